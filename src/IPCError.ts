@@ -1,0 +1,277 @@
+/**
+ * Every failure the library reports, each a class that is caught by its tag here and crosses the wire unchanged.
+ * Each message says what failed, where, and what to do.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * The port is held by another process (or another server of this one).
+ *
+ * @since 0.1.0
+ * @category listening
+ */
+export class PortInUse extends Schema.TaggedError<PortInUse>("effect-ipc/PortInUse")("PortInUse", {
+  host: Schema.String,
+  port: Schema.Number
+}) {
+  override get message() {
+    return `Port ${this.port} on ${this.host} is in use. Stop what listens there, or pass { port: 0 } for any free port.`
+  }
+}
+
+/**
+ * The server could not listen for a reason other than a port in use: no permission, an address that isn't this machine's.
+ *
+ * @since 0.1.0
+ * @category listening
+ */
+export class ListenFailed extends Schema.TaggedError<ListenFailed>("effect-ipc/ListenFailed")("ListenFailed", {
+  host: Schema.String,
+  port: Schema.Number,
+  code: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `Could not listen on ${this.host}:${this.port}: ${this.reason} (${this.code}). Check that the host is an address of this machine and that the port may be bound.`
+  }
+}
+
+/**
+ * The server was asked to listen beyond the loopback interface without saying who may connect.
+ *
+ * @since 0.1.0
+ * @category listening
+ */
+export class TokenRequired extends Schema.TaggedError<TokenRequired>("effect-ipc/TokenRequired")("TokenRequired", {
+  host: Schema.String
+}) {
+  override get message() {
+    return `Listening on ${this.host} lets other machines connect. Pass { token } (or set IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.`
+  }
+}
+
+/**
+ * A client could not connect: nobody listens, the limit passed, or the server refused the upgrade.
+ *
+ * @since 0.1.0
+ * @category connecting
+ */
+export class ConnectFailed extends Schema.TaggedError<ConnectFailed>("effect-ipc/ConnectFailed")("ConnectFailed", {
+  url: Schema.String,
+  reason: Schema.Literal("Refused", "TimedOut", "Rejected", "Unreachable"),
+  /** The HTTP status the upgrade was rejected with. */
+  status: Schema.optional(Schema.Number),
+  /** What the operating system or the server said. */
+  detail: Schema.String
+}) {
+  override get message() {
+    return `Could not connect to ${this.url}: ${this.detail}. ${connectHint(this.reason, this.status)}`
+  }
+}
+
+const connectHint = (reason: ConnectFailed["reason"], status: number | undefined): string => {
+  switch (reason) {
+    case "Refused":
+      return "Is the server running, and is the port right?"
+    case "TimedOut":
+      return "Something holds the port but doesn't answer; is it an IPC server?"
+    case "Unreachable":
+      return "Check the host."
+    case "Rejected":
+      if (status === 401) return "Pass the server's token as { token } (or set IPC_TOKEN)."
+      if (status === 403) return "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."
+      if (status === 404 || status === 426) return "Is it an IPC server, and is { path } right?"
+      return "Is it an IPC server?"
+  }
+}
+
+/**
+ * No client with this runtimeId is connected to the server.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class ClientNotConnected extends Schema.TaggedError<ClientNotConnected>("effect-ipc/ClientNotConnected")(
+  "ClientNotConnected",
+  { runtimeId: Schema.String, connected: Schema.Array(Schema.String) }
+) {
+  override get message() {
+    const others =
+      this.connected.length === 0 ? "no client is connected" : `connected: ${this.connected.join(", ")}`
+    return `No client with runtimeId ${JSON.stringify(this.runtimeId)} is connected (${others}). awaitClient waits for one.`
+  }
+}
+
+/**
+ * A request's deadline passed. A late response is dropped; whether the peer ran the request is unknown.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class RequestTimeout extends Schema.TaggedError<RequestTimeout>("effect-ipc/RequestTimeout")("RequestTimeout", {
+  request: Schema.String,
+  target: Schema.String,
+  /** How long was waited, in milliseconds. */
+  millis: Schema.Number
+}) {
+  override get message() {
+    return `Request ${JSON.stringify(this.request)} to ${this.target} had no answer within ${this.millis} ms. If it may take longer, pass { timeout }.`
+  }
+}
+
+/**
+ * The connection closed before a response came, or was closed when the request was made.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("effect-ipc/ConnectionClosed")(
+  "ConnectionClosed",
+  {
+    request: Schema.String,
+    target: Schema.String,
+    /** The WebSocket close code, RFC 6455 section 7.4; 1006 when the connection broke without one. */
+    code: Schema.Number,
+    reason: Schema.String
+  }
+) {
+  override get message() {
+    const why = this.reason === "" ? `code ${this.code}` : `code ${this.code}: ${this.reason}`
+    return `The connection to ${this.target} closed (${why}) before request ${JSON.stringify(this.request)} was answered. Whether it ran there is unknown; one marked { idempotent: true } is sent again after reconnecting.`
+  }
+}
+
+/**
+ * The peer has no handler for the request.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class NoHandler extends Schema.TaggedError<NoHandler>("effect-ipc/NoHandler")("NoHandler", {
+  request: Schema.String,
+  target: Schema.String
+}) {
+  override get message() {
+    return `${this.target} has no handler for request ${JSON.stringify(this.request)}. Register one there with handle, before the request is made.`
+  }
+}
+
+/**
+ * The payload doesn't fit its Schema or isn't JSON. `foundBy` tells which end refused it: the caller's (nothing was
+ * sent) or the peer's (the handler wasn't called).
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class InvalidPayload extends Schema.TaggedError<InvalidPayload>("effect-ipc/InvalidPayload")("InvalidPayload", {
+  request: Schema.String,
+  target: Schema.String,
+  foundBy: Schema.Literal("caller", "peer"),
+  issue: Schema.String
+}) {
+  override get message() {
+    const who = this.foundBy === "caller" ? "was not sent" : `was refused by ${this.target}`
+    return `The payload of request ${JSON.stringify(this.request)} ${who}: ${this.issue}`
+  }
+}
+
+/**
+ * The peer's response doesn't fit the request's Schema. Do both ends share one definition of the request?
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class InvalidResponse extends Schema.TaggedError<InvalidResponse>("effect-ipc/InvalidResponse")(
+  "InvalidResponse",
+  { request: Schema.String, target: Schema.String, issue: Schema.String }
+) {
+  override get message() {
+    return `The response of ${this.target} to request ${JSON.stringify(this.request)} can't be decoded: ${this.issue}. Do both ends share one definition of the request?`
+  }
+}
+
+/**
+ * The peer's handler failed, and the request has no failure Schema by which its failure could cross typed.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-ipc/RequestFailed")("RequestFailed", {
+  request: Schema.String,
+  target: Schema.String,
+  /** The message of the peer's error. */
+  error: Schema.String,
+  /** The `_tag` of the peer's error, where it had one. */
+  tag: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return `Request ${JSON.stringify(this.request)} failed at ${this.target}: ${this.error}`
+  }
+}
+
+/**
+ * The frame would be larger than the peer takes, so it wasn't sent.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class FrameTooLarge extends Schema.TaggedError<FrameTooLarge>("effect-ipc/FrameTooLarge")("FrameTooLarge", {
+  request: Schema.String,
+  target: Schema.String,
+  /** The frame's size in bytes. */
+  size: Schema.Number,
+  /** The limit in bytes. */
+  limit: Schema.Number
+}) {
+  override get message() {
+    return `Request ${JSON.stringify(this.request)} to ${this.target} would be a frame of ${this.size} bytes; the limit is ${this.limit}. Send less, or raise { maxFrameBytes } at both ends.`
+  }
+}
+
+/**
+ * Every way in which a request can fail, beside the failure its own Schema declares.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export type RequestError =
+  | RequestTimeout
+  | ConnectionClosed
+  | NoHandler
+  | InvalidPayload
+  | InvalidResponse
+  | RequestFailed
+  | FrameTooLarge
+
+/**
+ * The same HTTP method and path is already routed.
+ *
+ * @since 0.1.0
+ * @category http
+ */
+export class RouteConflict extends Schema.TaggedError<RouteConflict>("effect-ipc/RouteConflict")("RouteConflict", {
+  method: Schema.String,
+  path: Schema.String
+}) {
+  override get message() {
+    return `${this.method} ${this.path} is already routed. Close the scope of the other route first, or use another path.`
+  }
+}
+
+/**
+ * The path isn't find-my-way syntax, or the method isn't one it knows.
+ *
+ * @since 0.1.0
+ * @category http
+ */
+export class InvalidRoute extends Schema.TaggedError<InvalidRoute>("effect-ipc/InvalidRoute")("InvalidRoute", {
+  method: Schema.String,
+  path: Schema.String,
+  issue: Schema.String
+}) {
+  override get message() {
+    return `${this.method} ${this.path} can't be routed: ${this.issue}. Paths look like /users/:id or /files/*.`
+  }
+}
