@@ -81,9 +81,25 @@ const connectHint = (reason: ConnectFailed["reason"], status: number | undefined
       return "Check the host."
     case "Rejected":
       if (status === 401) return "Pass the server's token as { token } (or set IPC_TOKEN)."
-      if (status === 403) return "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."
+      if (status === 403)
+        return "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."
       if (status === 404 || status === 426) return "Is it an IPC server, and is { path } right?"
       return "Is it an IPC server?"
+  }
+}
+
+/**
+ * A request's name can't be on the wire. Thrown where the request is defined.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export class InvalidRequestName extends Schema.TaggedError<InvalidRequestName>("effect-ipc/InvalidRequestName")(
+  "InvalidRequestName",
+  { name: Schema.String }
+) {
+  override get message() {
+    return `${JSON.stringify(this.name)} can't name a request: a name is not empty and has neither ":" nor control characters. Use "/" to group names, as in "users/get".`
   }
 }
 
@@ -98,8 +114,7 @@ export class ClientNotConnected extends Schema.TaggedError<ClientNotConnected>("
   { runtimeId: Schema.String, connected: Schema.Array(Schema.String) }
 ) {
   override get message() {
-    const others =
-      this.connected.length === 0 ? "no client is connected" : `connected: ${this.connected.join(", ")}`
+    const others = this.connected.length === 0 ? "no client is connected" : `connected: ${this.connected.join(", ")}`
     return `No client with runtimeId ${JSON.stringify(this.runtimeId)} is connected (${others}). awaitClient waits for one.`
   }
 }

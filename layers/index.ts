@@ -1,0 +1,7 @@
+/**
+ * The services of `effect-ipc` on Node, one Layer each.
+ *
+ * @since 0.1.0
+ */
+export * as NodeIPCClient from "./NodeIPCClient.js"
+export * as NodeIPCServer from "./NodeIPCServer.js"

@@ -1,0 +1,106 @@
+/**
+ * Many deadlines, one sleeping fiber: a deadline costs an insertion into a set, not a timer and a fiber of its own. Time
+ * is the Clock of the fiber that makes it, so a TestClock drives every deadline.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+
+/**
+ * What waits for a deadline. It is its own handle: the same object is given to `add` and to `remove`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Expiring {
+  /** When it is due, in milliseconds of the Clock. Set by `add`. */
+  dueAt: number
+  /** How long it waits, in milliseconds. */
+  readonly millis: number
+  /** Called once when the deadline passes; must not throw. */
+  readonly onDeadline: () => void
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Deadlines {
+  readonly add: (expiring: Expiring) => void
+  readonly remove: (expiring: Expiring) => void
+}
+
+/**
+ * Deadlines that end with the scope: what still waits then is never called.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const runFork = Runtime.runFork(yield* Effect.runtime())
+
+  // Those that wait equally long are due in the order they came, so each duration's set is sorted by itself.
+  const byDuration = new Map<number, Set<Expiring>>()
+  let sleeper: Fiber.RuntimeFiber<void> | undefined
+  let wakeAt = Number.POSITIVE_INFINITY
+  let closed = false
+
+  const sleepUntil = (time: number, now: number) => {
+    if (sleeper !== undefined) sleeper.unsafeInterruptAsFork(FiberId.none)
+    wakeAt = time
+    sleeper = runFork(Effect.flatMap(clock.sleep(Duration.millis(Math.max(time - now, 0))), () => Effect.sync(sweep)))
+  }
+
+  const sweep = () => {
+    sleeper = undefined
+    wakeAt = Number.POSITIVE_INFINITY
+    const now = clock.unsafeCurrentTimeMillis()
+    const due: Array<Expiring> = []
+    let next = Number.POSITIVE_INFINITY
+    for (const [millis, set] of byDuration) {
+      for (const expiring of set) {
+        if (expiring.dueAt > now) {
+          next = Math.min(next, expiring.dueAt)
+          break
+        }
+        set.delete(expiring)
+        due.push(expiring)
+      }
+      if (set.size === 0) byDuration.delete(millis)
+    }
+    for (const expiring of due) expiring.onDeadline()
+    if (next < wakeAt && !closed) sleepUntil(next, now)
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      byDuration.clear()
+      return sleeper === undefined ? Effect.void : Fiber.interrupt(sleeper)
+    })
+  )
+
+  return {
+    add: (expiring) => {
+      if (closed || expiring.millis === Number.POSITIVE_INFINITY) return
+      const now = clock.unsafeCurrentTimeMillis()
+      expiring.dueAt = now + expiring.millis
+      let set = byDuration.get(expiring.millis)
+      if (set === undefined) {
+        set = new Set()
+        byDuration.set(expiring.millis, set)
+      }
+      set.add(expiring)
+      if (expiring.dueAt < wakeAt) sleepUntil(expiring.dueAt, now)
+    },
+    remove: (expiring) => {
+      byDuration.get(expiring.millis)?.delete(expiring)
+    }
+  }
+})

@@ -1,0 +1,183 @@
+/**
+ * The handlers of one end, shared by all its connections: registered in a scope, found by name, newest first.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import type * as Frame from "./Frame.js"
+import type { Codec, Direction, HandlerFailure, Shaped, UntypedRequest } from "./IPCRequest.js"
+import { nameOf, untyped } from "./IPCRequest.js"
+import * as Settled from "./Settled.js"
+
+/**
+ * One registered handler. Its effect succeeds with the encoded result and fails with what the wire says of the failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handler<Caller> {
+  readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
+  readonly runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.RuntimeFiber<A, E>
+  /** The fibers that run it now; interrupted when its scope closes. */
+  readonly fibers: Set<Fiber.RuntimeFiber<unknown, unknown>>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handlers<Caller> {
+  readonly get: (name: string) => Handler<Caller> | undefined
+  /**
+   * Registers until the scope closes. Of several handlers of one request the newest answers; when it goes, the one
+   * beneath is back. Closing the scope interrupts what the handler is running.
+   */
+  readonly handle: <D extends Direction, Payload, Success, Failure, R>(
+    request: Shaped<D, Payload, Success, Failure>,
+    handler: (payload: Payload, caller: Caller) => Effect.Effect<Success, HandlerFailure<Failure>, R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <Caller>(): Handlers<Caller> => {
+  const newest = new Map<string, Handler<Caller>>()
+  const beneath = new Map<string, Array<Handler<Caller>>>()
+
+  const add = (name: string, handler: Handler<Caller>) => {
+    const current = newest.get(name)
+    if (current !== undefined) {
+      const stack = beneath.get(name)
+      if (stack === undefined) beneath.set(name, [current])
+      else stack.push(current)
+    }
+    newest.set(name, handler)
+  }
+
+  const remove = (name: string, handler: Handler<Caller>) => {
+    const stack = beneath.get(name)
+    if (newest.get(name) !== handler) {
+      stack?.splice(stack.indexOf(handler), 1)
+    } else {
+      const next = stack?.pop()
+      if (next === undefined) newest.delete(name)
+      else newest.set(name, next)
+    }
+    if (stack?.length === 0) beneath.delete(name)
+    for (const fiber of handler.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  const register = Effect.fnUntraced(function* <R>(request: UntypedRequest, handler: UntypedHandler<Caller, R>) {
+    const runtime = yield* Effect.runtime<R>()
+    const name = nameOf(request)
+    const entry: Handler<Caller> = {
+      // Its requirements are met by the runtime that runs it.
+      answer: answering(request, handler as UntypedHandler<Caller, never>),
+      runFork: Runtime.runFork(runtime) as Handler<Caller>["runFork"],
+      fibers: new Set()
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => add(name, entry)),
+      () => Effect.sync(() => remove(name, entry))
+    )
+  })
+
+  return {
+    get: (name) => newest.get(name),
+    handle: <D extends Direction, P, S, F, R>(
+      request: Shaped<D, P, S, F>,
+      handler: (payload: P, caller: Caller) => Effect.Effect<S, HandlerFailure<F>, R>
+    ) => register(untyped(request), handler as UntypedHandler<Caller, R>)
+  }
+}
+
+/**
+ * What the wire says of a handler that didn't succeed.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const failureOf = (cause: Cause.Cause<Frame.Failure>): Frame.Failure => {
+  const failure = Cause.failureOption(cause)
+  if (Option.isSome(failure)) return failure.value
+  if (Cause.isInterruptedOnly(cause)) return { success: false, error: "the handler was interrupted" }
+  return { success: false, error: messageOf(Cause.squash(cause)) }
+}
+
+type UntypedHandler<Caller, R> = (payload: unknown, caller: Caller) => Effect.Effect<unknown, unknown, R>
+
+const answering = <Caller>(
+  request: UntypedRequest,
+  handler: UntypedHandler<Caller, never>
+): Handler<Caller>["answer"] => {
+  if (typeof request === "string") {
+    return total((payload, caller) => Settled.mapError(handler(payload, caller), untypedFailure))
+  }
+  const encodeFailure = failureEncoder(request.failure)
+  return total((payload, caller) =>
+    Settled.flatMap(Settled.mapError(request.payload.decode(payload), invalidPayload), (decoded) =>
+      Settled.flatMap(Settled.catchAll(handler(decoded, caller), encodeFailure), (result) =>
+        Settled.mapError(request.success.encode(result), invalidResult)
+      )
+    )
+  )
+}
+
+/** A handler or a Schema may throw before there is an effect to run; Effect.suspend would catch that too, at the price of a fiber each. */
+const total =
+  <Caller>(answer: Handler<Caller>["answer"]): Handler<Caller>["answer"] =>
+  (payload, caller) => {
+    try {
+      return answer(payload, caller)
+    } catch (defect) {
+      return Exit.die(defect)
+    }
+  }
+
+const failureEncoder =
+  (codec: Codec<unknown>) =>
+  (failure: unknown): Effect.Effect<never, Frame.Failure> =>
+    Effect.matchEffect(codec.encode(failure), {
+      // Not one of the declared failures: it crosses as its message.
+      onFailure: () => Effect.fail(untypedFailure(failure)),
+      onSuccess: (encoded) => Effect.fail({ ...untypedFailure(failure), failure: encoded })
+    })
+
+const untypedFailure = (failure: unknown): Frame.Failure => {
+  const error = messageOf(failure)
+  return hasStringTag(failure) ? { success: false, error, tag: failure._tag } : { success: false, error }
+}
+
+const invalidPayload = (issue: ParseResult.ParseIssue): Frame.Failure => ({
+  success: false,
+  error: ParseResult.TreeFormatter.formatIssueSync(issue),
+  reason: "InvalidPayload"
+})
+
+const invalidResult = (issue: ParseResult.ParseIssue): Frame.Failure => ({
+  success: false,
+  error: `the handler's result doesn't fit its Schema: ${ParseResult.TreeFormatter.formatIssueSync(issue)}`
+})
+
+const hasStringTag = (value: unknown): value is { readonly _tag: string } =>
+  Predicate.hasProperty(value, "_tag") && typeof value._tag === "string"
+
+const messageOf = (error: unknown): string => {
+  if (Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "") {
+    return error.message
+  }
+  if (typeof error === "string") return error
+  return hasStringTag(error) ? error._tag : Inspectable.toStringUnknown(error)
+}

@@ -1,0 +1,102 @@
+/**
+ * The client's side: sends requests to the server and answers the server's, over a connection that comes back by itself.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { RequestError } from "./IPCError.js"
+import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
+import { define } from "./IPCRequest.js"
+import type { NotifyError } from "./IPCSocket.js"
+
+/**
+ * Whether the client's connection stands. Once closed it stays so.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Status = "connected" | "reconnecting" | "closed"
+
+/**
+ * How one request of a client is made.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ClientRequestOptions extends RequestOptions {
+  /** Whether the request may run twice: then it is sent again when the connection was lost before its response. */
+  readonly idempotent?: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export declare namespace IPCClient {
+  /**
+   * What a program does with the client. Nothing of it tells on which transport it runs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  export interface Service {
+    /**
+     * Answers a request of the server until the scope closes, over this connection and all that follow it. Of several
+     * handlers of one request the newest answers.
+     */
+    readonly handle: <Payload, Success, Failure, R = never>(
+      request: ClientRequest<Payload, Success, Failure>,
+      handler: (payload: Payload) => Effect.Effect<NoInfer<Success>, HandlerFailure<NoInfer<Failure>>, R>
+    ) => Effect.Effect<void, never, R | Scope.Scope>
+    /**
+     * Asks the server. While the connection is being restored, waits for it within the request's own timeout.
+     */
+    readonly request: <Payload, Success, Failure>(
+      request: ServerRequest<Payload, Success, Failure>,
+      ...args: Arguments<NoInfer<Payload>, ClientRequestOptions>
+    ) => Effect.Effect<Success, Failure | RequestError>
+    /**
+     * Tells the server; done when the message is on its way.
+     */
+    readonly notify: <Payload, Success, Failure>(
+      request: ServerRequest<Payload, Success, Failure>,
+      ...args: Arguments<NoInfer<Payload>, RequestOptions>
+    ) => Effect.Effect<void, NotifyError>
+    /** The status now and every later one; ends after `closed`. */
+    readonly status: Stream.Stream<Status>
+  }
+}
+
+/**
+ * The client as a service.
+ *
+ * @example
+ * ```ts
+ * import { NodeIPCClient } from "effect-ipc/node"
+ * import { IPCClient, IPCServer } from "effect-ipc"
+ * import { Effect } from "effect"
+ *
+ * const Greet = IPCServer.defineRequest<{ readonly name: string }, string>("greet")
+ *
+ * const program = Effect.gen(function* () {
+ *   const client = yield* IPCClient
+ *   yield* Effect.log(yield* client.request(Greet, { name: "Ada" }))
+ * })
+ *
+ * export const main = program.pipe(Effect.provide(NodeIPCClient.layer({ port: 9000, runtimeId: "greeter" })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class IPCClient extends Context.Tag("effect-ipc/IPCClient")<IPCClient, IPCClient.Service>() {
+  /**
+   * Defines a request that a client answers: branded, or with Schemas.
+   *
+   * @since 0.1.0
+   */
+  static readonly defineRequest = define<"answered by a client">()
+}

@@ -1,0 +1,199 @@
+/**
+ * Requests, defined once and shared by both ends. A branded request is its name and nothing else at run time; a request
+ * with Schemas is validated at both ends and carries its failure typed across the wire.
+ *
+ * @since 0.1.0
+ */
+import type { DurationInput } from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as Frame from "./Frame.js"
+import { InvalidRequestName } from "./IPCError.js"
+
+/**
+ * Which end answers a request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Direction = "answered by the server" | "answered by a client"
+
+declare const Shape: unique symbol
+
+/**
+ * What the type of a request says of it. No value of this exists at run time.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Shaped<D extends Direction, Payload, Success, Failure> {
+  readonly [Shape]: {
+    readonly direction: D
+    readonly payload: (payload: Payload) => Payload
+    readonly success: (success: Success) => Success
+    readonly failure: (failure: Failure) => Failure
+  }
+}
+
+/**
+ * A request that is only its name at run time; payload and response are checked at compile time alone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type BrandedRequest<D extends Direction, Payload, Success> = string & Shaped<D, Payload, Success, never>
+
+/**
+ * A request whose payload, success and failure are decoded and encoded by Schemas at both ends.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SchemaRequest<D extends Direction, Payload, Success, Failure>
+  extends Shaped<D, Payload, Success, Failure> {
+  readonly name: string
+  readonly payload: Codec<Payload>
+  readonly success: Codec<Success>
+  readonly failure: Codec<Failure>
+}
+
+/**
+ * One Schema, both ways between a value and its JSON.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Codec<A> {
+  readonly decode: (json: unknown) => Effect.Effect<A, ParseResult.ParseIssue>
+  readonly encode: (value: unknown) => Effect.Effect<unknown, ParseResult.ParseIssue>
+}
+
+/**
+ * A request of either kind, as the calls take it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type IPCRequest<D extends Direction, Payload, Success, Failure> =
+  | BrandedRequest<D, Payload, Success>
+  | SchemaRequest<D, Payload, Success, Failure>
+
+/**
+ * A request that the server answers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ServerRequest<Payload, Success, Failure> = Shaped<"answered by the server", Payload, Success, Failure>
+
+/**
+ * A request that a client answers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ClientRequest<Payload, Success, Failure> = Shaped<"answered by a client", Payload, Success, Failure>
+
+/**
+ * The failures a handler of the request may end with: those of its failure Schema, or any where it has none (they cross
+ * as their message).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type HandlerFailure<Failure> = [Failure] extends [never] ? unknown : Failure
+
+/**
+ * The arguments after the request: its payload, which may be left out where it is `void`, and options.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Arguments<Payload, Options> = [Payload] extends [void]
+  ? [payload?: undefined, options?: Options]
+  : [payload: Payload, options?: Options]
+
+/**
+ * How one request is made.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RequestOptions {
+  /**
+   * How long to wait for the response, the wait for a connection included: a `Duration`, or milliseconds. Default 10 seconds.
+   */
+  readonly timeout?: DurationInput
+}
+
+/**
+ * Any Schema that needs no services, `Schema.Never` among them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type AnySchema = Schema.Schema.AnyNoContext | Schema.Schema<never, never>
+
+/**
+ * Defines requests of one direction.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export interface DefineRequest<D extends Direction> {
+  /**
+   * A request with Schemas: both ends validate, and a failure arrives at the caller as that same typed failure.
+   * Throws {@link InvalidRequestName} where the name can't be on the wire.
+   */
+  <
+    P extends AnySchema = typeof Schema.Void,
+    S extends AnySchema = typeof Schema.Void,
+    F extends AnySchema = typeof Schema.Never
+  >(
+    name: string,
+    schemas: { readonly payload?: P; readonly success?: S; readonly failure?: F }
+  ): SchemaRequest<D, Schema.Schema.Type<P>, Schema.Schema.Type<S>, Schema.Schema.Type<F>>
+  /**
+   * A branded request: checked at compile time, nothing to pay at run time.
+   * Throws {@link InvalidRequestName} where the name can't be on the wire.
+   */
+  <Payload = void, Success = void>(name: string): BrandedRequest<D, Payload, Success>
+}
+
+/**
+ * `IPCServer.defineRequest` and `IPCClient.defineRequest` are this, for their direction.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const define = <D extends Direction>(): DefineRequest<D> =>
+  ((name: string, schemas?: Partial<Record<"payload" | "success" | "failure", AnySchema>>) => {
+    if (!Frame.isValidPath(name)) throw new InvalidRequestName({ name })
+    if (schemas === undefined) return name
+    return {
+      name,
+      payload: codec(schemas.payload ?? Schema.Void),
+      success: codec(schemas.success ?? Schema.Void),
+      failure: codec(schemas.failure ?? Schema.Never)
+    }
+  }) as DefineRequest<D>
+
+/**
+ * A request as the engine sees it: its name alone, or with its codecs.
+ *
+ * @internal
+ */
+export type UntypedRequest = string | SchemaRequest<Direction, unknown, unknown, unknown>
+
+/** @internal */
+export const untyped = <D extends Direction, P, S, F>(request: Shaped<D, P, S, F>): UntypedRequest =>
+  request as unknown as UntypedRequest
+
+/** @internal */
+export const nameOf = (request: UntypedRequest): string => (typeof request === "string" ? request : request.name)
+
+const codec = (schema: AnySchema): Codec<unknown> => ({
+  decode: ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext),
+  encode: ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
+})

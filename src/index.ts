@@ -1,0 +1,22 @@
+/**
+ * Typed inter-process communication over one local port, as Effect services. How they run is `effect-ipc/node`.
+ *
+ * @since 0.1.0
+ */
+export type { ConnectedClient, ConnectionEvent } from "./ConnectedClients.js"
+export * as Frame from "./Frame.js"
+export type { HttpMethod, HttpRouteHandler, HttpRouteRequest } from "./HttpRoute.js"
+export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.js"
+export * from "./IPCError.js"
+export type {
+  BrandedRequest,
+  ClientRequest,
+  IPCRequest,
+  RequestOptions,
+  SchemaRequest,
+  ServerRequest
+} from "./IPCRequest.js"
+export { IPCServer } from "./IPCServer.js"
+export type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
+export * as Transport from "./Transport.js"
+export type { RouteProxyResolver, Upstream } from "./Upstream.js"
