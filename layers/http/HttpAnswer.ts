@@ -50,7 +50,8 @@ export const sendError = (response: ServerResponse, status: number, message: str
 
 /**
  * Answers `{"error": message}` while the client may still be sending its body, and closes the connection. What comes is
- * discarded for a while: closing at once would reset the connection under the answer (RFC 9112 section 9.6).
+ * discarded for a while: closing at once would reset the connection under the answer (RFC 9112 section 9.6). Until then the
+ * response is in `lingering`; whoever can't wait destroys it.
  *
  * @since 0.1.0
  * @category answering
@@ -59,7 +60,8 @@ export const sendErrorEarly = (
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
-  message: string
+  message: string,
+  lingering: Set<ServerResponse>
 ): void => {
   if (request.complete || response.headersSent || response.destroyed) {
     sendError(response, status, message)
@@ -74,7 +76,11 @@ export const sendErrorEarly = (
   }
   const timer = setTimeout(end, LINGER_MILLIS).unref()
   request.once("end", end)
-  response.once("close", () => clearTimeout(timer))
+  lingering.add(response)
+  response.once("close", () => {
+    clearTimeout(timer)
+    lingering.delete(response)
+  })
   request.resume()
 }
 

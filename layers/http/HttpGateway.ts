@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (options: {
   )
 
   const answer = (request: IncomingMessage, response: ServerResponse) => {
-    if (closed) return HttpAnswer.sendErrorEarly(request, response, 503, "The gateway is closing.")
+    if (closed) return HttpAnswer.sendError(response, 503, "The gateway is closing.")
     const match = routes.find(request.method as string, request.url as string)
     if (match !== undefined) return match.value.handle(request, response, match)
     if (!proxy.relay(request, response)) noRoute(request, response)

@@ -43,16 +43,18 @@ export const make = Effect.fnUntraced(function* (options: {
   const fork = Runtime.runFork(yield* Effect.runtime<never>())
   const pool = UpstreamPool.make({ headersTimeout: options.headersTimeout ?? HEADERS_TIMEOUT })
   const exchanges = new Set<ProxyExchange>()
+  const lingering = new Set<ServerResponse>()
   yield* Effect.addFinalizer(() =>
     Effect.promise(() => {
       for (const exchange of exchanges) exchange.abort()
+      for (const response of lingering) response.destroy()
       return pool.close()
     })
   )
   const onDefect = (what: string, defect: unknown) => {
     fork(Effect.logError(what, defect))
   }
-  const context: ProxyContext = { pool, exchanges, onDefect }
+  const context: ProxyContext = { pool, exchanges, lingering, onDefect }
   const resolvers: Array<{ readonly resolve: RouteProxyResolver }> = []
   let newest: RouteProxyResolver | undefined
 
@@ -65,14 +67,14 @@ export const make = Effect.fnUntraced(function* (options: {
     } catch (defect) {
       onDefect(`The proxy resolver threw for ${target}`, defect)
       const message = `The proxy resolver failed: ${HttpAnswer.messageOf(defect)}`
-      HttpAnswer.sendErrorEarly(request, response, 500, message)
+      HttpAnswer.sendErrorEarly(request, response, 500, message, lingering)
       return true
     }
     if (resolved === undefined) return false
     const upstream = Upstreams.fromResolved(resolved)
     if (upstream === undefined) {
       const message = `The proxy resolver gave ${HttpAnswer.messageOf(resolved)} for ${target}. It returns a URL like http://127.0.0.1:3000, an upstream, or undefined.`
-      HttpAnswer.sendErrorEarly(request, response, 502, message)
+      HttpAnswer.sendErrorEarly(request, response, 502, message, lingering)
       return true
     }
     new ProxyExchange(context, request, response, target, upstream, upgrade).dispatch()

@@ -24,6 +24,8 @@ import * as Upstreams from "./Upstreams.js"
 export interface ProxyContext {
   readonly pool: UpstreamPool
   readonly exchanges: Set<ProxyExchange>
+  /** Answered before their clients had sent everything. */
+  readonly lingering: Set<ServerResponse>
   /** Told of what the resolver's own functions threw. */
   readonly onDefect: (what: string, defect: unknown) => void
 }
@@ -266,7 +268,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #fail(status: number, message: string) {
     this.#settle()
     this.#unwatch?.()
-    HttpAnswer.sendErrorEarly(this.#request, this.#response, status, message)
+    HttpAnswer.sendErrorEarly(this.#request, this.#response, status, message, this.#context.lingering)
   }
 
   #settle() {

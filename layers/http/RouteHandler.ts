@@ -31,7 +31,7 @@ export interface RouteHandler {
 }
 
 /**
- * The runs and the body readings in progress, of any number of handlers.
+ * The runs in progress and the bodies being read or discarded, of any number of handlers.
  *
  * @since 0.1.0
  * @category models
@@ -93,7 +93,8 @@ export const make = <E, R>(
           request,
           response,
           413,
-          `The body is over the limit of ${maxBodyBytes} bytes. Send less, or raise the server's { maxBodyBytes }.`
+          `The body is over the limit of ${maxBodyBytes} bytes. Send less, or raise the server's { maxBodyBytes }.`,
+          running.reading
         )
       },
       onAborted: () => {
