@@ -6,6 +6,7 @@
 
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import type { Duplex } from "node:stream"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -50,46 +51,65 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
  * @since 0.1.0
  * @category constructors
  */
-export const make: (
-  options?: NodeIPCServerOptions
-) => Effect.Effect<IPCServer.Service, PortInUse | ListenFailed | TokenRequired, Scope.Scope> = Effect.fnUntraced(
-  function* (options: NodeIPCServerOptions = {}) {
-    const host = options.host ?? defaultHost
-    if (!isLoopback(host) && options.token === undefined && options.allowWithoutToken !== true) {
-      return yield* new TokenRequired({ host })
-    }
-    const server = yield* acquireServer
-    const clients = yield* ConnectedClients.make(options)
-    const gateway = yield* HttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
-    const endpoint = IPCEndpoint.make(clients, { ...options, host })
+export const make = (
+  options: NodeIPCServerOptions = {}
+): Effect.Effect<IPCServer.Service, PortInUse | ListenFailed | TokenRequired, Scope.Scope> =>
+  makePrepared(options, () => Effect.void)
 
-    server.on("request", (request, response) => {
+/**
+ * As `make`, with what has to stand before the first client is let in: its handlers, say. The port is bound by then, and
+ * who connects meanwhile waits.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makePrepared = Effect.fnUntraced(function* <E, R>(
+  options: NodeIPCServerOptions,
+  prepare: (server: IPCServer.Service) => Effect.Effect<void, E, R>
+) {
+  const host = options.host ?? defaultHost
+  if (!isLoopback(host) && options.token === undefined && options.allowWithoutToken !== true) {
+    return yield* new TokenRequired({ host })
+  }
+  // First, since it is what may fail: whoever bids for a port that others bid for too learns at once who has it.
+  const server = yield* acquireServer
+  const port = yield* listen(server, host, options.port ?? 0)
+  const letIn = holdEarly(server)
+
+  const clients = yield* ConnectedClients.make(options)
+  const gateway = yield* HttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
+  const endpoint = IPCEndpoint.make(clients, { ...options, host })
+  const service: IPCServer.Service = {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    port,
+    handle: clients.handlers.handle,
+    request: (runtimeId, request, ...[payload, requestOptions]) =>
+      clients.request(runtimeId, request, payload, requestOptions),
+    notify: (runtimeId, request, ...[payload, requestOptions]) =>
+      clients.notify(runtimeId, request, payload, requestOptions),
+    broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
+    clients: clients.clients,
+    connections: clients.connections,
+    awaitClient: clients.awaitClient,
+    interceptHttp: gateway.route,
+    setRouteProxyResolver: gateway.setRouteProxyResolver
+  }
+  yield* prepare(service)
+
+  // No new connection comes while the present ones are being ended.
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  letIn({
+    onRequest: (request, response) => {
       if (IPCEndpoint.isOwnPath(request.url)) endpoint.onRequest(request, response)
       else gateway.onRequest(request, response)
-    })
-    server.on("upgrade", (request, socket, head) => {
+    },
+    onUpgrade: (request, socket, head) => {
       if (IPCEndpoint.isOwnPath(request.url)) endpoint.onUpgrade(request, socket, head)
       else gateway.onUpgrade(request, socket, head)
-    })
-    const port = yield* listen(server, host, options.port ?? 0)
-
-    return {
-      url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
-      port,
-      handle: clients.handlers.handle,
-      request: (runtimeId, request, ...[payload, requestOptions]) =>
-        clients.request(runtimeId, request, payload, requestOptions),
-      notify: (runtimeId, request, ...[payload, requestOptions]) =>
-        clients.notify(runtimeId, request, payload, requestOptions),
-      broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
-      clients: clients.clients,
-      connections: clients.connections,
-      awaitClient: clients.awaitClient,
-      interceptHttp: gateway.route,
-      setRouteProxyResolver: gateway.setRouteProxyResolver
-    } satisfies IPCServer.Service
-  }
-)
+    }
+  })
+  return service
+})
 
 /**
  * @since 0.1.0
@@ -132,25 +152,40 @@ const acquireServer = Effect.acquireRelease(
     })
 )
 
-const listen = (
-  server: Http.Server,
-  host: string,
-  port: number
-): Effect.Effect<number, PortInUse | ListenFailed, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.async<number, PortInUse | ListenFailed>((resume) => {
-      server.once("error", (error: NodeJS.ErrnoException) => {
-        const code = error.code ?? "UNKNOWN"
-        resume(
-          Effect.fail(
-            code === "EADDRINUSE"
-              ? new PortInUse({ host, port })
-              : new ListenFailed({ host, port, code, reason: error.message })
-          )
+const listen = (server: Http.Server, host: string, port: number): Effect.Effect<number, PortInUse | ListenFailed> =>
+  Effect.async((resume) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const code = error.code ?? "UNKNOWN"
+      resume(
+        Effect.fail(
+          code === "EADDRINUSE"
+            ? new PortInUse({ host, port })
+            : new ListenFailed({ host, port, code, reason: error.message })
         )
-      })
-      server.listen({ host, port }, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
-    }),
-    // No new connection comes while the present ones are being ended.
-    () => Effect.sync(() => server.close())
-  )
+      )
+    })
+    server.listen({ host, port }, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+  })
+
+interface Listeners {
+  readonly onRequest: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
+  readonly onUpgrade: (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
+}
+
+/** Keeps those who come before the server is ready, until they are let in. */
+const holdEarly = (server: Http.Server): ((listeners: Listeners) => void) => {
+  const early: Array<(listeners: Listeners) => void> = []
+  const onRequest: Listeners["onRequest"] = (request, response) => {
+    early.push((listeners) => listeners.onRequest(request, response))
+  }
+  const onUpgrade: Listeners["onUpgrade"] = (request, socket, head) => {
+    socket.on("error", () => {})
+    early.push((listeners) => listeners.onUpgrade(request, socket, head))
+  }
+  server.on("request", onRequest).on("upgrade", onUpgrade)
+  return (listeners) => {
+    server.off("request", onRequest).off("upgrade", onUpgrade)
+    server.on("request", listeners.onRequest).on("upgrade", listeners.onUpgrade)
+    for (const enter of early) enter(listeners)
+  }
+}

@@ -11,6 +11,7 @@ import type { RequestError } from "./IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
 import { define } from "./IPCRequest.js"
 import type { NotifyError } from "./IPCSocket.js"
+import type { CloseEvent } from "./Transport.js"
 
 /**
  * Whether the client's connection stands. Once closed it stays so.
@@ -67,6 +68,8 @@ export declare namespace IPCClient {
     ) => Effect.Effect<void, NotifyError>
     /** The status now and every later one; ends after `closed`. */
     readonly status: Stream.Stream<Status>
+    /** Waits until the client is closed for good; how its last connection ended. */
+    readonly closed: Effect.Effect<CloseEvent>
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -78,6 +79,7 @@ export const make: (
     let socket: IPCSocket<undefined> | undefined
     /** Why there will be no further connection. */
     let end: CloseEvent | undefined
+    const ended = yield* Deferred.make<CloseEvent>()
     const waiting = new Set<() => void>()
 
     const wake = () => {
@@ -88,6 +90,7 @@ export const make: (
     const finish = (event: CloseEvent) =>
       Effect.suspend(() => {
         end ??= event
+        Deferred.unsafeDone(ended, Effect.succeed(end))
         wake()
         return SubscriptionRef.set(status, "closed")
       })
@@ -194,7 +197,8 @@ export const make: (
       handle: handlers.handle,
       request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),
       notify: (what, ...[payload, requestOptions]) => notify(what, payload, requestOptions),
-      status: Stream.takeUntil(status.changes, (current) => current === "closed")
+      status: Stream.takeUntil(status.changes, (current) => current === "closed"),
+      closed: Deferred.await(ended)
     }
     return service
   }
