@@ -1,0 +1,28 @@
+import { createServer } from "node:http"
+import { json } from "node:stream/consumers"
+import { serve } from "./serve.js"
+
+interface Order {
+  readonly userId: number
+  readonly total: number
+}
+
+const orders = new Map<number, Order>([[7, { userId: 1, total: 42 }]])
+
+serve(
+  createServer(async (request, response) => {
+    const answer = (status: number, body: unknown) => {
+      response.writeHead(status, { "content-type": "application/json" })
+      response.end(JSON.stringify(body))
+    }
+    if (request.method === "POST") {
+      const id = Math.max(...orders.keys()) + 1
+      const order = (await json(request)) as Order
+      orders.set(id, order)
+      return answer(201, { id, ...order })
+    }
+    const id = Number(request.url?.match(/^\/orders\/(\d+)$/)?.[1])
+    const order = orders.get(id)
+    return order === undefined ? answer(404, { error: "no such order" }) : answer(200, { id, ...order })
+  })
+)
