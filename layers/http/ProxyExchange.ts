@@ -194,7 +194,9 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     const response = this.#response
     if (this.#settled || response.writableEnded) return
     if (chunk.length === this.#bodyBytesLeft) {
-      response.end(chunk)
+      // As a string, a small body goes out in one piece with the headers; Latin-1 has a character for each byte.
+      if (chunk.length <= SMALL) response.end(chunk.toString("latin1"), "latin1")
+      else response.end(chunk)
       return
     }
     this.#bodyBytesLeft -= chunk.length
@@ -239,6 +241,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       }
     } else if (this.#mayRetry(error)) {
       this.#retried = true
+      this.#sent = false
       this.#controller = undefined
       this.dispatch()
       return
@@ -306,6 +309,8 @@ const codeOf = (error: Error): string => {
   if (code === "UND_ERR_SOCKET") return "ECONNRESET"
   return typeof code === "string" ? code : error.name
 }
+
+const SMALL = 16_384
 
 const BROKEN = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"])
 

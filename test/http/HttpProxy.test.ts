@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import type { Upstream } from "../../src/Upstream.js"
-import { ask, askJson, connect, converse, event, proxied, serve, serveGateway } from "./support.js"
+import { ask, askJson, connect, converse, event, proxied, type Served, serve, serveGateway } from "./support.js"
 
 const pairs = (raw: ReadonlyArray<string>, ...names: ReadonlyArray<string>) => {
   const found: Array<string> = []
@@ -403,6 +403,25 @@ describe("an upstream", () => {
       const again = yield* ask(url)
       assert.deepStrictEqual([again.status, again.text], [200, "ok"])
       assert.deepStrictEqual(upstream.requests, ["GET", "GET", "GET"])
+    })
+  )
+
+  it.scopedLive("with a stale connection that can't be replaced is named in a 502", () =>
+    Effect.gen(function* () {
+      const upstream: Served = yield* serve({
+        onRequest: (request, response) => {
+          if (request.url === "/first") return response.end("ok")
+          upstream.server.close()
+          return request.socket.resetAndDestroy()
+        }
+      })
+      const { gateway, url } = yield* serveGateway()
+      yield* gateway.setRouteProxyResolver(() => upstream.url)
+      yield* ask(`${url}/first`)
+      assert.deepStrictEqual(yield* askJson(`${url}/second`), {
+        status: 502,
+        json: { error: `${upstream.url} can't be reached (ECONNREFUSED); did the service crash?` }
+      })
     })
   )
 
