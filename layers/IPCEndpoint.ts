@@ -7,13 +7,17 @@
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { STATUS_CODES } from "node:http"
-import { hostname, networkInterfaces } from "node:os"
+import type { Socket } from "node:net"
+import { hostname } from "node:os"
 import type { Duplex } from "node:stream"
-import * as Redacted from "effect/Redacted"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
 import type { ConnectedClients } from "../src/ConnectedClients.js"
 import * as Frame from "../src/Frame.js"
 import { defaultMaxFrameBytes } from "../src/IPCSocket.js"
+import * as Identity from "./Identity.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 
 /**
@@ -55,123 +59,174 @@ export const isOwnPath = (target: string | undefined): boolean => {
 }
 
 /**
+ * Closing the scope lets nobody in any more.
+ *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (clients: ConnectedClients, options: IPCEndpointOptions): IPCEndpoint => {
+export const make: (
+  clients: ConnectedClients,
+  options: IPCEndpointOptions
+) => Effect.Effect<IPCEndpoint, never, Scope.Scope> = Effect.fnUntraced(function* (
+  clients: ConnectedClients,
+  options: IPCEndpointOptions
+) {
+  const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: options.maxFrameBytes ?? defaultMaxFrameBytes,
+    maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
     handleProtocols: (offered) => (offered.has(Frame.subprotocol) ? Frame.subprotocol : first(offered))
   })
   const refusalOf = makeRefusal(options)
+  let closed = false
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+    })
+  )
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (closed) return refuse(socket, { status: 503, error: "The server is closing." })
+    const refusal = refusalOf(request)
+    if (refusal !== undefined) return refuse(socket, refusal)
+    const runtimeId = runtimeIdOf(request)
+    if (runtimeId !== undefined && !Identity.isValidRuntimeId(runtimeId)) {
+      return refuse(socket, { status: 400, error: `The name isn't valid: ${Identity.invalidRuntimeId}.` })
+    }
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.removeListener("error", ignore)
+      clients.accept(WebSocketTransport.make(webSocket, socket, maxFrameBytes), runtimeId)
+    })
+  }
 
   return {
     onRequest: (request, response) => {
       const refusal = refusalOf(request) ?? {
         status: 426,
-        error: `${Frame.upgradePath} is for IPC clients, which connect by WebSocket.`
+        error: `${Frame.upgradePath} is for IPC clients, which connect by WebSocket.`,
+        headers: { upgrade: "websocket" }
       }
-      const body = JSON.stringify({ error: refusal.error })
-      const upgrade = refusal.status === 426 ? { upgrade: "websocket" } : {}
-      response.writeHead(refusal.status, { ...upgrade, ...jsonHeaders(body), connection: "close" })
+      const body = bodyOf(refusal)
+      response.writeHead(refusal.status, headersOf(refusal, body))
       response.end(body)
     },
     onUpgrade: (request, socket, head) => {
       // Until ws takes over: a peer that resets meanwhile is nobody's problem.
       socket.on("error", ignore)
-      const refusal = refusalOf(request)
-      if (refusal !== undefined) return refuse(socket, refusal)
-      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        socket.removeListener("error", ignore)
-        clients.accept(WebSocketTransport.make(webSocket, socket), runtimeIdOf(request))
-      })
+      upgrade(request, socket, head)
     }
   }
-}
+})
 
 interface Refusal {
   readonly status: number
   readonly error: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 const makeRefusal = (options: IPCEndpointOptions) => {
-  const names = new Set([...ownNames(options.host), ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase()))
+  const isName = makeIsName(options)
   const origins = new Set(options.allowedOrigins ?? [])
-  const token = options.token === undefined ? undefined : digest(plain(options.token))
+  const token = Identity.tokenOf(options.token)
+  const tokenDigest = token === undefined ? undefined : digest(token)
 
   return (request: IncomingMessage): Refusal | undefined => {
     const { authorization, host, origin } = request.headers
     // A page that rebinds its own name to this address still sends that name.
-    if (host === undefined || !names.has(hostnameOf(host))) {
+    if (!isName(hostnameOf(host), request.socket)) {
       return {
         status: 403,
-        error: `Host ${JSON.stringify(host ?? "")} isn't a name of this server. Connect to ${options.host}, or add the name to { allowedHosts }.`
+        error: `Host ${quote(host)} isn't a name of this server. Connect to ${options.host}, or add the name to { allowedHosts }.`
       }
     }
     // Web pages always send an Origin with an upgrade; processes don't.
     if (origin !== undefined && !origins.has(origin)) {
       return {
         status: 403,
-        error: `Origin ${JSON.stringify(origin)} may not connect. Add it to { allowedOrigins } if that page should.`
+        error: `Origin ${quote(origin)} may not connect. Add it to { allowedOrigins } if that page should.`
       }
     }
-    if (token !== undefined && !timingSafeEqual(token, digest(bearerOf(authorization)))) {
-      return {
-        status: 401,
-        error:
-          authorization === undefined
-            ? "This server asks for a token: send it as Authorization: Bearer …"
-            : "The token is not this server's."
-      }
+    if (tokenDigest === undefined) return undefined
+    const presented = bearerOf(authorization)
+    if (presented !== undefined && timingSafeEqual(tokenDigest, digest(presented))) return undefined
+    return {
+      status: 401,
+      error:
+        presented === undefined
+          ? "This server asks for a token: send it as Authorization: Bearer …"
+          : "The token is not this server's.",
+      headers: { "www-authenticate": "Bearer" }
     }
-    return undefined
   }
 }
 
-const ownNames = (host: string): ReadonlyArray<string> => {
-  const loopback = ["localhost", "127.0.0.1", "::1"]
-  if (host !== "0.0.0.0" && host !== "::") return [...loopback, host]
-  const addresses = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? [])
-  return [...loopback, hostname(), ...addresses.map(({ address }) => address)]
+const makeIsName = (options: IPCEndpointOptions) => {
+  const names = new Set(["localhost", "127.0.0.1", "::1", options.host, ...(options.allowedHosts ?? [])].map(canonical))
+  if (!isWildcard(options.host)) return (name: string | undefined) => name !== undefined && names.has(name)
+  names.add(canonical(hostname()))
+  // The address that was connected to is this machine's, whatever addresses it gets and loses meanwhile.
+  return (name: string | undefined, { localAddress }: Socket) =>
+    name !== undefined && (names.has(name) || name === localAddress?.replace(/^::ffff:/, ""))
 }
 
-/** The Host header without its port and an IPv6 address's brackets. */
-const hostnameOf = (host: string): string => {
-  const lower = host.toLowerCase()
-  if (lower.startsWith("[")) return lower.slice(1, lower.indexOf("]"))
-  const port = lower.lastIndexOf(":")
-  return port === -1 ? lower : lower.slice(0, port)
+/**
+ * Whether a host stands for all addresses of the machine.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isWildcard = (host: string): boolean => {
+  const name = canonical(host)
+  return name === "" || name === "::" || name === "0.0.0.0"
 }
 
-const plain = (token: string | Redacted.Redacted): string =>
-  Redacted.isRedacted(token) ? Redacted.value(token) : token
+/** The Host header (RFC 9110 section 7.2) without its port, as `canonical` writes it; undefined where it is none. */
+const hostnameOf = (host: string | undefined): string | undefined => {
+  const name = /^(\[[^[\]]+\]|[^:/?#@[\]\\\s]+)(?::\d*)?$/.exec(host ?? "")?.[1]
+  return name === undefined ? undefined : canonical(name)
+}
+
+/** A name or address in its one spelling (WHATWG URL): lower case, IPv6 shortened and without brackets. */
+const canonical = (host: string): string => {
+  const url = `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}`
+  return (URL.canParse(url) ? new URL(url).hostname : host.toLowerCase()).replace(/^\[|\]$/g, "")
+}
 
 /** Digests have one length, which a comparison in constant time needs. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
 
-const bearerOf = (authorization: string | undefined): string => /^bearer (.*)$/i.exec(authorization ?? "")?.[1] ?? ""
+const bearerOf = (authorization: string | undefined): string | undefined =>
+  /^bearer +(\S.*)$/i.exec(authorization ?? "")?.[1]
 
 const runtimeIdOf = (request: IncomingMessage): string | undefined => {
-  const query = (request.url ?? "").split("?", 2)[1]
-  return new URLSearchParams(query).get(Frame.runtimeIdParameter) || undefined
+  const target = request.url as string
+  const query = target.indexOf("?")
+  if (query === -1) return undefined
+  return new URLSearchParams(target.slice(query)).get(Frame.runtimeIdParameter) || undefined
 }
 
 const first = (offered: Set<string>): string | false => offered.values().next().value ?? false
 
 const ignore = () => {}
 
-const jsonHeaders = (body: string) => ({
+/** What a peer sent, short enough for a message. */
+const quote = (text = ""): string => JSON.stringify(text.slice(0, 100))
+
+const bodyOf = ({ error }: Refusal): string => JSON.stringify({ error })
+
+const headersOf = (refusal: Refusal, body: string) => ({
+  ...refusal.headers,
+  connection: "close",
   "content-type": "application/json",
   "content-length": Buffer.byteLength(body)
 })
 
+/** On the bare socket, which Node leaves to the upgrade's listener: once written it is destroyed, lest it stay half-open. */
 const refuse = (socket: Duplex, refusal: Refusal): void => {
-  const body = JSON.stringify({ error: refusal.error })
-  const headers = Object.entries(jsonHeaders(body)).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nconnection: close\r\n${headers.join("")}\r\n${body}`
-  )
+  const body = bodyOf(refusal)
+  const headers = Object.entries(headersOf(refusal, body)).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.once("finish", () => socket.destroy())
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${headers.join("")}\r\n${body}`)
 }

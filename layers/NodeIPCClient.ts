@@ -11,7 +11,7 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
 import * as Frame from "../src/Frame.js"
@@ -21,6 +21,7 @@ import { defaultMaxFrameBytes } from "../src/IPCSocket.js"
 import * as ReconnectingClient from "../src/ReconnectingClient.js"
 import type { Transport } from "../src/Transport.js"
 import { defaultHost, defaultPort } from "./defaults.js"
+import * as Identity from "./Identity.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 
 /**
@@ -34,7 +35,7 @@ export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingCli
   readonly url?: string | undefined
   /** The server's port on 127.0.0.1. */
   readonly port?: number | undefined
-  /** This client's own name, by which the server can call it. */
+  /** This client's own name, by which the server can call it: up to 256 characters, none of them control characters. */
   readonly runtimeId?: string | undefined
   /** The server's token, where it asks for one. */
   readonly token?: string | Redacted.Redacted | undefined
@@ -51,12 +52,19 @@ export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingCli
 export const make = (options: NodeIPCClientOptions): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
   Effect.suspend(() => {
     const base = options.url ?? `http://${defaultHost}:${options.port ?? defaultPort}`
+    const unreachable = (detail: string) => Effect.fail(new ConnectFailed({ url: base, reason: "Unreachable", detail }))
+    const rejected = (status: number, detail: string) =>
+      Effect.fail(new ConnectFailed({ url: base, reason: "Rejected", status, detail }))
     const url = upgradeUrl(base, options)
-    return url === undefined
-      ? Effect.fail(
-          new ConnectFailed({ url: base, reason: "Unreachable", detail: "it isn't a URL like http://127.0.0.1:9000" })
-        )
-      : ReconnectingClient.make(base, connect(base, url, options), options)
+    const token = Identity.tokenOf(options.token)
+    if (url === undefined) return unreachable("it isn't a URL like http://127.0.0.1:9000")
+    // As the server would answer, had the request come through.
+    if (!Identity.isValidRuntimeId(options.runtimeId ?? "")) return rejected(400, Identity.invalidRuntimeId)
+    if (token !== undefined && !Identity.isValidToken(token)) {
+      return rejected(401, "the token has characters that an HTTP header can't carry")
+    }
+    const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
+    return ReconnectingClient.make(base, connect({ base, url, token, maxFrameBytes }), options)
   })
 
 /**
@@ -99,19 +107,29 @@ const upgradeUrl = (base: string, options: NodeIPCClientOptions): URL | undefine
   if (!URL.canParse(base)) return undefined
   const url = new URL(base)
   url.protocol = url.protocol === "https:" || url.protocol === "wss:" ? "wss:" : "ws:"
+  if (url.protocol !== "wss:" && url.protocol !== "ws:") return undefined
   url.pathname = options.path ?? Frame.upgradePath
+  url.hash = ""
   if (options.runtimeId !== undefined) url.searchParams.set(Frame.runtimeIdParameter, options.runtimeId)
   return url
 }
 
+interface Target {
+  /** As the user gave it. */
+  readonly base: string
+  readonly url: URL
+  readonly token: string | undefined
+  readonly maxFrameBytes: number
+}
+
 const connect =
-  (base: string, url: URL, options: NodeIPCClientOptions): ReconnectingClient.Connect =>
+  (target: Target): ReconnectingClient.Connect =>
   (onOpen) =>
-    open(base, url, options, [Frame.plainSubprotocol, Frame.subprotocol], onOpen).pipe(
+    open(target, [Frame.plainSubprotocol, Frame.subprotocol], onOpen).pipe(
       // A server that knows no subprotocols answers none, which ws takes for a failed handshake.
       Effect.catchIf(
         (error) => error.detail === noSubprotocol,
-        () => open(base, url, options, [], onOpen)
+        () => open(target, [], onOpen)
       )
     )
 
@@ -119,79 +137,82 @@ const connect =
 const noSubprotocol = "Server sent no subprotocol"
 
 const open = (
-  base: string,
-  url: URL,
-  options: NodeIPCClientOptions,
+  { base, maxFrameBytes, token, url }: Target,
   subprotocols: Array<string>,
   onOpen: (transport: Transport) => void
 ): Effect.Effect<void, ConnectFailed> =>
   Effect.async((resume) => {
-    const { token } = options
+    const fail = (reason: ConnectFailed["reason"], detail: string, status?: number) =>
+      resume(Effect.fail(new ConnectFailed({ url: base, reason, status, detail })))
     const webSocket = new WebSocket(url, subprotocols, {
       perMessageDeflate: false,
-      maxPayload: options.maxFrameBytes ?? defaultMaxFrameBytes,
-      headers:
-        token === undefined
-          ? {}
-          : { authorization: `Bearer ${Redacted.isRedacted(token) ? Redacted.value(token) : token}` }
+      maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` }
     })
     let socket: Duplex | undefined
-    const onError = (error: NodeJS.ErrnoException) => {
-      resume(
-        Effect.fail(
-          new ConnectFailed({ url: base, reason: reasonOf(error), detail: error.message || String(error.code) })
-        )
-      )
-    }
+    const onError = (error: NodeJS.ErrnoException) => fail(reasonOf(error), detailOf(error))
     webSocket.on("error", onError)
-    webSocket.on("upgrade", (response) => {
+    webSocket.once("upgrade", (response) => {
       socket = response.socket
     })
-    webSocket.on("unexpected-response", (request, response) => {
+    webSocket.once("unexpected-response", (request, response) => {
       readStart(response, (said) => {
         const status = response.statusCode ?? 0
-        const detail = `the server answered ${status} ${response.statusMessage}${said === "" ? "" : `: ${said}`}`
-        resume(Effect.fail(new ConnectFailed({ url: base, reason: "Rejected", status, detail })))
+        fail(
+          "Rejected",
+          `the server answered ${status} ${response.statusMessage}${said === "" ? "" : `: ${said}`}`,
+          status
+        )
         request.destroy()
       })
     })
-    webSocket.on("open", () => {
+    webSocket.once("open", () => {
+      onOpen(WebSocketTransport.make(webSocket, socket as Duplex, maxFrameBytes))
       webSocket.removeListener("error", onError)
-      onOpen(WebSocketTransport.make(webSocket, socket as Duplex))
       resume(Effect.void)
     })
     return Effect.sync(() => webSocket.terminate())
   })
 
-const reasonOf = (error: NodeJS.ErrnoException): ConnectFailed["reason"] => {
-  switch (error.code) {
-    case "ECONNREFUSED":
-    case "ECONNRESET":
-      return "Refused"
-    case "ETIMEDOUT":
-      return "TimedOut"
-    case undefined:
-      return "Rejected"
-    default:
-      return "Unreachable"
-  }
+const reasonOf = ({ code }: NodeJS.ErrnoException): ConnectFailed["reason"] => {
+  // What answered doesn't speak HTTP, or not WebSocket.
+  if (code === undefined || code.startsWith("HPE_")) return "Rejected"
+  if (code === "ECONNREFUSED" || code === "ECONNRESET") return "Refused"
+  return code === "ETIMEDOUT" ? "TimedOut" : "Unreachable"
 }
 
-/** The start of a refusal's body, for the error's message. */
+/** A name with several addresses fails with an error for each, and no message of its own. */
+const detailOf = (error: NodeJS.ErrnoException): string => {
+  if (!(error instanceof AggregateError)) return error.message || String(error.code)
+  return error.errors.map((each: Error) => each.message).join("; ")
+}
+
+const maxReadLength = 4096
+
+/** What a refusal's body says, for the error's message: its `error`, where it is JSON, or else its start. */
 const readStart = (response: IncomingMessage, onRead: (text: string) => void): void => {
   let text = ""
   let done = false
   const finish = () => {
     if (done) return
     done = true
-    onRead(text.slice(0, 200).trim())
+    onRead(shortened(errorOf(text) ?? text.trim()))
   }
   response.setEncoding("utf8")
   response.on("data", (chunk: string) => {
     text += chunk
-    if (text.length > 200) finish()
+    if (text.length > maxReadLength) finish()
   })
   response.on("end", finish)
   response.on("error", finish)
   response.on("close", finish)
 }
+
+const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text)
+
+const errorOf = (body: string): string | undefined => Option.getOrUndefined(decodeError(body))
+
+const decodeError = Option.liftThrowable((body: string): string => {
+  const { error } = JSON.parse(body) as { readonly error: string }
+  return error.replace(/\.$/, "")
+})

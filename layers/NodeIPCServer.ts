@@ -5,7 +5,7 @@
  */
 
 import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, BlockList, isIP, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as ConnectedClients from "../src/ConnectedClients.js"
 import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
@@ -20,6 +21,7 @@ import { IPCServer } from "../src/IPCServer.js"
 import type { IPCSocketOptions } from "../src/IPCSocket.js"
 import { defaultHost, defaultPort } from "./defaults.js"
 import * as HttpGateway from "./http/HttpGateway.js"
+import * as Identity from "./Identity.js"
 import * as IPCEndpoint from "./IPCEndpoint.js"
 
 /**
@@ -68,7 +70,7 @@ export const makePrepared = Effect.fnUntraced(function* <E, R>(
   prepare: (server: IPCServer.Service) => Effect.Effect<void, E, R>
 ) {
   const host = options.host ?? defaultHost
-  if (!isLoopback(host) && options.token === undefined && options.allowWithoutToken !== true) {
+  if (!isLoopback(host) && Identity.tokenOf(options.token) === undefined && options.allowWithoutToken !== true) {
     return yield* new TokenRequired({ host })
   }
   // First, since it is what may fail: whoever bids for a port that others bid for too learns at once who has it.
@@ -78,9 +80,9 @@ export const makePrepared = Effect.fnUntraced(function* <E, R>(
 
   const clients = yield* ConnectedClients.make(options)
   const gateway = yield* HttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
-  const endpoint = IPCEndpoint.make(clients, { ...options, host })
+  const endpoint = yield* IPCEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    url: `http://${hostInUrl(host)}:${port}`,
     port,
     handle: clients.handlers.handle,
     request: (runtimeId, request, ...[payload, requestOptions]) =>
@@ -140,32 +142,69 @@ export const layerConfig = (
 ): Layer.Layer<IPCServer, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
   Layer.scoped(IPCServer, Effect.flatMap(Config.unwrap(options), make))
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.")
+const loopback = new BlockList()
+loopback.addSubnet("127.0.0.0", 8, "ipv4")
+loopback.addAddress("::1", "ipv6")
+
+const isLoopback = (host: string): boolean => {
+  const version = isIP(host)
+  return version === 0 ? host.toLowerCase() === "localhost" : loopback.check(host, version === 4 ? "ipv4" : "ipv6")
+}
+
+/** As clients on this machine reach it: not every system connects to the address that stands for all. */
+const hostInUrl = (host: string): string => {
+  if (IPCEndpoint.isWildcard(host)) return isIP(host) === 6 ? "[::1]" : defaultHost
+  return host.includes(":") ? `[${host}]` : host
+}
 
 /** Released last: by then what could end by itself has. */
 const acquireServer = Effect.acquireRelease(
-  Effect.sync(() => Http.createServer({ requestTimeout: 0 })),
-  (server) =>
-    Effect.async<void>((resume) => {
+  Effect.gen(function* () {
+    const runFork = Runtime.runFork(yield* Effect.runtime())
+    // A body may take its time; who doesn't even get to its headers' end is cut off.
+    const server = Http.createServer({ requestTimeout: 0, headersTimeout: 60_000 })
+    // Accepting may fail at any time, say for want of file descriptors. What is connected goes on.
+    server.on("error", (error) => {
+      if (server.listening) runFork(Effect.logWarning(`Could not accept a connection: ${error.message}`))
+    })
+    // Node forgets a socket once it is upgraded, yet closes only when all have ended.
+    const sockets = new Set<Socket>()
+    const onClose = function (this: Socket) {
+      sockets.delete(this)
+    }
+    server.on("connection", (socket) => {
+      sockets.add(socket.on("close", onClose))
+    })
+    const close = Effect.async<void>((resume) => {
       server.close(() => resume(Effect.void))
-      server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
     })
-)
+    return { server, close }
+  }),
+  ({ close }) => close
+).pipe(Effect.map(({ server }) => server))
 
+/** Uninterruptible, since Node may be looking up the host's name, and would listen after all once it has. */
 const listen = (server: Http.Server, host: string, port: number): Effect.Effect<number, PortInUse | ListenFailed> =>
-  Effect.async((resume) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const code = error.code ?? "UNKNOWN"
-      resume(
-        Effect.fail(
-          code === "EADDRINUSE"
-            ? new PortInUse({ host, port })
-            : new ListenFailed({ host, port, code, reason: error.message })
+  Effect.uninterruptible(
+    Effect.async((resume) => {
+      const fail = (code: string, reason: string) =>
+        resume(
+          Effect.fail(
+            code === "EADDRINUSE" ? new PortInUse({ host, port }) : new ListenFailed({ host, port, code, reason })
+          )
         )
-      )
+      if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+        return fail("ERR_SOCKET_BAD_PORT", "a port is a whole number from 0 to 65535")
+      }
+      const onError = (error: NodeJS.ErrnoException) => fail(error.code ?? "UNKNOWN", error.message)
+      server.once("error", onError)
+      server.listen({ host, port }, () => {
+        server.off("error", onError)
+        resume(Effect.succeed((server.address() as AddressInfo).port))
+      })
     })
-    server.listen({ host, port }, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
-  })
+  )
 
 interface Listeners {
   readonly onRequest: (request: Http.IncomingMessage, response: Http.ServerResponse) => void

@@ -11,12 +11,13 @@ import type { CloseEvent, Transport, TransportListener } from "../src/Transport.
 import { CloseCode } from "../src/Transport.js"
 
 /**
- * Takes over an open WebSocket and the socket beneath it.
+ * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (webSocket: WebSocket, socket: Duplex): Transport => new WebSocketTransport(webSocket, socket)
+export const make = (webSocket: WebSocket, socket: Duplex, maxFrameBytes: number): Transport =>
+  new WebSocketTransport(webSocket, socket, maxFrameBytes)
 
 /** How long the peer has to answer a goodbye, in milliseconds. */
 const closeGraceMillis = 250
@@ -24,24 +25,36 @@ const closeGraceMillis = 250
 /** Frames that leave together are joined up to this many characters; a longer message would delay its first frame. */
 const maxJoinedLength = 64 * 1024
 
+/** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
+const maxJoinedBytes = 3 * maxJoinedLength
+
+/**
+ * The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined.
+ *
+ * @since 0.1.0
+ * @category limits
+ */
+export const maxPayload = (maxFrameBytes: number): number => Math.max(maxFrameBytes, maxJoinedBytes)
+
 class WebSocketTransport implements Transport {
   readonly extended: boolean
   private queue: Array<string> = []
   private queuedLength = 0
-  private readonly webSocket: WebSocket
-  private readonly socket: Duplex
   private error: CloseEvent | undefined
   private grace: NodeJS.Timeout | undefined
 
-  constructor(webSocket: WebSocket, socket: Duplex) {
-    this.webSocket = webSocket
-    this.socket = socket
+  constructor(
+    private readonly webSocket: WebSocket,
+    private readonly socket: Duplex,
+    private readonly maxFrameBytes: number
+  ) {
     this.extended = webSocket.protocol === Frame.subprotocol
   }
 
   listen(listener: TransportListener): void {
     const { socket, webSocket } = this
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
+      if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
       if (isBinary) listener.onBinary(data.length)
       else listener.onText(data.toString())
     })
@@ -49,7 +62,7 @@ class WebSocketTransport implements Transport {
     webSocket.on("pong", listener.onAlive)
     webSocket.on("error", (error: Error & { readonly code?: string }) => {
       // ws has told the peer why, where the protocol has a code for it; it need not wait for the answer.
-      this.error = { code: protocolCloseCode(error.code), reason: error.message }
+      this.error ??= { code: protocolCloseCode(error.code), reason: error.message }
       this.endSoon()
     })
     webSocket.on("close", (code, reason) => {
@@ -71,6 +84,8 @@ class WebSocketTransport implements Transport {
     if (queue.length === 0) return
     this.queue = []
     this.queuedLength = 0
+    // ws would count what is sent after the end as unsent for ever.
+    if (webSocket.readyState !== webSocket.OPEN) return
     if (queue.length === 1) return webSocket.send(queue[0] as string)
     this.socket.cork()
     if (this.extended) this.sendJoined(queue)
@@ -94,10 +109,10 @@ class WebSocketTransport implements Transport {
     this.webSocket.resume()
   }
 
-  close(event: CloseEvent): void {
+  close({ code, reason }: CloseEvent): void {
     this.flush()
     this.webSocket.resume()
-    this.webSocket.close(event.code, event.reason)
+    this.webSocket.close(isSendable(code) ? code : CloseCode.Normal, fitted(reason))
     this.endSoon()
   }
 
@@ -109,11 +124,22 @@ class WebSocketTransport implements Transport {
     this.grace ??= setTimeout(() => this.webSocket.terminate(), closeGraceMillis)
   }
 
+  /** Joined frames are each within their sender's limit, and together small. */
+  private isJoined(data: Buffer): boolean {
+    return this.extended && data.length <= maxJoinedBytes && data.includes(Frame.separator)
+  }
+
+  private refuse(size: number): void {
+    if (this.error !== undefined) return
+    this.error = { code: 1009, reason: `a frame of ${size} bytes; the limit is ${this.maxFrameBytes}` }
+    this.close(this.error)
+  }
+
   private sendJoined(queue: ReadonlyArray<string>): void {
     let joined = queue[0] as string
     for (let i = 1; i < queue.length; i++) {
       const text = queue[i] as string
-      if (joined.length + text.length > maxJoinedLength) {
+      if (joined.length + text.length >= maxJoinedLength) {
         this.webSocket.send(joined)
         joined = text
       } else {
@@ -126,10 +152,25 @@ class WebSocketTransport implements Transport {
 
 const flush = (transport: WebSocketTransport) => transport.flush()
 
+/** The codes that may be in a close frame, RFC 6455 section 7.4: the rest only report how a connection ended. */
+const isSendable = (code: number): boolean =>
+  (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+
+/** A control frame takes 125 bytes, two of them the code's. */
+const maxReasonBytes = 123
+
+const fitted = (reason: string): string => {
+  if (reason.length * 3 <= maxReasonBytes) return reason
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(maxReasonBytes))
+  return reason.slice(0, read)
+}
+
 const protocolCloseCode = (code: string | undefined): number => {
   switch (code) {
     case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
       return 1009
+    case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
+      return 1008
     case "WS_ERR_INVALID_UTF8":
       return 1007
     default:

@@ -66,6 +66,7 @@ export interface ConnectedClients {
   ) => Effect.Effect<void, NotifyError>
   readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
   readonly connections: Stream.Stream<ConnectionEvent>
+  /** Interrupts who still waits when the scope closes. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
 }
 
@@ -83,8 +84,9 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
 
     const sockets = new Map<string, IPCSocket<ConnectedClient>>()
     const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
-    const waiting = new Map<string, Set<(client: ConnectedClient) => void>>()
+    const waiting = new Map<string, Set<(client: Effect.Effect<ConnectedClient>) => void>>()
     let connectionCount = 0
+    let closed = false
 
     const accept = (transport: Transport, runtimeId: string | undefined): ConnectedClient => {
       const clientId = `client-${++connectionCount}`
@@ -108,17 +110,23 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
       if (runtimeId !== undefined) {
         const waiters = waiting.get(runtimeId)
         waiting.delete(runtimeId)
-        if (waiters !== undefined) for (const resume of waiters) resume(client)
+        if (waiters !== undefined) for (const resume of waiters) resume(Effect.succeed(client))
       }
       return client
     }
 
     yield* Effect.addFinalizer(() =>
-      Effect.forEach(
-        [...sockets.values()],
-        (socket) => socket.close({ code: CloseCode.GoingAway, reason: "the server closes" }),
-        { concurrency: "unbounded", discard: true }
-      )
+      Effect.suspend(() => {
+        closed = true
+        // Nobody comes any more: to wait on would be for ever.
+        for (const waiters of waiting.values()) for (const resume of waiters) resume(Effect.interrupt)
+        waiting.clear()
+        return Effect.forEach(
+          [...sockets.values()],
+          (socket) => socket.close({ code: CloseCode.GoingAway, reason: "the server closes" }),
+          { concurrency: "unbounded", discard: true }
+        )
+      })
     )
 
     const withClient = <A, E>(
@@ -128,7 +136,8 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
       Effect.suspend((): Effect.Effect<A, E | ClientNotConnected> => {
         const socket = byRuntimeId.get(runtimeId)
         if (socket !== undefined) return use(socket)
-        const connected = [...byRuntimeId.keys()].slice(0, maxNamesInError)
+        const connected: Array<string> = []
+        for (const name of byRuntimeId.keys()) if (connected.push(name) === maxNamesInError) break
         return Effect.fail(new ClientNotConnected({ runtimeId, connected }))
       })
 
@@ -152,18 +161,20 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
             { concurrency: "unbounded", discard: true }
           )
         ),
-      clients: Effect.sync(() => Array.from(sockets.values(), (socket) => socket.caller)),
+      clients: Effect.sync(() =>
+        Array.from(sockets.values()).flatMap((socket) => (socket.state === "open" ? [socket.caller] : []))
+      ),
       connections: Stream.fromPubSub(events),
       awaitClient: (runtimeId) =>
         Effect.async((resume) => {
           const socket = byRuntimeId.get(runtimeId)
           if (socket !== undefined) return resume(Effect.succeed(socket.caller))
+          if (closed) return resume(Effect.interrupt)
           const waiters = waiting.get(runtimeId) ?? new Set()
           waiting.set(runtimeId, waiters)
-          const waiter = (client: ConnectedClient) => resume(Effect.succeed(client))
-          waiters.add(waiter)
+          waiters.add(resume)
           return Effect.sync(() => {
-            waiters.delete(waiter)
+            waiters.delete(resume)
             if (waiters.size === 0 && waiting.get(runtimeId) === waiters) waiting.delete(runtimeId)
           })
         })

@@ -84,6 +84,8 @@ const connectHint = (reason: ConnectFailed["reason"], status: number | undefined
       if (status === 403)
         return "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."
       if (status === 404 || status === 426) return "Is it an IPC server, and is { path } right?"
+      if (status === 503) return "The server is closing; try again."
+      if (status === 400 || status === 431) return "Pass a { runtimeId } that the server takes."
       return "Is it an IPC server?"
   }
 }
@@ -288,5 +290,20 @@ export class InvalidRoute extends Schema.TaggedError<InvalidRoute>("effect-ipc/I
 }) {
   override get message() {
     return `${this.method} ${this.path} can't be routed: ${this.issue}. Paths look like /users/:id or /files/*.`
+  }
+}
+
+/**
+ * No instance of the api is registered.
+ *
+ * @since 0.1.0
+ * @category discovery
+ */
+export class ServiceNotRegistered extends Schema.TaggedError<ServiceNotRegistered>("effect-ipc/ServiceNotRegistered")(
+  "ServiceNotRegistered",
+  { api: Schema.String, hint: Schema.String }
+) {
+  override get message() {
+    return `No service is registered as ${JSON.stringify(this.api)}. ${this.hint}`
   }
 }
