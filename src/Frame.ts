@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { messageOf } from "./ErrorMessage.js"
 
 /**
  * A fire-and-forget message: `m::path:data`.
@@ -175,7 +176,17 @@ export const plainSubprotocol = "effect-ipc.plain"
 export const separator = "\n"
 
 /**
- * Whether a text can be a path on the wire: not empty, without `:` and without control characters.
+ * How long several frames joined into one message may be, in UTF-16 units. A longer message is one frame: its sender
+ * had nothing to gain by joining, and its receiver handles no more than so many frames in one turn.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const maxJoinedLength = 64 * 1024
+
+/**
+ * Whether a text can be a path on the wire: not empty, without `:`, control characters, and halves of surrogate pairs
+ * (UTF-8 has none).
  *
  * @since 0.1.0
  * @category paths
@@ -183,7 +194,7 @@ export const separator = "\n"
 export const isValidPath = (path: string): boolean => path.length > 0 && !invalidInPath.test(path)
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const invalidInPath = /[:\u0000-\u001f]/
+const invalidInPath = /[:\u0000-\u001f\p{Surrogate}]/u
 
 /**
  * Reads one frame.
@@ -328,7 +339,7 @@ const stringify = (data: unknown): string | Unprintable => {
   try {
     return JSON.stringify(data) ?? ""
   } catch (error) {
-    return { type: "unprintable", issue: error instanceof Error ? error.message : String(error) }
+    return { type: "unprintable", issue: messageOf(error) }
   }
 }
 

@@ -8,12 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
-import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import { hasStringTag, messageOf } from "./ErrorMessage.js"
 import type * as Frame from "./Frame.js"
 import type { Codec, Direction, HandlerFailure, Shaped, UntypedRequest } from "./IPCRequest.js"
 import { nameOf, untyped } from "./IPCRequest.js"
@@ -170,14 +169,3 @@ const invalidResult = (issue: ParseResult.ParseIssue): Frame.Failure => ({
   success: false,
   error: `the handler's result doesn't fit its Schema: ${ParseResult.TreeFormatter.formatIssueSync(issue)}`
 })
-
-const hasStringTag = (value: unknown): value is { readonly _tag: string } =>
-  Predicate.hasProperty(value, "_tag") && typeof value._tag === "string"
-
-const messageOf = (error: unknown): string => {
-  if (Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "") {
-    return error.message
-  }
-  if (typeof error === "string") return error
-  return hasStringTag(error) ? error._tag : Inspectable.toStringUnknown(error)
-}

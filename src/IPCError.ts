@@ -98,10 +98,10 @@ const connectHint = (reason: ConnectFailed["reason"], status: number | undefined
  */
 export class InvalidRequestName extends Schema.TaggedError<InvalidRequestName>("effect-ipc/InvalidRequestName")(
   "InvalidRequestName",
-  { name: Schema.String }
+  { request: Schema.String }
 ) {
   override get message() {
-    return `${JSON.stringify(this.name)} can't name a request: a name is not empty and has neither ":" nor control characters. Use "/" to group names, as in "users/get".`
+    return `${JSON.stringify(this.request)} can't name a request: a name is not empty and has neither ":" nor control characters. Use "/" to group names, as in "users/get".`
   }
 }
 

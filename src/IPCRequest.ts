@@ -169,7 +169,7 @@ export interface DefineRequest<D extends Direction> {
  */
 export const define = <D extends Direction>(): DefineRequest<D> =>
   ((name: string, schemas?: Partial<Record<"payload" | "success" | "failure", AnySchema>>) => {
-    if (!Frame.isValidPath(name)) throw new InvalidRequestName({ name })
+    if (!Frame.isValidPath(name)) throw new InvalidRequestName({ request: name })
     if (schemas === undefined) return name
     return {
       name,

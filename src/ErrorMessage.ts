@@ -1,0 +1,40 @@
+/**
+ * What an error says, whatever was thrown.
+ *
+ * @since 0.1.0
+ */
+import * as Inspectable from "effect/Inspectable"
+import * as Predicate from "effect/Predicate"
+
+/**
+ * The message of an `Error` or of anything with one, the tag of what is only tagged, else the value as text. Never throws,
+ * even where the value does when it is looked at.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const messageOf = (error: unknown): string => {
+  // Getters, proxies and toString methods may throw, and whoever asks is about to report an error already.
+  try {
+    if (Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "") {
+      return error.message
+    }
+    return hasStringTag(error) ? error._tag : Inspectable.toStringUnknown(error)
+  } catch {
+    return "an error that can't be shown"
+  }
+}
+
+/**
+ * Whether a value is tagged, as Effect's errors are. Never throws.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const hasStringTag = (value: unknown): value is { readonly _tag: string } => {
+  try {
+    return Predicate.hasProperty(value, "_tag") && typeof value._tag === "string"
+  } catch {
+    return false
+  }
+}
