@@ -1,0 +1,69 @@
+/**
+ * A measured program in a process of its own, told what to do over Node's process channel.
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+/** Runs a file of `programs/` on plain Node: what loads TypeScript would be measured with it. */
+export class Program {
+  private lastId = 0
+  private errors = ""
+  private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
+  private exit: Error | undefined
+
+  private constructor(private readonly child: ChildProcess) {
+    child.stderr?.on("data", (chunk: Buffer) => {
+      this.errors = (this.errors + chunk.toString()).slice(-2000)
+    })
+    child.on("message", ({ id, value, error }: { id: number; value: unknown; error?: string }) => {
+      const { reject, resolve } = this.waiting.get(id) ?? {}
+      this.waiting.delete(id)
+      if (error === undefined) resolve?.(value)
+      else reject?.(new Error(error))
+    })
+    child.on("exit", (code, signal) => {
+      this.exit = new Error(`${child.spawnargs.slice(1).join(" ")} ended (${code ?? signal}): ${this.errors}`)
+      for (const { reject } of this.waiting.values()) reject(this.exit)
+      this.waiting.clear()
+    })
+  }
+
+  static async start(file: string, args: ReadonlyArray<string> = [], execArgv: Array<string> = []): Promise<Program> {
+    const path = fileURLToPath(new URL(`./programs/${file}`, import.meta.url))
+    const child = fork(path, args, { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] })
+    const program = new Program(child)
+    await program.answer(0)
+    return program
+  }
+
+  /** Calls one of the program's functions. */
+  ask<A>(call: string, ...args: ReadonlyArray<unknown>): Promise<A> {
+    const id = ++this.lastId
+    this.child.send({ id, call, args })
+    return this.answer(id) as Promise<A>
+  }
+
+  async stop(): Promise<void> {
+    if (this.exit !== undefined) return
+    const exited = new Promise((resolve) => this.child.once("exit", resolve))
+    if (this.child.connected) this.child.disconnect()
+    const kill = setTimeout(() => this.child.kill("SIGKILL"), 3000)
+    await exited
+    clearTimeout(kill)
+  }
+
+  private answer(id: number): Promise<unknown> {
+    if (this.exit !== undefined) return Promise.reject(this.exit)
+    return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }))
+  }
+}
+
+/** Says once why something isn't measured, and goes on without it. */
+export const orSkip = async <A>(what: string, start: () => Promise<A>): Promise<A | undefined> => {
+  try {
+    return await start()
+  } catch (error) {
+    console.log(`  skipped: ${what}: ${String(error instanceof Error ? error.message : error).split("\n", 1)[0]}`)
+    return undefined
+  }
+}

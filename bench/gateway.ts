@@ -1,0 +1,189 @@
+/**
+ * HTTP: gateways in front of one upstream, and what answers by itself, under 32 keep-alive connections.
+ */
+import { execFile, spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { orSkip, Program } from "./Program.js"
+import type { Report, Series } from "./report.js"
+
+export interface GatewayPlan {
+  readonly rounds: number
+  readonly seconds: number
+}
+
+export const proxyBase = "http-proxy, keep-alive"
+export const answerBase = "bare node:http"
+
+const connections = 32
+
+const proxies = [
+  proxyBase,
+  "http-proxy",
+  "http-proxy-3, keep-alive",
+  "httpxy, keep-alive",
+  "fast-proxy",
+  "undici behind node:http",
+  "ours"
+]
+const answerers = [answerBase, "ours", "ours, generator", "ours, facade", "platform HttpRouter", "mockttp"]
+
+export const run = async (plan: GatewayPlan): Promise<{ readonly proxied: Report; readonly answered: Report }> => {
+  const load = await startLoad()
+  console.log(`  load by ${load.name}, ${connections} connections`)
+  const upstream = await Program.start("upstream.mjs")
+  const target = `http://127.0.0.1:${await upstream.ask<number>("serve")}`
+
+  const started: Array<Started> = []
+  const start = async (name: string, make: () => Promise<Started>) => {
+    const one = await orSkip(name, make)
+    if (one !== undefined) started.push(one)
+  }
+  for (const name of proxies) await start(name, () => startProgram(name, "proxy", ["small answer", "1 MiB"], target))
+  await start("nginx", () => startNginx(target))
+  for (const name of answerers) await start(name, () => startProgram(name, "answer", ["JSON route"]))
+
+  const cells = started.flatMap((one) =>
+    one.workloads.map((workload) => ({ one, workload, values: [] as Array<number> }))
+  )
+  for (const { one, workload } of cells) {
+    if (workload !== "1 MiB") await load.measure(one.port, pathOf(workload), Math.min(plan.seconds, 1))
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const workload of ["small answer", "1 MiB", "JSON route"]) {
+      const contenders = cells.filter((cell) => cell.workload === workload)
+      for (let i = 0; i < contenders.length; i++) {
+        const { one, values } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
+        values.push(await load.measure(one.port, pathOf(workload), plan.seconds))
+      }
+    }
+    process.stdout.write(".")
+  }
+  process.stdout.write("\n")
+  await Promise.all([...started.map(({ stop }) => stop()), upstream.stop(), load.stop()])
+
+  const seriesOf = (workloads: ReadonlyArray<string>): ReadonlyArray<Series> =>
+    cells
+      .filter(({ workload }) => workloads.includes(workload))
+      .map(({ one, values, workload }) => ({ workload, contender: one.name, values }))
+  return {
+    proxied: {
+      title: "Gateway: proxying",
+      unit: "/s",
+      base: proxyBase,
+      series: seriesOf(["small answer", "1 MiB"])
+    },
+    answered: { title: "Gateway: answering", unit: "/s", base: answerBase, series: seriesOf(["JSON route"]) }
+  }
+}
+
+const pathOf = (workload: string): string => (workload === "1 MiB" ? "/big" : "/users/42")
+
+interface Started {
+  readonly name: string
+  readonly port: number
+  readonly workloads: ReadonlyArray<string>
+  readonly stop: () => Promise<void>
+}
+
+const startProgram = async (
+  name: string,
+  role: "proxy" | "answer",
+  workloads: ReadonlyArray<string>,
+  target?: string
+): Promise<Started> => {
+  const program = await Program.start("gateway.mjs")
+  try {
+    const port = await program.ask<number>(role, name, target)
+    return { name, port, workloads, stop: () => program.stop() }
+  } catch (error) {
+    await program.stop()
+    throw error
+  }
+}
+
+const startNginx = async (target: string): Promise<Started> => {
+  if (!(await isInstalled("nginx", ["-v"]))) throw new Error("it isn't installed")
+  const port = await freePort()
+  const directory = mkdtempSync(join(tmpdir(), "bench-nginx-"))
+  const config = join(directory, "nginx.conf")
+  writeFileSync(
+    config,
+    `worker_processes 1; daemon off; pid ${directory}/pid; error_log ${directory}/errors;
+events { worker_connections 1024; }
+http {
+  access_log off; keepalive_requests 1000000000;
+  upstream service { server ${target.slice("http://".length)}; keepalive 128; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:${port};
+    location / { proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection ""; }
+  }
+}
+`
+  )
+  const child = spawn("nginx", ["-c", config, "-p", directory], { stdio: "ignore" })
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  const stop = async () => {
+    const exited = new Promise((resolve) => child.once("exit", resolve))
+    if (child.exitCode === null) {
+      child.kill()
+      await exited
+    }
+    rmSync(directory, { recursive: true })
+  }
+  return { name: "nginx", port, workloads: ["small answer", "1 MiB"], stop }
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+interface Load {
+  readonly name: string
+  /** Requests per second. */
+  readonly measure: (port: number, path: string, seconds: number) => Promise<number>
+  readonly stop: () => Promise<void>
+}
+
+const startLoad = async (): Promise<Load> => {
+  if (await isInstalled("wrk", ["-v"])) return { name: "wrk, one thread", measure: wrk, stop: async () => {} }
+  const program = await Program.start("httpLoad.mjs")
+  return {
+    name: "bench/programs/httpLoad.mjs (wrk isn't installed)",
+    measure: async (port, path, seconds) => {
+      const { count, seconds: took } = await program.ask<{ count: number; seconds: number }>(
+        "load",
+        port,
+        path,
+        connections,
+        seconds * 1000
+      )
+      return count / took
+    },
+    stop: () => program.stop()
+  }
+}
+
+const wrk = (port: number, path: string, seconds: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const args = ["-t1", `-c${connections}`, `-d${Math.ceil(seconds)}s`, `http://127.0.0.1:${port}${path}`]
+    execFile("wrk", args, (error, output) => {
+      const rate = /Requests\/sec:\s+([\d.]+)/.exec(output)
+      const problem = /Non-2xx.*|Socket errors.*/.exec(output)
+      if (error !== null || rate === null) reject(error ?? new Error(output))
+      else if (problem !== null) reject(new Error(`${args.at(-1)}: ${problem[0]}`))
+      else resolve(Number(rate[1]))
+    })
+  })
+
+/** wrk ends with 1 when it is asked for its version. */
+const isInstalled = (command: string, args: ReadonlyArray<string>): Promise<boolean> =>
+  new Promise((resolve) => {
+    execFile(command, args, (error) => resolve(error === null || error.code !== "ENOENT"))
+  })

@@ -1,0 +1,16 @@
+/**
+ * A measured program under the harness's orders: they come over Node's own process channel, so that they share nothing
+ * with what is measured. It ends when the harness does.
+ */
+export const answering = (functions) => {
+  process.on("message", async ({ id, call, args }) => {
+    try {
+      process.send({ id, value: await functions[call](...args) })
+    } catch (error) {
+      process.send({ id, error: error?.stack ?? String(error) })
+    }
+  })
+  // An exit of its own accord also writes the profile that --cpu-prof asked for.
+  process.on("disconnect", () => process.exit(0))
+  process.send({ id: 0, value: "ready" })
+}

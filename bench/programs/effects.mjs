@@ -1,0 +1,34 @@
+/** What the measured programs that use Effect share. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { startRun } from "./load.mjs"
+import { payloads } from "./payloads.mjs"
+
+/** Runs a program with its layer for as long as the process lives; resolves with what it gives once it is up. */
+export const running = (layer, program) =>
+  new Promise((resolve, reject) => {
+    const main = program.pipe(
+      Effect.tap((value) => Effect.sync(() => resolve(value))),
+      Effect.zipRight(Effect.never),
+      Effect.scoped,
+      Effect.provide(layer),
+      Effect.tapErrorCause((cause) => Effect.sync(() => reject(Cause.squash(cause))))
+    )
+    Effect.runFork(main)
+  })
+
+/** The loops of an API that gives effects: fibers of one runtime. `callOf(kind)` says how a payload of that kind is sent. */
+export const effectLoadOf = (runPromise, callOf) => async (kind, inFlight, millis) => {
+  const payload = payloads[kind]
+  const call = callOf(kind)
+  const run = startRun(millis)
+  const loop = Effect.gen(function* () {
+    while (!run.over) {
+      yield* call(payload)
+      run.count++
+    }
+  })
+  const loops = Array.from({ length: inFlight }, () => loop)
+  await runPromise(Effect.all(loops, { concurrency: "unbounded", discard: true }))
+  return run.end()
+}

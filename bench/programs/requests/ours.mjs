@@ -1,0 +1,81 @@
+/**
+ * The Effect API as a program uses it. Variants: `branded` requests; `generators`, the same with handlers that are
+ * generators and so need a fiber each; `schemas` at both ends.
+ */
+
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import { IPCClient, IPCServer } from "effect-ipc"
+import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
+import { effectLoadOf, running } from "../effects.mjs"
+
+const runtimeId = "bench"
+
+export const serve = (variant) =>
+  running(
+    NodeIPCServer.layer(),
+    Effect.gen(function* () {
+      const server = yield* IPCServer
+      yield* answerAll(server, requestsOf(IPCServer.defineRequest, variant), variant)
+      const runPromise = Runtime.runPromise(yield* Effect.runtime())
+      const requests = requestsOf(IPCClient.defineRequest, variant)
+      return {
+        port: server.port,
+        load: effectLoadOf(runPromise, (kind) => (payload) => server.request(runtimeId, requests[kind], payload))
+      }
+    })
+  )
+
+export const connect = (port, variant) =>
+  running(
+    NodeIPCClient.layer({ port, runtimeId }),
+    Effect.gen(function* () {
+      const client = yield* IPCClient
+      yield* answerAll(client, requestsOf(IPCClient.defineRequest, variant), variant)
+      const runPromise = Runtime.runPromise(yield* Effect.runtime())
+      const requests = requestsOf(IPCServer.defineRequest, variant)
+      return {
+        call: (payload) => runPromise(client.request(Array.isArray(payload) ? requests.big : requests.small, payload)),
+        load: effectLoadOf(runPromise, (kind) => (payload) => client.request(requests[kind], payload))
+      }
+    })
+  )
+
+const Small = Schema.Struct({
+  runtimeId: Schema.String,
+  store: Schema.String,
+  key: Schema.String,
+  value: Schema.Struct({ a: Schema.Number, b: Schema.String, c: Schema.Array(Schema.Number) })
+})
+
+const Big = Schema.Array(
+  Schema.Struct({
+    id: Schema.Number,
+    name: Schema.String,
+    url: Schema.String,
+    tags: Schema.Array(Schema.String),
+    at: Schema.String
+  })
+)
+
+/** The request that carries each kind of payload. */
+const requestsOf = (define, variant) =>
+  variant === "schemas"
+    ? {
+        small: define("echo-small", { payload: Small, success: Small }),
+        big: define("echo-big", { payload: Big, success: Big })
+      }
+    : { small: define("echo-small"), big: define("echo-big") }
+
+const answerAll = (end, requests, variant) =>
+  Effect.forEach(Object.values(requests), (request) =>
+    end.handle(request, variant === "generators" ? generator : succeed)
+  )
+
+const succeed = (payload) => Effect.succeed(payload)
+
+const generator = (payload) =>
+  Effect.gen(function* () {
+    return yield* Effect.succeed(payload)
+  })

@@ -1,0 +1,198 @@
+/**
+ * All benchmarks, side by side with the peers: `npm run bench [-- --quick] [--only requests,gateway,…] [--json FILE]`.
+ *
+ * Server and client are separate processes; contenders take turns within each round, so that whatever else the machine does
+ * falls on all alike; ratios are taken within a round, and printed as the median with the 25th and 75th percentile.
+ */
+import { execFile, execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpus } from "node:os"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import * as Gateway from "./gateway.js"
+import * as Memory from "./memory.js"
+import { markdown, printSpread, type Report, ratioOf, tableOf } from "./report.js"
+import * as Requests from "./requests.js"
+import * as Startup from "./startup.js"
+import type { Spread } from "./statistics.js"
+
+const suites = ["requests", "gateway", "memory", "startup", "import", "routes"] as const
+type Suite = (typeof suites)[number]
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string", default: suites.join(",") },
+    json: { type: "string" }
+  }
+})
+const quick = options.quick
+const chosen = options.only.split(",")
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+const toServer = (payload: "small" | "big", inFlight: number): Requests.Workload => ({
+  payload,
+  inFlight,
+  direction: "to server"
+})
+const toClient = (payload: "small" | "big", inFlight: number): Requests.Workload => ({
+  payload,
+  inFlight,
+  direction: "to client"
+})
+
+const requestsPlan: Requests.RequestsPlan = quick
+  ? {
+      rounds: 3,
+      millis: 150,
+      workloads: [
+        toServer("small", 1),
+        toServer("small", 64),
+        toServer("small", 512),
+        toServer("big", 4),
+        toClient("small", 64)
+      ]
+    }
+  : {
+      rounds: 9,
+      millis: 300,
+      workloads: [
+        toServer("small", 1),
+        toServer("small", 64),
+        toServer("small", 512),
+        toServer("big", 1),
+        toServer("big", 4),
+        toServer("big", 64),
+        toClient("small", 1),
+        toClient("small", 64),
+        toClient("small", 512),
+        toClient("big", 4)
+      ]
+    }
+
+/** What must hold, and where to aim: a contender's ratio to another. */
+interface Target {
+  readonly what: string
+  readonly report: () => Report | undefined
+  readonly workload: string
+  readonly contender: string
+  readonly atLeast: number
+  readonly aim: number
+}
+
+const reports = new Map<string, Report>()
+const small = (inFlight: number) => Requests.labelOf(toServer("small", inFlight))
+const requestTarget = (what: string, workload: string, contender: string, atLeast: number, aim: number): Target => ({
+  what,
+  report: () => reports.get("requests"),
+  workload,
+  contender: `effect-ipc, ${contender}`,
+  atLeast,
+  aim
+})
+const gatewayTarget = (what: string, report: string, workload: string, atLeast: number, aim: number): Target => ({
+  what,
+  report: () => reports.get(report),
+  workload,
+  contender: "ours",
+  atLeast,
+  aim
+})
+
+const targets: ReadonlyArray<Target> = [
+  requestTarget("branded, x64", small(64), "branded", 0.8, 1.2),
+  requestTarget("branded, x512", small(512), "branded", 0.8, 1.2),
+  requestTarget("branded, one in flight", small(1), "branded", 0.85, 1),
+  requestTarget("branded, 300 kB", Requests.labelOf(toServer("big", 4)), "branded", 0.95, 1),
+  requestTarget("Schemas at both ends, x64", small(64), "Schemas", 0.5, 0.8),
+  requestTarget("promise facade, x64", small(64), "promise facade", 0.75, 1.1),
+  requestTarget("server to client, x64", Requests.labelOf(toClient("small", 64)), "branded", 0.8, 1.2),
+  gatewayTarget("proxied small answer", "proxied", "small answer", 1, 1.6),
+  gatewayTarget("proxied 1 MiB", "proxied", "1 MiB", 1, 1.2),
+  gatewayTarget("JSON route", "answered", "JSON route", 0.6, 0.85)
+]
+
+prepare()
+const start = performance.now()
+const run = async (suite: Suite, measure: () => Promise<void>) => {
+  if (!chosen.includes(suite)) return
+  console.log(`${suite} …`)
+  const began = performance.now()
+  await measure()
+  console.log(`  ${((performance.now() - began) / 1000).toFixed(0)} s`)
+}
+const texts: Array<string> = []
+const keep = (name: string, report: Report) => {
+  reports.set(name, report)
+  texts.push(tableOf(report))
+}
+
+await run("requests", async () => keep("requests", await Requests.run(requestsPlan)))
+await run("gateway", async () => {
+  const { answered, proxied } = await Gateway.run(quick ? { rounds: 2, seconds: 1 } : { rounds: 7, seconds: 2 })
+  keep("proxied", proxied)
+  keep("answered", answered)
+})
+await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 5, connections: 2000 })))
+await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 9)))
+await run("import", () => other("import-time.mjs", []))
+await run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "9"]))
+
+const summary = targets.flatMap((target) => {
+  const report = target.report()
+  const ratio = report && ratioOf(report, target.workload, target.contender)
+  return ratio === undefined
+    ? []
+    : [verdict(target.what, ratio, ratio.median >= target.atLeast, target.atLeast, target.aim)]
+})
+const memory = reports.get("memory")
+const idle = memory && ratioOf(memory, "resident", "effect-ipc")
+if (idle !== undefined) summary.push(verdict("memory of an idle connection", idle, idle.median <= 2, 2, 1.3))
+
+const machine = `${cpus().length} cores, Node ${process.versions.node.split(".")[0]}`
+const date = new Date().toISOString()
+console.log(
+  [
+    `\n${date.slice(0, 10)}, ${machine}, ${quick ? "quick run" : "full run"} of ${((performance.now() - start) / 1000).toFixed(0)} s. Ratios: median (p25–p75) of the rounds.`,
+    ...texts,
+    ...(summary.length === 0
+      ? []
+      : [`### What must hold\n${markdown(["what", "measured", "at least", "aim", "holds"], summary)}`])
+  ].join("\n\n")
+)
+writeJson()
+
+/** A fresh clone has no peers yet; and the programs import the library by its name, from its build, as its users do. */
+function prepare() {
+  if (!existsSync(here("./node_modules/.package-lock.json"))) {
+    console.log("installing the peers …")
+    execFileSync("npm", ["ci", "--ignore-scripts", "--loglevel=error"], { cwd: here("."), stdio: "inherit" })
+  }
+  if (!existsSync(here("./node_modules/effect-ipc"))) symlinkSync("../..", here("./node_modules/effect-ipc"), "dir")
+}
+
+/** A benchmark that stands by itself: its own table is printed, its own JSON kept. */
+async function other(file: string, args: ReadonlyArray<string>): Promise<void> {
+  if (!existsSync(here(file))) return console.log(`  skipped: there is no bench/${file}`)
+  const command = file.endsWith(".ts") ? [here("../node_modules/.bin/tsx"), here(file)] : [process.execPath, here(file)]
+  const [program, ...rest] = command as [string, ...Array<string>]
+  const output = await new Promise<string>((resolve, reject) => {
+    execFile(program, [...rest, ...args], { cwd: here("..") }, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout)
+      else reject(new Error(`${file}: ${stderr}`))
+    })
+  })
+  texts.push(`### ${file}\n\`\`\`\n${output.trim()}\n\`\`\``)
+}
+
+function verdict(what: string, ratio: Spread, holds: boolean, atLeast: number, aim: number): ReadonlyArray<string> {
+  return [what, printSpread(ratio), String(atLeast), String(aim), holds ? "yes" : "NO"]
+}
+
+function writeJson() {
+  const file = options.json ?? here(`./results/${date.replace(/[:.]/g, "-")}.json`)
+  if (options.json === undefined) mkdirSync(here("./results"), { recursive: true })
+  const content = { date, machine, quick, reports: Object.fromEntries(reports), texts }
+  writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`)
+  console.log(`\nKept in ${file}`)
+}
