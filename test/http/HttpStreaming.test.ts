@@ -68,6 +68,56 @@ describe("a gateway in its own process", () => {
     })
   )
 
+  it.scopedLive("takes in no more than its buffers when the other side doesn't read, down or up", () =>
+    Effect.gen(function* () {
+      const total = 256 * MiB
+      let poured = 0
+      const fill = (into: http.ServerResponse | http.ClientRequest) => {
+        poured = 0
+        const go = () => {
+          while (poured < total) {
+            poured += chunk.length
+            if (!into.write(chunk)) {
+              into.once("drain", go)
+              return
+            }
+          }
+          into.end()
+        }
+        go()
+      }
+      const arrived = event()
+      const upstream = yield* serve({
+        onRequest: (request, response) => {
+          if (request.method === "GET") fill(response)
+          arrived.fire()
+        }
+      })
+      const child = yield* start("http-proxy-host.ts", "gateway", upstream.url)
+      const url = `http://127.0.0.1:${child.port}`
+      // Nothing tells that a stream has stalled but that it doesn't move while the gateway has time to do other things.
+      const stalled: Effect.Effect<number> = Effect.gen(function* () {
+        for (let still = 0, last = -1; still < 300 && poured < total; still++) {
+          yield* child.ask("connections")
+          if (poured !== last) still = 0
+          last = poured
+        }
+        return poured / MiB
+      })
+      // With a listener that doesn't read; without any, Node would discard the response.
+      const down = http.get(url, { agent: false }, (response) => response.on("error", () => {}))
+      down.on("error", () => {})
+      yield* arrived.wait
+      assert.isBelow(yield* stalled, 32)
+      down.destroy()
+      yield* upstream.noSockets
+      const up = http.request(url, { agent: false, method: "POST" }).on("error", () => {})
+      fill(up)
+      assert.isBelow(yield* stalled, 32)
+      up.destroy()
+    })
+  )
+
   it.scopedLive("ends by itself once closed, with everything in progress", () =>
     Effect.gen(function* () {
       const upload = event()
