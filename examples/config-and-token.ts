@@ -1,0 +1,44 @@
+import { Config, ConfigProvider, Console, Effect, Layer } from "effect"
+import { IPCClient, IPCServer } from "effect-ipc"
+import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
+
+const WhoAmI = IPCServer.defineRequest<void, string>("who-am-i")
+
+const serve = Effect.gen(function* () {
+  const server = yield* IPCServer
+  yield* server.handle(WhoAmI, (_, caller) => Effect.succeed(caller.runtimeId ?? caller.clientId))
+  return server.url
+})
+
+const ask = Effect.gen(function* () {
+  const client = yield* IPCClient
+  yield* Console.log(`I am ${yield* client.request(WhoAmI)}`)
+})
+
+// Stands for the environment in which each process is started; Config looks there by default.
+const environment = (variables: Record<string, string>) =>
+  Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+
+// #region config
+// IPC_HOST, IPC_PORT and IPC_TOKEN from the environment, and what they don't say from here.
+const Server = NodeIPCServer.layerConfig(Config.map(NodeIPCServer.config, (options) => ({ ...options, port: 0 }))).pipe(
+  Layer.provide(environment({ IPC_TOKEN: "s3cret" }))
+)
+
+const clientLayer = (url: string, token: string) =>
+  NodeIPCClient.layerConfig().pipe(
+    Layer.provide(environment({ IPC_URL: url, IPC_TOKEN: token, IPC_RUNTIME_ID: "worker-1" }))
+  )
+
+// #endregion
+
+const main = Effect.gen(function* () {
+  const url = yield* serve
+  yield* ask.pipe(Effect.provide(clientLayer(url, "s3cret")))
+  yield* ask.pipe(
+    Effect.provide(clientLayer(url, "wrong")),
+    Effect.catchTag("ConnectFailed", (error) => Console.log(`${error.reason} with ${error.status}`))
+  )
+}).pipe(Effect.scoped, Effect.provide(Server))
+
+await Effect.runPromise(main)
