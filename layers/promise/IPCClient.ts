@@ -1,0 +1,193 @@
+/**
+ * The client for callers who don't use Effect: `NodeIPCClient` behind promises.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ClientRequestOptions, Status } from "../../src/IPCClient.js"
+import { IPCClient as Service } from "../../src/IPCClient.js"
+import type { Arguments, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
+import { nameOf, untyped } from "../../src/IPCRequest.js"
+import { defaultHost } from "../defaults.js"
+import * as NodeIPCClient from "../NodeIPCClient.js"
+import { Callbacks } from "./Callbacks.js"
+import { notOpen } from "./NotOpen.js"
+import type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
+import { PromiseHandlers } from "./PromiseHandlers.js"
+import { handled, run } from "./Promises.js"
+import { Session } from "./Session.js"
+
+/**
+ * How to connect, beside where.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "port" | "url">
+
+/**
+ * Sends requests to the server and answers the server's, over a connection that comes back by itself.
+ *
+ * What is registered (handlers, callbacks) may be so at any time, before `connect` too, and holds over every connection
+ * that follows. Registering the handler of a request again replaces the one before.
+ *
+ * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
+ * the process.
+ *
+ * @example
+ * ```ts
+ * import { IPCClient, IPCServer } from "effect-ipc/promise"
+ *
+ * const Greet = IPCServer.defineRequest<{ readonly name: string }, string>("greet")
+ * const Reload = IPCClient.defineRequest<{ readonly force: boolean }, void>("reload")
+ *
+ * const client = new IPCClient(9000)
+ * client.onFrameworkRequest(Reload, async ({ force }) => console.log(`reloading${force ? " by force" : ""}`))
+ * client.onClose(() => console.log("the connection was lost"))
+ *
+ * await client.connect("greeter")
+ * console.log(await client.sendFrameworkRequest(Greet, { name: "Ada" }, 500))
+ * await client.disconnect()
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class IPCClient {
+  /**
+   * Defines a request that a client answers: branded, or with Schemas.
+   *
+   * @since 0.1.0
+   */
+  static readonly defineRequest: typeof Service.defineRequest = Service.defineRequest
+
+  readonly #url: string
+  readonly #options: IPCClientOptions
+  readonly #handlers = new PromiseHandlers<"answered by a client", [payload: unknown]>()
+  readonly #closeCallbacks = new Callbacks<[]>("onClose")
+  #runtimeId: string | undefined
+  #session: Session<Service.Service> | undefined
+  #released: Promise<void> = Promise.resolve()
+  #connected = false
+
+  /** The server's port on 127.0.0.1, or its address, `http://host:port` or `ws://host:port`. */
+  constructor(address: number | string, options: IPCClientOptions = {}) {
+    this.#url = typeof address === "number" ? `http://${defaultHost}:${address}` : address
+    this.#options = options
+  }
+
+  /**
+   * Connects, under the name by which the server can call this client. Rejects with `ConnectFailed`, or with
+   * `ConnectionClosed` where `disconnect` was called meanwhile.
+   *
+   * A client that is connected, connecting or reconnecting under the same name isn't connected twice; one that is so under
+   * another name disconnects first.
+   */
+  connect(runtimeId: string | undefined = this.#options.runtimeId): Promise<void> {
+    if (this.#session !== undefined && (this.#session.isOver || this.#runtimeId !== runtimeId)) this.disconnect()
+    if (this.#session === undefined) {
+      this.#runtimeId = runtimeId
+      this.#session = new Session(
+        (open) => this.#program(open, { ...this.#options, url: this.#url, runtimeId }),
+        () => notOpen("connect", this.#url, "disconnect() was called before the client had connected.")
+      )
+    }
+    return handled(this.#session.opened.then(() => undefined))
+  }
+
+  /**
+   * Closes the connection for good and resolves when nothing is left open. May be called at any time, any number of times.
+   */
+  disconnect(): Promise<void> {
+    if (this.#session !== undefined) {
+      this.#released = this.#session.close()
+      this.#session = undefined
+    }
+    return this.#released
+  }
+
+  /**
+   * Whether the connection stands; not so while it is being restored.
+   */
+  isConnected(): boolean {
+    return this.#connected && this.#session?.value !== undefined
+  }
+
+  /**
+   * Called each time the connection is lost, whatever the cause: the server went, the network broke, a newer client took
+   * the runtimeId, or `disconnect`.
+   */
+  onClose(callback: () => unknown): void {
+    this.#closeCallbacks.add(callback)
+  }
+
+  /**
+   * Answers a request of the server. What the handler throws or rejects with crosses as its message, or as itself where
+   * the request's failure Schema takes it.
+   */
+  onFrameworkRequest<Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+  ): void {
+    this.#handlers.set(request, handler as (payload: unknown) => unknown)
+  }
+
+  /**
+   * Asks the server; while the connection is being restored, waits for it within the request's own timeout, which is 10
+   * seconds unless told otherwise. Rejects with the request's own typed failure or a `RequestError`, which is
+   * `ConnectionClosed` where the client isn't connected.
+   */
+  sendFrameworkRequest<Payload, Success, Failure>(
+    request: ServerRequest<Payload, Success, Failure>,
+    ...[payload, timeoutMs]: PayloadAndTimeout<NoInfer<Payload>>
+  ): Promise<Success> {
+    const client = this.#session?.value
+    if (client === undefined) return handled(Promise.reject(this.#notConnected(nameOf(untyped(request)))))
+    const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
+    return run(client.request(request, ...([payload, options] as unknown as Arguments<Payload, ClientRequestOptions>)))
+  }
+
+  /** `disconnect`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect()
+  }
+
+  #notConnected(request: string): Error {
+    const reason = `Request ${JSON.stringify(request)} was not sent: the client isn't connected to ${this.#url}. Await connect() first, and again after disconnect().`
+    return notOpen(request, this.#url, reason)
+  }
+
+  /** Runs from connect to disconnect, or until the client gives up reconnecting. */
+  #program(
+    open: (client: Service.Service) => void,
+    options: NodeIPCClient.NodeIPCClientOptions
+  ): Effect.Effect<void, unknown> {
+    const released = this.#released
+    const connecting = Effect.gen(this, function* () {
+      yield* Effect.promise(() => released)
+      // Closed last: what a handler is doing for a peer ends with their connection, which tells the peer why.
+      const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      const client = yield* NodeIPCClient.make(options)
+      yield* Scope.extend(this.#handlers.attach(client.handle), handling)
+      yield* Stream.runForEach(client.status, (status) =>
+        Effect.sync(() => {
+          this.#onStatus(status)
+          if (status === "connected") open(client)
+        })
+      )
+    })
+    return Effect.ensuring(
+      Effect.scoped(connecting),
+      Effect.sync(() => this.#onStatus("closed"))
+    )
+  }
+
+  #onStatus(status: Status): void {
+    const wasConnected = this.#connected
+    this.#connected = status === "connected"
+    if (wasConnected && !this.#connected) this.#closeCallbacks.call()
+  }
+}

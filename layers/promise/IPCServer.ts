@@ -1,0 +1,277 @@
+/**
+ * The server for callers who don't use Effect: `NodeIPCServer` behind promises.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ConnectedClient, ConnectionEvent } from "../../src/ConnectedClients.js"
+import type { HttpMethod } from "../../src/HttpRoute.js"
+import { PortInUse } from "../../src/IPCError.js"
+import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
+import { IPCServer as Service } from "../../src/IPCServer.js"
+import type { RouteProxyResolver } from "../../src/Upstream.js"
+import { defaultHost } from "../defaults.js"
+import * as NodeIPCServer from "../NodeIPCServer.js"
+import { Callbacks } from "./Callbacks.js"
+import { notOpen, ServerNotRunning } from "./NotOpen.js"
+import type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
+import { PromiseHandlers } from "./PromiseHandlers.js"
+import type { HttpHandler } from "./PromiseRoutes.js"
+import { PromiseRoutes } from "./PromiseRoutes.js"
+import { handled, run, runSync } from "./Promises.js"
+import { Session } from "./Session.js"
+
+/**
+ * Where to listen beside the port, and who may connect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type IPCServerOptions = Omit<NodeIPCServer.NodeIPCServerOptions, "port">
+
+/**
+ * Answers its clients' requests, sends them its own, and is an HTTP gateway, all on one port.
+ *
+ * What is registered (handlers, routes, the resolver, callbacks) may be so at any time, before `start` too, and holds
+ * until the server is garbage: a server started again after `teardown` has it all. Registering the handler of a request,
+ * or the resolver, again replaces the one before.
+ *
+ * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
+ * the process.
+ *
+ * @example
+ * ```ts
+ * import { IPCServer } from "effect-ipc/promise"
+ *
+ * const Greet = IPCServer.defineRequest<{ readonly name: string }, string>("greet")
+ *
+ * const server = new IPCServer(9000)
+ * server.onFrameworkMessage(Greet, async ({ name }, { runtimeId }) => `Hello, ${name} of ${runtimeId}!`)
+ * server.interceptHttp("GET", "/users/:id", async (_body, { id }) => ({ id }))
+ * server.setRouteProxyResolver((path) => (path.startsWith("/orders") ? "http://127.0.0.1:9100" : undefined))
+ *
+ * if (await server.start()) console.log(`listening at ${server.getUrl()}`)
+ * else console.log(`${server.getPort()} is in use`)
+ * await server.teardown()
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class IPCServer {
+  /**
+   * Defines a request that the server answers: branded, or with Schemas.
+   *
+   * @since 0.1.0
+   */
+  static readonly defineRequest: typeof Service.defineRequest = Service.defineRequest
+
+  readonly #options: NodeIPCServer.NodeIPCServerOptions
+  readonly #handlers = new PromiseHandlers<"answered by the server", [payload: unknown, caller: ConnectedClient]>()
+  readonly #routes = new PromiseRoutes()
+  readonly #disconnectCallbacks = new Callbacks<Parameters<DisconnectCallback>>("onClientDisconnect")
+  #resolver: RouteProxyResolver | undefined
+  #registerResolver: (() => void) | undefined
+  #session: Session<Service.Service> | undefined
+  #released: Promise<void> = Promise.resolve()
+
+  /** Port 0 is any free one. */
+  constructor(port = 0, options: IPCServerOptions = {}) {
+    this.#options = { ...options, port }
+  }
+
+  /**
+   * Listens. Resolves with `false` where the port is in use; any other failure rejects: `ListenFailed`, `TokenRequired`,
+   * and `ConnectionClosed` where `teardown` was called meanwhile. A server that runs, or is starting, isn't started twice.
+   */
+  start(): Promise<boolean> {
+    if (this.#session === undefined || this.#session.isOver) {
+      this.#session = new Session(
+        (open) => this.#program(open),
+        () => notOpen("start", this.#address, "teardown() was called before the server had started.")
+      )
+    }
+    return handled(
+      this.#session.opened.then(
+        () => true,
+        (error) => {
+          if (error instanceof PortInUse) return false
+          throw error
+        }
+      )
+    )
+  }
+
+  /**
+   * Closes every connection, ends what is in progress, and resolves when nothing is left open. May be called at any time,
+   * any number of times.
+   */
+  teardown(): Promise<void> {
+    if (this.#session !== undefined) {
+      this.#released = this.#session.close()
+      this.#session = undefined
+    }
+    return this.#released
+  }
+
+  /**
+   * The port that is bound, or will be. Throws `ConnectionClosed` where that isn't known: any free one was asked for, and
+   * the server isn't running.
+   */
+  getPort(): number {
+    const port = this.#session?.value?.port ?? this.#options.port
+    if (port) return port
+    throw notOpen("getPort", this.#address, "Any free port was asked for, so there is none yet. Await start() first.")
+  }
+
+  /**
+   * `http://host:port`. Throws as {@link getPort} does.
+   */
+  getUrl(): string {
+    return this.#session?.value?.url ?? `http://${this.#host}:${this.getPort()}`
+  }
+
+  /**
+   * Answers a request of the clients. What the handler throws or rejects with crosses as its message, or as itself where
+   * the request's failure Schema takes it.
+   */
+  onFrameworkMessage<Payload, Success, Failure>(
+    request: ServerRequest<Payload, Success, Failure>,
+    handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+  ): void {
+    this.#handlers.set(request, handler as (payload: unknown, caller: ConnectedClient) => unknown)
+  }
+
+  /**
+   * Asks the client with this runtimeId. Rejects with `ClientNotConnected` where there is none, with the request's own
+   * typed failure, or with any other `RequestError`.
+   */
+  sendFrameworkMessage<Payload, Success, Failure>(
+    runtimeId: string,
+    request: ClientRequest<Payload, Success, Failure>,
+    ...[payload, timeoutMs]: PayloadAndTimeout<NoInfer<Payload>>
+  ): Promise<Success> {
+    const server = this.#session?.value
+    if (server === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
+    const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
+    return run(
+      server.request(runtimeId, request, ...([payload, options] as unknown as Arguments<Payload, RequestOptions>))
+    )
+  }
+
+  /**
+   * Called once for each connection that has ended, those that `teardown` ends too.
+   */
+  onClientDisconnect(callback: DisconnectCallback): void {
+    this.#disconnectCallbacks.add(callback)
+  }
+
+  /**
+   * Answers an HTTP request: find-my-way paths (`/users/:id`, `/files/*`), one method or `ALL`. Throws `RouteConflict`
+   * where the same method and path is routed already, `InvalidRoute` where find-my-way takes neither.
+   */
+  interceptHttp<Body = unknown>(method: HttpMethod, path: string, handler: HttpHandler<Body>): void {
+    this.#routes.add(method, path, handler as HttpHandler)
+  }
+
+  /**
+   * Removes the route that `interceptHttp` made of the same method and path, if any. Requests in progress are still
+   * answered, so a handler may remove its own route.
+   */
+  removeInterceptHttp(method: HttpMethod, path: string): void {
+    this.#routes.remove(method, path)
+  }
+
+  /**
+   * Sends what no route takes, HTTP and WebSocket alike, to the upstream that the resolver names.
+   */
+  setRouteProxyResolver(resolver: RouteProxyResolver): void {
+    const isFirst = this.#resolver === undefined
+    this.#resolver = resolver
+    if (isFirst) this.#registerResolver?.()
+  }
+
+  /** `teardown`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.teardown()
+  }
+
+  get #host(): string {
+    const host = this.#options.host ?? defaultHost
+    return host.includes(":") ? `[${host}]` : host
+  }
+
+  get #address(): string {
+    return `${this.#host}:${this.#options.port}`
+  }
+
+  /** Runs from start to teardown. */
+  #program(open: (server: Service.Service) => void): Effect.Effect<void, unknown> {
+    const released = this.#released
+    const present = new Map<string, ConnectedClient>()
+    const onEvent = (event: ConnectionEvent) => {
+      if (event._tag === "Connected") present.set(event.clientId, event)
+      else this.#onDisconnected(event, present)
+    }
+    const serving = Effect.gen(this, function* () {
+      yield* Effect.promise(() => released)
+      // Closed last: what a handler is doing for a peer ends with their connection, which tells the peer why.
+      const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      const server = yield* NodeIPCServer.make(this.#options)
+      yield* Effect.addFinalizer(() =>
+        Effect.map(server.clients, (clients) => {
+          for (const client of clients) present.set(client.clientId, client)
+        })
+      )
+      yield* Scope.extend(this.#handlers.attach(server.handle), handling)
+      yield* this.#routes.attach(server)
+      yield* this.#attachResolver(server)
+      open(server)
+      yield* Stream.runForEach(server.connections, (event) => Effect.sync(() => onEvent(event)))
+    })
+    return Effect.ensuring(
+      Effect.scoped(serving),
+      Effect.sync(() => {
+        for (const client of present.values()) this.#onDisconnected(client, present)
+      })
+    )
+  }
+
+  #onDisconnected({ clientId, runtimeId }: ConnectedClient, present: Map<string, ConnectedClient>): void {
+    present.delete(clientId)
+    this.#disconnectCallbacks.call(clientId, runtimeId)
+  }
+
+  /** One resolver for the run, which asks the one that is set: a replaced one leaves nothing behind. */
+  #attachResolver(server: Service.Service): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.flatMap(Effect.scope, (scope) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          this.#registerResolver = () =>
+            runSync(
+              Scope.extend(
+                server.setRouteProxyResolver((path) => this.#resolver?.(path)),
+                scope
+              )
+            )
+          if (this.#resolver !== undefined) this.#registerResolver()
+        }),
+        () =>
+          Effect.sync(() => {
+            this.#registerResolver = undefined
+          })
+      )
+    )
+  }
+}
+
+/**
+ * Told of a connection that has ended: the server's name for it, and the client's own, where it has one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type DisconnectCallback = (clientId: string, runtimeId: string | undefined) => unknown

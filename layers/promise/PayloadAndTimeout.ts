@@ -1,0 +1,16 @@
+/**
+ * The arguments of the facade's requests.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The arguments after the request: its payload, which may be left out where it is `void`, and how long to wait for the
+ * response in milliseconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PayloadAndTimeout<Payload> = [Payload] extends [void]
+  ? [payload?: undefined, timeoutMs?: number]
+  : [payload: Payload, timeoutMs?: number]

@@ -1,0 +1,108 @@
+/**
+ * Request handlers that give promises, as data: they are there before the service is, and for every one that follows.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { isPromiseLike } from "effect/Predicate"
+import * as Scope from "effect/Scope"
+import type { Direction, Shaped } from "../../src/IPCRequest.js"
+import { nameOf, untyped } from "../../src/IPCRequest.js"
+import { runSync } from "./Promises.js"
+
+/**
+ * `handle` of either service.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Handle<D extends Direction, Args extends ReadonlyArray<unknown>> = (
+  request: Shaped<D, unknown, unknown, unknown>,
+  handler: (...args: Args) => Effect.Effect<unknown, unknown>
+) => Effect.Effect<void, never, Scope.Scope>
+
+/**
+ * One handler a request; the newest registration replaces the one before.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class PromiseHandlers<D extends Direction, Args extends ReadonlyArray<unknown>> {
+  readonly #entries = new Map<string, Entry<D, Args>>()
+  #register: ((entry: Entry<D, Args>) => void) | undefined
+
+  set<Payload, Success, Failure>(
+    request: Shaped<D, Payload, Success, Failure>,
+    handler: (...args: Args) => unknown
+  ): void {
+    const name = nameOf(untyped(request))
+    const erased = request as unknown as Entry<D, Args>["request"]
+    const present = this.#entries.get(name)
+    if (present?.request === erased) {
+      present.handler = handler
+      return
+    }
+    const entry: Entry<D, Args> = { request: erased, handler }
+    this.#entries.set(name, entry)
+    this.#register?.(entry)
+  }
+
+  /** Registers the handlers there are, and those to come, until the scope closes. */
+  attach(handle: Handle<D, Args>): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.flatMap(Effect.scope, (scope) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          this.#register = (entry) =>
+            runSync(
+              Scope.extend(
+                handle(entry.request, (...args) => answer(() => entry.handler(...args))),
+                scope
+              )
+            )
+          for (const entry of this.#entries.values()) this.#register(entry)
+        }),
+        () =>
+          Effect.sync(() => {
+            this.#register = undefined
+          })
+      )
+    )
+  }
+}
+
+/**
+ * Calls a handler: what it returns or throws has ended at once, what it promises ends later.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> => {
+  const result = settle(call)
+  return isPromiseLike(result) ? awaiting(result) : result
+}
+
+/**
+ * What a handler returned or threw, or the promise it gave.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promise<Exit.Exit<unknown, unknown>> => {
+  try {
+    const result = call()
+    return isPromiseLike(result) ? Promise.resolve(result).then(Exit.succeed, Exit.fail) : Exit.succeed(result)
+  } catch (error) {
+    return Exit.fail(error)
+  }
+}
+
+const awaiting = (promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<unknown, unknown> =>
+  Effect.async((resume) => {
+    promise.then(resume)
+  })
+
+interface Entry<D extends Direction, Args extends ReadonlyArray<unknown>> {
+  readonly request: Shaped<D, unknown, unknown, unknown>
+  handler: (...args: Args) => unknown
+}

@@ -1,0 +1,316 @@
+/**
+ * Each typed failure as it reaches a caller of the facade: its tag, and the message that says what to do.
+ */
+import * as http from "node:http"
+import * as errors from "effect-ipc/promise"
+import { IPCClient, IPCServer } from "effect-ipc/promise"
+import { assert, describe, it, onTestFinished } from "vitest"
+import { Double, Find, Greet, Hang, Stall } from "./requests.js"
+import { clientOf, connect, event, freePort, post, rejection, relayTo, serve } from "./support.js"
+
+const expectRejection = async (promise: Promise<unknown>, tag: string, message: string) => {
+  const error = await rejection(promise)
+  assert.deepStrictEqual({ tag: error._tag, message: error.message }, { tag, message })
+  assert.isString(error.stack)
+  return error
+}
+
+describe("connecting", () => {
+  it("port in use: start resolves with false", async () => {
+    const holder = await serve()
+    assert.isFalse(await new IPCServer(holder.getPort()).start())
+  })
+
+  it("refused connection", async () => {
+    const port = await freePort()
+    const error = await expectRejection(
+      clientOf(port).connect(),
+      "ConnectFailed",
+      `Could not connect to http://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}. Is the server running, and is the port right?`
+    )
+    assert.instanceOf(error, errors.ConnectFailed)
+    assert.strictEqual(error.reason, "Refused")
+  })
+
+  it("an address that isn't one", async () => {
+    await expectRejection(
+      clientOf("9000").connect(),
+      "ConnectFailed",
+      "Could not connect to 9000: it isn't a URL like http://127.0.0.1:9000. Check the host."
+    )
+  })
+
+  it("wrong token, and none", async () => {
+    const server = await serve({ token: "secret" })
+    for (const [options, said] of [
+      [{ token: "guess" }, "The token is not this server's."],
+      [{}, "This server asks for a token: send it as Authorization: Bearer …"]
+    ] as const) {
+      const error = await rejection(clientOf(server.getPort(), options).connect())
+      assert.instanceOf(error, errors.ConnectFailed)
+      assert.deepStrictEqual([error._tag, error.reason, error.status], ["ConnectFailed", "Rejected", 401])
+      assert.isTrue(
+        error.message.startsWith(`Could not connect to ${server.getUrl()}: the server answered 401 Unauthorized`)
+      )
+      assert.include(error.message, said)
+      assert.isTrue(error.message.endsWith("Pass the server's token as { token } (or set IPC_TOKEN)."))
+    }
+    const client = clientOf(server.getPort(), { token: "secret" })
+    await client.connect()
+    assert.isTrue(client.isConnected())
+  })
+
+  it("a server that doesn't speak IPC", async () => {
+    const server = http.createServer((_, response) => response.writeHead(404).end("nothing here"))
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    onTestFinished(() => {
+      server.close()
+    })
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+    await expectRejection(
+      clientOf(url).connect(),
+      "ConnectFailed",
+      `Could not connect to ${url}: the server answered 404 Not Found: nothing here. Is it an IPC server, and is { path } right?`
+    )
+  })
+
+  it("no answer within the limit", async () => {
+    const server = http.createServer()
+    server.on("upgrade", () => {})
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    onTestFinished(() => {
+      server.close()
+    })
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+    await expectRejection(
+      clientOf(url, { connectTimeout: 30 }).connect(),
+      "ConnectFailed",
+      `Could not connect to ${url}: no answer within 30ms. Something holds the port but doesn't answer; is it an IPC server?`
+    )
+  })
+})
+
+describe("requests", () => {
+  it("unknown runtimeId", async () => {
+    const server = await serve()
+    const missing = server.sendFrameworkMessage("worker-2", Double, 1)
+    await expectRejection(
+      missing,
+      "ClientNotConnected",
+      'No client with runtimeId "worker-2" is connected (no client is connected). awaitClient waits for one.'
+    )
+    await connect(server, "worker-1")
+    await expectRejection(
+      server.sendFrameworkMessage("worker-2", Double, 1),
+      "ClientNotConnected",
+      'No client with runtimeId "worker-2" is connected (connected: worker-1). awaitClient waits for one.'
+    )
+  })
+
+  it("no handler, at either end", async () => {
+    const server = await serve()
+    const client = await connect(server, "worker")
+    await expectRejection(
+      client.sendFrameworkRequest(Greet, { name: "Ada" }),
+      "NoHandler",
+      `${server.getUrl()} has no handler for request "greet". Register one there with handle, before the request is made.`
+    )
+    await expectRejection(
+      server.sendFrameworkMessage("worker", Double, 1),
+      "NoHandler",
+      'worker has no handler for request "double". Register one there with handle, before the request is made.'
+    )
+  })
+
+  it("timeout, at either end", async () => {
+    const server = await serve()
+    server.onFrameworkMessage(Hang, () => new Promise(() => {}))
+    const client = await connect(server, "worker")
+    client.onFrameworkRequest(Stall, () => new Promise(() => {}))
+    await expectRejection(
+      client.sendFrameworkRequest(Hang, undefined, 20),
+      "RequestTimeout",
+      `Request "hang" to ${server.getUrl()} had no answer within 20 ms. If it may take longer, pass { timeout }.`
+    )
+    await expectRejection(
+      server.sendFrameworkMessage("worker", Stall, undefined, 20),
+      "RequestTimeout",
+      'Request "stall" to worker had no answer within 20 ms. If it may take longer, pass { timeout }.'
+    )
+  })
+
+  it("timeout by the options where the call says none", async () => {
+    const server = await serve({ requestTimeout: 20 })
+    const client = await connect(server, "worker", { requestTimeout: 20 })
+    client.onFrameworkRequest(Stall, () => new Promise(() => {}))
+    server.onFrameworkMessage(Hang, () => new Promise(() => {}))
+    assert.include((await rejection(client.sendFrameworkRequest(Hang))).message, "within 20 ms")
+    assert.include((await rejection(server.sendFrameworkMessage("worker", Stall))).message, "within 20 ms")
+  })
+
+  it("lost connection, at either end", async () => {
+    const server = await serve()
+    const relay = await relayTo(server.getPort())
+    const called = event()
+    const asked = event()
+    server.onFrameworkMessage(Hang, () => {
+      called.fire()
+      return new Promise(() => {})
+    })
+    const client = clientOf(relay.port)
+    client.onFrameworkRequest(Stall, () => {
+      asked.fire()
+      return new Promise(() => {})
+    })
+    await client.connect("worker")
+    const fromClient = rejection(client.sendFrameworkRequest(Hang))
+    const fromServer = rejection(server.sendFrameworkMessage("worker", Stall))
+    await Promise.all([called.fired, asked.fired])
+    relay.cut()
+    for (const [error, target, request] of [
+      [await fromClient, `http://127.0.0.1:${relay.port}`, "hang"],
+      [await fromServer, "worker", "stall"]
+    ] as const) {
+      assert.strictEqual(error._tag, "ConnectionClosed")
+      assert.match(
+        error.message,
+        new RegExp(`^The connection to ${target} closed \\(code 1006.*\\) before request "${request}" was answered\\.`)
+      )
+    }
+  })
+
+  it("a connection closed by teardown or disconnect, with requests in flight both ways", async () => {
+    const server = await serve()
+    const client = await connect(server, "worker", { reconnect: false })
+    const called = event()
+    const asked = event()
+    server.onFrameworkMessage(Hang, () => {
+      called.fire()
+      return new Promise(() => {})
+    })
+    client.onFrameworkRequest(Stall, () => {
+      asked.fire()
+      return new Promise(() => {})
+    })
+    const fromClient = rejection(client.sendFrameworkRequest(Hang))
+    const fromServer = rejection(server.sendFrameworkMessage("worker", Stall))
+    await Promise.all([called.fired, asked.fired])
+    await server.teardown()
+    assert.strictEqual((await fromClient)._tag, "ConnectionClosed")
+    assert.include((await fromClient).message, "(code 1001: the server closes)")
+    assert.strictEqual((await fromServer)._tag, "ConnectionClosed")
+    assert.include((await fromServer).message, "(code 1001: the server closes)")
+
+    await server.start()
+    const other = await connect(server, "other")
+    const gone = rejection(other.sendFrameworkRequest(Hang))
+    await other.disconnect()
+    assert.include((await gone).message, "(code 1000: the client closed)")
+  })
+
+  it("undecodable payload: by the caller's Schema, by the peer's, and without JSON", async () => {
+    const server = await serve()
+    server.onFrameworkMessage(Find, () => assert.fail("the handler was called"))
+    const client = await connect(server)
+    const issue = '{ readonly id: number; readonly since: Date }\n└─ ["id"]\n   └─ Expected number, actual "x"'
+    await expectRejection(
+      client.sendFrameworkRequest(Find, { id: "x" as unknown as number, since: new Date(0) }),
+      "InvalidPayload",
+      `The payload of request "users/find" was not sent: ${issue}`
+    )
+    const Unchecked = IPCServer.defineRequest<unknown, unknown>("users/find")
+    const refused = await rejection(
+      client.sendFrameworkRequest(Unchecked, { id: "x", since: "1970-01-01T00:00:00.000Z" })
+    )
+    assert.strictEqual(refused._tag, "InvalidPayload")
+    assert.include(refused.message, `The payload of request "users/find" was refused by ${server.getUrl()}: `)
+    assert.include(refused.message, 'Expected number, actual "x"')
+    const circular: { self?: unknown } = {}
+    circular.self = circular
+    const unprintable = await rejection(client.sendFrameworkRequest(Unchecked, circular))
+    assert.strictEqual(unprintable._tag, "InvalidPayload")
+    assert.match(unprintable.message, /^The payload of request "users\/find" was not sent: .*circular/)
+  })
+
+  it("throwing handler: an error, a tagged one, a string, a rejection", async () => {
+    const server = await serve()
+    const client = await connect(server, "worker")
+    const Fail = IPCServer.defineRequest<number, void>("fail")
+    const failures: Array<() => never | Promise<never>> = [
+      () => {
+        throw new TypeError("users is undefined")
+      },
+      () => {
+        throw Object.assign(new Error("no more users"), { _tag: "OutOfUsers" })
+      },
+      () => {
+        throw "just words"
+      },
+      () => Promise.reject(new Error("rejected later"))
+    ]
+    server.onFrameworkMessage(Fail, (n) => failures[n]?.())
+    const expected = ["users is undefined", "no more users", "just words", "rejected later"]
+    for (const [n, message] of expected.entries()) {
+      const error = await expectRejection(
+        client.sendFrameworkRequest(Fail, n),
+        "RequestFailed",
+        `Request "fail" failed at ${server.getUrl()}: ${message}`
+      )
+      assert.instanceOf(error, errors.RequestFailed)
+      assert.strictEqual(error.tag, n === 1 ? "OutOfUsers" : undefined)
+    }
+    client.onFrameworkRequest(Double, async () => {
+      throw new Error("too tired")
+    })
+    await expectRejection(
+      server.sendFrameworkMessage("worker", Double, 1),
+      "RequestFailed",
+      'Request "double" failed at worker: too tired'
+    )
+  })
+
+  it("a request that can't be named, at its definition", () => {
+    for (const define of [() => IPCServer.defineRequest("a:b"), () => IPCClient.defineRequest("a:b")]) {
+      assert.throws(
+        define,
+        errors.InvalidRequestName,
+        '"a:b" can\'t name a request: a name is not empty and has neither ":" nor control characters.'
+      )
+    }
+  })
+})
+
+describe("HTTP", () => {
+  it("bad JSON body", async () => {
+    const server = await serve()
+    server.interceptHttp("POST", "/users", () => assert.fail("the handler was called"))
+    const { json, status } = await post(`${server.getUrl()}/users`, '{"name":', "application/json")
+    assert.strictEqual(status, 400)
+    assert.match((json as { error: string }).error, /^The body claims to be JSON and isn't: /)
+  })
+
+  it("too large a body", async () => {
+    const server = await serve({ maxBodyBytes: 10 })
+    server.interceptHttp("POST", "/users", () => assert.fail("the handler was called"))
+    assert.deepStrictEqual(await post(`${server.getUrl()}/users`, "01234567890", "text/plain"), {
+      status: 413,
+      json: { error: "The body is over the limit of 10 bytes. Send less, or raise the server's { maxBodyBytes }." }
+    })
+  })
+
+  it("throwing handler", async () => {
+    const server = await serve()
+    server.interceptHttp("GET", "/throws", () => {
+      throw new Error("users is undefined")
+    })
+    server.interceptHttp("GET", "/rejects", async () => {
+      throw new Error("users is late")
+    })
+    const ask = async (path: string) => {
+      const response = await fetch(server.getUrl() + path)
+      return [response.status, await response.json()]
+    }
+    assert.deepStrictEqual(await ask("/throws"), [500, { error: "users is undefined" }])
+    assert.deepStrictEqual(await ask("/rejects"), [500, { error: "users is late" }])
+  })
+})

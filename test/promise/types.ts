@@ -1,0 +1,115 @@
+/**
+ * What compiles and what doesn't: checked by `tsc --noEmit`, never run.
+ */
+import { IPCClient, IPCServer, type RouteProxyResolver } from "effect-ipc/promise"
+import { Double, Find, Greet, Hang, Lookup } from "./requests.js"
+
+type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <A, B>(_: Equals<A, B>): void => {}
+
+export const serverSide = async (server: IPCServer): Promise<void> => {
+  same<ReturnType<typeof server.start>, Promise<boolean>>(true)
+
+  server.onFrameworkMessage(Greet, async (payload, caller) => {
+    same<typeof payload, { readonly name: string }>(true)
+    same<typeof caller.runtimeId, string | undefined>(true)
+    return `Hello, ${payload.name} of ${caller.clientId}`
+  })
+  server.onFrameworkMessage(Greet, ({ name }) => name)
+  server.onFrameworkMessage(Hang, async () => {})
+  server.onFrameworkMessage(Find, async ({ id, since }) => ({ name: `${id}`, born: since }))
+  // @ts-expect-error a client's request
+  server.onFrameworkMessage(Double, async (n: number) => n)
+  // @ts-expect-error the result is a string
+  server.onFrameworkMessage(Greet, async () => 1)
+  // @ts-expect-error the result is a string
+  server.onFrameworkMessage(Greet, () => 1)
+  // @ts-expect-error born is missing
+  server.onFrameworkMessage(Find, async () => ({ name: "x" }))
+  // @ts-expect-error the payload has no age
+  server.onFrameworkMessage(Greet, async ({ age }) => `${age}`)
+  // @ts-expect-error the payload has a name
+  server.onFrameworkMessage(Greet, async (payload: { readonly age: number }) => `${payload.age}`)
+
+  const doubled = await server.sendFrameworkMessage("worker", Double, 1)
+  same<typeof doubled, number>(true)
+  const found = await server.sendFrameworkMessage("worker", Lookup, 1, 500)
+  same<typeof found, string>(true)
+  // @ts-expect-error a server's request
+  await server.sendFrameworkMessage("worker", Greet, { name: "Ada" })
+  // @ts-expect-error the payload is a number
+  await server.sendFrameworkMessage("worker", Double, "1")
+  // @ts-expect-error the payload is missing
+  await server.sendFrameworkMessage("worker", Double)
+  // @ts-expect-error a name alone says nothing of the payload
+  await server.sendFrameworkMessage("worker", "double", 1)
+
+  server.onClientDisconnect((clientId, runtimeId) => {
+    same<typeof clientId, string>(true)
+    same<typeof runtimeId, string | undefined>(true)
+  })
+
+  server.interceptHttp("GET", "/users/:id", async (body, pathParams, headers) => {
+    same<typeof body, unknown>(true)
+    same<(typeof pathParams)[string], string | undefined>(true)
+    return headers.accept
+  })
+  server.interceptHttp("POST", "/users", ({ name }: { readonly name: string }) => ({ name }))
+  server.interceptHttp("PURGE", "/users", async () => {})
+  // @ts-expect-error a handler is a function
+  server.interceptHttp("GET", "/users", { status: 200 })
+
+  const resolver: RouteProxyResolver = (path) => (path === "/" ? undefined : { baseUrl: "http://127.0.0.1:1" })
+  server.setRouteProxyResolver(resolver)
+  server.setRouteProxyResolver((path) => (path.startsWith("/users") ? "http://127.0.0.1:1" : undefined))
+  // @ts-expect-error a resolver answers at once
+  server.setRouteProxyResolver(async () => "http://127.0.0.1:1")
+
+  // @ts-expect-error the port is the first argument
+  new IPCServer(0, { port: 1 })
+  new IPCServer(0, { token: "secret", host: "0.0.0.0", requestTimeout: "2 seconds" })
+}
+
+export const clientSide = async (client: IPCClient): Promise<void> => {
+  client.onFrameworkRequest(Double, async (n) => {
+    same<typeof n, number>(true)
+    return n * 2
+  })
+  client.onFrameworkRequest(Lookup, (id) => `${id}`)
+  // @ts-expect-error a server's request
+  client.onFrameworkRequest(Greet, async () => "hello")
+  // @ts-expect-error the result is a number
+  client.onFrameworkRequest(Double, async (n) => `${n}`)
+
+  const greeting = await client.sendFrameworkRequest(Greet, { name: "Ada" })
+  same<typeof greeting, string>(true)
+  const user = await client.sendFrameworkRequest(Find, { id: 1, since: new Date() }, 500)
+  same<typeof user, { readonly name: string; readonly born: Date }>(true)
+  await client.sendFrameworkRequest(Hang)
+  await client.sendFrameworkRequest(Hang, undefined, 500)
+  // @ts-expect-error a client's request
+  await client.sendFrameworkRequest(Double, 1)
+  // @ts-expect-error the payload has a name
+  await client.sendFrameworkRequest(Greet, { age: 1 })
+  // @ts-expect-error the payload is missing
+  await client.sendFrameworkRequest(Greet)
+  // @ts-expect-error since is a Date
+  await client.sendFrameworkRequest(Find, { id: 1, since: "1970" })
+  // @ts-expect-error the timeout is in milliseconds
+  await client.sendFrameworkRequest(Greet, { name: "Ada" }, "500")
+
+  // @ts-expect-error the address is the first argument
+  new IPCClient(9000, { port: 9000 })
+  new IPCClient("http://127.0.0.1:9000", { token: "secret", reconnect: false, path: "/__ggFrameworkConnection" })
+  same<Parameters<typeof client.connect>, [runtimeId?: string | undefined]>(true)
+}
+
+export const definitions = (): void => {
+  const branded = IPCServer.defineRequest<{ readonly a: number }, string>("branded")
+  const text: string = branded
+  // @ts-expect-error a name has no brand
+  const request: typeof branded = text
+  // @ts-expect-error the directions differ
+  const other: typeof branded = IPCClient.defineRequest<{ readonly a: number }, string>("branded")
+  void [request, other]
+}
