@@ -56,7 +56,10 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
 export const make = (
   options: NodeIPCServerOptions = {}
 ): Effect.Effect<IPCServer.Service, PortInUse | ListenFailed | TokenRequired, Scope.Scope> =>
-  makePrepared(options, () => Effect.void)
+  Effect.map(
+    makePrepared(options, () => Effect.void),
+    ({ server }) => server
+  )
 
 /**
  * As `make`, with what has to stand before the first client is let in: its handlers, say. The port is bound by then, and
@@ -65,9 +68,9 @@ export const make = (
  * @since 0.1.0
  * @category constructors
  */
-export const makePrepared = Effect.fnUntraced(function* <E, R>(
+export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   options: NodeIPCServerOptions,
-  prepare: (server: IPCServer.Service) => Effect.Effect<void, E, R>
+  prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
 ) {
   const host = options.host ?? defaultHost
   if (!isLoopback(host) && Identity.tokenOf(options.token) === undefined && options.allowWithoutToken !== true) {
@@ -96,7 +99,7 @@ export const makePrepared = Effect.fnUntraced(function* <E, R>(
     interceptHttp: gateway.route,
     setRouteProxyResolver: gateway.setRouteProxyResolver
   }
-  yield* prepare(service)
+  const prepared = yield* prepare(service)
 
   // No new connection comes while the present ones are being ended.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
@@ -110,7 +113,7 @@ export const makePrepared = Effect.fnUntraced(function* <E, R>(
       else gateway.onUpgrade(request, socket, head)
     }
   })
-  return service
+  return { server: service, prepared }
 })
 
 /**

@@ -3,5 +3,8 @@
  *
  * @since 0.1.0
  */
+
+export * as LocalDiscovery from "./LocalDiscovery.js"
 export * as NodeIPCClient from "./NodeIPCClient.js"
 export * as NodeIPCServer from "./NodeIPCServer.js"
+export * as PortElection from "./PortElection.js"

@@ -110,7 +110,7 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
     handlers,
     deadlines,
     runFork: Runtime.runFork(yield* Effect.runtime()),
-    requestTimeoutMillis: Duration.toMillis(options.requestTimeout ?? "10 seconds"),
+    requestTimeoutMillis: Duration.toMillis(options.requestTimeout ?? defaultRequestTimeoutMillis),
     heartbeatMillis: Duration.toMillis(options.heartbeat ?? "15 seconds"),
     highWaterMark: options.highWaterMark ?? 16 * 1024 * 1024,
     maxHandlersInFlight: options.maxHandlersInFlight ?? 1024,
@@ -118,6 +118,14 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
   }
   return context
 })
+
+/**
+ * How long a request waits where nothing says otherwise, in milliseconds: 10 seconds.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaultRequestTimeoutMillis = 10_000
 
 /**
  * The limit of a frame in bytes where none is given: 16 MiB.

@@ -185,6 +185,15 @@ export const fromName = (name: RoutingStrategyName): RoutingStrategy => {
 }
 
 /** The index of the first instance with a greater id, or the length. Ids ascend, so whoever left meanwhile is no matter. */
+/**
+ * The name by which `fromName` gives this very strategy; none for a custom one.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const nameOf = (strategy: RoutingStrategy): RoutingStrategyName | undefined =>
+  RoutingStrategyName.literals.find((name) => fromName(name) === strategy)
+
 const firstAfter = (instances: ReadonlyArray<Instance>, id: number): number => {
   let low = 0
   let high = instances.length

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 export type { ConnectedClient, ConnectionEvent } from "./ConnectedClients.js"
+export { Discovery } from "./Discovery.js"
+export * as Election from "./Election.js"
 export * as Frame from "./Frame.js"
 export type { HttpMethod, HttpRouteHandler, HttpRouteRequest } from "./HttpRoute.js"
 export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.js"
@@ -18,5 +20,8 @@ export type {
 } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
 export type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
+export { LeaderElection, type Role } from "./LeaderElection.js"
+export * as RouteTable from "./RouteTable.js"
+export * as RoutingStrategy from "./RoutingStrategy.js"
 export * as Transport from "./Transport.js"
 export type { RouteProxyResolver, Upstream } from "./Upstream.js"

@@ -1,0 +1,85 @@
+/**
+ * Services on one machine find each other: they register their apis and are reached through one gateway.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { RequestError, ServiceNotRegistered } from "./IPCError.js"
+import type { RequestOptions } from "./IPCRequest.js"
+import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./RouteTable.js"
+import type { RoutingStrategy } from "./RoutingStrategy.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export declare namespace Discovery {
+  /**
+   * Every call waits, within its timeout (default 10 seconds), for a leader where there is none just then.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  export interface Service {
+    /**
+     * Registers instances of apis until the scope closes, with whoever leads now or later. Fails with `InvalidEntry`
+     * where one can't be routed.
+     */
+    readonly register: (
+      entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>,
+      options?: RequestOptions
+    ) => Effect.Effect<void, InvalidEntry | RequestError, Scope.Scope>
+    /**
+     * Removes entries that this participant registered, before their scope closes. What others registered stays.
+     */
+    readonly unregister: (
+      entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>,
+      options?: RequestOptions
+    ) => Effect.Effect<void, InvalidEntry | RequestError>
+    /**
+     * The gateway's URL, below which the api's paths are answered.
+     */
+    readonly discover: (
+      api: string,
+      options?: RequestOptions
+    ) => Effect.Effect<string, ServiceNotRegistered | RequestError>
+    /** The api's registered instances. */
+    readonly instances: (api: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
+    /** Every registered instance of every api. */
+    readonly routes: Effect.Effect<ReadonlyArray<Route>, RequestError>
+    /** What is registered and unregistered from now on, by whomever. */
+    readonly changes: Stream.Stream<RouteChange>
+    /**
+     * How the gateway chooses among an api's instances. A custom strategy is a function of this process: it counts
+     * while this process leads.
+     */
+    readonly setStrategy: (api: string, strategy: RoutingStrategy) => Effect.Effect<void, RequestError>
+  }
+}
+
+/**
+ * Discovery as a service.
+ *
+ * @example
+ * ```ts
+ * import { LocalDiscovery } from "effect-ipc/node"
+ * import { Discovery } from "effect-ipc"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const discovery = yield* Discovery
+ *   yield* discovery.register([{ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" }])
+ *   const url = yield* discovery.discover("users")
+ *   yield* Effect.log(`users are at ${url}/users`)
+ * })
+ *
+ * export const main = program.pipe(Effect.scoped, Effect.provide(LocalDiscovery.layer({ port: 9000 })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Discovery extends Context.Tag("effect-ipc/Discovery")<Discovery, Discovery.Service>() {}

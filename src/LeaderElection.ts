@@ -1,0 +1,65 @@
+/**
+ * Which of several processes leads.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+
+/**
+ * `leader` while this process leads, `follower` while it follows another, `electing` in between.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Role = "leader" | "follower" | "electing"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export declare namespace LeaderElection {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  export interface Service {
+    /** The role now. */
+    readonly role: Effect.Effect<Role>
+    /** The role now and every later one. */
+    readonly roles: Stream.Stream<Role>
+    /**
+     * Runs the effect while this process leads: waits until it does, interrupts the effect when it no longer does, and
+     * starts it anew when it leads again. Ends with the effect.
+     */
+    readonly whileLeader: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+}
+
+/**
+ * The election as a service.
+ *
+ * @example
+ * ```ts
+ * import { PortElection } from "effect-ipc/node"
+ * import { LeaderElection } from "effect-ipc"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const sweep = Effect.log("only one process on this machine does this")
+ *
+ * const program = Effect.gen(function* () {
+ *   const election = yield* LeaderElection
+ *   yield* election.whileLeader(Effect.repeat(sweep, Schedule.spaced("1 minute")))
+ * })
+ *
+ * export const main = program.pipe(Effect.provide(PortElection.layer({ port: 9000 })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class LeaderElection extends Context.Tag("effect-ipc/LeaderElection")<
+  LeaderElection,
+  LeaderElection.Service
+>() {}
