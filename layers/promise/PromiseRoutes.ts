@@ -98,7 +98,7 @@ export class PromiseRoutes {
     if (this.#register === undefined) return Effect.interrupt
     return Effect.zipRight(
       uninterruptibleToTheEnd,
-      Effect.async((resume) => {
+      Effect.async<unknown, unknown>((resume) => {
         const end = () => resume(Effect.interrupt)
         this.#inProgress.add(end)
         promise.then((exit) => {

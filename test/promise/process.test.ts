@@ -1,0 +1,55 @@
+/**
+ * The facade in processes of their own: they end by themselves, whatever was left unawaited.
+ */
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it, onTestFinished } from "vitest"
+
+const run = (program: string): Promise<{ code: number | null; signal: string | null; out: string; err: string }> =>
+  new Promise((resolve) => {
+    const path = fileURLToPath(new URL(`../processes/${program}`, import.meta.url))
+    const child = spawn(process.execPath, ["--import", "tsx", path], { stdio: ["ignore", "pipe", "pipe"] })
+    onTestFinished(() => {
+      child.kill("SIGKILL")
+    })
+    let out = ""
+    let err = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      out += text
+    })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      err += text
+    })
+    child.once("close", (code, signal) => resolve({ code, signal, out, err }))
+  })
+
+describe("a process", () => {
+  it("that uses every method ends by itself, with nothing on stderr", async () => {
+    assert.deepStrictEqual(await run("promise-everything.ts"), { code: 0, signal: null, out: "done\n", err: "" })
+  })
+
+  it("that awaits next to nothing isn't ended by it", async () => {
+    const { out, ...outcome } = await run("promise-careless.ts")
+    assert.deepStrictEqual(outcome, { code: 0, signal: null, err: "" })
+    assert.include(out, "done\n")
+    assert.include(out, "a callback that throws")
+    assert.include(out, "a callback that rejects")
+  })
+
+  it("in plain JavaScript names its requests, and gets the same errors", async () => {
+    const { out, ...outcome } = await run("promise-plain.js")
+    assert.deepStrictEqual(outcome, { code: 0, signal: null, err: "" })
+    assert.deepStrictEqual(JSON.parse(out), {
+      sum: 3,
+      double: 42,
+      status: 404,
+      errors: [
+        [true, "RequestFailed", "RequestFailed"],
+        [true, "NoHandler", "NoHandler"],
+        [true, "InvalidPayload", "InvalidPayload"],
+        [true, "ClientNotConnected", "ClientNotConnected"],
+        [true, "RequestFailed", "RequestFailed"]
+      ]
+    })
+  })
+})
