@@ -43,6 +43,11 @@ export class Program {
     return this.answer(id) as Promise<A>
   }
 
+  /** The processor time, in milliseconds, that the program has taken so far. */
+  cpu(): Promise<number> {
+    return this.ask("cpu")
+  }
+
   async stop(): Promise<void> {
     if (this.exit !== undefined) return
     const exited = new Promise((resolve) => this.child.once("exit", resolve))

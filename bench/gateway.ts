@@ -30,7 +30,10 @@ const proxies = [
 ]
 const answerers = [answerBase, "ours", "ours, generator", "ours, facade", "platform HttpRouter", "mockttp"]
 
-export const run = async (plan: GatewayPlan): Promise<{ readonly proxied: Report; readonly answered: Report }> => {
+/** Requests per second, and the processor time that the gateway itself took for each. */
+export const run = async (
+  plan: GatewayPlan
+): Promise<Record<"proxied" | "answered" | "costs" | "answerCosts", Report>> => {
   const load = await startLoad()
   console.log(`  load by ${load.name}, ${connections} connections`)
   const upstream = await Program.start("upstream.mjs")
@@ -46,17 +49,20 @@ export const run = async (plan: GatewayPlan): Promise<{ readonly proxied: Report
   for (const name of answerers) await start(name, () => startProgram(name, "answer", ["JSON route"]))
 
   const cells = started.flatMap((one) =>
-    one.workloads.map((workload) => ({ one, workload, values: [] as Array<number> }))
+    one.workloads.map((workload) => ({ one, workload, values: [] as Array<number>, costs: [] as Array<number> }))
   )
   for (const { one, workload } of cells) {
-    if (workload !== "1 MiB") await load.measure(one.port, pathOf(workload), Math.min(plan.seconds, 1))
+    await load.measure(one.port, pathOf(workload), plan.seconds)
   }
   for (let round = 0; round < plan.rounds; round++) {
     for (const workload of ["small answer", "1 MiB", "JSON route"]) {
       const contenders = cells.filter((cell) => cell.workload === workload)
       for (let i = 0; i < contenders.length; i++) {
-        const { one, values } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
-        values.push(await load.measure(one.port, pathOf(workload), plan.seconds))
+        const { costs, one, values } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
+        const before = await one.cpu()
+        const { count, seconds } = await load.measure(one.port, pathOf(workload), plan.seconds)
+        values.push(count / seconds)
+        costs.push((((await one.cpu()) - before) * 1000) / count)
       }
     }
     process.stdout.write(".")
@@ -64,18 +70,35 @@ export const run = async (plan: GatewayPlan): Promise<{ readonly proxied: Report
   process.stdout.write("\n")
   await Promise.all([...started.map(({ stop }) => stop()), upstream.stop(), load.stop()])
 
-  const seriesOf = (workloads: ReadonlyArray<string>): ReadonlyArray<Series> =>
+  const seriesOf = (workloads: ReadonlyArray<string>, of: "values" | "costs"): ReadonlyArray<Series> =>
     cells
       .filter(({ workload }) => workloads.includes(workload))
-      .map(({ one, values, workload }) => ({ workload, contender: one.name, values }))
+      .map((cell) => ({ workload: cell.workload, contender: cell.one.name, values: cell[of] }))
   return {
     proxied: {
-      title: "Gateway: proxying",
+      title: "Gateway, proxying: requests a second",
       unit: "/s",
       base: proxyBase,
-      series: seriesOf(["small answer", "1 MiB"])
+      series: seriesOf(["small answer", "1 MiB"], "values")
     },
-    answered: { title: "Gateway: answering", unit: "/s", base: answerBase, series: seriesOf(["JSON route"]) }
+    answered: {
+      title: "Gateway, answering: requests a second",
+      unit: "/s",
+      base: answerBase,
+      series: seriesOf(["JSON route"], "values")
+    },
+    costs: {
+      title: "Gateway, proxying: processor time a request (less is better)",
+      unit: "µs",
+      base: proxyBase,
+      series: seriesOf(["small answer", "1 MiB"], "costs")
+    },
+    answerCosts: {
+      title: "Gateway, answering: processor time a request (less is better)",
+      unit: "µs",
+      base: answerBase,
+      series: seriesOf(["JSON route"], "costs")
+    }
   }
 }
 
@@ -85,6 +108,8 @@ interface Started {
   readonly name: string
   readonly port: number
   readonly workloads: ReadonlyArray<string>
+  /** Its processor time so far, in milliseconds. */
+  readonly cpu: () => Promise<number>
   readonly stop: () => Promise<void>
 }
 
@@ -97,7 +122,7 @@ const startProgram = async (
   const program = await Program.start("gateway.mjs")
   try {
     const port = await program.ask<number>(role, name, target)
-    return { name, port, workloads, stop: () => program.stop() }
+    return { name, port, workloads, cpu: () => program.cpu(), stop: () => program.stop() }
   } catch (error) {
     await program.stop()
     throw error
@@ -133,7 +158,7 @@ http {
     }
     rmSync(directory, { recursive: true })
   }
-  return { name: "nginx", port, workloads: ["small answer", "1 MiB"], stop }
+  return { name: "nginx", port, workloads: ["small answer", "1 MiB"], cpu: async () => Number.NaN, stop }
 }
 
 const freePort = (): Promise<number> =>
@@ -144,10 +169,14 @@ const freePort = (): Promise<number> =>
     })
   })
 
+interface Count {
+  readonly count: number
+  readonly seconds: number
+}
+
 interface Load {
   readonly name: string
-  /** Requests per second. */
-  readonly measure: (port: number, path: string, seconds: number) => Promise<number>
+  readonly measure: (port: number, path: string, seconds: number) => Promise<Count>
   readonly stop: () => Promise<void>
 }
 
@@ -156,30 +185,26 @@ const startLoad = async (): Promise<Load> => {
   const program = await Program.start("httpLoad.mjs")
   return {
     name: "bench/programs/httpLoad.mjs (wrk isn't installed)",
-    measure: async (port, path, seconds) => {
-      const { count, seconds: took } = await program.ask<{ count: number; seconds: number }>(
-        "load",
-        port,
-        path,
-        connections,
-        seconds * 1000
-      )
-      return count / took
-    },
+    measure: (port, path, seconds) => program.ask<Count>("load", port, path, connections, seconds * 1000),
     stop: () => program.stop()
   }
 }
 
-const wrk = (port: number, path: string, seconds: number): Promise<number> =>
+/** wrk knows whole seconds only, but reports what it has when it is interrupted. */
+const wrk = (port: number, path: string, seconds: number): Promise<Count> =>
   new Promise((resolve, reject) => {
-    const args = ["-t1", `-c${connections}`, `-d${Math.ceil(seconds)}s`, `http://127.0.0.1:${port}${path}`]
-    execFile("wrk", args, (error, output) => {
-      const rate = /Requests\/sec:\s+([\d.]+)/.exec(output)
-      const problem = /Non-2xx.*|Socket errors.*/.exec(output)
-      if (error !== null || rate === null) reject(error ?? new Error(output))
-      else if (problem !== null) reject(new Error(`${args.at(-1)}: ${problem[0]}`))
-      else resolve(Number(rate[1]))
+    const args = ["-t1", `-c${connections}`, "-d60s", `http://127.0.0.1:${port}${path}`]
+    const child = execFile("wrk", args, (error, output) => {
+      const done = /(\d+) requests in ([\d.]+)(ms|s|m)/.exec(output)
+      const refused = /Non-2xx.*/.exec(output)
+      if (done === null) reject(error ?? new Error(output))
+      else if (refused !== null) reject(new Error(`${args.at(-1)}: ${refused[0]}`))
+      else {
+        const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1])
+        resolve({ count: Number(done[1]), seconds: Number(done[1]) / perSecond })
+      }
     })
+    setTimeout(() => child.kill("SIGINT"), seconds * 1000)
   })
 
 /** wrk ends with 1 when it is asked for its version. */

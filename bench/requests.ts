@@ -43,34 +43,49 @@ const peers: ReadonlyArray<Peer> = [
 export const labelOf = ({ direction, inFlight, payload }: Workload): string =>
   `${payload === "small" ? "" : "300 kB "}x${inFlight}${direction === "to client" ? " to client" : ""}`
 
-export const run = async (plan: RequestsPlan): Promise<Report> => {
-  const pairs: Array<Pair> = []
-  for (const peer of peers) {
-    const pair = await orSkip(peer.name, () => start(peer))
-    if (pair !== undefined) pairs.push(pair)
-  }
-  const series: Array<Series & { readonly values: Array<number> }> = []
+/** Requests per second, and the processor time that both processes took for each: what a busy machine distorts less. */
+export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report; readonly costs: Report }> => {
+  const pairs = await startAll()
+  const rates: Array<Series> = []
+  const costs: Array<Series> = []
   for (const workload of plan.workloads) {
     const contenders = pairs
       .filter(({ peer }) => peer.bothWays || workload.direction === "to server")
-      .map((pair) => ({ pair, values: [] as Array<number> }))
+      .map((pair) => ({ pair, results: [] as Array<Result> }))
     for (const { pair } of contenders) await measure(pair, workload, plan.millis)
     for (let round = 0; round < plan.rounds; round++) {
       // Another peer begins each round, so that none always follows the same one.
       for (let i = 0; i < contenders.length; i++) {
-        const { pair, values } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
-        values.push(await measure(pair, workload, plan.millis))
+        const { pair, results } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
+        results.push(await measure(pair, workload, plan.millis))
       }
     }
-    for (const { pair, values } of contenders) {
-      series.push({ workload: labelOf(workload), contender: pair.peer.name, values })
+    for (const { pair, results } of contenders) {
+      const of = { workload: labelOf(workload), contender: pair.peer.name }
+      rates.push({ ...of, values: results.map(({ perSecond }) => perSecond) })
+      costs.push({ ...of, values: results.map(({ cpuMicros }) => cpuMicros) })
     }
     process.stdout.write(".")
   }
   process.stdout.write("\n")
   await Promise.all(pairs.flatMap(({ client, server }) => [client.stop(), server.stop()]))
-  return { title: "Request and response over WebSocket", unit: "/s", base, series }
+  return {
+    rates: { title: "Request and response over WebSocket: requests a second", unit: "/s", base, series: rates },
+    costs: { title: "The same: processor time a request, both ends (less is better)", unit: "µs", base, series: costs }
+  }
 }
+
+/** Two at a time, as there are two processors. */
+const startAll = async (): Promise<ReadonlyArray<Pair>> => {
+  const pairs: Array<Pair | undefined> = []
+  for (let i = 0; i < peers.length; i += 2) {
+    pairs.push(...(await Promise.all(peers.slice(i, i + 2).map((peer) => orSkip(peer.name, () => start(peer))))))
+  }
+  return pairs.filter((pair) => pair !== undefined)
+}
+
+/** What V8 compiles late takes a second on a busy machine. */
+const warmUpMillis = 800
 
 interface Pair {
   readonly peer: Peer
@@ -89,14 +104,22 @@ const start = async (peer: Peer): Promise<Pair> => {
   const port = await server.ask<number>("serve")
   const client = await Program.start("peer.mjs", ["client", peer.module, ...variant])
   await client.ask("connect", port)
-  // What V8 compiles late is compiled by now.
-  await client.ask("load", "small", 64, 500)
-  if (peer.bothWays) await server.ask("load", "small", 64, 500)
+  await client.ask("load", "small", 64, warmUpMillis)
+  if (peer.bothWays) await server.ask("load", "small", 64, warmUpMillis)
   return { peer, server, client }
 }
 
-const measure = async (pair: Pair, { direction, inFlight, payload }: Workload, millis: number): Promise<number> => {
-  const asking = direction === "to server" ? pair.client : pair.server
-  const { count, seconds } = await asking.ask<Count>("load", payload, inFlight, millis)
-  return count / seconds
+interface Result {
+  readonly perSecond: number
+  readonly cpuMicros: number
+}
+
+const measure = async (pair: Pair, workload: Workload, millis: number): Promise<Result> => {
+  const { client, server } = pair
+  const asking = workload.direction === "to server" ? client : server
+  const cpu = async () => (await client.cpu()) + (await server.cpu())
+  const before = await cpu()
+  const { count, seconds } = await asking.ask<Count>("load", workload.payload, workload.inFlight, millis)
+  const after = await cpu()
+  return { perSecond: count / seconds, cpuMicros: ((after - before) * 1000) / count }
 }

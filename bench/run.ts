@@ -44,7 +44,7 @@ const toClient = (payload: "small" | "big", inFlight: number): Requests.Workload
 const requestsPlan: Requests.RequestsPlan = quick
   ? {
       rounds: 3,
-      millis: 150,
+      millis: 120,
       workloads: [
         toServer("small", 1),
         toServer("small", 64),
@@ -127,11 +127,14 @@ const keep = (name: string, report: Report) => {
   texts.push(tableOf(report))
 }
 
-await run("requests", async () => keep("requests", await Requests.run(requestsPlan)))
+await run("requests", async () => {
+  const { costs, rates } = await Requests.run(requestsPlan)
+  keep("requests", rates)
+  keep("requestCosts", costs)
+})
 await run("gateway", async () => {
-  const { answered, proxied } = await Gateway.run(quick ? { rounds: 2, seconds: 1 } : { rounds: 7, seconds: 2 })
-  keep("proxied", proxied)
-  keep("answered", answered)
+  const all = await Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 9, seconds: 1 })
+  for (const [name, report] of Object.entries(all)) keep(name, report)
 })
 await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 5, connections: 2000 })))
 await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 9)))
