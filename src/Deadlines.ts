@@ -8,8 +8,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import * as RunFork from "./RunFork.js"
 
 /**
  * What waits for a deadline. It is its own handle: the same object is given to `add` and to `remove`.
@@ -18,7 +18,7 @@ import type * as Scope from "effect/Scope"
  * @category models
  */
 export interface Expiring {
-  /** When it is due, in milliseconds of the Clock. Set by `add`. */
+  /** When it is due, in milliseconds of the Clock; infinite once removed. Set by `add` and `remove`. */
   dueAt: number
   /** How long it waits, in milliseconds. */
   readonly millis: number
@@ -43,7 +43,7 @@ export interface Deadlines {
  */
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
   const clock = yield* Effect.clock
-  const runFork = Runtime.runFork(yield* Effect.runtime())
+  const runFork = yield* RunFork.make()
 
   // Those that wait equally long are due in the order they came, so each duration's set is sorted by itself.
   const byDuration = new Map<number, Set<Expiring>>()
@@ -74,8 +74,11 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       }
       if (set.size === 0) byDuration.delete(millis)
     }
-    for (const expiring of due) expiring.onDeadline()
-    if (next < wakeAt && !closed) sleepUntil(next, now)
+    if (next < Number.POSITIVE_INFINITY) sleepUntil(next, now)
+    for (const expiring of due) {
+      // One that came before may have removed it, or closed the scope.
+      if (expiring.dueAt <= now && !closed) expiring.onDeadline()
+    }
   }
 
   yield* Effect.addFinalizer(() =>
@@ -101,6 +104,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     },
     remove: (expiring) => {
       byDuration.get(expiring.millis)?.delete(expiring)
+      expiring.dueAt = Number.POSITIVE_INFINITY
     }
   }
 })

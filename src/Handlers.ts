@@ -10,12 +10,12 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { hasStringTag, messageOf } from "./ErrorMessage.js"
 import type * as Frame from "./Frame.js"
 import type { Codec, Direction, HandlerFailure, Shaped, UntypedRequest } from "./IPCRequest.js"
 import { nameOf, untyped } from "./IPCRequest.js"
+import * as RunFork from "./RunFork.js"
 import * as Settled from "./Settled.js"
 
 /**
@@ -26,9 +26,11 @@ import * as Settled from "./Settled.js"
  */
 export interface Handler<Caller> {
   readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
-  readonly runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.RuntimeFiber<A, E>
+  readonly runFork: RunFork.RunFork
   /** The fibers that run it now; interrupted when its scope closes. */
   readonly fibers: Set<Fiber.RuntimeFiber<unknown, unknown>>
+  /** Whether its scope has closed. */
+  gone: boolean
 }
 
 /**
@@ -75,17 +77,19 @@ export const make = <Caller>(): Handlers<Caller> => {
       else newest.set(name, next)
     }
     if (stack?.length === 0) beneath.delete(name)
+    handler.gone = true
     for (const fiber of handler.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
   }
 
   const register = Effect.fnUntraced(function* <R>(request: UntypedRequest, handler: UntypedHandler<Caller, R>) {
-    const runtime = yield* Effect.runtime<R>()
+    const runFork = yield* RunFork.make<R>()
     const name = nameOf(request)
     const entry: Handler<Caller> = {
       // Its requirements are met by the runtime that runs it.
       answer: answering(request, handler as UntypedHandler<Caller, never>),
-      runFork: Runtime.runFork(runtime) as Handler<Caller>["runFork"],
-      fibers: new Set()
+      runFork: runFork as RunFork.RunFork,
+      fibers: new Set(),
+      gone: false
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => add(name, entry)),

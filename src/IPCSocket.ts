@@ -7,8 +7,9 @@
  * | event | open | closing | closed |
  * | --- | --- | --- | --- |
  * | a request or message is sent | goes out, or waits while too much is unsent | `ConnectionClosed` | `ConnectionClosed` |
- * | a frame arrives | is handled | is ignored | is ignored |
- * | a handler ends | its response goes out | dropped: it was interrupted | dropped |
+ * | a frame arrives | is handled, or waits while too many handlers run | is ignored | is ignored |
+ * | a frame over the limit arrives | `close` with 1009 | is ignored | is ignored |
+ * | a handler ends | its response goes out, or waits while too much is unsent | dropped: it was interrupted | dropped |
  * | a deadline passes | `RequestTimeout` | – | – |
  * | two heartbeats pass in silence | terminates | – | – |
  * | `close` | requests in flight fail, handlers are interrupted, goodbye | waits for the end | nothing |
@@ -22,9 +23,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
-import * as Runtime from "effect/Runtime"
 import type { Deadlines, Expiring } from "./Deadlines.js"
 import * as Frame from "./Frame.js"
 import type { Handler, Handlers } from "./Handlers.js"
@@ -41,6 +40,7 @@ import {
 } from "./IPCError.js"
 import type { Direction, RequestOptions, Shaped, UntypedRequest } from "./IPCRequest.js"
 import { nameOf, untyped } from "./IPCRequest.js"
+import * as RunFork from "./RunFork.js"
 import * as Settled from "./Settled.js"
 import type { CloseEvent, Transport } from "./Transport.js"
 import { CloseCode } from "./Transport.js"
@@ -73,7 +73,7 @@ export interface IPCSocketOptions {
 export interface IPCSocketContext<Caller> {
   readonly handlers: Handlers<Caller>
   readonly deadlines: Deadlines
-  readonly runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.RuntimeFiber<A, E>
+  readonly runFork: RunFork.RunFork
   readonly requestTimeoutMillis: number
   readonly heartbeatMillis: number
   readonly highWaterMark: number
@@ -109,7 +109,7 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
   const context: IPCSocketContext<Caller> = {
     handlers,
     deadlines,
-    runFork: Runtime.runFork(yield* Effect.runtime()),
+    runFork: yield* RunFork.make(),
     requestTimeoutMillis: Duration.toMillis(options.requestTimeout ?? defaultRequestTimeoutMillis),
     heartbeatMillis: Duration.toMillis(options.heartbeat ?? "15 seconds"),
     highWaterMark: options.highWaterMark ?? 16 * 1024 * 1024,
@@ -147,6 +147,8 @@ export class IPCSocket<Caller> {
   private readonly inFlight = new Map<number, InFlight>()
   /** What waits until enough unsent bytes have left, in order. */
   private readonly departures = new Set<Departure>()
+  /** What had arrived when reading paused, in order. */
+  private readonly backlog: Array<string> = []
   private readonly heartbeat: Expiring
   private readonly closeListeners = new Set<(event: CloseEvent) => void>()
   private closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
@@ -216,12 +218,7 @@ export class IPCSocket<Caller> {
    */
   close(event: CloseEvent): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.state === "open") {
-        this.state = "closing"
-        this.closeEvent = event
-        this.release()
-        this.transport.close(event)
-      }
+      if (this.state === "open") this.sayGoodbye(event)
       return Effect.asVoid(this.closed)
     })
   }
@@ -239,6 +236,13 @@ export class IPCSocket<Caller> {
     this.closeListeners.add(listener)
   }
 
+  private sayGoodbye(event: CloseEvent): void {
+    this.state = "closing"
+    this.closeEvent = event
+    this.release()
+    this.transport.close(event)
+  }
+
   private exchange(request: UntypedRequest, payload: unknown, millis: number): Effect.Effect<unknown, unknown> {
     return Effect.async((resume) => {
       const name = nameOf(request)
@@ -250,7 +254,7 @@ export class IPCSocket<Caller> {
       const pending = new Pending(this, id, request, millis, resume)
       this.pending.set(id, pending)
       this.context.deadlines.add(pending)
-      if (this.transport.unsent() > this.context.highWaterMark) {
+      if (this.isCongested()) {
         pending.departure = {
           text,
           onDeparted: () => {
@@ -272,11 +276,9 @@ export class IPCSocket<Caller> {
       const text = Frame.printMessage(name, payload)
       if (typeof text !== "string") return Effect.fail(this.invalidPayload(name, text.issue))
       if (this.isTooLarge(text)) return Effect.fail(this.tooLarge(name, text))
-      if (this.transport.unsent() <= this.context.highWaterMark) {
-        this.transport.send(text)
-        return Effect.void
-      }
-      return this.waitToDepart(name, text, millis)
+      if (this.isCongested()) return this.waitToDepart(name, text, millis)
+      this.transport.send(text)
+      return Effect.void
     })
   }
 
@@ -334,18 +336,33 @@ export class IPCSocket<Caller> {
 
   private onText(text: string): void {
     this.heard = true
-    if (!this.transport.extended) return this.onFrame(text)
+    if (this.state !== "open") return
+    if (this.paused) this.backlog.push(text)
+    else this.read(text)
+  }
+
+  /** Reads a message, frame by frame, until reading pauses. */
+  private read(text: string): void {
+    if (!this.transport.extended || text.length > Frame.maxJoinedLength) return this.onFrame(text)
     let start = 0
     for (;;) {
       const end = text.indexOf(Frame.separator, start)
       if (end === -1) return this.onFrame(start === 0 ? text : text.slice(start))
       this.onFrame(text.slice(start, end))
       start = end + 1
+      if (this.paused) {
+        this.backlog.unshift(text.slice(start))
+        return
+      }
     }
   }
 
   private onFrame(text: string): void {
     if (this.state !== "open") return
+    if (this.isTooLarge(text)) {
+      const reason = `a frame of ${utf8Length(text)} bytes; the limit is ${this.context.maxFrameBytes}`
+      return this.sayGoodbye({ code: CloseCode.TooLarge, reason })
+    }
     const frame = Frame.parse(text)
     switch (frame.type) {
       case "s":
@@ -364,7 +381,9 @@ export class IPCSocket<Caller> {
   private onResponse(frame: Frame.Response): void {
     const pending = this.pending.get(frame.id)
     if (pending === undefined) {
-      this.context.runFork(Effect.logDebug(`Dropped a late response of ${this.target} to ${quote(frame.path)}`))
+      this.context.runFork(
+        Effect.logDebug(`Dropped a late response of ${this.target} to ${quote(frame.path.slice(0, 100))}`)
+      )
       return
     }
     this.forget(pending)
@@ -399,48 +418,43 @@ export class IPCSocket<Caller> {
   private onRequest(frame: Frame.Request): void {
     const handler = this.context.handlers.get(frame.path)
     if (handler === undefined) {
-      const error = `no handler for ${quote(frame.path)}`
-      return this.sendResponse(
-        Frame.printFailure(frame.id, frame.path, { success: false, error, reason: "NoHandler" }),
-        frame
+      const error = `no handler for ${quote(frame.path.slice(0, 100))}`
+      return this.respond(
+        frame,
+        Frame.printFailure(frame.id, frame.path, { success: false, error, reason: "NoHandler" })
       )
     }
     if (this.inFlight.has(frame.id))
       return this.logMalformed(`r:${frame.id}:${frame.path}`, "its id is in flight already")
-    this.run(handler, frame.data, frame.id, (exit) => this.respond(frame, exit))
+    this.run(handler, frame, frame.id)
   }
 
   private onMessage(frame: Frame.Message): void {
     const handler = this.context.handlers.get(frame.path)
     if (handler === undefined) return this.logMalformed(`m::${frame.path}`, "it has no handler here")
-    this.run(handler, frame.data, --this.lastMessageId, (exit) => {
-      if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) this.logHandlerFailure(frame.path, exit.cause)
-    })
+    this.run(handler, frame, --this.lastMessageId)
   }
 
   /** Runs the handler, without a fiber where its effect has already ended. */
-  private run(
-    handler: Handler<Caller>,
-    payload: unknown,
-    id: number,
-    onExit: (exit: Exit.Exit<unknown, Frame.Failure>) => void
-  ): void {
-    const effect = handler.answer(payload, this.caller)
+  private run(handler: Handler<Caller>, frame: Frame.Request | Frame.Message, id: number): void {
+    const effect = handler.answer(frame.data, this.caller)
     const settled = Settled.exitOf(effect)
-    if (settled !== undefined) return onExit(settled)
+    if (settled !== undefined) return this.onHandled(frame, settled)
     const fiber = handler.runFork(effect)
     const ended = fiber.unsafePoll()
-    if (ended !== null) return onExit(ended)
+    if (ended !== null) return this.onHandled(frame, ended)
     const entry: InFlight = { fiber, cancelled: false }
     this.inFlight.set(id, entry)
     handler.fibers.add(fiber)
-    this.regulateReading()
     fiber.addObserver((exit) => {
       handler.fibers.delete(fiber)
       this.inFlight.delete(id)
-      if (!entry.cancelled && this.state === "open") onExit(exit)
+      this.onHandled(frame, exit, entry.cancelled)
       this.regulateReading()
     })
+    // Before it first waited it may have closed the connection, or the scope it is registered in.
+    if (handler.gone || this.state !== "open") fiber.unsafeInterruptAsFork(FiberId.none)
+    this.regulateReading()
   }
 
   private onCancel(frame: Frame.Cancel): void {
@@ -450,23 +464,44 @@ export class IPCSocket<Caller> {
     entry.fiber.unsafeInterruptAsFork(FiberId.none)
   }
 
-  private respond(frame: Frame.Request, exit: Exit.Exit<unknown, Frame.Failure>): void {
+  private onHandled(
+    frame: Frame.Request | Frame.Message,
+    exit: Exit.Exit<unknown, Frame.Failure>,
+    cancelled = false
+  ): void {
     if (Exit.isSuccess(exit)) {
-      return this.sendResponse(Frame.printSuccess(frame.id, frame.path, exit.value), frame)
+      if (frame.type === "r" && !cancelled) {
+        this.respond(frame, Frame.printSuccess(frame.id, frame.path, exit.value))
+      }
+      return
     }
-    if (Option.isNone(Cause.failureOption(exit.cause)) && !Cause.isInterruptedOnly(exit.cause)) {
-      this.logHandlerFailure(frame.path, exit.cause)
+    // The failure of a request is its caller's to see; that of a message is seen nowhere else.
+    const unexpected = frame.type === "r" ? Cause.isDie(exit.cause) : !Cause.isInterruptedOnly(exit.cause)
+    if (unexpected) this.logHandlerFailure(frame.path, exit.cause)
+    if (frame.type === "r" && !cancelled) {
+      this.respond(frame, Frame.printFailure(frame.id, frame.path, failureOf(exit.cause)))
     }
-    this.sendResponse(Frame.printFailure(frame.id, frame.path, failureOf(exit.cause)), frame)
   }
 
-  private sendResponse(text: string | Frame.Unprintable, frame: Frame.Request): void {
-    if (typeof text !== "string") return this.refuseResponse(frame, `the response isn't JSON: ${text.issue}`)
+  private respond(frame: Frame.Request, text: string | Frame.Unprintable): void {
+    if (this.state !== "open") return
+    if (typeof text !== "string") return this.refuse(frame, `the response isn't JSON: ${text.issue}`)
     if (this.isTooLarge(text)) {
-      const { limit, size } = this.tooLarge(frame.path, text)
-      return this.refuseResponse(frame, `the response would be a frame of ${size} bytes; the limit is ${limit}`)
+      const limit = this.context.maxFrameBytes
+      return this.refuse(frame, `the response would be a frame of ${utf8Length(text)} bytes; the limit is ${limit}`)
     }
-    if (this.transport.unsent() <= this.context.highWaterMark) return this.transport.send(text)
+    this.depart(text)
+  }
+
+  /** Answers that there is an answer that can't be sent. It is small, whatever the request was. */
+  private refuse(frame: Frame.Request, error: string): void {
+    const path = frame.path.length > maxRefusalLength ? "" : frame.path
+    const text = Frame.printFailure(frame.id, path, { success: false, error: shortened(error) })
+    if (typeof text === "string") this.depart(text)
+  }
+
+  private depart(text: string): void {
+    if (!this.isCongested()) return this.transport.send(text)
     this.waitingResponses++
     this.departures.add({
       text,
@@ -478,19 +513,23 @@ export class IPCSocket<Caller> {
     this.regulateReading()
   }
 
-  private refuseResponse(frame: Frame.Request, error: string): void {
-    const short = error.length > maxErrorLength ? `${error.slice(0, maxErrorLength)}…` : error
-    const text = Frame.printFailure(frame.id, frame.path, { success: false, error: short })
-    if (typeof text === "string") this.transport.send(text)
-  }
-
   /** Handlers in flight, and responses that can't leave, hold the peer back by not being read from. */
   private regulateReading(): void {
     const busy = this.inFlight.size + this.waitingResponses >= this.context.maxHandlersInFlight
     if (busy === this.paused || this.state !== "open") return
     this.paused = busy
-    if (busy) this.transport.pause()
-    else this.transport.resume()
+    if (busy) return this.transport.pause()
+    while (!this.paused && this.state === "open") {
+      const text = this.backlog.shift()
+      if (text === undefined) return this.transport.resume()
+      this.read(text)
+    }
+  }
+
+  /** Whether what is sent now has to wait, for what has been sent or behind what waits already. */
+  private isCongested(): boolean {
+    if (this.departures.size > 0) this.onDrain()
+    return this.departures.size > 0 || this.transport.unsent() > this.context.highWaterMark
   }
 
   private onDrain(): void {
@@ -503,6 +542,7 @@ export class IPCSocket<Caller> {
   }
 
   private onHeartbeat(): void {
+    if (this.state !== "open") return
     // While we don't read, what the peer says isn't heard; that isn't its silence.
     this.silentHeartbeats = this.heard || this.paused ? 0 : this.silentHeartbeats + 1
     this.heard = false
@@ -526,6 +566,7 @@ export class IPCSocket<Caller> {
 
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
+    this.backlog.length = 0
     for (const { fiber } of this.inFlight.values()) fiber.unsafeInterruptAsFork(FiberId.none)
     for (const pending of this.pending.values()) {
       this.context.deadlines.remove(pending)
@@ -631,7 +672,11 @@ export const timeoutMillis = (options: RequestOptions | undefined, otherwise: nu
 /** How many malformed frames of one connection are logged before the rest are dropped in silence. */
 const maxMalformedLogged = 10
 
-const maxErrorLength = 1000
+/** The longest path and error, in characters, of the answer that stands for one that can't be sent. */
+const maxRefusalLength = 1000
+
+const shortened = (text: string): string =>
+  text.length > maxRefusalLength ? `${text.slice(0, maxRefusalLength)}…` : text
 
 const quote = (text: string): string => JSON.stringify(text)
 

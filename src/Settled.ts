@@ -15,7 +15,8 @@ import * as Exit from "effect/Exit"
  * @category getters
  */
 export const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined => {
-  if (Exit.isExit(effect)) return effect as Exit.Exit<A, E>
+  // An error that can be yielded is an effect too, and may be tagged as an Exit is.
+  if (Exit.isExit(effect) && !(effect instanceof Error)) return effect as Exit.Exit<A, E>
   if (Either.isEither(effect)) {
     const either = effect as Either.Either<A, E>
     return Either.isRight(either) ? Exit.succeed(either.right) : Exit.fail(either.left)

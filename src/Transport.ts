@@ -16,7 +16,8 @@ export interface CloseEvent {
 }
 
 /**
- * What a transport tells its one listener. `onClosed` comes once, last.
+ * What a transport tells its one listener, never from within a call to the transport, `terminate` apart. `onClosed`
+ * comes once, last.
  *
  * @since 0.1.0
  * @category models
@@ -67,6 +68,8 @@ export const CloseCode = {
   GoingAway: 1001,
   /** The connection broke without a close frame. */
   Abnormal: 1006,
+  /** A frame over the limit arrived. */
+  TooLarge: 1009,
   /** A newer connection has the same runtimeId; the one closed so doesn't reconnect. */
   Replaced: 4001,
   /** The peer was silent for two heartbeats. */
@@ -89,7 +92,7 @@ export const makePair = (options?: { readonly extended?: boolean }): readonly [M
 }
 
 /**
- * One end of a pair in memory. A test can freeze it, as a stopped process would be: it hears and answers nothing until
+ * One end of a pair in memory. A test can freeze it, as a stopped process would be: it hears and says nothing until
  * thawed.
  *
  * @since 0.1.0
@@ -101,6 +104,8 @@ export class MemoryTransport implements Transport {
   peer!: MemoryTransport
   private listener: TransportListener | undefined
   private readonly inbox: Array<() => void> = []
+  /** What would have gone out while frozen. */
+  private outbox: Array<() => void> = []
   private unsentBytes = 0
   private scheduled = false
   private paused = false
@@ -119,10 +124,10 @@ export class MemoryTransport implements Transport {
   send(text: string): void {
     if (!this.open) return
     this.unsentBytes += text.length
-    this.peer.receive(() => {
+    this.tell(() => {
       this.unsentBytes -= text.length
-      this.peer.listener?.onText(text)
-      this.listener?.onDrain()
+      if (this.peer.open) this.peer.listener?.onText(text)
+      if (this.open) this.listener?.onDrain()
     })
   }
 
@@ -132,9 +137,12 @@ export class MemoryTransport implements Transport {
 
   ping(): void {
     if (!this.open) return
-    this.peer.receive(() => {
+    this.tell(() => {
+      if (!this.peer.open) return
       this.peer.listener?.onAlive()
-      this.receive(() => this.listener?.onAlive())
+      this.peer.tell(() => {
+        if (this.open) this.listener?.onAlive()
+      })
     })
   }
 
@@ -149,15 +157,15 @@ export class MemoryTransport implements Transport {
 
   close(event: CloseEvent): void {
     if (!this.open) return
-    const peer = this.peer
-    peer.receive(() => peer.end(event))
+    this.tell(() => this.peer.end(event))
     queueMicrotask(() => this.end(event))
   }
 
   terminate(): void {
-    this.end({ code: CloseCode.Abnormal, reason: "" })
-    const peer = this.peer
-    peer.receive(() => peer.end({ code: CloseCode.Abnormal, reason: "" }))
+    if (!this.open) return
+    const event = { code: CloseCode.Abnormal, reason: "" }
+    this.tell(() => this.peer.end(event))
+    this.end(event)
   }
 
   freeze(): void {
@@ -166,6 +174,9 @@ export class MemoryTransport implements Transport {
 
   thaw(): void {
     this.frozen = false
+    const { outbox } = this
+    this.outbox = []
+    for (const deliver of outbox) this.peer.receive(deliver)
     this.schedule()
   }
 
@@ -173,6 +184,11 @@ export class MemoryTransport implements Transport {
     if (!this.open) return
     this.open = false
     this.listener?.onClosed(event)
+  }
+
+  private tell(deliver: () => void): void {
+    if (this.frozen) this.outbox.push(deliver)
+    else this.peer.receive(deliver)
   }
 
   private receive(deliver: () => void): void {

@@ -1,0 +1,28 @@
+/**
+ * Fibers that outlive the effect that prepared for them.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+
+/**
+ * Starts an effect in a fiber of its own, with the services and settings of whoever made this.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RunFork<R = never> = <A, E>(effect: Effect.Effect<A, E, R>) => Fiber.RuntimeFiber<A, E>
+
+/**
+ * The fibers can be interrupted, also where this is made in an uninterruptible region: while a resource is acquired, say.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <R = never>(): Effect.Effect<RunFork<R>, never, R> =>
+  Effect.map(Effect.runtime<R>(), (runtime) =>
+    Runtime.runFork(Runtime.enableRuntimeFlag(runtime, RuntimeFlags.Interruption))
+  )
