@@ -1,0 +1,55 @@
+/**
+ * Looks at the package as its users' tools will: packs it, lints the tarball, installs it elsewhere, imports each entry
+ * in plain Node and type-checks a program that uses it.
+ */
+import { execFileSync } from "node:child_process"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const consumer = fileURLToPath(new URL("./consumer", import.meta.url))
+const windows = process.platform === "win32"
+
+const run = (command: string, args: ReadonlyArray<string>, cwd: string): string => {
+  const start = performance.now()
+  const shown = `${command} ${args.join(" ")}`.replaceAll(root, "").replaceAll(folder, "")
+  try {
+    const output = execFileSync(command, args, { cwd, encoding: "utf8", stdio: "pipe", shell: windows })
+    console.log(`ok    ${shown}  (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+    return output
+  } catch (error) {
+    const { stderr, stdout } = error as { readonly stdout?: string; readonly stderr?: string }
+    throw new Error(`${shown} failed:\n${stdout ?? ""}${stderr ?? ""}`)
+  }
+}
+
+const tool = (name: string): string => join(root, "node_modules", ".bin", windows ? `${name}.cmd` : name)
+
+const installed = (name: string): string => {
+  const { version } = JSON.parse(readFileSync(join(root, "node_modules", name, "package.json"), "utf8"))
+  return `${name}@${version}`
+}
+
+// The real path: on macOS the temporary folder is a link, which would give each file two names.
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-ipc-package-")))
+
+try {
+  run("npm", ["pack", "--pack-destination", folder], root)
+  const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) as string)
+  run(tool("publint"), ["run", "--strict", tarball], root)
+  run(tool("attw"), ["--profile", "esm-only", tarball], root)
+
+  cpSync(consumer, folder, { recursive: true })
+  const peers = ["effect", "@effect/platform", "@types/node"].map(installed)
+  run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball, ...peers], folder)
+  run(process.execPath, ["imports.mjs"], folder)
+  for (const resolution of ["nodenext", "bundler"]) run(tool("tsc"), ["-p", `tsconfig.${resolution}.json`], folder)
+  console.log("The package is as its users need it.")
+} catch (error) {
+  console.error(`\nFAILED ${error instanceof Error ? error.message : error}`)
+  process.exitCode = 1
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

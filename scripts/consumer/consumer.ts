@@ -1,0 +1,47 @@
+/** Uses each entry's types from outside: what is wrong here must not compile, what is right must. */
+import { Effect, Schema } from "effect"
+import { type ClientNotConnected, IPCClient, IPCServer, type RequestError } from "effect-ipc"
+import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
+import * as Facade from "effect-ipc/promise"
+
+class TooBig extends Schema.TaggedError<TooBig>()("TooBig", { n: Schema.Number }) {}
+
+const Double = IPCServer.defineRequest<number, number>("double")
+const Half = IPCClient.defineRequest("half", { payload: Schema.Number, success: Schema.Number, failure: TooBig })
+
+export const program: Effect.Effect<number, TooBig | RequestError | ClientNotConnected, IPCServer> = Effect.gen(
+  function* () {
+    const server = yield* IPCServer
+    yield* server.handle(Double, (n, { clientId }) => Effect.succeed(n + clientId.length))
+    return yield* server.request("worker-1", Half, 42, { timeout: "1 second" })
+  }
+).pipe(Effect.scoped)
+
+export const answer = Effect.gen(function* () {
+  const client = yield* IPCClient
+  return yield* client.request(Double, 21, { idempotent: true })
+})
+
+export const main = program.pipe(
+  Effect.zip(Effect.provide(answer, NodeIPCClient.layer({ port: 9000, runtimeId: "worker-1" }))),
+  Effect.provide(NodeIPCServer.layer({ port: 9000, heartbeat: "5 seconds" }))
+)
+
+export const facade = async () => {
+  const server = new Facade.IPCServer()
+  server.onFrameworkMessage(Double, async (n) => n * 2)
+  const started: boolean = await server.start()
+  const half: number = await server.sendFrameworkMessage("worker-1", Half, 42)
+  await server.teardown()
+  return { started, half }
+}
+
+export const wrong = Effect.gen(function* () {
+  const server = yield* IPCServer
+  // @ts-expect-error a request that the server answers
+  yield* server.request("worker-1", Double, 21)
+  // @ts-expect-error another payload
+  yield* server.request("worker-1", Half, "42")
+  // @ts-expect-error another result
+  yield* server.handle(Double, () => Effect.succeed("42"))
+})
