@@ -307,3 +307,49 @@ export class ServiceNotRegistered extends Schema.TaggedError<ServiceNotRegistere
     return `No service is registered as ${JSON.stringify(this.api)}. ${this.hint}`
   }
 }
+
+/**
+ * Interceptors of a test weren't called as often as expected, or requests found nobody to answer them.
+ *
+ * @since 0.1.0
+ * @category interception
+ */
+export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterception>(
+  "effect-ipc/UnverifiedInterception"
+)("UnverifiedInterception", {
+  /** Those not called as often as expected; `expected` is `undefined` where one call would have done. */
+  uncalled: Schema.Array(
+    Schema.Struct({ name: Schema.String, calls: Schema.Number, expected: Schema.optional(Schema.Number) })
+  ),
+  /** The requests that were answered 404 because nothing matched. */
+  unmatched: Schema.Array(
+    Schema.Struct({ method: Schema.String, path: Schema.String, nearest: Schema.optional(Schema.String) })
+  )
+}) {
+  override get message() {
+    return [...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)].join("\n")
+  }
+}
+
+const uncalledLines = (uncalled: UnverifiedInterception["uncalled"]): ReadonlyArray<string> => {
+  if (uncalled.length === 0) return []
+  return [
+    "Not called as often as expected (call it, remove it, or pass { optional: true }):",
+    ...uncalled.map(({ calls, expected, name }) => {
+      const often = calls === 0 ? "never called" : `called ${inTimes(calls)}`
+      return `  - ${name}: ${often}${expected === undefined || expected === 1 ? "" : `, expected ${inTimes(expected)}`}`
+    })
+  ]
+}
+
+const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): ReadonlyArray<string> => {
+  if (unmatched.length === 0) return []
+  return [
+    "Answered 404, since nothing matched (mock it, or register the service):",
+    ...unmatched.map(
+      ({ method, nearest, path }) => `  - ${method} ${path}${nearest === undefined ? "" : `; nearest: ${nearest}`}`
+    )
+  ]
+}
+
+const inTimes = (count: number): string => (count === 1 ? "once" : `${count} times`)

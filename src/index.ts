@@ -7,7 +7,28 @@ export type { ConnectedClient, ConnectionEvent } from "./ConnectedClients.js"
 export { Discovery } from "./Discovery.js"
 export * as Election from "./Election.js"
 export * as Frame from "./Frame.js"
+export {
+  type BodyMatcher,
+  type Fault,
+  HttpInterception,
+  type InterceptError,
+  type Interceptor,
+  type InterceptorOptions,
+  type MockedWebSocket,
+  type MockOptions,
+  type RecordedCall,
+  type RecordedMessage,
+  type RecordedRequest,
+  type RecordedResponse,
+  type RecordedWebSocket,
+  type RecordedWebSocketMessage,
+  type RequestMatcher,
+  type UnmatchedRequest,
+  type WebSocketHandler,
+  type WebSocketInterceptor
+} from "./HttpInterception.js"
 export type { HttpMethod, HttpRouteHandler, HttpRouteRequest } from "./HttpRoute.js"
+export * as Intercept from "./Intercept.js"
 export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.js"
 export * from "./IPCError.js"
 export type {
