@@ -68,9 +68,8 @@ export class IPCClient {
   readonly #options: IPCClientOptions
   readonly #handlers = new PromiseHandlers<"answered by a client", [payload: unknown]>()
   readonly #closeCallbacks = new Callbacks<[]>("onClose")
+  readonly #session = new Session<Service.Service>()
   #runtimeId: string | undefined
-  #session: Session<Service.Service> | undefined
-  #released: Promise<void> = Promise.resolve()
   #connected = false
 
   /** The server's port on 127.0.0.1, or its address, `http://host:port` or `ws://host:port`. */
@@ -87,33 +86,27 @@ export class IPCClient {
    * another name disconnects first.
    */
   connect(runtimeId: string | undefined = this.#options.runtimeId): Promise<void> {
-    if (this.#session !== undefined && (this.#session.isOver || this.#runtimeId !== runtimeId)) this.disconnect()
-    if (this.#session === undefined) {
-      this.#runtimeId = runtimeId
-      this.#session = new Session(
-        (open) => this.#program(open, { ...this.#options, url: this.#url, runtimeId }),
-        () => notOpen("connect", this.#url, "disconnect() was called before the client had connected.")
-      )
-    }
-    return handled(this.#session.opened.then(() => undefined))
+    if (this.#session.isOpen && this.#runtimeId !== runtimeId) this.disconnect()
+    this.#runtimeId = runtimeId
+    const connected = this.#session.open(
+      (open) => this.#program(open, { ...this.#options, url: this.#url, runtimeId }),
+      () => notOpen("connect", this.#url, "disconnect() was called before the client had connected.")
+    )
+    return handled(connected.then(() => undefined))
   }
 
   /**
    * Closes the connection for good and resolves when nothing is left open. May be called at any time, any number of times.
    */
   disconnect(): Promise<void> {
-    if (this.#session !== undefined) {
-      this.#released = this.#session.close()
-      this.#session = undefined
-    }
-    return this.#released
+    return this.#session.close()
   }
 
   /**
    * Whether the connection stands; not so while it is being restored.
    */
   isConnected(): boolean {
-    return this.#connected && this.#session?.value !== undefined
+    return this.#connected && this.#session.value !== undefined
   }
 
   /**
@@ -144,7 +137,7 @@ export class IPCClient {
     request: ServerRequest<Payload, Success, Failure>,
     ...[payload, timeoutMs]: PayloadAndTimeout<NoInfer<Payload>>
   ): Promise<Success> {
-    const client = this.#session?.value
+    const client = this.#session.value
     if (client === undefined) return handled(Promise.reject(this.#notConnected(nameOf(untyped(request)))))
     const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
     return run(client.request(request, ...([payload, options] as unknown as Arguments<Payload, ClientRequestOptions>)))
@@ -165,9 +158,7 @@ export class IPCClient {
     open: (client: Service.Service) => void,
     options: NodeIPCClient.NodeIPCClientOptions
   ): Effect.Effect<void, unknown> {
-    const released = this.#released
     const connecting = Effect.gen(this, function* () {
-      yield* Effect.promise(() => released)
       // Closed last: what a handler is doing for a peer ends with their connection, which tells the peer why.
       const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const client = yield* NodeIPCClient.make(options)

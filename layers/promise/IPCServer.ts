@@ -73,10 +73,9 @@ export class IPCServer {
   readonly #handlers = new PromiseHandlers<"answered by the server", [payload: unknown, caller: ConnectedClient]>()
   readonly #routes = new PromiseRoutes()
   readonly #disconnectCallbacks = new Callbacks<Parameters<DisconnectCallback>>("onClientDisconnect")
+  readonly #session = new Session<Service.Service>()
   #resolver: RouteProxyResolver | undefined
   #registerResolver: (() => void) | undefined
-  #session: Session<Service.Service> | undefined
-  #released: Promise<void> = Promise.resolve()
 
   /** Port 0 is any free one. */
   constructor(port = 0, options: IPCServerOptions = {}) {
@@ -88,14 +87,12 @@ export class IPCServer {
    * and `ConnectionClosed` where `teardown` was called meanwhile. A server that runs, or is starting, isn't started twice.
    */
   start(): Promise<boolean> {
-    if (this.#session === undefined || this.#session.isOver) {
-      this.#session = new Session(
-        (open) => this.#program(open),
-        () => notOpen("start", this.#address, "teardown() was called before the server had started.")
-      )
-    }
+    const started = this.#session.open(
+      (open) => this.#program(open),
+      () => notOpen("start", this.#address, "teardown() was called before the server had started.")
+    )
     return handled(
-      this.#session.opened.then(
+      started.then(
         () => true,
         (error) => {
           if (error instanceof PortInUse) return false
@@ -110,11 +107,7 @@ export class IPCServer {
    * any number of times.
    */
   teardown(): Promise<void> {
-    if (this.#session !== undefined) {
-      this.#released = this.#session.close()
-      this.#session = undefined
-    }
-    return this.#released
+    return this.#session.close()
   }
 
   /**
@@ -122,7 +115,7 @@ export class IPCServer {
    * the server isn't running.
    */
   getPort(): number {
-    const port = this.#session?.value?.port ?? this.#options.port
+    const port = this.#session.value?.port ?? this.#options.port
     if (port) return port
     throw notOpen("getPort", this.#address, "Any free port was asked for, so there is none yet. Await start() first.")
   }
@@ -131,7 +124,7 @@ export class IPCServer {
    * `http://host:port`. Throws as {@link getPort} does.
    */
   getUrl(): string {
-    return this.#session?.value?.url ?? `http://${this.#host}:${this.getPort()}`
+    return this.#session.value?.url ?? `http://${this.#host}:${this.getPort()}`
   }
 
   /**
@@ -154,7 +147,7 @@ export class IPCServer {
     request: ClientRequest<Payload, Success, Failure>,
     ...[payload, timeoutMs]: PayloadAndTimeout<NoInfer<Payload>>
   ): Promise<Success> {
-    const server = this.#session?.value
+    const server = this.#session.value
     if (server === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
     const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
     return run(
@@ -210,14 +203,12 @@ export class IPCServer {
 
   /** Runs from start to teardown. */
   #program(open: (server: Service.Service) => void): Effect.Effect<void, unknown> {
-    const released = this.#released
     const present = new Map<string, ConnectedClient>()
     const onEvent = (event: ConnectionEvent) => {
       if (event._tag === "Connected") present.set(event.clientId, event)
       else this.#onDisconnected(event, present)
     }
     const serving = Effect.gen(this, function* () {
-      yield* Effect.promise(() => released)
       // Closed last: what a handler is doing for a peer ends with their connection, which tells the peer why.
       const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const server = yield* NodeIPCServer.make(this.#options)

@@ -10,26 +10,69 @@ import * as Fiber from "effect/Fiber"
 import { handled, run } from "./Promises.js"
 
 /**
- * From the start of the program to its end: by itself, by a failure, or by `close`.
+ * What is started and ended any number of times: one run at a time, each once the one before has released what it held.
  *
  * @since 0.1.0
  * @category models
  */
 export class Session<A> {
-  /** Resolves with what the program opened; rejects with its failure where it ended before. */
-  readonly opened: Promise<A>
-  /** What the program opened; nothing any more once `close` was called. */
-  value: A | undefined
-  /** Whether the program has ended and what it held is released. */
-  isOver = false
-  readonly #fiber: Fiber.RuntimeFiber<void, unknown>
-  #closed: Promise<void> | undefined
+  #run: Run<A> | undefined
+  #released: Promise<void> = Promise.resolve()
+
+  /** What the program opened; nothing before it has, and nothing any more once `close` was called. */
+  get value(): A | undefined {
+    return this.#run?.value
+  }
+
+  /** Whether a program runs that wasn't told to end. */
+  get isOpen(): boolean {
+    return this.#run !== undefined && !this.#run.isOver
+  }
 
   /**
-   * Runs the program, which calls `open` once it holds what it is for. `closedEarly` is the failure when it ends before
-   * that without one of its own.
+   * Runs the program, which calls `open` once it holds what it is for; joins the one that runs already. Rejects with the
+   * program's failure, or with `closedEarly` where it was ended before it had opened.
    */
-  constructor(program: (open: (value: A) => void) => Effect.Effect<void, unknown>, closedEarly: () => Error) {
+  open(program: Program<A>, closedEarly: () => Error): Promise<A> {
+    if (this.#run === undefined || this.#run.isOver) {
+      const released = this.#released
+      this.#run = new Run(
+        (open) =>
+          Effect.zipRight(
+            Effect.promise(() => released),
+            program(open)
+          ),
+        closedEarly
+      )
+    }
+    return this.#run.opened
+  }
+
+  /** Ends the program; resolves when everything it held, and every one before it, is released. */
+  close(): Promise<void> {
+    if (this.#run !== undefined) {
+      this.#released = Promise.all([this.#released, this.#run.close()]).then(() => {})
+      this.#run = undefined
+    }
+    return this.#released
+  }
+}
+
+/**
+ * Holds something open for as long as it runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Program<A> = (open: (value: A) => void) => Effect.Effect<void, unknown>
+
+class Run<A> {
+  readonly opened: Promise<A>
+  value: A | undefined
+  isOver = false
+  readonly #fiber: Fiber.RuntimeFiber<void, unknown>
+
+  constructor(program: Program<A>, closedEarly: () => Error) {
     let resolve: (value: A) => void = () => {}
     let reject: (error: unknown) => void = () => {}
     this.opened = handled(
@@ -39,7 +82,6 @@ export class Session<A> {
       })
     )
     const open = (value: A) => {
-      if (this.#closed !== undefined) return
       this.value = value
       resolve(value)
     }
@@ -50,12 +92,7 @@ export class Session<A> {
     })
   }
 
-  /** Ends the program; resolves when everything it held is released. */
   close(): Promise<void> {
-    if (this.#closed === undefined) {
-      this.value = undefined
-      this.#closed = run(Effect.asVoid(Fiber.interrupt(this.#fiber)))
-    }
-    return this.#closed
+    return run(Effect.asVoid(Fiber.interrupt(this.#fiber)))
   }
 }

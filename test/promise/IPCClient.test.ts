@@ -37,10 +37,14 @@ describe("connect and disconnect", () => {
     const first = await client.sendFrameworkRequest(WhoAmI)
     await client.connect("one")
     assert.deepStrictEqual(await client.sendFrameworkRequest(WhoAmI), first)
+    let closed = 0
+    client.onClose(() => closed++)
     await client.connect("two")
+    assert.deepStrictEqual([client.isConnected(), closed], [true, 1])
     const second = await client.sendFrameworkRequest(WhoAmI)
     assert.strictEqual(second.runtimeId, "two")
     assert.notStrictEqual(second.clientId, first.clientId)
+    assert.deepStrictEqual([client.isConnected(), closed], [true, 1])
   })
 
   it("connects again after disconnect, and after a refusal", async () => {

@@ -63,17 +63,32 @@ describe("start and teardown", () => {
     assert.isTrue(await other.start())
   })
 
-  it("starts again on its port while the teardown is still going on", async () => {
+  it("starts again on its port as soon as a teardown that is still going on has ended", async () => {
     const server = new IPCServer(await freePort())
     onTestFinished(() => server.teardown())
     server.onFrameworkMessage(Greet, ({ name }) => `Hello, ${name}!`)
+    const gone: Array<string | undefined> = []
+    server.onClientDisconnect((_, runtimeId) => gone.push(runtimeId))
     await server.start()
-    await connect(server)
+    await connect(server, "before")
     const torn = server.teardown()
     assert.isTrue(await server.start())
+    assert.deepStrictEqual(gone, ["before"])
     await torn
     const client = await connect(server)
     assert.strictEqual(await client.sendFrameworkRequest(Greet, { name: "Ada" }), "Hello, Ada!")
+  })
+
+  it("resolves a teardown only when those before it have ended too", async () => {
+    const server = new IPCServer()
+    const gone: Array<string | undefined> = []
+    server.onClientDisconnect((_, runtimeId) => gone.push(runtimeId))
+    await server.start()
+    await connect(server, "before", { reconnect: false })
+    server.teardown()
+    server.start()
+    await server.teardown()
+    assert.deepStrictEqual(gone, ["before"])
   })
 
   it("rejects with the tagged error of any other failure", async () => {
