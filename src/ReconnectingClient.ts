@@ -3,15 +3,16 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Deadlines from "./Deadlines.js"
+import { messageOf } from "./ErrorMessage.js"
 import * as Handlers from "./Handlers.js"
 import type { ClientRequestOptions, IPCClient, Status } from "./IPCClient.js"
 import type { RequestError } from "./IPCError.js"
@@ -31,7 +32,8 @@ export interface ReconnectingClientOptions extends IPCSocketOptions {
   /** How long one attempt to connect may take. Default 5 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * When to try again after the connection was lost, the first time at once; `false` for never. Default
+   * When to try again after the connection was lost, the first time at once; `false` for never. The schedule begins anew
+   * with each connection that lasts a second; one that doesn't counts as an attempt that failed. Default
    * {@link defaultReconnect}.
    */
   readonly reconnect?: Schedule.Schedule<unknown, ConnectFailed> | false | undefined
@@ -104,6 +106,8 @@ export const make: (
     })
 
     const attempt = connect((transport) => {
+      // Too late: nobody would ever close it.
+      if (end !== undefined) return transport.terminate()
       socket = new IPCSocket(context, transport, url, undefined)
       wake()
     }).pipe(
@@ -116,23 +120,52 @@ export const make: (
       Effect.catchAll((error) => (socket?.state === "open" ? Effect.void : Effect.fail(error)))
     )
 
-    const keepConnected = Effect.gen(function* () {
-      while (socket !== undefined) {
-        yield* SubscriptionRef.set(status, "connected")
-        const event = yield* socket.closed
-        if (event.code === CloseCode.Replaced || reconnect === false) return yield* finish(event)
+    const keepConnected = Effect.fnUntraced(function* (
+      schedule: Schedule.Schedule<unknown, ConnectFailed>,
+      first: IPCSocket<undefined>
+    ) {
+      const driver = yield* Schedule.driver(schedule)
+      const restore: Effect.Effect<void, ConnectFailed> = Effect.catchAll(attempt, (error) => restoreAfter(error))
+      const restoreAfter = (error: ConnectFailed): Effect.Effect<void, ConnectFailed> =>
+        Effect.matchEffect(driver.next(error), { onFailure: () => Effect.fail(error), onSuccess: () => restore })
+
+      let current: IPCSocket<undefined> | undefined = first
+      let lasted = true
+      while (current !== undefined) {
+        const openedAt = clock.unsafeCurrentTimeMillis()
+        const event = yield* current.closed
+        if (event.code === CloseCode.Replaced) return yield* finish(event)
         yield* SubscriptionRef.set(status, "reconnecting")
-        yield* Effect.logWarning(`The connection to ${url} closed (code ${event.code} ${event.reason}); reconnecting`)
-        const restored = yield* Effect.either(Effect.retry(attempt, reconnect))
-        if (Either.isLeft(restored)) {
-          const reason = `reconnecting was given up: ${restored.left.message}`
-          return yield* finish({ code: CloseCode.Abnormal, reason })
-        }
+        yield* Effect.logWarning(`The connection to ${url} closed (${describe(event)}); reconnecting`)
+        lasted ||= clock.unsafeCurrentTimeMillis() - openedAt >= lastingMillis
+        if (lasted) yield* driver.reset
+        const detail = `the connection closed as soon as it was open (${describe(event)})`
+        yield* lasted ? restore : restoreAfter(new ConnectFailed({ url, reason: "Refused", detail }))
+        yield* SubscriptionRef.set(status, "connected")
+        lasted = false
+        current = socket
       }
     })
 
     yield* attempt
-    yield* Effect.forkScoped(keepConnected)
+    yield* SubscriptionRef.set(status, "connected")
+    if (socket !== undefined) {
+      const first: IPCSocket<undefined> = socket
+      const kept = reconnect === false ? Effect.flatMap(first.closed, finish) : keepConnected(reconnect, first)
+      yield* kept.pipe(
+        Effect.catchAllCause((cause) => {
+          if (Cause.isInterruptedOnly(cause)) return Effect.void
+          const reason = `reconnecting was given up: ${messageOf(Cause.squash(cause))}`
+          const given = finish({ code: CloseCode.Abnormal, reason })
+          return Cause.isDie(cause)
+            ? Effect.zipRight(Effect.logError(`Reconnecting to ${url} failed unexpectedly`, cause), given)
+            : given
+        }),
+        // Also where the client is made within an uninterruptible region, the end of the scope ends it.
+        Effect.interruptible,
+        Effect.forkScoped
+      )
+    }
 
     /** Sends as soon as there is an open connection, and again if wanted, within one deadline. */
     const patiently = <A, E>(
@@ -149,15 +182,21 @@ export const make: (
         if (socket === undefined || socket.state !== "open") {
           return Effect.zipRight(Effect.timeoutFail(nextConnection, { duration: timeout, onTimeout: timedOut }), loop)
         }
-        return Effect.catchAll(send(socket, { timeout }), (error): typeof loop => {
-          if (error instanceof RequestTimeout) return Effect.fail(timedOut())
-          return idempotent && error instanceof ConnectionClosed ? loop : Effect.fail(error)
+        const used = socket
+        return Effect.catchAll(send(used, { timeout }), (error): typeof loop => {
+          // A failure that the request itself declares may be of these classes too.
+          const isOurTimeout = error instanceof RequestTimeout && clock.unsafeCurrentTimeMillis() >= dueAt
+          if (isOurTimeout) return Effect.fail(timedOut())
+          const isOurEnd = error instanceof ConnectionClosed && used.state !== "open"
+          return idempotent && isOurEnd ? loop : Effect.fail(error)
         })
       })
       return loop
     }
 
     const nextConnection = Effect.async<void>((resume) => {
+      // It may have opened, or all may have ended, since the caller looked.
+      if (end !== undefined || socket?.state === "open") return resume(Effect.void)
       const waiter = () => resume(Effect.void)
       waiting.add(waiter)
       return Effect.sync(() => waiting.delete(waiter))
@@ -185,12 +224,14 @@ export const make: (
       requestOptions?: RequestOptions | undefined
     ): Effect.Effect<void, NotifyError> =>
       Effect.suspend(() =>
-        patiently(
-          nameOf(untyped(what)),
-          timeoutMillis(requestOptions, context.requestTimeoutMillis),
-          (open, within) => open.notify(what, payload, within),
-          false
-        )
+        socket?.state === "open"
+          ? socket.notify(what, payload, requestOptions)
+          : patiently(
+              nameOf(untyped(what)),
+              timeoutMillis(requestOptions, context.requestTimeoutMillis),
+              (open, within) => open.notify(what, payload, within),
+              false
+            )
       )
 
     const service: IPCClient.Service = {
@@ -203,3 +244,8 @@ export const make: (
     return service
   }
 )
+
+/** How long a connection has to last for its loss to be taken for a new one, in milliseconds. */
+const lastingMillis = 1000
+
+const describe = ({ code, reason }: CloseEvent): string => (reason === "" ? `code ${code}` : `code ${code}: ${reason}`)
