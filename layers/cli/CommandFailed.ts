@@ -1,0 +1,97 @@
+/**
+ * How a subcommand fails: one line for whoever typed it, and an exit code.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import type { ConnectFailed, ListenFailed, RequestError, TokenRequired } from "../../src/IPCError.js"
+import type { GatewayAddress } from "./options.js"
+import { urlOf } from "./options.js"
+
+/**
+ * What a command ends with when it isn't its child's exit code. The last two are a shell's own.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const exitCodes = { failure: 1, usage: 2, notExecutable: 126, notFound: 127 } as const
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class CommandFailed extends Schema.TaggedError<CommandFailed>("effect-ipc/cli/CommandFailed")("CommandFailed", {
+  message: Schema.String,
+  exitCode: Schema.Number
+}) {}
+
+/**
+ * In the words of the command line: what a library's message calls `{ token }` is `--token` here.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const explain =
+  (address: GatewayAddress) =>
+  (error: ConnectFailed | ListenFailed | TokenRequired | RequestError): CommandFailed => {
+    switch (error._tag) {
+      case "ConnectFailed":
+        return failure(connectMessage(error, address))
+      case "ListenFailed":
+        return failure(
+          `Could not listen on ${error.host}:${error.port}: ${error.reason} (${error.code}). Check --host and --port.`
+        )
+      case "TokenRequired":
+        return failure(
+          `Listening on ${error.host} lets other machines connect. Set IPC_TOKEN (or pass --token), which clients then present, or pass --allow-without-token if none is wanted.`
+        )
+      case "NoHandler":
+        return failure(`${held(address)} a server that keeps no routes. ${elsewhere}`)
+      case "RequestTimeout":
+      case "ConnectionClosed":
+        return failure(`The gateway at ${urlOf(address)} doesn't answer: ${firstSentence(error.message)}`)
+      default:
+        return failure(`The gateway at ${urlOf(address)} can't be used: ${error.message}`)
+    }
+  }
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const failure = (message: string): CommandFailed => new CommandFailed({ message, exitCode: exitCodes.failure })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const heldByAnotherGateway = (address: GatewayAddress): CommandFailed =>
+  failure(`${held(address)} another gateway (effect-ipc serve). ${elsewhere}`)
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const heldByStranger = (address: GatewayAddress, said: string): CommandFailed =>
+  failure(`${held(address)} something that isn't effect-ipc: ${said}. ${elsewhere}`)
+
+const held = ({ host, port }: GatewayAddress): string => `Port ${port} on ${host} is held by`
+
+const elsewhere = "Stop it, or choose another port with --port (or IPC_PORT)."
+
+const connectMessage = ({ detail, reason, status }: ConnectFailed, address: GatewayAddress): string => {
+  switch (reason) {
+    case "Refused":
+      return `Nobody is at ${urlOf(address)}. Start a gateway with "effect-ipc serve --port ${address.port}", or a service that takes part there.`
+    case "Unreachable":
+      return `Could not reach ${urlOf(address)}: ${detail}. Check --host.`
+    case "TimedOut":
+      return heldByStranger(address, "it doesn't answer").message
+    case "Rejected":
+      return status === 401
+        ? `The gateway at ${urlOf(address)} asks for its token: set IPC_TOKEN, or pass --token.`
+        : heldByStranger(address, detail).message
+  }
+}
+
+const firstSentence = (message: string): string => `${message.split(". ", 1)[0]?.replace(/\.$/, "")}.`

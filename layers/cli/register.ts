@@ -1,0 +1,34 @@
+/**
+ * `effect-ipc register`: takes part with one entry, on behalf of a service in any language.
+ *
+ * @since 0.1.0
+ */
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import { explain, failure } from "./CommandFailed.js"
+import * as Output from "./Output.js"
+import { api, gateway, prefix, url } from "./options.js"
+import * as Participant from "./Participant.js"
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const register = Command.make(
+  "register",
+  { address: gateway(1), api, prefix, url },
+  ({ address, api, prefix, url }) =>
+    Effect.gen(function* () {
+      const discovery = yield* Participant.join(address, api)
+      const gatewayUrl = yield* discovery.register([{ api, baseUrl: url, pathPrefix: prefix }]).pipe(
+        Effect.zipRight(discovery.discover(api)),
+        Effect.mapError((error) =>
+          error._tag === "InvalidEntry" || error._tag === "ServiceNotRegistered"
+            ? failure(error.message)
+            : explain(address)(error)
+        )
+      )
+      yield* Output.print(`${api} at ${url} is served at ${gatewayUrl}${prefix}`)
+      return yield* Effect.never
+    }).pipe(Effect.scoped)
+).pipe(Command.withDescription("Registers a service that runs already, until stopped. Leads where nobody else does."))

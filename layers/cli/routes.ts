@@ -1,0 +1,108 @@
+/**
+ * `effect-ipc routes`: what is registered, now or from now on.
+ *
+ * @since 0.1.0
+ */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Protocol from "../../src/DiscoveryProtocol.js"
+import type { IPCClient } from "../../src/IPCClient.js"
+import type { RequestError } from "../../src/IPCError.js"
+import type { Route } from "../../src/RouteTable.js"
+import * as NodeIPCClient from "../NodeIPCClient.js"
+import { explain } from "./CommandFailed.js"
+import * as Output from "./Output.js"
+import type { GatewayAddress } from "./options.js"
+import { gateway, runtimeIdFor, urlOf } from "./options.js"
+import * as RouteListing from "./RouteListing.js"
+
+/**
+ * It looks on: it neither bids for the port nor registers anything.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const routes = Command.make(
+  "routes",
+  {
+    address: gateway(1),
+    watch: Options.boolean("watch").pipe(
+      Options.withDescription("Go on, and tell every change, until stopped by SIGINT or SIGTERM.")
+    ),
+    json: Options.boolean("json").pipe(
+      Options.withDescription(
+        "For programs: all routes as a JSON array on one line; with --watch, another such line after every change."
+      )
+    )
+  },
+  ({ address, json, watch }) =>
+    Effect.gen(function* () {
+      const client = yield* connect(address, watch)
+      const show = json ? showJson : showText(urlOf(address))
+      if (!watch) return yield* Effect.flatMap(client.request(Protocol.GetRoutes), show)
+      const watched = yield* snapshots(client)
+      yield* Effect.raceFirst(Stream.runForEach(watched, show), Output.closed)
+    }).pipe(
+      Effect.scoped,
+      Effect.mapError((error) => explain(address)(error))
+    )
+).pipe(Command.withDescription("Lists what is registered: a table for people, JSON for programs."))
+
+type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void>
+
+const showJson: Show = (routes) => Output.print(JSON.stringify(routes))
+
+/** The table first; from then on a line for each route that came or went. */
+const showText = (url: string): Show => {
+  let shown: ReadonlyArray<Route> | undefined
+  return (routes) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const before = shown
+      shown = routes
+      return Output.print(
+        before === undefined ? RouteListing.table(routes, url, now) : RouteListing.changes(before, routes, now)
+      )
+    })
+}
+
+const connect = (address: GatewayAddress, reconnects: boolean) =>
+  NodeIPCClient.make({
+    url: urlOf(address),
+    token: address.token,
+    runtimeId: runtimeIdFor("routes"),
+    reconnect: reconnects ? undefined : false
+  })
+
+/**
+ * All routes now, and again whenever they aren't the same ones, whoever leads by then. A change is only the news that
+ * there is something to ask for: so it doesn't matter whether it or the answer to an earlier question comes first.
+ */
+const snapshots: (
+  client: IPCClient.Service
+) => Effect.Effect<Stream.Stream<ReadonlyArray<Route>, RequestError>, never, Scope.Scope> = Effect.fnUntraced(
+  function* (client) {
+    const news = yield* Queue.sliding<void>(1)
+    yield* client.handle(Protocol.Changed, () => Effect.asVoid(Queue.offer(news, undefined)))
+    yield* client.status.pipe(
+      Stream.filter((status) => status === "connected"),
+      Stream.runForEach(() => Queue.offer(news, undefined)),
+      Effect.forkScoped
+    )
+    const ask = Effect.map(client.request(Protocol.Watch), (routes) => [routes])
+    // One that the leader's end cut off is made again once there is another leader.
+    const askAgain = Effect.catchTags(ask, {
+      ConnectionClosed: () => Effect.succeed([]),
+      RequestTimeout: () => Effect.succeed([])
+    })
+    return Stream.fromEffect(ask).pipe(
+      Stream.concat(Stream.mapEffect(Stream.fromQueue(news), () => askAgain)),
+      Stream.flattenIterables,
+      Stream.changesWith(RouteListing.sameRoutes)
+    )
+  }
+)
