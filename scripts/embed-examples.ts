@@ -1,0 +1,24 @@
+import { readFileSync } from "node:fs"
+
+/**
+ * The README with the examples' present code in its blocks. A block is told by the comment before it, which names a file
+ * of examples/ and, where not all of it is meant, its regions: `<!-- example: typed-request.ts request, server -->`.
+ */
+export const embedExamples = (readme: string): string =>
+  readme.replace(block, (_, marker: string, file: string, regions: string | undefined) => {
+    const code = readFileSync(new URL(`../examples/${file}`, import.meta.url), "utf8")
+    const shown =
+      regions === undefined ? withoutMarks(code) : regions.split(", ").map((name) => region(code, file, name))
+    return `${marker}\n\`\`\`ts\n${[shown].flat().join("\n\n")}\n\`\`\`\n`
+  })
+
+const block = /^(<!-- example: (\S+?\.ts)(?: ([\w, -]+?))? -->)\n(?:```ts\n[\s\S]*?\n```\n)?/gm
+
+const region = (code: string, file: string, name: string): string => {
+  const start = code.indexOf(`// #region ${name}\n`)
+  const end = code.indexOf("// #endregion", start)
+  if (start === -1 || end === -1) throw new Error(`examples/${file} has no region ${name}`)
+  return code.slice(code.indexOf("\n", start) + 1, end).trim()
+}
+
+const withoutMarks = (code: string): string => code.replace(/^\/\/ #(?:end)?region.*\n/gm, "").trim()
