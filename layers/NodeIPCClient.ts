@@ -169,6 +169,9 @@ const open = (
     webSocket.once("open", () => {
       onOpen(WebSocketTransport.make(webSocket, socket as Duplex, maxFrameBytes))
       webSocket.removeListener("error", onError)
+      // The program that waited for the connection registers its handlers before the first frame is read.
+      webSocket.pause()
+      setImmediate(() => webSocket.resume())
       resume(Effect.void)
     })
     return Effect.sync(() => webSocket.terminate())

@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { NodeIPCClient, NodeIPCServer } from "../layers/index.js"
+import { IPCClient } from "../src/IPCClient.js"
 import * as Bare from "./support/Bare.js"
 import { live, told } from "./support/live.js"
 import { Add, add, Echo, Hang, HangThere, Whoami } from "./support/requests.js"
@@ -184,4 +185,14 @@ describe("Our client at a server of which all is ws and string concatenation", (
       })
     )
   }
+
+  live("asks in the moment of connection, and is answered by a handler registered once connected", () =>
+    Effect.gen(function* () {
+      const server = yield* Bare.serve("/__ipc", "echoFirst", "r:1:echo:2")
+      const client = yield* NodeIPCClient.make({ port: server.port })
+      yield* client.handle(IPCClient.defineRequest<number, number>("echo"), (payload) => Effect.succeed(payload + 1))
+      const { peer } = yield* server.next
+      assert.strictEqual(yield* peer.next, 's:1:echo:{"success":true,"data":3}')
+    })
+  )
 })

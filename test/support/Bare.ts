@@ -79,8 +79,15 @@ export interface BareServer {
   readonly next: Effect.Effect<{ readonly peer: BarePeer; readonly target: string }>
 }
 
-/** `protocols: "echoFirst"` is how ws behaves by itself; `"none"` answers no subprotocol. */
-export const serve = (path: string, protocols: "echoFirst" | "none"): Effect.Effect<BareServer, never, Scope.Scope> =>
+/**
+ * `protocols: "echoFirst"` is how ws behaves by itself; `"none"` answers no subprotocol. The greeting is sent in the very
+ * moment in which a client connects.
+ */
+export const serve = (
+  path: string,
+  protocols: "echoFirst" | "none",
+  greeting?: string
+): Effect.Effect<BareServer, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<BareServer & { readonly close: () => void }>((resume) => {
       const http = createServer()
@@ -92,6 +99,7 @@ export const serve = (path: string, protocols: "echoFirst" | "none"): Effect.Eff
       const inbox: Array<{ peer: BarePeer; target: string }> = []
       const waiting: Array<(client: { peer: BarePeer; target: string }) => void> = []
       webSockets.on("connection", (webSocket, request) => {
+        if (greeting !== undefined) webSocket.send(greeting)
         const client = { peer: peer(webSocket), target: request.url ?? "" }
         const taker = waiting.shift()
         if (taker === undefined) inbox.push(client)
