@@ -54,8 +54,8 @@ const requestsPlan: Requests.RequestsPlan = quick
       ]
     }
   : {
-      rounds: 9,
-      millis: 300,
+      rounds: 7,
+      millis: 250,
       workloads: [
         toServer("small", 1),
         toServer("small", 64),
@@ -118,7 +118,8 @@ const run = async (suite: Suite, measure: () => Promise<void>) => {
   if (!chosen.includes(suite)) return
   console.log(`${suite} …`)
   const began = performance.now()
-  await measure()
+  // One suite that can't be measured keeps no table from being printed.
+  await measure().catch((error: unknown) => console.log(`  FAILED: ${error instanceof Error ? error.message : error}`))
   console.log(`  ${((performance.now() - began) / 1000).toFixed(0)} s`)
 }
 const texts: Array<string> = []
@@ -133,12 +134,12 @@ await run("requests", async () => {
   keep("requestCosts", costs)
 })
 await run("gateway", async () => {
-  const all = await Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 9, seconds: 1 })
+  const all = await Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 7, seconds: 1 })
   for (const [name, report] of Object.entries(all)) keep(name, report)
 })
-await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 5, connections: 2000 })))
+await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 3, connections: 2000 })))
 await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 9)))
-await run("import", () => other("import-time.mjs", []))
+await run("import", () => other("import-time.mjs", [quick ? "2" : "9"]))
 await run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "9"]))
 
 const summary = targets.flatMap((target) => {
@@ -181,7 +182,8 @@ async function other(file: string, args: ReadonlyArray<string>): Promise<void> {
   const [program, ...rest] = command as [string, ...Array<string>]
   const output = await new Promise<string>((resolve, reject) => {
     execFile(program, [...rest, ...args], { cwd: here("..") }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout)
+      // One that also checks a limit ends with 1 above it; its table says so.
+      if (error === null || stdout !== "") resolve(stdout)
       else reject(new Error(`${file}: ${stderr}`))
     })
   })
