@@ -18,6 +18,7 @@ import { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { Registry } from "../src/Registry.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
+import { HttpGateway } from "./http/HttpGateway.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
 
@@ -67,20 +68,22 @@ export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | 
 export const makeStandalone: (
   options?: LocalDiscoveryOptions
 ) => Effect.Effect<
-  Context.Context<Discovery | LeaderElection | IPCServer>,
+  Context.Context<Discovery | LeaderElection | IPCServer | HttpGateway>,
   PortInUse | ListenFailed | TokenRequired,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
   const { runtimeId = randomUUID() } = options
   const gateway = yield* DiscoveryParticipant.make({ ...options, runtimeId }, (setup) =>
-    Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ prepared, server }) => ({
+    Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ gateway, prepared, server }) => ({
       ...Election.uncontested<Registry, IPCClient.Service>(prepared),
+      gateway,
       server
     }))
   )
   return Context.make(Discovery, gateway.discovery).pipe(
     Context.add(LeaderElection, gateway.election),
-    Context.add(IPCServer, gateway.election.server)
+    Context.add(IPCServer, gateway.election.server),
+    Context.add(HttpGateway, gateway.election.gateway)
   )
 })
 
@@ -90,5 +93,5 @@ export const makeStandalone: (
  */
 export const layerStandalone = (
   options?: LocalDiscoveryOptions
-): Layer.Layer<Discovery | LeaderElection | IPCServer, PortInUse | ListenFailed | TokenRequired> =>
+): Layer.Layer<Discovery | LeaderElection | IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
   Layer.scopedContext(makeStandalone(options))

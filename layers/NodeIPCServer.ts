@@ -9,6 +9,7 @@ import { type AddressInfo, BlockList, isIP, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -113,7 +114,7 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
       else gateway.onUpgrade(request, socket, head)
     }
   })
-  return { server: service, prepared }
+  return { server: service, gateway, prepared }
 })
 
 /**
@@ -122,7 +123,8 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
  */
 export const layer = (
   options?: NodeIPCServerOptions
-): Layer.Layer<IPCServer, PortInUse | ListenFailed | TokenRequired> => Layer.scoped(IPCServer, make(options))
+): Layer.Layer<IPCServer | HttpGateway.HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
+  Layer.scopedContext(makeWithGateway(options))
 
 /**
  * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000) and `IPC_TOKEN` give them.
@@ -142,8 +144,15 @@ export const config: Config.Config<NodeIPCServerOptions> = Config.all({
  */
 export const layerConfig = (
   options: Config.Config.Wrap<NodeIPCServerOptions> = config
-): Layer.Layer<IPCServer, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
-  Layer.scoped(IPCServer, Effect.flatMap(Config.unwrap(options), make))
+): Layer.Layer<IPCServer | HttpGateway.HttpGateway, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
+  Layer.scopedContext(Effect.flatMap(Config.unwrap(options), makeWithGateway))
+
+/** The gateway beside the server: what stands on top of it, interception say, needs more than the server's surface. */
+const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
+  Effect.map(
+    makePrepared(options, () => Effect.void),
+    ({ gateway, server }) => Context.make(IPCServer, server).pipe(Context.add(HttpGateway.HttpGateway, gateway))
+  )
 
 const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8, "ipv4")

@@ -1,11 +1,12 @@
 /**
- * The HTTP side of a server's port: routes first, then the proxy, then 404.
+ * The HTTP side of a server's port: interceptors first, then routes, then the proxy, then 404.
  *
  * @since 0.1.0
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { HttpMethod, HttpRouteHandler } from "../../src/HttpRoute.js"
@@ -14,30 +15,76 @@ import type { RouteProxyResolver } from "../../src/Upstream.js"
 import * as HttpAnswer from "./HttpAnswer.js"
 import * as HttpProxy from "./HttpProxy.js"
 import * as HttpRoutes from "./HttpRoutes.js"
+import type { Upgrade } from "./ProxyExchange.js"
 import { pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
 import * as UpgradedSocket from "./UpgradedSocket.js"
 
 /**
- * Answers the requests and upgrades of an `http.Server` that belongs to someone else.
+ * A request on its way through the gateway.
  *
  * @since 0.1.0
  * @category models
  */
-export interface HttpGateway {
-  /** Never throws. */
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
-  /** Never throws. Upgrades are for the proxy alone: a route has no socket to give. */
-  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
-  /** A route for as long as the scope lives; with the scope its runs in progress are interrupted. */
-  readonly route: <E, R>(
-    method: HttpMethod,
-    path: string,
-    handler: HttpRouteHandler<E, R>
-  ) => Effect.Effect<void, RouteConflict | InvalidRoute, R | Scope.Scope>
-  /** The newest resolver wins; when its scope closes, the one beneath it is back. */
-  readonly setRouteProxyResolver: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The client's socket, where it asks for another protocol on it. */
+  readonly upgrade: Upgrade | undefined
 }
+
+/**
+ * Takes an exchange, or passes it on to what is beneath: once, now or later, as it is or another in its place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchange) => void) => void
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export declare namespace HttpGateway {
+  /**
+   * Answers the requests and upgrades of an `http.Server` that belongs to someone else.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  export interface Service {
+    /** Never throws. */
+    readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
+    /** Never throws. Upgrades are for interceptors and the proxy: a route has no socket to give. */
+    readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+    /** A route for as long as the scope lives; with the scope its runs in progress are interrupted. */
+    readonly route: <E, R>(
+      method: HttpMethod,
+      path: string,
+      handler: HttpRouteHandler<E, R>
+    ) => Effect.Effect<void, RouteConflict | InvalidRoute, R | Scope.Scope>
+    /** The newest resolver wins; when its scope closes, the one beneath it is back. */
+    readonly setRouteProxyResolver: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
+    /** Puts the interceptor above all others for as long as the scope lives. */
+    readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
+    /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
+    readonly handler: <E, R>(
+      handler: HttpRouteHandler<E, R>
+    ) => Effect.Effect<RouteHandler.RouteHandler, never, R | Scope.Scope>
+    /** Is told of each request that nothing took, and may add a sentence to the 404. */
+    readonly onUnmatched: (
+      listener: (request: IncomingMessage) => string | undefined
+    ) => Effect.Effect<void, never, Scope.Scope>
+  }
+}
+
+/**
+ * The gateway of the server in this process.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class HttpGateway extends Context.Tag("effect-ipc/node/HttpGateway")<HttpGateway, HttpGateway.Service>() {}
 
 /**
  * A gateway without routes. When its scope closes, handlers are interrupted, proxied exchanges aborted, upgraded
@@ -55,6 +102,9 @@ export const make = Effect.fnUntraced(function* (options: {
   const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
   const running = new RouteHandler.Running()
   const sockets = new Set<Duplex>()
+  /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */
+  let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
+  let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
   let closed = false
 
   const proxy = yield* HttpProxy.make(options)
@@ -66,11 +116,28 @@ export const make = Effect.fnUntraced(function* (options: {
     })
   )
 
-  const answer = (request: IncomingMessage, response: ServerResponse) => {
+  const answer = (exchange: Exchange) => {
+    const { request, response, upgrade } = exchange
     if (closed) return HttpAnswer.sendError(response, 503, "The gateway is closing.")
-    const match = routes.find(request.method as string, request.url as string)
-    if (match !== undefined) return match.value.handle(request, response, match)
-    if (!proxy.relay(request, response)) noRoute(request, response)
+    if (upgrade === undefined) {
+      const match = routes.find(request.method as string, request.url as string)
+      if (match !== undefined) return match.value.handle(request, response, match)
+    }
+    if (!proxy.relay(request, response, upgrade)) noRoute(request, response)
+  }
+
+  const begin = (exchange: Exchange) => {
+    if (interceptors.length === 0) answer(exchange)
+    else intercepted(exchange, interceptors, 0)
+  }
+
+  const intercepted = (exchange: Exchange, stack: ReadonlyArray<Placed<GatewayInterceptor>>, from: number): void => {
+    for (let at = from; at < stack.length; at++) {
+      const placed = stack[at] as Placed<GatewayInterceptor>
+      if (placed.gone) continue
+      return placed.value(exchange, (next) => guarded(next, (next) => intercepted(next, stack, at + 1)))
+    }
+    answer(exchange)
   }
 
   const noRoute = (request: IncomingMessage, response: ServerResponse) => {
@@ -82,15 +149,22 @@ export const make = Effect.fnUntraced(function* (options: {
         : proxy.hasResolver()
           ? "No route matches, and the proxy resolver knows no upstream for it: is the service registered?"
           : "No route matches, and no proxy resolver is set."
-    HttpAnswer.sendError(response, 404, `No route for ${request.method} ${pathOf(url)}. ${hint}`)
+    const hints = listeners.map((listener) => listener(request)).filter((more) => more !== undefined)
+    HttpAnswer.sendError(response, 404, [`No route for ${request.method} ${pathOf(url)}.`, hint, ...hints].join(" "))
+  }
+
+  const guarded = (exchange: Exchange, run: (exchange: Exchange) => void) => {
+    // A client may have gone while an interceptor took its time.
+    if (exchange.response.destroyed || exchange.upgrade?.socket.destroyed === true) return
+    try {
+      run(exchange)
+    } catch (defect) {
+      HttpAnswer.sendError(exchange.response, 500, HttpAnswer.messageOf(defect))
+    }
   }
 
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-    try {
-      answer(request, response)
-    } catch (defect) {
-      HttpAnswer.sendError(response, 500, HttpAnswer.messageOf(defect))
-    }
+    guarded({ request, response, upgrade: undefined }, begin)
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -100,25 +174,78 @@ export const make = Effect.fnUntraced(function* (options: {
         socket.destroy()
         return
       }
+      if (isOrdinary(request)) return UpgradedSocket.withoutUpgrade(request, socket, head)
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
-      const response = UpgradedSocket.responseOn(request, socket)
-      if (!proxy.relay(request, response, { socket, head })) noRoute(request, response)
+      begin({ request, response: UpgradedSocket.responseOn(request, socket), upgrade: { socket, head } })
     } catch {
       socket.destroy()
     }
   }
 
-  const route = <E, R>(method: HttpMethod, path: string, handler: HttpRouteHandler<E, R>) =>
-    Effect.gen(function* () {
-      const runtime = yield* Effect.runtime<R>()
-      const routeHandler = RouteHandler.make(handler, runtime, options.maxBodyBytes, running)
-      yield* Effect.acquireRelease(routes.add(method, path, routeHandler), (registered) => {
-        routes.remove(registered)
-        return routeHandler.interrupt
-      })
-    })
+  /** A server may ignore an upgrade (RFC 9110 section 7.8), and h2c isn't for a proxy to pass on. */
+  const isOrdinary = (request: IncomingMessage): boolean => {
+    const protocol = request.headers.upgrade?.toLowerCase()
+    if (protocol === "websocket") return false
+    return protocol === "h2c" || routes.find(request.method as string, request.url as string) !== undefined
+  }
 
-  const gateway: HttpGateway = { onRequest, onUpgrade, route, setRouteProxyResolver: proxy.setResolver }
+  const handler = <E, R>(handle: HttpRouteHandler<E, R>) =>
+    // The runtime is taken outside the acquisition, which is uninterruptible: its runs would be, too.
+    Effect.flatMap(Effect.runtime<R>(), (runtime) =>
+      Effect.acquireRelease(
+        Effect.sync(() => RouteHandler.make(handle, runtime, options.maxBodyBytes, running)),
+        ({ interrupt }) => interrupt
+      )
+    )
+
+  const route = <E, R>(method: HttpMethod, path: string, handle: HttpRouteHandler<E, R>) =>
+    Effect.flatMap(handler(handle), (routeHandler) =>
+      Effect.asVoid(
+        Effect.acquireRelease(routes.add(method, path, routeHandler), (registered) =>
+          Effect.sync(() => routes.remove(registered))
+        )
+      )
+    )
+
+  const intercept = (value: GatewayInterceptor) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const placed: Placed<GatewayInterceptor> = { value, gone: false }
+        interceptors = [placed, ...interceptors]
+        return placed
+      }),
+      (placed) =>
+        Effect.sync(() => {
+          placed.gone = true
+          interceptors = interceptors.filter((other) => other !== placed)
+        })
+    ).pipe(Effect.asVoid)
+
+  const onUnmatched: HttpGateway.Service["onUnmatched"] = (listener) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        listeners = [...listeners, listener]
+      }),
+      () =>
+        Effect.sync(() => {
+          listeners = listeners.filter((other) => other !== listener)
+        })
+    )
+
+  const gateway: HttpGateway.Service = {
+    onRequest,
+    onUpgrade,
+    route,
+    setRouteProxyResolver: proxy.setResolver,
+    intercept,
+    handler,
+    onUnmatched
+  }
   return gateway
 })
+
+interface Placed<A> {
+  readonly value: A
+  gone: boolean
+}

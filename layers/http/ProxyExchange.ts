@@ -39,6 +39,8 @@ export interface ProxyContext {
 export interface Upgrade {
   readonly socket: Duplex
   readonly head: Buffer
+  /** Told of the upstream's socket and the headers of its 101, before a byte passes either way. */
+  readonly onSwitched?: (upstream: Duplex, rawHeaders: ReadonlyArray<Buffer>) => void
 }
 
 /**
@@ -150,12 +152,12 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     const client = upgrade.socket
     this.#controller = undefined
     this.#unwatch?.()
-    this.#response.removeAllListeners("close")
-    this.#response.detachSocket(client as Parameters<ServerResponse["detachSocket"]>[0])
+    UpgradedSocket.takeFrom(this.#response, client)
     client.write(
       `HTTP/1.1 ${status} Switching Protocols\r\n${ForwardedHeaders.ofUpgrade(rawOf(controller.rawHeaders))}\r\n`,
       "latin1"
     )
+    upgrade.onSwitched?.(socket, rawOf(controller.rawHeaders))
     if (upgrade.head.length > 0) socket.write(upgrade.head)
     UpgradedSocket.join(client, socket, () => this.#settle())
   }

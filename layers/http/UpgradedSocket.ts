@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type IncomingMessage, ServerResponse } from "node:http"
+import { type IncomingMessage, type Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 
@@ -25,6 +25,42 @@ export const responseOn = (request: IncomingMessage, socket: Duplex): ServerResp
     closeGently(socket)
   })
   return response
+}
+
+/**
+ * Gives the socket back to its server as that of a request without the upgrade. Node reads no body of an upgrade request,
+ * so the request is read once more.
+ *
+ * @since 0.1.0
+ * @category answering
+ */
+export const withoutUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  const server = (request.socket as Socket & { readonly server?: Server }).server
+  if (server === undefined) {
+    socket.destroy()
+    return
+  }
+  const raw = request.rawHeaders
+  let text = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase()
+    if (name === "upgrade" || name === "http2-settings") continue
+    const value = raw[i + 1] as string
+    text += `${raw[i]}: ${name === "connection" ? withoutUpgradeTokens(value) : value}\r\n`
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, "latin1"), head]))
+  server.emit("connection", socket)
+}
+
+/**
+ * Takes the socket from the response that `responseOn` made, for whoever answers on it in another way.
+ *
+ * @since 0.1.0
+ * @category answering
+ */
+export const takeFrom = (response: ServerResponse, socket: Duplex): void => {
+  response.removeAllListeners("close")
+  response.detachSocket(socket as Socket)
 }
 
 /**
@@ -84,5 +120,12 @@ export const closeGently = (socket: Duplex): void => {
   socket.resume()
   ;(socket as Socket).setTimeout?.(LINGER_MILLIS, destroy)
 }
+
+const withoutUpgradeTokens = (value: string): string =>
+  value
+    .split(",")
+    .map((token) => token.trim())
+    .filter((token) => token !== "" && !/^(?:upgrade|http2-settings)$/i.test(token))
+    .join(", ") || "keep-alive"
 
 const LINGER_MILLIS = 5_000

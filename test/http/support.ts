@@ -62,7 +62,7 @@ export const serve = (handlers: Handlers): Effect.Effect<Served, never, Scope.Sc
   )
 
 export interface ServedGateway extends Served {
-  readonly gateway: HttpGateway.HttpGateway
+  readonly gateway: HttpGateway.HttpGateway.Service
   /** Closes the gateway alone; its server stays. */
   readonly closeGateway: Effect.Effect<void>
 }
