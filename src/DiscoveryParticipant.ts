@@ -6,37 +6,25 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as PubSub from "effect/PubSub"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Discovery } from "./Discovery.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import type { Election, SettledTerm } from "./Election.js"
+import type { RoleSetup } from "./GatewayElection.js"
 import type { IPCClient } from "./IPCClient.js"
 import type { RequestError } from "./IPCError.js"
 import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "./IPCError.js"
 import type { RequestOptions } from "./IPCRequest.js"
-import type { IPCServer } from "./IPCServer.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "./IPCSocket.js"
+import * as KnownRoutes from "./KnownRoutes.js"
+import * as OwnEntries from "./OwnEntries.js"
 import * as Registry from "./Registry.js"
-import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./RouteTable.js"
+import type { DiscoveryEntry, InvalidEntry } from "./RouteTable.js"
 import { validateEntry } from "./RouteTable.js"
 import * as RoutingStrategy from "./RoutingStrategy.js"
-
-/**
- * What has to stand in each role: called with the server before it lets anybody in, and with the client once it is
- * connected.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RoleSetup<Leader, Follower> {
-  readonly onLead: (server: IPCServer.Service) => Effect.Effect<Leader, never, Scope.Scope>
-  readonly onFollow: (
-    client: IPCClient.Service,
-    leader: Protocol.ServerInfo
-  ) => Effect.Effect<Follower, RequestError, Scope.Scope>
-}
+import { CloseCode } from "./Transport.js"
 
 /**
  * @since 0.1.0
@@ -52,7 +40,7 @@ export interface DiscoveryParticipantOptions {
 }
 
 /**
- * Takes part until the scope closes.
+ * Takes part until the scope closes; from then on every call fails with `ConnectionClosed`.
  *
  * @since 0.1.0
  * @category constructors
@@ -63,55 +51,44 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
 ) => Effect.Effect<{ readonly discovery: Discovery.Service; readonly election: Elected }, E, Scope.Scope> =
   Effect.fnUntraced(function* (options, join) {
     const { runtimeId } = options
-    const events = yield* Effect.acquireRelease(PubSub.unbounded<RouteChange>(), PubSub.shutdown)
-    const own = new Map<string, { readonly entry: DiscoveryEntry; holders: number }>()
+    const scope = yield* Effect.scope
     const strategies = new Map(Object.entries(options.strategies ?? {}))
-    /** The routes as this participant last heard of them; what it inherits when it comes to lead. */
-    const known = new Map<string, Route>()
-    let leaderId: string | undefined
-
-    const learn = (changes: ReadonlyArray<RouteChange>): void => {
-      for (const change of changes) {
-        const key = keyOf(change.route, change.route.owner)
-        const news = known.has(key) === (change._tag === "Unregistered")
-        if (change._tag === "Registered") known.set(key, change.route)
-        else known.delete(key)
-        if (news) events.unsafeOffer(change)
-      }
-    }
-
-    const forget = (gone: (route: Route, key: string) => boolean): void => {
-      const routes = Array.from(known).filter(([key, route]) => gone(route, key))
-      learn(routes.map(([, route]) => ({ _tag: "Unregistered", route })))
-    }
-
-    const ownEntries = () => Array.from(own.values(), ({ entry }) => entry)
+    const own = OwnEntries.make()
+    const known = yield* KnownRoutes.make
+    /** Whom this participant has followed, or tried to, since it last had the routes of one: what they owned went with them. */
+    const leaders = new Set<string>()
 
     const election = yield* join({
       onLead: (server) =>
         Effect.suspend(() => {
-          // What the last leader had registered itself went with it.
-          if (leaderId !== runtimeId) forget((route) => route.owner === leaderId)
-          leaderId = runtimeId
+          known.forget((route) => (route.owner === runtimeId ? !own.has(route) : leaders.has(route.owner)))
+          leaders.clear()
           return Registry.make(server, {
             runtimeId,
-            own: ownEntries(),
-            inherited: Array.from(known.values()).filter((route) => route.owner !== runtimeId),
+            own: own.entries(),
+            inherited: known.routes().filter((route) => route.owner !== runtimeId),
             strategy: options.strategy,
             strategies,
-            onChanges: learn
+            onChanges: known.learn
           })
         }),
       onFollow: Effect.fnUntraced(function* (client, leader) {
-        leaderId = leader.runtimeId
-        yield* client.handle(Protocol.Changed, (changes) => Effect.sync(() => learn(changes)))
-        if (own.size > 0) yield* client.request(Protocol.Register, ownEntries())
-        for (const [api, strategy] of strategies) yield* sendStrategy(client, api, strategy)
+        if (leader.runtimeId !== undefined) leaders.add(leader.runtimeId)
+        const view = known.view()
+        yield* client.handle(Protocol.Changed, (news) => Effect.sync(() => view.onChanged(news)))
+        const entries = own.entries()
+        if (entries.length > 0) yield* client.request(Protocol.Register, entries)
+        yield* Effect.forEach(strategies, ([api, strategy]) => sendStrategy(client, api, strategy), {
+          concurrency: "unbounded",
+          discard: true
+        })
         // A leader that knows no watching is followed all the same.
-        const routes = yield* Effect.catchTag(client.request(Protocol.Watch), "NoHandler", () => Effect.succeed([]))
-        const present = new Set(routes.map((route) => keyOf(route, route.owner)))
-        forget((_, key) => !present.has(key))
-        learn(routes.map((route) => ({ _tag: "Registered", route })))
+        const watched = yield* Effect.catchTag(client.request(Protocol.Watch), "NoHandler", () =>
+          Effect.succeed({ version: 0, routes: [] })
+        )
+        view.onWatched(watched)
+        leaders.clear()
+        if (leader.runtimeId !== undefined) leaders.add(leader.runtimeId)
         return client
       })
     })
@@ -125,13 +102,14 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     ): Effect.Effect<A, E | RequestError> => {
       const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
       const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
-        Effect.flatMap(election.settledTerm(before), (term) =>
-          term.role === "leader"
-            ? asLeader(term.leader)
-            : Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
-                error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
-              )
-        )
+        Effect.flatMap(election.settledTerm(before), (found) => {
+          if (Option.isNone(found)) return Effect.fail(left(request))
+          const term = found.value
+          if (term.role === "leader") return asLeader(term.leader)
+          return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
+            error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
+          )
+        })
       return Effect.timeoutFail(ask(), {
         duration: millis,
         onTimeout: () => new RequestTimeout({ request, target: "the leader", millis })
@@ -146,27 +124,28 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         (client, within) => client.request(Protocol.Register, entries, within)
       )
 
-    const sendUnregister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) =>
-      askLeader(
+    /** When it comes to be sent, some may have been registered anew. */
+    const sendUnregister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) => {
+      const gone = Effect.sync(() => entries.filter((entry) => !own.has(entry)))
+      return askLeader(
         Protocol.Unregister.name,
         requestOptions,
-        (registry) => registry.unregister(entries),
-        (client, within) => client.request(Protocol.Unregister, entries, within)
+        (registry) => Effect.flatMap(gone, registry.unregister),
+        (client, within) => Effect.flatMap(gone, (still) => client.request(Protocol.Unregister, still, within))
       )
-
-    const hold = (entry: DiscoveryEntry) => {
-      const key = keyOf(entry, runtimeId)
-      const held = own.get(key)
-      if (held === undefined) own.set(key, { entry, holders: 1 })
-      else held.holders++
     }
 
-    /** Whether nobody here holds it any longer. */
-    const letGo = (entry: DiscoveryEntry): boolean => {
-      const key = keyOf(entry, runtimeId)
-      const held = own.get(key)
-      if (held === undefined || --held.holders > 0) return false
-      return own.delete(key)
+    /**
+     * Lasts no longer than a leader that is there takes to answer. It runs in a fiber of its own, since a release can't be
+     * interrupted, and so can't time out; where nobody leads, that fiber waits for the next one.
+     */
+    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> => {
+      if (entries.length === 0) return Effect.void
+      return Effect.flatMap(election.role, (role) => {
+        const timeout = role === "electing" ? "10 seconds" : "1 second"
+        const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(sendUnregister(entries, { timeout }))), scope)
+        return role === "electing" ? Effect.asVoid(sent) : Effect.asVoid(Effect.flatMap(sent, Fiber.await))
+      })
     }
 
     const routes = askLeader(
@@ -179,22 +158,19 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     const discovery: Discovery.Service = {
       register: (inputs, requestOptions) =>
         Effect.flatMap(validateAll(inputs), (entries) =>
-          Effect.zipRight(
+          Effect.flatMap(
             Effect.acquireRelease(
-              Effect.sync(() => entries.forEach(hold)),
-              () =>
-                Effect.suspend(() => {
-                  const gone = entries.filter(letGo)
-                  // With no leader, or one that doesn't answer, they go with this participant's connection.
-                  return gone.length === 0 ? Effect.void : Effect.ignore(sendUnregister(gone, { timeout: "1 second" }))
-                })
+              Effect.sync(() => own.hold(entries)),
+              (letGo) => Effect.suspend(() => withdraw(letGo()))
             ),
-            sendRegister(entries, requestOptions)
+            // What couldn't be registered isn't, though the scope lives on.
+            (letGo) =>
+              Effect.onError(sendRegister(entries, requestOptions), () => Effect.suspend(() => withdraw(letGo())))
           )
         ),
       unregister: (inputs, requestOptions) =>
         Effect.flatMap(validateAll(inputs), (entries) => {
-          for (const entry of entries) own.delete(keyOf(entry, runtimeId))
+          own.drop(entries)
           return sendUnregister(entries, requestOptions)
         }),
       discover: (api, requestOptions) =>
@@ -211,7 +187,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         ),
       instances: (api) => Effect.map(routes, (all) => all.filter((route) => route.api === api)),
       routes,
-      changes: Stream.fromPubSub(events),
+      changes: known.changes,
       setStrategy: (api, strategy) =>
         Effect.suspend(() => {
           strategies.set(api, strategy)
@@ -246,5 +222,5 @@ const validateAll = (
 ): Effect.Effect<ReadonlyArray<DiscoveryEntry>, InvalidEntry> =>
   Effect.suspend(() => Either.all(inputs.map(validateEntry)))
 
-const keyOf = (at: { readonly api: string; readonly baseUrl: string; readonly pathPrefix: string }, owner: string) =>
-  JSON.stringify([owner, at.api, at.baseUrl, at.pathPrefix])
+const left = (request: string): ConnectionClosed =>
+  new ConnectionClosed({ request, target: "the leader", code: CloseCode.Normal, reason: "this participant has left" })

@@ -89,18 +89,23 @@ export const Yielding = IPCClient.defineRequest<void, void>("discovery/yielding"
 export const GetRoutes = IPCServer.defineRequest("discovery/routes", { success: Schema.Array(Route) })
 
 /**
- * All routes as they are now; from then on every change comes as a {@link Changed} message.
+ * All routes as they are now; from then on every change comes as a {@link Changed} message. The versions grow with every
+ * change, so that who has the routes can tell which of the changes are in them.
  *
  * @since 0.1.0
  * @category requests
  */
-export const Watch = IPCServer.defineRequest("discovery/watch", { success: Schema.Array(Route) })
+export const Watch = IPCServer.defineRequest("discovery/watch", {
+  success: Schema.Struct({ version: Schema.Number, routes: Schema.Array(Route) })
+})
 
 /**
  * @since 0.1.0
  * @category requests
  */
-export const Changed = IPCClient.defineRequest("discovery/changed", { payload: Schema.Array(RouteChange) })
+export const Changed = IPCClient.defineRequest("discovery/changed", {
+  payload: Schema.Struct({ version: Schema.Number, changes: Schema.Array(RouteChange) })
+})
 
 /**
  * Sets an api's strategy, by name: a function can't cross the wire.

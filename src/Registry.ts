@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ConnectedClient } from "./ConnectedClients.js"
@@ -52,6 +53,9 @@ export interface Registry {
 /** For how long inherited routes wait for their owners. */
 const inheritance = Duration.seconds(2)
 
+/** For how long a new leader takes an unknown api for one whose owner is still on its way from the last leader. */
+const arrival = Duration.millis(500)
+
 /**
  * Answers discovery's requests on the server, and routes its gateway, until the scope closes.
  *
@@ -69,20 +73,21 @@ export const make: (
   const table = yield* RouteTable.make({ strategy: options.strategy })
   for (const [api, strategy] of options.strategies) table.setStrategy(api, strategy)
 
+  const ownerOf = yield* makeOwnerOf(options.runtimeId)
   /** Which connection each owner registers by: an earlier one's end takes nothing of a later one's. */
   const connections = new Map<string, string>()
   const watchers = new Map<string, string>()
+  const arrivals = makeArrivals()
 
   const changed = (changes: ReadonlyArray<RouteChange>): Effect.Effect<void> => {
     if (changes.length === 0) return Effect.void
     options.onChanges(changes)
+    arrivals.announce()
+    const news = { version: table.version(), changes }
     return Effect.forEach(
-      watchers.keys(),
-      (runtimeId) => Effect.ignore(server.notify(runtimeId, Protocol.Changed, changes)),
-      {
-        concurrency: "unbounded",
-        discard: true
-      }
+      Array.from(watchers.keys()),
+      (runtimeId) => Effect.ignore(server.notify(runtimeId, Protocol.Changed, news)),
+      { concurrency: "unbounded", discard: true }
     ).pipe(Effect.forkIn(scope), Effect.asVoid)
   }
 
@@ -92,7 +97,7 @@ export const make: (
 
   /** What a new connection of an owner doesn't register again ends with the old connection. */
   const claim = (caller: ConnectedClient): readonly [owner: string, dropped: ReadonlyArray<RouteChange>] => {
-    const owner = caller.runtimeId ?? caller.clientId
+    const owner = ownerOf(caller)
     const before = connections.get(owner)
     connections.set(owner, caller.clientId)
     return [owner, before === undefined || before === caller.clientId ? [] : table.removeOwner(owner)]
@@ -108,7 +113,7 @@ export const make: (
     })
   )
   yield* server.handle(Protocol.Unregister, (entries, caller) =>
-    Effect.suspend(() => changed(table.unregister(caller.runtimeId ?? caller.clientId, entries)))
+    Effect.suspend(() => changed(table.unregister(ownerOf(caller), entries)))
   )
   yield* server.handle(Protocol.DiscoverApi, (api) =>
     Effect.match(discover(api), {
@@ -120,7 +125,7 @@ export const make: (
   yield* server.handle(Protocol.Watch, (_, caller) =>
     Effect.suspend(() => {
       if (caller.runtimeId !== undefined) watchers.set(caller.runtimeId, caller.clientId)
-      return routes
+      return Effect.succeed({ version: table.version(), routes: table.routes() })
     })
   )
   yield* server.handle(Protocol.SetStrategy, ({ api, strategy }) =>
@@ -128,12 +133,16 @@ export const make: (
   )
   yield* server.setRouteProxyResolver(table.choose)
 
+  const settled = yield* Effect.makeLatch()
+  yield* settled.open.pipe(Effect.delay(arrival), Effect.forkScoped)
+
   yield* server.connections.pipe(
     Stream.runForEach((event) => {
       if (event._tag === "Connected") return Effect.void
-      const owner = event.runtimeId ?? event.clientId
-      if (watchers.get(owner) === event.clientId) watchers.delete(owner)
-      if (connections.get(owner) !== event.clientId) return Effect.void
+      const { clientId, runtimeId } = event
+      if (runtimeId !== undefined && watchers.get(runtimeId) === clientId) watchers.delete(runtimeId)
+      const owner = ownerOf(event)
+      if (connections.get(owner) !== clientId) return Effect.void
       connections.delete(owner)
       return changed(table.removeOwner(owner))
     }),
@@ -149,16 +158,25 @@ export const make: (
 
   const routes = Effect.sync(table.routes)
 
+  const isRegistered = (api: string) => table.instances(api).length > 0
+
   const discover = (api: string): Effect.Effect<string, ServiceNotRegistered> =>
     Effect.suspend(() => {
-      if (table.instances(api).length > 0) return Effect.succeed(server.url)
-      const apis = Array.from(new Set(table.routes().map((route) => route.api))).slice(0, maxNamesInError)
-      const hint =
-        apis.length === 0
-          ? "No service is registered; are they running, and do they take part at this port?"
-          : `Registered: ${apis.join(", ")}. Is the service running, and is its name spelled so?`
-      return Effect.fail(new ServiceNotRegistered({ api, hint }))
+      if (isRegistered(api)) return Effect.succeed(server.url)
+      const arrived = arrivals.wait(() => isRegistered(api))
+      return Effect.flatMap(Effect.raceFirst(arrived, settled.await), () =>
+        isRegistered(api) ? Effect.succeed(server.url) : Effect.fail(notRegistered(api))
+      )
     })
+
+  const notRegistered = (api: string): ServiceNotRegistered => {
+    const apis = Array.from(new Set(table.routes().map((route) => route.api))).slice(0, maxNamesInError)
+    const hint =
+      apis.length === 0
+        ? "No service is registered; are they running, and do they take part at this port?"
+        : `Registered: ${apis.join(", ")}. Is the service running, and is its name spelled so?`
+    return new ServiceNotRegistered({ api, hint })
+  }
 
   const setStrategy = (api: string, strategy: RoutingStrategy.RoutingStrategy) =>
     Effect.sync(() => {
@@ -174,6 +192,36 @@ export const make: (
   }
   return registry
 })
+
+/**
+ * Whom the entries of a connection belong to: its name, which is still its own under the next leader. A client without
+ * one, or by the leader's own, is told from every other of this and of any other leader.
+ */
+const makeOwnerOf = (leader: string): Effect.Effect<(caller: ConnectedClient) => string> =>
+  Effect.map(Random.nextIntBetween(36 ** 5, 36 ** 6), (number) => {
+    const term = number.toString(36)
+    return ({ clientId, runtimeId }) =>
+      runtimeId === undefined || runtimeId === leader ? `${clientId}@${term}` : runtimeId
+  })
+
+/** Those who wait for an api to be registered. */
+const makeArrivals = () => {
+  const waiting = new Set<() => void>()
+  return {
+    announce: () => {
+      for (const look of waiting) look()
+    },
+    wait: (isThere: () => boolean): Effect.Effect<void> =>
+      Effect.async((resume) => {
+        const look = () => {
+          if (isThere()) resume(Effect.void)
+        }
+        waiting.add(look)
+        look()
+        return Effect.sync(() => waiting.delete(look))
+      })
+  }
+}
 
 /** How many registered apis an error names. */
 const maxNamesInError = 20

@@ -93,7 +93,7 @@ const snapshots: (
       Stream.runForEach(() => Queue.offer(news, undefined)),
       Effect.forkScoped
     )
-    const ask = Effect.map(client.request(Protocol.Watch), (routes) => [routes])
+    const ask = Effect.map(client.request(Protocol.Watch), ({ routes }) => [routes])
     // One that the leader's end cut off is made again once there is another leader.
     const askAgain = Effect.catchTags(ask, {
       ConnectionClosed: () => Effect.succeed([]),
