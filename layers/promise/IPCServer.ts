@@ -13,8 +13,8 @@ import { PortInUse } from "../../src/IPCError.js"
 import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
 import type { RouteProxyResolver } from "../../src/Upstream.js"
-import { defaultHost } from "../defaults.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
+import { addressOf } from "./Address.js"
 import { Callbacks } from "./Callbacks.js"
 import { notOpen, ServerNotRunning } from "./NotOpen.js"
 import type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
@@ -124,7 +124,7 @@ export class IPCServer {
    * `http://host:port`. Throws as {@link getPort} does.
    */
   getUrl(): string {
-    return this.#session.value?.url ?? `http://${this.#host}:${this.getPort()}`
+    return this.#session.value?.url ?? `http://${addressOf(this.#options.host, this.getPort())}`
   }
 
   /**
@@ -192,13 +192,8 @@ export class IPCServer {
     return this.teardown()
   }
 
-  get #host(): string {
-    const host = this.#options.host ?? defaultHost
-    return host.includes(":") ? `[${host}]` : host
-  }
-
   get #address(): string {
-    return `${this.#host}:${this.#options.port}`
+    return addressOf(this.#options.host, this.#options.port)
   }
 
   /** Runs from start to teardown. */

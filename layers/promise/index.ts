@@ -1,5 +1,6 @@
 /**
- * `effect-ipc` for callers who don't use Effect: the server and the client behind promises, and the errors they reject with.
+ * `effect-ipc` for callers who don't use Effect: the server, the client and discovery behind promises, and
+ * the errors they reject with.
  *
  * @since 0.1.0
  */
@@ -7,7 +8,14 @@ export type { ConnectedClient } from "../../src/ConnectedClients.js"
 export type { HttpMethod } from "../../src/HttpRoute.js"
 export * from "../../src/IPCError.js"
 export type { BrandedRequest, ClientRequest, SchemaRequest, ServerRequest } from "../../src/IPCRequest.js"
+export type { Role } from "../../src/LeaderElection.js"
+export { InvalidEntry, type Route, type RouteChange } from "../../src/RouteTable.js"
+export type { Instance, RoutingStrategyName } from "../../src/RoutingStrategy.js"
 export type { RouteProxyResolver, Upstream } from "../../src/Upstream.js"
+export { Gateway, type GatewayOptions } from "./Gateway.js"
 export { IPCClient, type IPCClientOptions } from "./IPCClient.js"
 export { type DisconnectCallback, IPCServer, type IPCServerOptions } from "./IPCServer.js"
+export { LocalDiscovery, type LocalDiscoveryOptions } from "./LocalDiscovery.js"
+export type { DiscoveryEntry, Participant } from "./Participant.js"
 export type { HttpHandler } from "./PromiseRoutes.js"
+export type { Strategy } from "./Strategy.js"

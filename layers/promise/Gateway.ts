@@ -1,0 +1,105 @@
+/**
+ * The standalone gateway for callers who don't use Effect.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { PortInUse } from "../../src/IPCError.js"
+import { IPCServer } from "../../src/IPCServer.js"
+import { defaultPort } from "../defaults.js"
+import * as Layer from "../LocalDiscovery.js"
+import { addressOf } from "./Address.js"
+import { notOpen } from "./NotOpen.js"
+import { Participant, type ParticipantOptions, type Participation } from "./Participant.js"
+import { handled } from "./Promises.js"
+
+/**
+ * How to be the gateway, beside the port.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface GatewayOptions extends ParticipantOptions {}
+
+/**
+ * The gateway by itself: a participant that leads for as long as it runs. It asks one that leads already to make way, and
+ * whoever has seen it follows it, and waits for it where it is gone. It registers and discovers as every participant does.
+ *
+ * Callbacks may be registered at any time, before `start` too, and hold until the gateway is garbage. Entries and
+ * strategies hold until `teardown`.
+ *
+ * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
+ * the process.
+ *
+ * @example
+ * ```ts
+ * import { Gateway } from "effect-ipc/promise"
+ *
+ * const gateway = new Gateway(9000, { strategies: { users: "leastConnections" } })
+ * gateway.onChange(({ _tag, route }) => console.log(`${_tag}: ${route.api} at ${route.baseUrl}`))
+ *
+ * if (await gateway.start()) console.log(`listening at ${gateway.getUrl()}`)
+ * else console.log(`${gateway.getPort()} is held by another gateway, or by something else`)
+ * await gateway.teardown()
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Gateway extends Participant<IPCServer> {
+  /** The port everybody knows; 9000 unless told otherwise. Port 0 is any free one. */
+  constructor(port = defaultPort, options: GatewayOptions = {}) {
+    super("start", port, options)
+  }
+
+  /**
+   * Takes the port. Resolves with `false` where another standalone gateway has it, or something that doesn't make way; any
+   * other failure rejects: `ListenFailed`, `TokenRequired`, and `ConnectionClosed` where `teardown` was called meanwhile.
+   * One that runs, or is starting, isn't started twice.
+   */
+  start(): Promise<boolean> {
+    const started = this.session.open(
+      (open) => this.#program(open),
+      () => notOpen("start", this.address, "teardown() was called before the gateway had started.")
+    )
+    return handled(
+      started.then(
+        () => true,
+        (error) => {
+          if (error instanceof PortInUse) return false
+          throw error
+        }
+      )
+    )
+  }
+
+  /**
+   * The port that is bound, or will be. Throws `ConnectionClosed` where that isn't known: any free one was asked for, and
+   * the gateway isn't running.
+   */
+  getPort(): number {
+    const port = this.#server?.port ?? this.options.port
+    if (port) return port
+    throw notOpen("getPort", this.address, "Any free port was asked for, so there is none yet. Await start() first.")
+  }
+
+  /** `http://host:port`. Throws as {@link getPort} does. */
+  getUrl(): string {
+    return this.#server?.url ?? `http://${addressOf(this.options.host, this.getPort())}`
+  }
+
+  get #server(): IPCServer.Service | undefined {
+    const participation = this.session.value
+    return participation === undefined ? undefined : Context.get(participation.services, IPCServer)
+  }
+
+  /** Runs from start to teardown. */
+  #program(open: (participation: Participation<IPCServer>) => void): Effect.Effect<void, unknown> {
+    const serving = Effect.gen(this, function* () {
+      open(yield* this.participate(Layer.makeStandalone(this.options)))
+      return yield* Effect.never
+    })
+    return Effect.scoped(serving)
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Discovery with election for callers who don't use Effect: the layer `LocalDiscovery` behind promises.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { LeaderElection, type Role } from "../../src/LeaderElection.js"
+import { defaultPort } from "../defaults.js"
+import * as Layer from "../LocalDiscovery.js"
+import { Callbacks } from "./Callbacks.js"
+import { notOpen } from "./NotOpen.js"
+import { Participant, type ParticipantOptions, type Participation } from "./Participant.js"
+import { handled, runSync } from "./Promises.js"
+
+/**
+ * How to take part, beside the port.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LocalDiscoveryOptions extends ParticipantOptions {}
+
+/**
+ * Takes part in discovery among the processes of one machine that know one port. Whoever comes first leads: it binds the
+ * port, keeps the registry and is the gateway. The others follow, and one of them leads when it goes. Leader's and
+ * follower's programs are written alike.
+ *
+ * Callbacks may be registered at any time, before `join` too, and hold until the participant is garbage. Entries and
+ * strategies hold until `teardown`, whoever leads.
+ *
+ * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
+ * the process.
+ *
+ * @example
+ * ```ts
+ * import { LocalDiscovery } from "effect-ipc/promise"
+ *
+ * const discovery = new LocalDiscovery(9000)
+ * discovery.onRoleChange((role) => console.log(`this process is ${role}`))
+ *
+ * await discovery.join()
+ * await discovery.register({ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" })
+ *
+ * const url = await discovery.discover("users")
+ * console.log(await (await fetch(`${url}/users/7`)).json())
+ * await discovery.teardown()
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class LocalDiscovery extends Participant<LeaderElection> {
+  readonly #roleCallbacks = new Callbacks<[role: Role]>("onRoleChange")
+
+  /** The port everybody knows; 9000 unless told otherwise. */
+  constructor(port = defaultPort, options: LocalDiscoveryOptions = {}) {
+    super("join", port, options)
+  }
+
+  /**
+   * Takes part, and resolves when this process leads or follows. Rejects with `ConnectFailed` where the port is held by
+   * something that can't be followed, with `ListenFailed` or `TokenRequired`, or with `ConnectionClosed` where `teardown`
+   * was called meanwhile. One that takes part, or is joining, doesn't join twice.
+   */
+  join(): Promise<void> {
+    const joined = this.session.open(
+      (open) => this.#program(open),
+      () => notOpen("join", this.address, "teardown() was called before this process had joined.")
+    )
+    return handled(joined.then(() => undefined))
+  }
+
+  /** The role now: `leader`, `follower`, or `electing` while there is no leader; `undefined` before `join` and after `teardown`. */
+  getRole(): Role | undefined {
+    const participation = this.session.value
+    return participation === undefined ? undefined : runSync(electionOf(participation).role)
+  }
+
+  /** Called with each new role from `join` to `teardown`, the first included. */
+  onRoleChange(callback: (role: Role) => unknown): void {
+    this.#roleCallbacks.add(callback)
+  }
+
+  /**
+   * Calls the function once this process leads, and again each time it leads anew, until a call is done while this
+   * process still leads: settles as that call does. The signal is aborted when leadership is lost, before the port is
+   * given up where `teardown` is the cause; nobody waits for a function that goes on nevertheless.
+   */
+  whileLeader<A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Promise<A> {
+    return this.ask("whileLeader", (participation) =>
+      electionOf(participation).whileLeader(
+        Effect.tryPromise({ try: async (signal) => work(signal), catch: (error) => error })
+      )
+    )
+  }
+
+  /** Runs from join to teardown. */
+  #program(open: (participation: Participation<LeaderElection>) => void): Effect.Effect<void, unknown> {
+    const joining = Effect.gen(this, function* () {
+      const participation = yield* this.participate(Layer.make(this.options))
+      const roles = Stream.changes(electionOf(participation).roles)
+      yield* Stream.runForEach(roles, (role) =>
+        Effect.sync(() => {
+          open(participation)
+          this.#roleCallbacks.call(role)
+        })
+      )
+    })
+    return Effect.scoped(joining)
+  }
+}
+
+const electionOf = ({ services }: Participation<LeaderElection>): LeaderElection.Service =>
+  Context.get(services, LeaderElection)

@@ -1,0 +1,225 @@
+/**
+ * Taking part in discovery, behind promises: what a participant and a standalone gateway have in common.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Discovery } from "../../src/Discovery.js"
+import type { RequestOptions } from "../../src/IPCRequest.js"
+import type { Route, RouteChange, DiscoveryEntry as Validated } from "../../src/RouteTable.js"
+import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
+import type * as Layer from "../LocalDiscovery.js"
+import { addressOf } from "./Address.js"
+import { Callbacks } from "./Callbacks.js"
+import { notOpen } from "./NotOpen.js"
+import { handled, run } from "./Promises.js"
+import { Session } from "./Session.js"
+import { type Strategy, toRoutingStrategy } from "./Strategy.js"
+
+/**
+ * One instance of one api: its base URL, and the path below which the gateway passes requests on to it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DiscoveryEntry extends Readonly<typeof Validated.Encoded> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ParticipantOptions extends Omit<Layer.LocalDiscoveryOptions, "port" | "strategy" | "strategies"> {
+  /** How the gateway chooses among an api's instances. Default `roundRobin`. */
+  readonly strategy?: Strategy | undefined
+  /** Strategies by api. They count while this process leads, so every participant is best given the same. */
+  readonly strategies?: Readonly<Record<string, Strategy>> | undefined
+}
+
+/**
+ * Registers and discovers from the moment it takes part until `teardown`. Before and after, its calls reject with
+ * `ConnectionClosed`; those under way when `teardown` is called do so too.
+ *
+ * Each call waits for a leader where there is none just then, for 10 seconds unless told otherwise, and rejects with
+ * `RequestTimeout` where none comes, or with any other `RequestError`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export abstract class Participant<Services> {
+  /** @internal */
+  protected readonly session = new Session<Participation<Services>>()
+  /** @internal */
+  protected readonly options: Layer.LocalDiscoveryOptions & { readonly port: number }
+  readonly #changeCallbacks = new Callbacks<[change: RouteChange]>("onChange")
+  readonly #begin: string
+
+  /** @internal `begin` is the name of the method by which it takes part. */
+  protected constructor(begin: string, port: number, { strategies, strategy, ...options }: ParticipantOptions) {
+    this.#begin = begin
+    this.options = {
+      ...options,
+      port,
+      strategy: strategy === undefined ? undefined : toRoutingStrategy(strategy),
+      strategies: toRoutingStrategies(strategies)
+    }
+  }
+
+  /**
+   * Registers instances of apis, with whoever leads now or later, until `unregister` or `teardown`. Rejects with
+   * `InvalidEntry` where one can't be routed; then none is registered.
+   */
+  register(entries: DiscoveryEntry | ReadonlyArray<DiscoveryEntry>, timeoutMs?: number): Promise<void> {
+    return this.ask("register", ({ registrations, services }) =>
+      Effect.flatMap(Scope.fork(registrations, ExecutionStrategy.sequential), (scope) =>
+        Context.get(services, Discovery)
+          .register(Arr.ensure(entries), within(timeoutMs))
+          .pipe(
+            Scope.extend(scope),
+            // The caller learns of the failure now; the leader may be a while in forgetting what it may have heard.
+            Effect.tapError(() => Effect.forkIn(Scope.close(scope, Exit.void), registrations))
+          )
+      )
+    )
+  }
+
+  /**
+   * Removes entries that this participant registered; what others registered stays. Rejects with `InvalidEntry` where one
+   * can't be routed.
+   */
+  unregister(entries: DiscoveryEntry | ReadonlyArray<DiscoveryEntry>, timeoutMs?: number): Promise<void> {
+    return this.#discovery("unregister", (discovery) => discovery.unregister(Arr.ensure(entries), within(timeoutMs)))
+  }
+
+  /**
+   * The gateway's URL, below which the api's paths are answered. Rejects with `ServiceNotRegistered` where nobody
+   * registered the api.
+   */
+  discover(api: string, timeoutMs?: number): Promise<string> {
+    return this.#discovery("discover", (discovery) => discovery.discover(api, within(timeoutMs)))
+  }
+
+  /** The api's registered instances. */
+  instances(api: string): Promise<ReadonlyArray<Route>> {
+    return this.#discovery("instances", (discovery) => discovery.instances(api))
+  }
+
+  /** Every registered instance of every api. */
+  routes(): Promise<ReadonlyArray<Route>> {
+    return this.#discovery("routes", (discovery) => discovery.routes)
+  }
+
+  /**
+   * How the gateway chooses among an api's instances, until `teardown`. A function is of this process: it counts while this
+   * process leads.
+   */
+  setStrategy(api: string, strategy: Strategy): Promise<void> {
+    return this.#discovery("setStrategy", (discovery) =>
+      Effect.flatMap(
+        Effect.try({ try: () => toRoutingStrategy(strategy), catch: (error) => error }),
+        (routingStrategy) => discovery.setStrategy(api, routingStrategy)
+      )
+    )
+  }
+
+  /** Called with each route that comes or goes while this participant takes part, whoever registered it. */
+  onChange(callback: (change: RouteChange) => unknown): void {
+    this.#changeCallbacks.add(callback)
+  }
+
+  /**
+   * Unregisters, gives up the port or the connection to it, and resolves when nothing is left open. May be called at any
+   * time, any number of times.
+   */
+  teardown(): Promise<void> {
+    return this.session.close()
+  }
+
+  /** `teardown`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.teardown()
+  }
+
+  /** @internal */
+  protected get address(): string {
+    return addressOf(this.options.host, this.options.port)
+  }
+
+  /** @internal Takes part until the scope closes. */
+  protected participate<E>(
+    make: Effect.Effect<Context.Context<Services | Discovery>, E, Scope.Scope>
+  ): Effect.Effect<Participation<Services>, E, Scope.Scope> {
+    return Effect.gen(this, function* () {
+      const services = yield* make
+      const { changes } = Context.get(services, Discovery)
+      yield* Effect.forkScoped(
+        Stream.runForEach(changes, (change) => Effect.sync(() => this.#changeCallbacks.call(change)))
+      )
+      // Lets the fiber subscribe before anything is registered.
+      yield* Effect.yieldNow()
+      // Closed first the calls, then what they registered: all at once, since the leader may be slow to answer.
+      const registrations = yield* parallelScope
+      const calls = yield* parallelScope
+      return { services, registrations, calls }
+    })
+  }
+
+  /** @internal Runs a call for as long as this participant takes part. */
+  protected ask<A>(
+    method: string,
+    call: (participation: Participation<Services>) => Effect.Effect<A, unknown>
+  ): Promise<A> {
+    const participation = this.session.value
+    if (participation === undefined) return handled(Promise.reject(this.#notTakingPart(method)))
+    const answered = Effect.gen(this, function* () {
+      const exit = yield* Fiber.await(yield* Effect.forkIn(call(participation), participation.calls))
+      if (Exit.isFailure(exit) && Cause.isInterrupted(exit.cause)) return yield* Effect.fail(this.#endedBefore(method))
+      return yield* exit
+    })
+    return run(answered)
+  }
+
+  #discovery<A>(method: string, call: (discovery: Discovery.Service) => Effect.Effect<A, unknown>): Promise<A> {
+    return this.ask(method, ({ services }) => call(Context.get(services, Discovery)))
+  }
+
+  #notTakingPart(method: string): Error {
+    const reason = `${method}() was called while this process doesn't take part at ${this.address}. Await ${this.#begin}() first, and again after teardown().`
+    return notOpen(method, this.address, reason)
+  }
+
+  #endedBefore(method: string): Error {
+    return notOpen(method, this.address, `teardown() was called before ${method}() was done.`)
+  }
+}
+
+/**
+ * What a participant holds while it takes part.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Participation<Services> {
+  readonly services: Context.Context<Services | Discovery>
+  /** In which every registration lives. */
+  readonly registrations: Scope.Scope
+  /** In which every call runs. */
+  readonly calls: Scope.Scope
+}
+
+const parallelScope = Effect.acquireRelease(Scope.make(ExecutionStrategy.parallel), Scope.close)
+
+const within = (timeoutMs: number | undefined): RequestOptions =>
+  timeoutMs === undefined ? {} : { timeout: timeoutMs }
+
+const toRoutingStrategies = (
+  strategies: Readonly<Record<string, Strategy>> = {}
+): Readonly<Record<string, RoutingStrategy>> =>
+  Object.fromEntries(Object.entries(strategies).map(([api, strategy]) => [api, toRoutingStrategy(strategy)]))

@@ -1,0 +1,30 @@
+/**
+ * Routing strategies as the facade's user gives them: by name, or as a function.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as RoutingStrategy from "../../src/RoutingStrategy.js"
+
+/**
+ * How the gateway chooses among an api's instances: by name, or by a function that picks one of those it is given.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Strategy = RoutingStrategy.RoutingStrategyName | RoutingStrategy.Pick
+
+/**
+ * Throws a `TypeError` where it is neither a function nor one of the names, as it may be in JavaScript.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toRoutingStrategy = (strategy: Strategy): RoutingStrategy.RoutingStrategy => {
+  if (typeof strategy === "function") return RoutingStrategy.custom(strategy, strategy.name || undefined)
+  if (isName(strategy)) return RoutingStrategy.fromName(strategy)
+  const names = RoutingStrategy.RoutingStrategyName.literals.map((name) => JSON.stringify(name)).join(", ")
+  throw new TypeError(`${JSON.stringify(strategy)} is no strategy: pass a function, or one of ${names}.`)
+}
+
+const isName = Schema.is(RoutingStrategy.RoutingStrategyName)
