@@ -529,7 +529,7 @@ export class IPCSocket<Caller> {
   /** Whether what is sent now has to wait, for what has been sent or behind what waits already. */
   private isCongested(): boolean {
     if (this.departures.size > 0) this.onDrain()
-    return this.departures.size > 0 || this.transport.unsent() > this.context.highWaterMark
+    return this.transport.unsent() > this.context.highWaterMark
   }
 
   private onDrain(): void {

@@ -10,7 +10,8 @@ import {
   RequestFailed,
   RequestTimeout
 } from "effect-ipc"
-import type { IPCSocket } from "../src/IPCSocket.js"
+import * as Handlers from "../src/Handlers.js"
+import { IPCSocket, makeContext } from "../src/IPCSocket.js"
 import { CloseCode } from "../src/Transport.js"
 import { heldBy, makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled, withLog } from "./pair.js"
 
@@ -200,6 +201,16 @@ describe("IPCSocket", () => {
         yield* Deferred.await(interrupted)
         yield* settled
         assert.deepStrictEqual(heldBy(far.socket), nothing)
+      })
+    )
+
+    it.scoped("is answered by nothing: nobody waits for it", () =>
+      Effect.gen(function* () {
+        const { handle, peer, socket } = yield* makeEndAndPeer({ extended: true })
+        yield* handle(Slow, () => Effect.never)
+        peer.transport.send("r:1:slow:1\nc:1::")
+        yield* settled
+        assert.deepStrictEqual([heldBy(socket), peer.heard], [nothing, []])
       })
     )
 
@@ -862,6 +873,28 @@ describe("IPCSocket", () => {
         assert.deepStrictEqual([near.socket.state, far.socket.state], ["open", "open"])
         yield* Deferred.succeed(gate, undefined)
         yield* Fiber.join(request)
+      })
+    )
+
+    it.scoped("and every other deadline is let go of with the connection, not when it would have come", () =>
+      Effect.gen(function* () {
+        const waiting = new Set<object>()
+        const deadlines = {
+          add: (expiring: object) => void waiting.add(expiring),
+          remove: (expiring: object) => void waiting.delete(expiring)
+        }
+        const context = yield* makeContext(Handlers.make<string>(), deadlines, { highWaterMark: 10 })
+        const transport = new ScriptedTransport(true)
+        const socket = new IPCSocket(context, transport, "peer", "peer")
+        transport.stalled = true
+        for (const payload of ["sent", "waits"]) {
+          yield* Effect.fork(socket.request(Echo, payload))
+          yield* Effect.fork(socket.notify(Echo, payload))
+        }
+        yield* settled
+        assert.strictEqual(waiting.size, 5)
+        transport.listener.onClosed(goodbye)
+        assert.strictEqual(waiting.size, 0)
       })
     )
 

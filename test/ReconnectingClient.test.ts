@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Schedule, Schema, Scope, Stream, TestClock } from "effect"
+import { Chunk, Effect, Exit, Fiber, Schedule, Schema, Scope, Stream, TestClock } from "effect"
 import type { Status } from "effect-ipc"
 import { ConnectFailed, ConnectionClosed, IPCClient, IPCServer, RequestTimeout } from "effect-ipc"
 import type { ReconnectingClientOptions } from "../src/ReconnectingClient.js"
@@ -22,7 +22,7 @@ const makeNetwork = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const network = {
     /** What the next attempts do; the last goes for all that follow. */
-    script: ["open"] as Array<"open" | "refuse" | "hang" | "die">,
+    script: ["open"] as Array<"open" | "refuse" | "hang" | "die" | "later">,
     /** When each attempt was made, in milliseconds. */
     attempts: [] as Array<number>,
     hanging: 0,
@@ -32,9 +32,30 @@ const makeNetwork = Effect.gen(function* () {
       readonly heard: Array<string>
       readonly closes: Array<number>
     }>,
+    /** Opens the connection of the attempt that was to open later. */
+    openLate: () => {},
     answer: undefined as ((text: string) => string | undefined) | undefined,
     connect: (onOpen: (transport: MemoryTransport) => void): Effect.Effect<void, ConnectFailed> =>
       Effect.suspend(() => {
+        const open = Effect.sync(() => {
+          const [near, far] = makePair()
+          const server = { transport: far, heard: [] as Array<string>, closes: [] as Array<number> }
+          network.servers.push(server)
+          far.listen({
+            onText: (text) => {
+              server.heard.push(text)
+              const answer = network.answer?.(text)
+              if (answer !== undefined) far.send(answer)
+            },
+            onBinary: () => {},
+            onAlive: () => {},
+            onDrain: () => {},
+            onClosed: ({ code }) => {
+              server.closes.push(code)
+            }
+          })
+          onOpen(near)
+        })
         network.attempts.push(clock.unsafeCurrentTimeMillis())
         const what = network.script.length > 1 ? network.script.shift() : network.script[0]
         switch (what) {
@@ -49,25 +70,15 @@ const makeNetwork = Effect.gen(function* () {
               Effect.sync(() => network.hanging--)
             )
           default:
-            return Effect.sync(() => {
-              const [near, far] = makePair()
-              const server = { transport: far, heard: [] as Array<string>, closes: [] as Array<number> }
-              network.servers.push(server)
-              far.listen({
-                onText: (text) => {
-                  server.heard.push(text)
-                  const answer = network.answer?.(text)
-                  if (answer !== undefined) far.send(answer)
-                },
-                onBinary: () => {},
-                onAlive: () => {},
-                onDrain: () => {},
-                onClosed: ({ code }) => {
-                  server.closes.push(code)
+            if (what === "later") {
+              return Effect.async<void, ConnectFailed>((resume) => {
+                network.openLate = () => {
+                  Effect.runSync(open)
+                  resume(Effect.void)
                 }
               })
-              onOpen(near)
-            })
+            }
+            return open
         }
       }),
     /** Breaks the connection in use, as a killed server does. */
@@ -213,6 +224,11 @@ describe("ReconnectingClient", () => {
         const before = network.attempts.length
         yield* network.drop
         assert.strictEqual(network.attempts.length, before + 1)
+        yield* TestClock.adjust("1 second")
+        network.script = ["refuse"]
+        yield* network.drop
+        yield* TestClock.adjust("3 seconds")
+        assert.deepStrictEqual(network.attempts.slice(before + 1), [9000, 10_000, 12_000])
       })
     )
 
@@ -456,20 +472,17 @@ describe("ReconnectingClient", () => {
 
     it.scoped("are woken also by a connection that opens in the moment they begin to wait", () =>
       Effect.gen(function* () {
-        const { client, network } = yield* start({ reconnect: everySecond })
-        network.script = ["refuse", "open"]
-        network.answer = answering
-        yield* network.drop
-        const answers = yield* Effect.fork(
-          Effect.forEach(Array.from({ length: 20 }), (_, n) => client.request(Echo, n), { concurrency: "unbounded" })
-        )
-        // The clock is moved before the requests have begun to wait.
-        yield* TestClock.setTime(Number(yield* TestClock.currentTimeMillis) + 1000)
-        yield* settled
-        assert.deepStrictEqual(
-          yield* Fiber.join(answers),
-          Array.from({ length: 20 }, (_, n) => n)
-        )
+        for (let turns = 0; turns < 10; turns++) {
+          const { client, network } = yield* start()
+          network.answer = answering
+          network.script = ["later"]
+          yield* network.drop
+          const request = yield* Effect.fork(client.request(Echo, turns))
+          for (let i = 0; i < turns; i++) yield* Effect.yieldNow()
+          network.openLate()
+          yield* settled
+          assert.deepStrictEqual(request.unsafePoll(), Exit.succeed(turns), `after ${turns} turns`)
+        }
       })
     )
   })
@@ -565,40 +578,16 @@ describe("ReconnectingClient", () => {
 
     it.effect("ends a connection that opens too late", () =>
       Effect.gen(function* () {
-        const opened = yield* Deferred.make<void>()
-        const [near, far] = makePair()
-        const closes: Array<number> = []
-        far.listen({
-          onText: () => {},
-          onBinary: () => {},
-          onAlive: () => {},
-          onDrain: () => {},
-          onClosed: ({ code }) => {
-            closes.push(code)
-          }
-        })
-        const making = yield* Effect.fork(
-          Effect.scoped(
-            make(
-              url,
-              (onOpen) =>
-                Effect.uninterruptible(
-                  Effect.zipRight(
-                    Deferred.await(opened),
-                    Effect.sync(() => onOpen(near))
-                  )
-                ),
-              {}
-            )
-          )
+        const { close, network } = yield* startIn()
+        network.script = ["later"]
+        yield* network.drop
+        yield* close
+        network.openLate()
+        yield* settled
+        assert.deepStrictEqual(
+          network.servers.map(({ closes }) => closes.length),
+          [1, 1]
         )
-        yield* settled
-        const interrupting = yield* Effect.fork(Fiber.interrupt(making))
-        yield* settled
-        yield* Deferred.succeed(opened, undefined)
-        yield* Fiber.join(interrupting)
-        yield* settled
-        assert.strictEqual(closes.length, 1)
       })
     )
 
