@@ -134,7 +134,11 @@ export const layer = (
  */
 export const config: Config.Config<NodeIPCServerOptions> = Config.all({
   host: Config.withDefault(Config.string("IPC_HOST"), defaultHost),
-  port: Config.withDefault(Config.port("IPC_PORT"), defaultPort),
+  // Config.port leaves out 0, which here means any free port.
+  port: Config.integer("IPC_PORT").pipe(
+    Config.validate({ message: "a port is a number from 0 (any free one) to 65535", validation: isPort }),
+    Config.withDefault(defaultPort)
+  ),
   token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
 })
 
@@ -157,6 +161,8 @@ const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
 const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8, "ipv4")
 loopback.addAddress("::1", "ipv6")
+
+const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 const isLoopback = (host: string): boolean => {
   const version = isIP(host)

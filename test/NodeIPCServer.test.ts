@@ -382,6 +382,15 @@ describe("NodeIPCServer", () => {
       assert.isTrue(Either.isLeft(bad))
     })
   )
+
+  live("takes IPC_PORT=0 for any free port", () =>
+    Effect.gen(function* () {
+      const { port } = yield* Effect.provide(IPCServer, NodeIPCServer.layerConfig()).pipe(
+        Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["IPC_PORT", "0"]])))
+      )
+      assert.isAbove(port, 0)
+    })
+  )
 })
 
 const rawSocket = (port: number, text: string) =>
