@@ -126,6 +126,8 @@ export const layer = (
 ): Layer.Layer<IPCServer | HttpGateway.HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
   Layer.scopedContext(makeWithGateway(options))
 
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535
+
 /**
  * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000) and `IPC_TOKEN` give them.
  *
@@ -161,8 +163,6 @@ const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
 const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8, "ipv4")
 loopback.addAddress("::1", "ipv6")
-
-const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 const isLoopback = (host: string): boolean => {
   const version = isIP(host)
@@ -212,7 +212,7 @@ const listen = (server: Http.Server, host: string, port: number): Effect.Effect<
             code === "EADDRINUSE" ? new PortInUse({ host, port }) : new ListenFailed({ host, port, code, reason })
           )
         )
-      if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      if (!isPort(port)) {
         return fail("ERR_SOCKET_BAD_PORT", "a port is a whole number from 0 to 65535")
       }
       const onError = (error: NodeJS.ErrnoException) => fail(error.code ?? "UNKNOWN", error.message)
