@@ -77,9 +77,9 @@ const supervise = (child: ChildProcess) => {
     if (running() && !(signal === "SIGINT" && process.stdin.isTTY)) child.kill(signal)
   }
   const onSignal = (signal: NodeJS.Signals) => {
-    received ??= signal
     // SIGHUP, which many services take for "reload", ends nothing of ours; the others wait for the entry to be gone.
     if (ending || signal === "SIGHUP") send(signal)
+    else received = signal
   }
   for (const signal of signals) process.on(signal, onSignal)
   return {
