@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 
+export * as NodeHttpInterception from "./HttpInterception.js"
 export * as LocalDiscovery from "./LocalDiscovery.js"
 export * as NodeIPCClient from "./NodeIPCClient.js"
 export * as NodeIPCServer from "./NodeIPCServer.js"

@@ -92,7 +92,7 @@ export const read = (request: IncomingMessage, maxBytes: number, reader: BodyRea
  * @since 0.1.0
  * @category parsing
  */
-export const parse = (request: IncomingMessage, bytes: Buffer): unknown => {
+export const parse = (request: Pick<IncomingMessage, "headers">, bytes: Buffer): unknown => {
   if (bytes.length === 0) return undefined
   const encoding = request.headers["content-encoding"]
   if (encoding !== undefined && encoding !== "identity") return bytes

@@ -1,0 +1,46 @@
+/**
+ * Web pages of another origin, as far as a test lets them call: the Fetch standard's CORS protocol.
+ *
+ * @since 0.1.0
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+
+/**
+ * The method that a preflight asks for; `undefined` where the request isn't one.
+ *
+ * @since 0.1.0
+ * @category preflights
+ */
+export const methodOf = (request: IncomingMessage): string | undefined => {
+  if (request.method !== "OPTIONS" || request.headers.origin === undefined) return undefined
+  return request.headers["access-control-request-method"]
+}
+
+/**
+ * Allows what a preflight asks for.
+ *
+ * @since 0.1.0
+ * @category preflights
+ */
+export const answer = (request: IncomingMessage, response: ServerResponse, method: string): void => {
+  allow(request, response)
+  response.setHeader("access-control-allow-methods", method)
+  const headers = request.headers["access-control-request-headers"]
+  if (headers !== undefined) response.setHeader("access-control-allow-headers", headers)
+  response.writeHead(204)
+  response.end()
+}
+
+/**
+ * Lets the page that asks read the answer.
+ *
+ * @since 0.1.0
+ * @category answers
+ */
+export const allow = (request: IncomingMessage, response: ServerResponse): void => {
+  const { origin } = request.headers
+  if (origin === undefined) return
+  response.setHeader("access-control-allow-origin", origin)
+  response.setHeader("access-control-allow-credentials", "true")
+  response.setHeader("vary", "origin")
+}
