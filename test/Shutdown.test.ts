@@ -106,7 +106,8 @@ describe("Closing a server's scope", () => {
         yield* Effect.forEach([half, refused], ({ closed }) => closed)
         yield* Fiber.join(hanging)
         assert.isBelow(millis, 1000)
-        assert.isBelow(exitMillis, 1000)
+        // Node's own end, on a busy machine, is not the server's.
+        assert.isBelow(exitMillis, 2000)
         assert.strictEqual(child.stderr(), "")
         console.log(`closed in ${millis} ms; the process had ended after ${exitMillis} ms`)
       }),

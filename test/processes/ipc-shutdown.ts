@@ -13,6 +13,8 @@ import { Hang, HangThere } from "../support/requests.js"
 const [upstream, clientCount] = process.argv.slice(2) as [string, string]
 
 const program = Effect.gen(function* () {
+  // Loading and compiling isn't what is timed.
+  yield* Effect.scoped(NodeIPCServer.make())
   const scope = yield* Scope.make()
   let handlers = 0
   const allAsked = yield* Deferred.make<void>()

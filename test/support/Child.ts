@@ -88,10 +88,11 @@ const watch = (program: string, child: ChildProcessWithoutNullStreams): Child & 
   return {
     pid: child.pid ?? -1,
     line: (word) => awaitLine(word, 0),
-    ask: (text, word) => {
-      const from = lines.length
-      return Effect.zipRight(tell(text), awaitLine(word, from))
-    },
+    ask: (text, word) =>
+      Effect.suspend(() => {
+        const from = lines.length
+        return Effect.zipRight(tell(text), awaitLine(word, from))
+      }),
     tell,
     exit: Effect.promise(() => exited),
     stderr: () => stderr,
