@@ -66,8 +66,13 @@ export const make: (
 
     const nearest = (request: IncomingMessage): string | undefined => {
       let best: { readonly score: number; readonly text: string } | undefined
-      for (const { kind, matcher, matching, name } of live) {
+      const path = pathOf(request.url as string)
+      for (const { calls, kind, matcher, matching, name, times } of live) {
+        // A spy answers nothing, however near it comes.
+        if (kind === "spy" || kind === "spyWebSocket") continue
+        if (matcher.path === undefined && !isBelow(`/${matcher.api ?? ""}`, path)) continue
         const { agreed, what } = matching.difference(request)
+        if (agreed === Matching.ALL_AGREED && calls < (times ?? Number.POSITIVE_INFINITY)) continue
         const resemblance = Matching.resemblance(matcher.path, request.url as string)
         const score = agreed * 1_000 + resemblance
         if (score === 0 || (best !== undefined && best.score >= score)) continue

@@ -100,11 +100,19 @@ export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRo
         const header = wrongHeader(request)
         if (header !== undefined) return { agreed: 3, what: `there is no header ${header[0]}: ${header[1]}` }
         return body === undefined
-          ? { agreed: 5, what: "it takes no more calls" }
+          ? { agreed: ALL_AGREED, what: "it takes no more calls" }
           : { agreed: 4, what: "the body differs, or it takes no more calls" }
       }
     }
   })
+
+/**
+ * What `difference` gives for `agreed` where nothing differs.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const ALL_AGREED = 5
 
 /**
  * How much two paths resemble each other: the segments that they have in common, from the left.
