@@ -1,27 +1,31 @@
 /**
- * The whole of it on real processes: a gateway, four HTTP services and a worker, all met on one port.
- * `npm run demo` tells each step; it exits 0 only if every one held.
+ * The whole of it on real processes, which know nothing of each other but one port: four HTTP services, a worker and this
+ * one. `npm run demo` tells each step; it exits 0 only if every one held.
  */
 import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
-import { Console, Duration, Effect, Layer } from "effect"
-import { IPCServer } from "effect-ipc"
-import { NodeIPCServer } from "effect-ipc/node"
+import { Console, Context, Duration, Effect, Layer } from "effect"
+import { Discovery, IPCServer, LeaderElection } from "effect-ipc"
+import { LocalDiscovery, NodeIPCServer } from "effect-ipc/node"
 import { join } from "./demo/chat.js"
 import { MakeInvoice, NextInvoiceNumber } from "./demo/invoices.js"
-import { startedPids, startService, startWorker } from "./demo/processes.js"
-import { roundRobin } from "./demo/routes.js"
+import { failed, type Outcome, reasons, recoveredAt, slowest, underLoad } from "./demo/load.js"
+import { start, startedPids } from "./demo/processes.js"
 import { expect, say, step } from "./demo/story.js"
+
+/** The port that every process knows. Whoever leads is the gateway there. */
+class Gateway extends Context.Tag("demo/Gateway")<Gateway, { readonly port: number; readonly url: string }>() {}
 
 /** One HTTP request to the gateway: its status, and its body from JSON. */
 const ask = (method: "GET" | "POST", path: string, body?: unknown) =>
   Effect.gen(function* () {
-    const { url } = yield* IPCServer
+    const { url } = yield* Gateway
     const request = HttpClientRequest.make(method)(url + path)
     const response = yield* HttpClient.execute(
       body === undefined ? request : HttpClientRequest.bodyUnsafeJson(request, body)
@@ -31,34 +35,52 @@ const ask = (method: "GET" | "POST", path: string, body?: unknown) =>
     return { status: response.status, answer }
   })
 
+/** A process that takes part at the gateway's port. */
+const startParticipant = (program: string, env: Readonly<Record<string, string>> = {}) =>
+  Effect.flatMap(Gateway, ({ port }) => start(program, { IPC_PORT: String(port), ...env }))
+
 const startProcesses = Effect.gen(function* () {
-  const gateway = yield* IPCServer
-  const [usersA, usersB, orders, chat, worker] = yield* Effect.all(
+  const chat = yield* startParticipant("chat")
+  yield* chat.leads
+  yield* say(`${chat.name}, came first: it leads, so it is the gateway`)
+  const billing = yield* IPCServer
+  const [usersA, usersB, worker, orders] = yield* Effect.all(
     [
-      startService("users"),
-      startService("users"),
-      startService("orders"),
-      startService("chat"),
-      startWorker(gateway.url, "worker-1")
+      startParticipant("users"),
+      startParticipant("users"),
+      startParticipant("worker", { IPC_URL: billing.url, IPC_RUNTIME_ID: "worker-1" }),
+      start("orders", {})
     ],
     { concurrency: "unbounded" }
   )
-  yield* gateway.awaitClient("worker-1")
-  yield* say(`users     pid ${usersA.pid}  ${usersA.url}`)
-  yield* say(`users     pid ${usersB.pid}  ${usersB.url}`)
-  yield* say(`orders    pid ${orders.pid}  ${orders.url}`)
-  yield* say(`chat      pid ${chat.pid}  ${chat.url}`)
-  yield* say(`worker-1  pid ${worker.pid}  connected to the gateway`)
-  return { usersA, usersB, orders, chat }
+  yield* say(`${[usersA, usersB, worker].map(({ name }) => name).join("; ")}: they follow`)
+  yield* say(`${orders.name}: an ordinary server, which takes no part`)
+  return { usersA, usersB, chat, worker, orders }
 })
 
-type Services = Effect.Effect.Success<typeof startProcesses>
+type Processes = Effect.Effect.Success<typeof startProcesses>
 
-const routeHttp = ({ usersA, usersB }: Services) =>
+/** This process takes part as the others do: it serves the billing, and speaks for the orders. */
+const takePart = ({ orders }: Processes) =>
   Effect.gen(function* () {
-    const gateway = yield* IPCServer
-    yield* gateway.interceptHttp("GET", "/health", () => Effect.succeed({ ok: true }))
+    const billing = yield* IPCServer
+    yield* billing.interceptHttp("GET", "/billing/health", () => Effect.succeed({ ok: true }))
+    const discovery = yield* Discovery
+    yield* discovery.register([
+      { api: "billing", baseUrl: billing.url, pathPrefix: "/billing" },
+      { api: "orders", baseUrl: orders.url, pathPrefix: "/orders" }
+    ])
+    for (const { api, baseUrl } of yield* discovery.routes) yield* say(`${api.padEnd(8)} ${baseUrl}`)
 
+    const { url } = yield* Gateway
+    yield* expect("where users are found", yield* discovery.discover("users"), url)
+    const unknown = yield* Effect.flip(discovery.discover("unknown"))
+    yield* say(`${unknown._tag}: ${unknown.message}`)
+    yield* expect("the failure", unknown._tag, "ServiceNotRegistered")
+  })
+
+const routeHttp = ({ usersA, usersB }: Processes) =>
+  Effect.gen(function* () {
     const first = yield* ask("GET", "/users/1")
     const second = yield* ask("GET", "/users/1")
     yield* expect(
@@ -72,58 +94,64 @@ const routeHttp = ({ usersA, usersB }: Services) =>
       status: 200,
       answer: { id: 8, userId: 3, total: 17 }
     })
-    yield* expect("the gateway's own route", yield* ask("GET", "/health"), { status: 200, answer: { ok: true } })
+    yield* expect("this process's route", yield* ask("GET", "/billing/health"), { status: 200, answer: { ok: true } })
     yield* expect("an unknown path's status", (yield* ask("GET", "/nowhere")).status, 404)
   })
 
 const callWorker = Effect.gen(function* () {
-  const gateway = yield* IPCServer
+  const billing = yield* IPCServer
   let invoices = 1000
-  yield* gateway.handle(NextInvoiceNumber, ({ orderId }, caller) =>
-    Effect.as(say(`${caller.runtimeId} → gateway: a number for the invoice of order ${orderId}?`), ++invoices)
+  yield* billing.handle(NextInvoiceNumber, ({ orderId }, caller) =>
+    Effect.as(say(`${caller.runtimeId} → billing: a number for the invoice of order ${orderId}?`), ++invoices)
   )
-  yield* say("gateway → worker-1: make the invoice of order 7")
-  const invoice = yield* gateway.request("worker-1", MakeInvoice, { orderId: 7 })
+  yield* billing.awaitClient("worker-1")
+  yield* say("billing → worker-1: make the invoice of order 7")
+  const invoice = yield* billing.request("worker-1", MakeInvoice, { orderId: 7 })
   yield* say(`worker-1 answers: ${invoice.text}`)
   yield* expect("the invoice", invoice.text, "invoice 1001: Ada owes 42")
 })
 
 const failTyped = Effect.gen(function* () {
-  const gateway = yield* IPCServer
-  const unknownOrder = yield* gateway.request("worker-1", MakeInvoice, { orderId: 999 }).pipe(
+  const billing = yield* IPCServer
+  const unknownOrder = yield* billing.request("worker-1", MakeInvoice, { orderId: 999 }).pipe(
     Effect.as("no failure"),
     Effect.catchTag("UnknownOrder", ({ _tag, orderId }) => Effect.succeed(`${_tag} ${orderId}`))
   )
   yield* say(`worker-1 fails: ${unknownOrder}`)
   yield* expect("the failure", unknownOrder, "UnknownOrder 999")
 
-  const notConnected = yield* Effect.flip(gateway.request("worker-2", MakeInvoice, { orderId: 7 }))
+  const notConnected = yield* Effect.flip(billing.request("worker-2", MakeInvoice, { orderId: 7 }))
   yield* say(`${notConnected._tag}: ${notConnected.message}`)
   yield* expect("the failure", notConnected._tag, "ClientNotConnected")
 })
 
-const loseReplica = ({ usersA, usersB }: Services) =>
+const loseReplica = ({ usersA, usersB }: Processes) =>
   Effect.gen(function* () {
     yield* usersA.kill
-    yield* say(`killed users, pid ${usersA.pid}`)
+    yield* say(`killed ${usersA.name}`)
     for (let i = 0; i < 3; i++) {
       const { status, answer } = yield* ask("GET", "/users/2")
       yield* expect("the answer", [status, answer.servedBy], [200, usersB.pid])
     }
+    const { instances } = yield* Discovery
+    const left = (yield* instances("users")).map(({ baseUrl }) => baseUrl)
+    yield* expect("the instances", left, [usersB.url])
   })
 
-const loseService = ({ orders }: Services) =>
+const loseService = ({ orders }: Processes) =>
   Effect.gen(function* () {
     yield* orders.kill
-    yield* say(`killed orders, pid ${orders.pid}`)
-    yield* expect("the status", (yield* ask("GET", "/orders/7")).status, 502)
-    const restarted = yield* startService("orders", Number(new URL(orders.url).port))
-    yield* say(`started orders again, pid ${restarted.pid}`)
+    yield* say(`killed ${orders.name}`)
+    const { answer, status } = yield* ask("GET", "/orders/7")
+    yield* expect("the status", status, 502)
+    yield* expect("the error", String(answer.error).startsWith(`${orders.url} can't be reached (ECONNREFUSED)`), true)
+    const restarted = yield* start("orders", { PORT: new URL(orders.url).port })
+    yield* say(`started ${restarted.name}, at the same port`)
     yield* expect("the status", (yield* ask("GET", "/orders/7")).status, 200)
   })
 
-const chat = Effect.gen(function* () {
-  const { url } = yield* IPCServer
+const talk = Effect.gen(function* () {
+  const { url } = yield* Gateway
   const ada = yield* join(url, "Ada")
   yield* expect("what Ada hears", yield* ada.hear, "Ada joined")
   const grace = yield* join(url, "Grace")
@@ -140,25 +168,102 @@ const chat = Effect.gen(function* () {
   yield* expect("what Ada hears", answer, "Grace: one port")
 }).pipe(Effect.scoped, Effect.timeout("5 seconds"))
 
-const story = Effect.gen(function* () {
-  const gateway = yield* IPCServer
-  yield* say(`the gateway listens at ${gateway.url}`)
-  const services = yield* step("Five processes start", startProcesses)
-  yield* gateway.setRouteProxyResolver(
-    roundRobin({
-      users: [services.usersA.url, services.usersB.url],
-      orders: [services.orders.url],
-      chat: [services.chat.url]
+/** Through the gateway's port, as any HTTP client: what is under way when its process dies is lost. */
+const getUser = Effect.gen(function* () {
+  const { url } = yield* Gateway
+  const response = yield* HttpClient.get(`${url}/users/2`)
+  yield* response.text
+  return response.status
+}).pipe(
+  Effect.timeoutFail({ duration: "5 seconds", onTimeout: () => "no answer" }),
+  Effect.mapError((error) => (typeof error === "string" ? error : `${error._tag} (${codeOf(error)})`)),
+  Effect.filterOrFail(
+    (status) => status === 200,
+    (status) => `status ${status}`
+  ),
+  Effect.asVoid
+)
+
+/** Over IPC, by a participant: it waits for the next leader where there is none. */
+const findUsers = Effect.flatMap(Discovery, ({ discover }) => discover("users")).pipe(
+  Effect.mapError(({ _tag }) => _tag),
+  Effect.asVoid
+)
+
+const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return "code" in error ? String(error.code) : error.cause === undefined ? error.message : codeOf(error.cause)
+}
+
+const loseLeader = ({ chat, usersB, worker }: Processes) =>
+  Effect.gen(function* () {
+    const election = yield* LeaderElection
+    const killLeader = Effect.gen(function* () {
+      const killedAt = performance.now()
+      yield* chat.kill
+      yield* say(`killed ${chat.name}, with SIGKILL, while it led`)
+      const leader = yield* Effect.raceAll([
+        Effect.as(election.whileLeader(Effect.void), "this process"),
+        ...[usersB, worker].map(({ leads, name }) => Effect.as(leads, name))
+      ])
+      yield* say(`${leader}, leads now`)
+      return killedAt
     })
-  )
-  yield* step("HTTP finds its service through the gateway", routeHttp(services))
-  yield* step("The gateway calls the worker, and the worker calls back", callWorker)
-  yield* step("Failures arrive typed", failTyped)
-  yield* step("One of two replicas dies, and no request notices", loseReplica(services))
-  yield* step("A service dies, and comes back", loseService(services))
-  yield* step("A WebSocket chat goes through the same port", chat)
-  return gateway.port
+    const [requests, calls, killedAt] = yield* Effect.all(
+      [underLoad(getUser), underLoad(findUsers), Effect.delay(killLeader, "700 millis")],
+      { concurrency: "unbounded" }
+    )
+    const lost = failed(requests)
+    const gap = lost.length === 0 ? 0 : Math.round(recoveredAt(requests) - killedAt)
+    yield* say(`the gap: ${gap} ms from the kill until all requests were answered again`)
+    yield* say(
+      `HTTP: ${lost.length} of ${requests.length} requests failed${lost.length === 0 ? "" : `: ${reasons(requests)}`}`
+    )
+    yield* say(`  each at once: the slowest of them after ${slowest(lost)} ms`)
+    yield* say(
+      `Discovery: ${failed(calls).length} of ${calls.length} calls failed; the slowest took ${slowest(calls)} ms`
+    )
+    yield* expect("the gap in seconds", gap < 5000, true)
+    yield* expect("failures before the kill", reasons(lost.filter(({ endedAt }) => endedAt < killedAt)), "")
+    yield* expect("failures that took over a second", reasons(lost.filter(isSlow)), "")
+    yield* expect("the calls that failed", reasons(calls), "")
+  })
+
+const isSlow = ({ endedAt, sentAt }: Outcome): boolean => endedAt - sentAt > 1000
+
+/** Nobody told the new leader: each that lives has registered with it again. */
+const stillThere = ({ orders, usersB }: Processes) =>
+  Effect.gen(function* () {
+    const billing = yield* IPCServer
+    const { routes } = yield* Discovery
+    const left = (yield* routes).map(({ baseUrl }) => baseUrl)
+    yield* expect("what is registered", new Set(left), new Set([usersB.url, billing.url, orders.url]))
+    for (const path of ["/users/1", "/orders/7", "/billing/health"]) {
+      yield* expect("the status", (yield* ask("GET", path)).status, 200)
+    }
+    const invoice = yield* billing.request("worker-1", MakeInvoice, { orderId: 7 })
+    yield* say(`worker-1 answers: ${invoice.text}`)
+    yield* expect("the invoice", invoice.text, "invoice 1002: Ada owes 42")
+  })
+
+const story = Effect.gen(function* () {
+  const { port } = yield* Gateway
+  const processes = yield* step("Five processes start, and meet at one port", startProcesses)
+  yield* told(processes).pipe(Effect.provide(LocalDiscovery.layer({ port })))
 })
+
+const told = (processes: Processes) =>
+  Effect.gen(function* () {
+    yield* step("This process takes part too", takePart(processes))
+    yield* step("HTTP finds its service through the gateway", routeHttp(processes))
+    yield* step("The billing calls the worker, and the worker calls back", callWorker)
+    yield* step("Failures arrive typed", failTyped)
+    yield* step("One of two replicas dies, and no request notices", loseReplica(processes))
+    yield* step("A service that takes no part dies, and comes back", loseService(processes))
+    yield* step("A WebSocket chat goes through the same port", talk)
+    yield* step("The leader dies under 200 requests a second", loseLeader(processes))
+    yield* step("All the others are still there", stillThere(processes))
+  })
 
 /** With the scope of the story closed, its processes are gone and its port is free. */
 const nothingLeft = (port: number) =>
@@ -178,21 +283,32 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
+/** Binds the port, any free one for 0, and lets it go. */
 const bind = (port: number) =>
-  Effect.async<void, Error>((resume) => {
+  Effect.async<number, Error>((resume) => {
     const server = createServer()
     server.once("error", (error) => resume(Effect.fail(error)))
-    server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.void)))
+    server.listen(port, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resume(Effect.succeed(port)))
+    })
   })
 
 const main = Effect.gen(function* () {
-  yield* Console.log("effect-ipc: typed calls, an HTTP gateway and WebSockets between processes, on one port\n")
+  yield* Console.log("effect-ipc: processes that find each other, call each other and are reached, on one port\n")
   const [duration] = yield* Effect.timed(
     Effect.gen(function* () {
-      const port = yield* story.pipe(
+      const port = yield* bind(0)
+      yield* say(`the port that all know: ${port}`)
+      yield* story.pipe(
         Effect.scoped,
         Effect.provide(
-          Layer.mergeAll(NodeIPCServer.layer(), FetchHttpClient.layer, NodeSocket.layerWebSocketConstructor)
+          Layer.mergeAll(
+            Layer.succeed(Gateway, { port, url: `http://127.0.0.1:${port}` }),
+            NodeIPCServer.layer(),
+            FetchHttpClient.layer,
+            NodeSocket.layerWebSocketConstructor
+          )
         ),
         Effect.timeout("20 seconds")
       )

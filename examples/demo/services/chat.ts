@@ -1,6 +1,6 @@
 import { createServer } from "node:http"
 import { WebSocketServer } from "ws"
-import { serve } from "./serve.js"
+import { participate } from "./participate.js"
 
 const server = createServer()
 const room = new WebSocketServer({ server, path: "/chat" })
@@ -14,4 +14,4 @@ room.on("connection", (member, request) => {
   member.on("message", (text) => tellAll(`${name}: ${text}`))
 })
 
-serve(server)
+participate("chat", server)

@@ -1,6 +1,8 @@
 import { createServer } from "node:http"
 import { json } from "node:stream/consumers"
-import { serve } from "./serve.js"
+import { listen } from "./listen.js"
+
+// A service as any other, in any language: it knows nothing of effect-ipc, so somebody registers it.
 
 interface Order {
   readonly userId: number
@@ -9,7 +11,7 @@ interface Order {
 
 const orders = new Map<number, Order>([[7, { userId: 1, total: 42 }]])
 
-serve(
+const url = await listen(
   createServer(async (request, response) => {
     const answer = (status: number, body: unknown) => {
       response.writeHead(status, { "content-type": "application/json" })
@@ -26,3 +28,4 @@ serve(
     return order === undefined ? answer(404, { error: "no such order" }) : answer(200, { id, ...order })
   })
 )
+console.log(`ready ${url}`)

@@ -1,5 +1,5 @@
 import { createServer } from "node:http"
-import { serve } from "./serve.js"
+import { participate } from "./participate.js"
 
 const names = new Map([
   [1, "Ada"],
@@ -7,7 +7,8 @@ const names = new Map([
   [3, "Margaret"]
 ])
 
-serve(
+participate(
+  "users",
   createServer((request, response) => {
     const id = Number(request.url?.match(/^\/users\/(\d+)$/)?.[1])
     const name = names.get(id)
