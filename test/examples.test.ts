@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
@@ -11,11 +12,25 @@ const printed: Record<string, ReadonlyArray<string>> = {
     'No client with runtimeId "worker-2" is connected (connected: worker-1). awaitClient waits for one.'
   ],
   "config-and-token.ts": ["I am worker-1", "Rejected with 401"],
+  "discovery.ts": [
+    "leader: orders answers /orders/7",
+    "follower: orders answers /orders/7",
+    "leader: users answers /users/7",
+    'No service is registered as "orders". Registered: users. Is the service running, and is its name spelled so?'
+  ],
   "http-gateway.ts": [
     'GET /hello/Ada → 200 {"hello":"Ada"}',
     "DELETE /sessions/1 → 204 ",
     "GET /users/7?full=true → 200 users answers GET /users/7?full=true",
     'GET /nowhere → 404 {"error":"No route for GET /nowhere. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"}'
+  ],
+  "leader-election.ts": [
+    "second is follower",
+    "first is leader",
+    "first sweeps",
+    "first sweeps",
+    "second sweeps",
+    "second sweeps"
   ],
   "promise.ts": ["Hello, Ada! You are worker-1.", "144", "{ hello: 'Ada' }", "ClientNotConnected"],
   "typed-failure.ts": ["Ada, since 2024", "nobody has id 2"],
@@ -26,6 +41,15 @@ const folder = new URL("../examples/", import.meta.url)
 
 const run = promisify(execFile)
 
+/** The examples meet at port 9000, where others may be. */
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
 describe("every example runs to its end and prints what the reader expects", () => {
   for (const [name, lines] of Object.entries(printed)) {
     it(name, async () => {
@@ -34,7 +58,8 @@ describe("every example runs to its end and prints what the reader expects", () 
         process.execPath,
         ["--import", "tsx", fileURLToPath(new URL(name, folder))],
         {
-          timeout: 20_000
+          timeout: 20_000,
+          env: { ...process.env, IPC_PORT: String(await freePort()) }
         }
       )
       assert.deepStrictEqual(stdout.trimEnd().split("\n"), lines.join("\n").trimEnd().split("\n"))
