@@ -8,7 +8,8 @@ export default defineConfig({
     alias: [
       { find: /^effect-ipc$/, replacement: source("./src/index.ts") },
       { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
-      { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") }
+      { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
+      { find: /^effect-ipc\/socket$/, replacement: source("./src/SocketTransport.ts") }
     ]
   },
   test: {

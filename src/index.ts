@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export type { ConnectedClient, ConnectionEvent } from "./ConnectedClients.js"
+export * as ConnectedClients from "./ConnectedClients.js"
 export { Discovery } from "./Discovery.js"
 export * as Election from "./Election.js"
 export * as Frame from "./Frame.js"
@@ -42,6 +43,7 @@ export type {
 export { IPCServer } from "./IPCServer.js"
 export type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
+export * as ReconnectingClient from "./ReconnectingClient.js"
 export * as RouteTable from "./RouteTable.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
 export * as Transport from "./Transport.js"
