@@ -10,7 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
 import * as Ws from "ws"
 import { messageOf } from "../../src/ErrorMessage.js"
 import type {
@@ -76,7 +78,8 @@ export const responder = <E, R>(
       })
       const mocked: MockedWebSocket = {
         request: record.request,
-        messages: Mailbox.toStream(inbox),
+        // One by one: a handler may read some of them, and the rest later.
+        messages: Stream.repeatEffectOption(Effect.mapError(inbox.take, () => Option.none())),
         send: (data) =>
           Effect.sync(() => {
             if (webSocket.readyState !== Ws.WebSocket.OPEN) return
@@ -197,8 +200,8 @@ interface WsParts {
 const { extension, PerMessageDeflate, Receiver } = Ws as unknown as WsParts
 
 const makeReceiver = (isServer: boolean, accepted: string): Writable => {
-  const parameters = extension.parse(accepted)[PerMessageDeflate.extensionName]
   const extensions: Record<string, object> = {}
+  const parameters = parametersOf(accepted)
   if (parameters !== undefined) {
     // As a client, since it is the service's own answer that is accepted, whichever side is listened to.
     const deflate = new PerMessageDeflate({ isServer: false, maxPayload: MAX_PAYLOAD })
@@ -207,6 +210,16 @@ const makeReceiver = (isServer: boolean, accepted: string): Writable => {
     extensions[PerMessageDeflate.extensionName] = deflate
   }
   return new Receiver({ isServer, extensions, maxPayload: MAX_PAYLOAD })
+}
+
+const parametersOf = (accepted: string): ReadonlyArray<object> | undefined => {
+  if (accepted === "") return undefined
+  // What the service sends passes whatever it is; the client may refuse it.
+  try {
+    return extension.parse(accepted)[PerMessageDeflate.extensionName]
+  } catch {
+    return undefined
+  }
 }
 
 const extensionsOf = (rawHeaders: ReadonlyArray<Buffer>): string => {
