@@ -45,7 +45,7 @@ describe("what the README says is so", () => {
   })
 
   it("its commands exist", () => {
-    const scripts = all(readme, /npm (?:run )?(demo|test|check:\w+|bench:\w+|check|format|build)\b/g)
+    const scripts = all(readme, /npm (?:run )?(start|demo|test|check:\w+|bench:\w+|check|format|build)\b/g)
     assert.deepStrictEqual(
       scripts.filter((name) => manifest.scripts[name] === undefined),
       []
