@@ -13,6 +13,7 @@ import { NodeIPCClient, NodeIPCServer } from "../layers/index.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { live, told } from "./support/live.js"
+import { upgraded } from "./support/rawFrames.js"
 import { Add, add, Echo, GetUser, Hang, HangThere, NoSuchUser, Whoami } from "./support/requests.js"
 
 const connect = (server: IPCServer.Service, runtimeId?: string) =>
@@ -337,6 +338,48 @@ describe("NodeIPCServer", () => {
     )
   })
 
+  live("that closes lets nobody in any more", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { port } = yield* Scope.extend(NodeIPCServer.make(), scope)
+      const late = yield* rawSocket(port, "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
+      // Who doesn't answer the goodbye keeps the server closing for a while.
+      const silent = yield* upgraded(port)
+      const goodbye = Effect.async<void>((resume) => {
+        silent.once("data", () => resume(Effect.void))
+      })
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* goodbye
+      late.socket.write("Upgrade: websocket\r\n\r\n")
+      yield* late.closed
+      assert.match(late.text(), /^HTTP\/1\.1 503 Service Unavailable\r\n.*The server is closing\./s)
+      yield* Fiber.join(closing)
+    })
+  )
+
+  live("that fails while it is prepared leaves nobody waiting whom it hadn't let in yet", () =>
+    Effect.gen(function* () {
+      const early: Array<RawSocket> = []
+      const upgrade = "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+      const failed = yield* Effect.flip(
+        Effect.scoped(
+          NodeIPCServer.makePrepared({}, ({ port }) =>
+            Effect.gen(function* () {
+              const scope = yield* Scope.make()
+              early.push(yield* Scope.extend(rawSocket(port, upgrade), scope))
+              early.push(yield* Scope.extend(rawSocket(port, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), scope))
+              // The server is in this process: by then it has read what was written.
+              yield* Effect.repeatN(turn, 20)
+              return yield* Effect.fail("not today")
+            })
+          )
+        )
+      )
+      assert.strictEqual(failed, "not today")
+      yield* Effect.forEach(early, ({ closed }) => closed)
+    })
+  )
+
   describe("a refused upgrade", () => {
     live("leaves no half-open socket although the client keeps its own side open", () =>
       Effect.gen(function* () {
@@ -391,6 +434,10 @@ describe("NodeIPCServer", () => {
       assert.isAbove(port, 0)
     })
   )
+})
+
+const turn = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
 })
 
 const rawSocket = (port: number, text: string) =>

@@ -10,9 +10,6 @@ import type * as Scope from "effect/Scope"
 export const live = <E>(name: string, test: () => Effect.Effect<unknown, E, Scope.Scope>, millis?: number) =>
   it.scopedLive(name, () => Effect.asVoid(test()).pipe(Logger.withMinimumLogLevel(LogLevel.None)), millis ?? 10_000)
 
-/** The failure of an effect that has to fail. */
-export const failure = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> => Effect.flip(effect)
-
 /** What an error says, for whole comparisons. */
 export const told = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   effect: Effect.Effect<A, E, R>
