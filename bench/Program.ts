@@ -72,3 +72,13 @@ export const orSkip = async <A>(what: string, start: () => Promise<A>): Promise<
     return undefined
   }
 }
+
+/** Two at a time, as there are two processors on the smallest machine that this is for. */
+export const inPairs = async <A, B>(
+  all: ReadonlyArray<A>,
+  start: (one: A) => Promise<B>
+): Promise<ReadonlyArray<B>> => {
+  const started: Array<B> = []
+  for (let i = 0; i < all.length; i += 2) started.push(...(await Promise.all(all.slice(i, i + 2).map(start))))
+  return started
+}

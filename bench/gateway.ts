@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { orSkip, Program } from "./Program.js"
+import { inPairs, orSkip, Program } from "./Program.js"
 import type { Report, Series } from "./report.js"
 
 export interface GatewayPlan {
@@ -39,14 +39,12 @@ export const run = async (
   const upstream = await Program.start("upstream.mjs")
   const target = `http://127.0.0.1:${await upstream.ask<number>("serve")}`
 
-  const started: Array<Started> = []
-  const start = async (name: string, make: () => Promise<Started>) => {
-    const one = await orSkip(name, make)
-    if (one !== undefined) started.push(one)
-  }
-  for (const name of proxies) await start(name, () => startProgram(name, "proxy", ["small answer", "1 MiB"], target))
-  await start("nginx", () => startNginx(target))
-  for (const name of answerers) await start(name, () => startProgram(name, "answer", ["JSON route"]))
+  const starts = [
+    ...proxies.map((name) => ({ name, make: () => startProgram(name, "proxy", ["small answer", "1 MiB"], target) })),
+    { name: "nginx", make: () => startNginx(target) },
+    ...answerers.map((name) => ({ name, make: () => startProgram(name, "answer", ["JSON route"]) }))
+  ]
+  const started = (await inPairs(starts, ({ make, name }) => orSkip(name, make))).filter((one) => one !== undefined)
 
   const cells = started.flatMap((one) =>
     one.workloads.map((workload) => ({ one, workload, values: [] as Array<number>, costs: [] as Array<number> }))

@@ -1,12 +1,14 @@
 /**
  * Request and response over one WebSocket, each peer with a server and a client process of its own.
  */
-import { orSkip, Program } from "./Program.js"
+import { inPairs, orSkip, Program } from "./Program.js"
 import type { Report, Series } from "./report.js"
 
 export interface RequestsPlan {
   readonly rounds: number
   readonly millis: number
+  /** How long each end is exercised before anything counts: what V8 compiles late takes a second on a busy machine. */
+  readonly warmUpMillis: number
   readonly workloads: ReadonlyArray<Workload>
 }
 
@@ -45,14 +47,15 @@ export const labelOf = ({ direction, inFlight, payload }: Workload): string =>
 
 /** Requests per second, and the processor time that both processes took for each: what a busy machine distorts less. */
 export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report; readonly costs: Report }> => {
-  const pairs = await startAll()
+  const started = await inPairs(peers, (peer) => orSkip(peer.name, () => start(peer, plan.warmUpMillis)))
+  const pairs = started.filter((pair) => pair !== undefined)
   const rates: Array<Series> = []
   const costs: Array<Series> = []
   for (const workload of plan.workloads) {
     const contenders = pairs
       .filter(({ peer }) => peer.bothWays || workload.direction === "to server")
       .map((pair) => ({ pair, results: [] as Array<Result> }))
-    for (const { pair } of contenders) await measure(pair, workload, plan.millis)
+    for (const { pair } of contenders) await measure(pair, workload, plan.warmUpMillis / 2)
     for (let round = 0; round < plan.rounds; round++) {
       // Another peer begins each round, so that none always follows the same one.
       for (let i = 0; i < contenders.length; i++) {
@@ -75,18 +78,6 @@ export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report;
   }
 }
 
-/** Two at a time, as there are two processors. */
-const startAll = async (): Promise<ReadonlyArray<Pair>> => {
-  const pairs: Array<Pair | undefined> = []
-  for (let i = 0; i < peers.length; i += 2) {
-    pairs.push(...(await Promise.all(peers.slice(i, i + 2).map((peer) => orSkip(peer.name, () => start(peer))))))
-  }
-  return pairs.filter((pair) => pair !== undefined)
-}
-
-/** What V8 compiles late takes a second on a busy machine. */
-const warmUpMillis = 800
-
 interface Pair {
   readonly peer: Peer
   readonly server: Program
@@ -98,7 +89,7 @@ interface Count {
   readonly seconds: number
 }
 
-const start = async (peer: Peer): Promise<Pair> => {
+const start = async (peer: Peer, warmUpMillis: number): Promise<Pair> => {
   const variant = peer.variant === undefined ? [] : [peer.variant]
   const server = await Program.start("peer.mjs", ["server", peer.module, ...variant])
   const port = await server.ask<number>("serve")

@@ -45,6 +45,7 @@ const requestsPlan: Requests.RequestsPlan = quick
   ? {
       rounds: 3,
       millis: 120,
+      warmUpMillis: 300,
       workloads: [
         toServer("small", 1),
         toServer("small", 64),
@@ -56,6 +57,7 @@ const requestsPlan: Requests.RequestsPlan = quick
   : {
       rounds: 7,
       millis: 250,
+      warmUpMillis: 1200,
       workloads: [
         toServer("small", 1),
         toServer("small", 64),
@@ -139,7 +141,7 @@ await run("gateway", async () => {
 })
 await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 3, connections: 2000 })))
 await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 9)))
-await run("import", () => other("import-time.mjs", [quick ? "2" : "9"]))
+await run("import", () => other("import-time.mjs", [quick ? "1" : "9"]))
 await run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "9"]))
 
 const summary = targets.flatMap((target) => {
@@ -168,6 +170,7 @@ writeJson()
 
 /** A fresh clone has no peers yet; and the programs import the library by its name, from its build, as its users do. */
 function prepare() {
+  execFileSync("npm", ["run", "--silent", "build"], { cwd: here(".."), stdio: "inherit" })
   if (!existsSync(here("./node_modules/.package-lock.json"))) {
     console.log("installing the peers …")
     execFileSync("npm", ["ci", "--ignore-scripts", "--loglevel=error"], { cwd: here("."), stdio: "inherit" })
