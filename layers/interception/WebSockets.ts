@@ -200,23 +200,21 @@ interface WsParts {
 const { extension, PerMessageDeflate, Receiver } = Ws as unknown as WsParts
 
 const makeReceiver = (isServer: boolean, accepted: string): Writable => {
-  const extensions: Record<string, object> = {}
-  const parameters = parametersOf(accepted)
-  if (parameters !== undefined) {
-    // As a client, since it is the service's own answer that is accepted, whichever side is listened to.
-    const deflate = new PerMessageDeflate({ isServer: false, maxPayload: MAX_PAYLOAD })
-    deflate.accept(parameters)
-    Object.assign(deflate, { _isServer: isServer })
-    extensions[PerMessageDeflate.extensionName] = deflate
-  }
+  const deflate = deflateOf(isServer, accepted)
+  const extensions = deflate === undefined ? {} : { [PerMessageDeflate.extensionName]: deflate }
   return new Receiver({ isServer, extensions, maxPayload: MAX_PAYLOAD })
 }
 
-const parametersOf = (accepted: string): ReadonlyArray<object> | undefined => {
+const deflateOf = (isServer: boolean, accepted: string): object | undefined => {
   if (accepted === "") return undefined
-  // What the service sends passes whatever it is; the client may refuse it.
+  // What the service accepts passes whatever it is; it is for the client to refuse.
   try {
-    return extension.parse(accepted)[PerMessageDeflate.extensionName]
+    const parameters = extension.parse(accepted)[PerMessageDeflate.extensionName]
+    if (parameters === undefined) return undefined
+    // As a client, since it is the service's own answer that is accepted, whichever side is listened to.
+    const deflate = new PerMessageDeflate({ isServer: false, maxPayload: MAX_PAYLOAD })
+    deflate.accept(parameters)
+    return Object.assign(deflate, { _isServer: isServer })
   } catch {
     return undefined
   }
