@@ -172,6 +172,8 @@ export const make: (
           if (preflightOf !== undefined) return Preflight.answer(request, response, preflightOf)
           const { matchBody } = matching
           if (matchBody === undefined) return claim(exchange, matched, passOn)
+          // What follows an upgrade's headers is no body.
+          if (exchange.upgrade !== undefined) return passOn(exchange)
           ReplayedRequest.read(request, maxBytes, (replayed) => {
             const replayedExchange = { ...exchange, request: replayed }
             if (matchBody(replayed)) claim(replayedExchange, matched, passOn)

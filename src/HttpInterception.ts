@@ -311,8 +311,9 @@ export declare namespace HttpInterception {
      */
     readonly verify: Effect.Effect<void, UnverifiedInterception>
     /**
-     * The same service, which counts for itself what is made by it from now on and what nothing matches, and verifies
-     * that when the scope closes with success: closing it dies with `UnverifiedInterception` then.
+     * The same service, which counts for itself what is made by it, those that have gone too, and what nothing matches at
+     * the gateway meanwhile, and verifies that when the scope closes with success: closing it dies with
+     * `UnverifiedInterception` where something is left.
      */
     readonly strict: Effect.Effect<Service, never, Scope.Scope>
   }

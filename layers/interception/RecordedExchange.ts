@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { parse as parseQuery } from "node:querystring"
 import * as Duration from "effect/Duration"
 import type { RecordedCall, RecordedMessage, RecordedRequest, RecordedResponse } from "../../src/HttpInterception.js"
+import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/HttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import type { Matched } from "./Matching.js"
@@ -43,13 +44,14 @@ export const watch = (
   let ended = false
 
   watchRequest(request, sent)
+  const hasBody = HttpBody.isPresent(request)
   const withoutBody = request.method === "HEAD"
 
   const end = (failure: string | undefined) => {
     if (ended) return
     ended = true
     options.onEnd({
-      request: requestOf(request, matched, sent.bytes, sent.overflowed || !request.complete),
+      request: requestOf(request, matched, sent.bytes, sent.overflowed || (hasBody && !request.complete)),
       response: head === undefined ? undefined : responseOf(head, answered, failure !== undefined, trailers),
       failure,
       startedAt,

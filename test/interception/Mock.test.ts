@@ -1,13 +1,17 @@
 import { execFile } from "node:child_process"
 import { FetchHttpClient, HttpClient, HttpServerResponse } from "@effect/platform"
 import { assert, describe } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "effect/FastCheck"
 import * as Scope from "effect/Scope"
 import * as undici from "undici"
+import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
+import { Discovery } from "../../src/Discovery.js"
 import * as Intercept from "../../src/Intercept.js"
+import { LeaderElection } from "../../src/LeaderElection.js"
 import { ask, askJson, serve } from "../http/support.js"
 import { json, live, says, service, statusOf, suite, text } from "./support.js"
 
@@ -347,6 +351,29 @@ describe("a mocked api", () => {
       )
       assert.strictEqual((yield* Effect.flip(discovery.discover("mail")))._tag, "ServiceNotRegistered")
       assert.strictEqual(yield* statusOf(`${url}/mail/to/ada`), 404)
+    })
+  )
+
+  live("is discovered by another participant, through the leader's registry", () =>
+    Effect.gen(function* () {
+      const { http, port, url } = yield* suite()
+      const context = yield* LocalDiscovery.make({ port })
+      const follower = Context.get(context, Discovery)
+      assert.strictEqual(yield* Context.get(context, LeaderElection).role, "follower")
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const mock = yield* http.mock(Intercept.any({ api: "mail" }), Intercept.text("sent"))
+          const found = yield* follower.discover("mail")
+          assert.strictEqual(found, url)
+          assert.strictEqual(yield* text(`${found}/mail`), "sent")
+          const [call] = yield* mock.calls
+          assert.deepStrictEqual(
+            [call?.request.truncated, call?.response?.truncated, call?.response?.body],
+            [false, false, "sent"]
+          )
+        })
+      )
+      assert.strictEqual((yield* Effect.flip(follower.discover("mail")))._tag, "ServiceNotRegistered")
     })
   )
 
