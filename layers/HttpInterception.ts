@@ -265,8 +265,8 @@ export const make: (
           )
           const named = { ...faultOptions, name: told }
           const { name } = yield* place(group, "fault", match, named, (exchange, matched, passOn) => {
-            const { fail } = watch(exchange, matched)
-            breaker.breakIt(exchange, fail, passOn)
+            const { fail, switched } = watch(exchange, matched)
+            breaker.breakIt(tellingOfSwitch(exchange, switched), fail, passOn)
           })
           return interceptorOf(name, calls)
         }),
@@ -374,6 +374,16 @@ const recordingOf = <A>(what: string) =>
     Effect.sync(() => new Recording<A>(what)),
     (recording) => Effect.sync(recording.end)
   )
+
+const tellingOfSwitch = (exchange: Exchange, switched: () => void): Exchange => {
+  const { upgrade } = exchange
+  if (upgrade === undefined) return exchange
+  const onSwitched: typeof upgrade.onSwitched = (...args) => {
+    upgrade.onSwitched?.(...args)
+    switched()
+  }
+  return { ...exchange, upgrade: { ...upgrade, onSwitched } }
+}
 
 const longer = (longest: Route | undefined, route: Route): Route =>
   longest === undefined || route.pathPrefix.length > longest.pathPrefix.length ? route : longest

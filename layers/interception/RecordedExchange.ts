@@ -26,7 +26,20 @@ export interface RecorderOptions {
 }
 
 /**
- * Begins to watch. `fail` tells why the response won't come whole, before it is cut off.
+ * What a watcher is told of, beside what it sees.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Watched {
+  /** Why the response won't come whole, before it is cut off. */
+  readonly fail: (reason: string) => void
+  /** That the connection goes on in another protocol. */
+  readonly switched: () => void
+}
+
+/**
+ * Begins to watch.
  *
  * @since 0.1.0
  * @category constructors
@@ -35,7 +48,7 @@ export const watch = (
   { request, response }: Pick<Exchange, "request" | "response">,
   matched: Matched,
   options: RecorderOptions
-): { readonly fail: (reason: string) => void } => {
+): Watched => {
   const startedAt = options.now()
   const sent = new Kept(options.maxBytes)
   const answered = new Kept(options.maxBytes)
@@ -83,7 +96,11 @@ export const watch = (
     }
   })
   response.once("close", () => end("the connection closed before the answer was complete"))
-  return { fail: end }
+  const switched = () => {
+    head = { status: 101, headers: {} }
+    end(undefined)
+  }
+  return { fail: end, switched }
 }
 
 /**

@@ -204,9 +204,10 @@ describe("the opening of a WebSocket", () => {
       assert.strictEqual((yield* Effect.flip(open)).body, "socket hang up")
       assert.strictEqual((yield* Effect.flip(open)).status, 503)
       assert.deepStrictEqual(yield* Effect.flip(open), { status: 403, body: '{"no":1}' })
-      yield* http.fault(Intercept.get("/chat"), Intercept.delay("1 milli"), Intercept.once)
+      const delayed = yield* http.fault(Intercept.get("/chat"), Intercept.delay("1 milli"), Intercept.once)
       const client = yield* open
       assert.strictEqual(yield* client.next, "welcome")
+      assert.strictEqual((yield* delayed.awaitCall(1)).response?.status, 101)
     })
   )
 })
