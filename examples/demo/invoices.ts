@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { IPCClient, IPCServer } from "effect-ipc"
 
 export class UnknownOrder extends Schema.TaggedError<UnknownOrder>()("UnknownOrder", { orderId: Schema.Number }) {}

@@ -7,11 +7,13 @@ export interface Outcome {
   readonly failure: string | undefined
 }
 
-const perSecond = 200
 const seconds = 2
 
-/** Runs the effect 200 times a second for two seconds, without waiting for the one before. */
-export const underLoad = <R>(once: Effect.Effect<void, string, R>): Effect.Effect<ReadonlyArray<Outcome>, never, R> =>
+/** Runs the effect so many times a second, for two seconds, without waiting for the one before. */
+export const underLoad = <R>(
+  once: Effect.Effect<void, string, R>,
+  perSecond: number
+): Effect.Effect<ReadonlyArray<Outcome>, never, R> =>
   Effect.forEach(Arr.range(0, perSecond * seconds - 1), (n) => Effect.delay(outcomeOf(once), (n * 1000) / perSecond), {
     concurrency: "unbounded"
   })

@@ -29,7 +29,7 @@ export const start = Effect.fn(function* (program: string, env: Readonly<Record<
   )
   const url = yield* Deferred.await(ready)
   return {
-    name: `${program}, pid ${process.pid}`,
+    name: `${program.replace(/\..*/, "")}, pid ${process.pid}`,
     pid: process.pid,
     url,
     kill: process.kill("SIGKILL"),
@@ -42,6 +42,8 @@ export const start = Effect.fn(function* (program: string, env: Readonly<Record<
 const command = (program: string) =>
   Command.make(
     process.execPath,
-    ...process.execArgv,
-    fileURLToPath(new URL(`./services/${program}.ts`, import.meta.url))
+    ...(program.endsWith(".ts") ? process.execArgv : []),
+    fileURLToPath(pathOf(program))
   ).pipe(Command.stderr("inherit"))
+
+const pathOf = (program: string) => new URL(`./services/${program}`, import.meta.url)
