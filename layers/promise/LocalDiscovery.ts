@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { LeaderElection, type Role } from "../../src/LeaderElection.js"
 import { defaultPort } from "../defaults.js"
@@ -85,14 +86,13 @@ export class LocalDiscovery extends Participant<LeaderElection> {
 
   /**
    * Calls the function once this process leads, and again each time it leads anew, until a call is done while this
-   * process still leads: settles as that call does. The signal is aborted when leadership is lost, before the port is
-   * given up where `teardown` is the cause; nobody waits for a function that goes on nevertheless.
+   * process still leads: settles as that call does. The signal is aborted when leadership is lost. Where this process
+   * gives it up, in `teardown` or to a gateway, the port is free once the function is done, or after a second.
    */
   whileLeader<A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Promise<A> {
     return this.ask("whileLeader", (participation) =>
-      electionOf(participation).whileLeader(
-        Effect.tryPromise({ try: async (signal) => work(signal), catch: (error) => error })
-      )
+      // A function that ignores its signal keeps nobody waiting who tears down.
+      Effect.disconnect(electionOf(participation).whileLeader(abortable(work)))
     )
   }
 
@@ -114,3 +114,16 @@ export class LocalDiscovery extends Participant<LeaderElection> {
 
 const electionOf = ({ services }: Participation<LeaderElection>): LeaderElection.Service =>
   Context.get(services, LeaderElection)
+
+/** Interrupting it aborts the signal, and waits until the function is done. */
+const abortable = <A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Effect.Effect<A, unknown> =>
+  Effect.async((resume) => {
+    const controller = new AbortController()
+    const called = async () => work(controller.signal)
+    const done = called().then(Exit.succeed, Exit.fail)
+    done.then(resume)
+    return Effect.promise(() => {
+      controller.abort()
+      return done
+    })
+  })

@@ -78,15 +78,7 @@ export abstract class Participant<Services> {
    */
   register(entries: DiscoveryEntry | ReadonlyArray<DiscoveryEntry>, timeoutMs?: number): Promise<void> {
     return this.ask("register", ({ registrations, services }) =>
-      Effect.flatMap(Scope.fork(registrations, ExecutionStrategy.sequential), (scope) =>
-        Context.get(services, Discovery)
-          .register(Arr.ensure(entries), within(timeoutMs))
-          .pipe(
-            Scope.extend(scope),
-            // The caller learns of the failure now; the leader may be a while in forgetting what it may have heard.
-            Effect.tapError(() => Effect.forkIn(Scope.close(scope, Exit.void), registrations))
-          )
-      )
+      Scope.extend(Context.get(services, Discovery).register(Arr.ensure(entries), within(timeoutMs)), registrations)
     )
   }
 

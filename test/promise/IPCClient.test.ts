@@ -1,6 +1,7 @@
 import * as net from "node:net"
 import { IPCClient } from "effect-ipc/promise"
 import { assert, describe, it, onTestFinished } from "vitest"
+import { WebSocketServer } from "ws"
 import { Double, Greet, WhoAmI } from "./requests.js"
 import { clientOf, connect, event, freePort, rejection, relayTo, serve } from "./support.js"
 
@@ -215,6 +216,24 @@ describe("onFrameworkRequest", () => {
     await client.disconnect()
     await client.connect("worker")
     assert.strictEqual(await server.sendFrameworkMessage("worker", Double, 4), 8)
+  })
+
+  it("answers a request that comes with the very opening of the connection", async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" })
+    onTestFinished(() => {
+      for (const socket of server.clients) socket.terminate()
+      server.close()
+    })
+    await new Promise((resolve) => server.once("listening", resolve))
+    const answered = event<string>()
+    server.on("connection", (socket) => {
+      socket.on("message", (data) => answered.fire(String(data)))
+      socket.send("r:1:ping:1")
+    })
+    const client = clientOf((server.address() as net.AddressInfo).port)
+    client.onFrameworkRequest(IPCClient.defineRequest<number, number>("ping"), (n) => n + 1)
+    await client.connect()
+    assert.strictEqual(await answered.fired, 's:1:ping:{"success":true,"data":2}')
   })
 })
 

@@ -28,6 +28,10 @@ describe("a process", () => {
     assert.deepStrictEqual(await run("promise-everything.ts"), { code: 0, signal: null, out: "done\n", err: "" })
   })
 
+  it("that registers, discovers, leads, follows and is taken over ends by itself, with nothing on stderr", async () => {
+    assert.deepStrictEqual(await run("promise-discovery.ts"), { code: 0, signal: null, out: "done\n", err: "" })
+  })
+
   it("that awaits next to nothing isn't ended by it", async () => {
     const { out, ...outcome } = await run("promise-careless.ts")
     assert.deepStrictEqual(outcome, { code: 0, signal: null, err: "" })

@@ -1,7 +1,15 @@
 /**
  * What compiles and what doesn't: checked by `tsc --noEmit`, never run.
  */
-import { IPCClient, IPCServer, type RouteProxyResolver } from "effect-ipc/promise"
+import {
+  Gateway,
+  IPCClient,
+  IPCServer,
+  LocalDiscovery,
+  type Role,
+  type Route,
+  type RouteProxyResolver
+} from "effect-ipc/promise"
 import { Double, Find, Greet, Hang, Lookup } from "./requests.js"
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -112,4 +120,56 @@ export const definitions = (): void => {
   // @ts-expect-error the directions differ
   const other: typeof branded = IPCClient.defineRequest<{ readonly a: number }, string>("branded")
   void [request, other]
+}
+
+export const discovery = async (participant: LocalDiscovery, gateway: Gateway): Promise<void> => {
+  same<ReturnType<typeof participant.join>, Promise<void>>(true)
+  same<ReturnType<typeof gateway.start>, Promise<boolean>>(true)
+  same<ReturnType<typeof participant.getRole>, Role | undefined>(true)
+  participant.onRoleChange((role) => same<typeof role, "leader" | "follower" | "electing">(true))
+  participant.onChange(({ _tag, route }) => {
+    same<typeof _tag, "Registered" | "Unregistered">(true)
+    same<typeof route, Route>(true)
+  })
+
+  const users = { api: "users", baseUrl: "http://127.0.0.1:1", pathPrefix: "/users" }
+  for (const either of [participant, gateway]) {
+    await either.register(users)
+    await either.register([users] as const, 500)
+    await either.unregister(users, 500)
+    same<ReturnType<typeof either.discover>, Promise<string>>(true)
+    same<ReturnType<typeof either.instances>, Promise<ReadonlyArray<Route>>>(true)
+    same<ReturnType<typeof either.routes>, Promise<ReadonlyArray<Route>>>(true)
+    // @ts-expect-error pathPrefix is missing
+    await either.register({ api: "users", baseUrl: "http://127.0.0.1:1" })
+  }
+
+  await participant.setStrategy("users", "leastConnections")
+  await participant.setStrategy("users", (instances, path) => {
+    same<typeof path, string>(true)
+    return instances.find(({ connections }) => connections === 0)
+  })
+  // @ts-expect-error no such strategy
+  await participant.setStrategy("users", "fastest")
+  // @ts-expect-error a strategy answers at once
+  await participant.setStrategy("users", async (instances) => instances[0])
+
+  const answer = await participant.whileLeader(async (signal) => {
+    same<typeof signal, AbortSignal>(true)
+    return 42
+  })
+  same<typeof answer, number>(true)
+  same<Awaited<ReturnType<typeof participant.whileLeader<string>>>, string>(true)
+  // @ts-expect-error the gateway leads for as long as it runs
+  gateway.whileLeader(async () => {})
+
+  // @ts-expect-error the port is the first argument
+  new LocalDiscovery(9000, { port: 9000 })
+  new LocalDiscovery(9000, {
+    token: "secret",
+    runtimeId: "worker",
+    strategy: "first",
+    strategies: { users: ([one]) => one }
+  })
+  new Gateway(9000, { host: "0.0.0.0", token: "secret" })
 }
