@@ -9,6 +9,7 @@ export default defineConfig({
       { find: /^effect-ipc$/, replacement: source("./src/index.ts") },
       { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
       { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
+      { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },
       { find: /^effect-ipc\/socket$/, replacement: source("./src/SocketTransport.ts") }
     ]
   },

@@ -1,0 +1,68 @@
+/**
+ * A gateway for a suite: on a free port of its own, with discovery and interception, gone when the suite is.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Discovery } from "../../src/Discovery.js"
+import type { HttpInterception } from "../../src/HttpInterception.js"
+import type { ListenFailed, PortInUse, TokenRequired } from "../../src/IPCError.js"
+import type { IPCServer } from "../../src/IPCServer.js"
+import type { LeaderElection } from "../../src/LeaderElection.js"
+import * as NodeHttpInterception from "../HttpInterception.js"
+import type { HttpGateway } from "../http/HttpGateway.js"
+import * as LocalDiscovery from "../LocalDiscovery.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface GatewayTestOptions
+  extends LocalDiscovery.LocalDiscoveryOptions,
+    NodeHttpInterception.HttpInterceptionOptions {}
+
+/**
+ * What a suite has.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type GatewayTest = IPCServer | Discovery | LeaderElection | HttpInterception | HttpGateway
+
+/**
+ * Suites in parallel have a gateway each. Its timeouts run on the real clock, in `it.effect` too, as its sockets do; a
+ * process that stands still (in a debugger, or on a machine that is busy) is dropped after a minute and more, unless
+ * `heartbeat` says otherwise.
+ *
+ * @example
+ * ```ts
+ * import { GatewayTest } from "effect-ipc/testing"
+ * import { Discovery, HttpInterception, Intercept, IPCServer } from "effect-ipc"
+ * import { assert, layer } from "@effect/vitest"
+ * import { Effect } from "effect"
+ *
+ * layer(GatewayTest.layer())("orders", (it) => {
+ *   it.scoped("asks users for the name", () =>
+ *     Effect.gen(function* () {
+ *       const http = yield* HttpInterception
+ *       const { url } = yield* IPCServer
+ *       yield* http.mock(Intercept.get("/users/:id"), Intercept.json({ name: "Ada" }))
+ *       const response = yield* Effect.promise(() => fetch(`${url}/users/7`))
+ *       assert.deepStrictEqual(yield* Effect.promise(() => response.json()), { name: "Ada" })
+ *     })
+ *   )
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: GatewayTestOptions = {}
+): Layer.Layer<GatewayTest, PortInUse | ListenFailed | TokenRequired> => {
+  const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", ...options })
+  const stack = Layer.provideMerge(NodeHttpInterception.layerWith(options), gateway)
+  return Layer.scopedContext(Effect.withClock(Layer.build(stack), Clock.make()))
+}

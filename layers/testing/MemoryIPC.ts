@@ -1,0 +1,168 @@
+/**
+ * A server and its clients in one process, with no socket between them: every timeout is the test clock's.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as ConnectedClients from "../../src/ConnectedClients.js"
+import { IPCClient } from "../../src/IPCClient.js"
+import { ConnectFailed } from "../../src/IPCError.js"
+import { IPCServer } from "../../src/IPCServer.js"
+import * as ReconnectingClient from "../../src/ReconnectingClient.js"
+import type { MemoryTransport } from "../../src/Transport.js"
+import { makePair } from "../../src/Transport.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemoryIPCOptions extends ReconnectingClient.ReconnectingClientOptions {
+  /** The client's name. Default `client`. */
+  readonly runtimeId?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export declare namespace MemoryIPC {
+  /**
+   * The network between the server and its clients, for a test to disturb.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  export interface Service {
+    /** Another client of the server, until the scope closes. */
+    readonly connect: (options?: MemoryIPCOptions) => Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope>
+    /** Breaks every connection without a word. The clients reconnect, each by its own schedule. */
+    readonly disconnect: Effect.Effect<void>
+    /** Breaks every connection, and refuses new ones until `goOnline`. */
+    readonly goOffline: Effect.Effect<void>
+    readonly goOnline: Effect.Effect<void>
+    /** Nothing arrives any more, though every connection stands: a peer that was stopped. Until `thaw`. */
+    readonly freeze: Effect.Effect<void>
+    /** What was sent meanwhile arrives. */
+    readonly thaw: Effect.Effect<void>
+  }
+}
+
+/**
+ * The network as a service.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<MemoryIPC, MemoryIPC.Service>() {}
+
+/**
+ * A server, one client that is connected to it, and the network between them. The server has no HTTP: `interceptHttp` and
+ * `setRouteProxyResolver` die, saying so.
+ *
+ * @example
+ * ```ts
+ * import { MemoryIPC } from "effect-ipc/testing"
+ * import { IPCClient, IPCServer } from "effect-ipc"
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Fiber, TestClock } from "effect"
+ *
+ * const Greet = IPCServer.defineRequest<string, string>("greet")
+ *
+ * it.scoped("gives up after a second", () =>
+ *   Effect.gen(function* () {
+ *     const server = yield* IPCServer
+ *     const client = yield* IPCClient
+ *     yield* server.handle(Greet, () => Effect.never)
+ *     const asked = yield* Effect.fork(Effect.flip(client.request(Greet, "Ada", { timeout: "1 second" })))
+ *     yield* TestClock.adjust("1 second")
+ *     assert.strictEqual((yield* Fiber.join(asked))._tag, "RequestTimeout")
+ *   }).pipe(Effect.provide(MemoryIPC.layer()))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCServer | IPCClient | MemoryIPC> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const { network, server } = yield* make(options)
+      const client = yield* Effect.orDie(network.connect(options))
+      return Context.make(IPCServer, server).pipe(Context.add(IPCClient, client), Context.add(MemoryIPC, network))
+    })
+  )
+
+const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
+  const clients = yield* ConnectedClients.make(serverOptions)
+  const ends = new Set<MemoryTransport>()
+  let online = true
+  let frozen = false
+
+  const connectAs =
+    (runtimeId: string): ReconnectingClient.Connect =>
+    (onOpen) =>
+      Effect.suspend(() => {
+        if (!online) return new ConnectFailed({ url, reason: "Refused", detail: "the test has gone offline" })
+        const [near, far] = makePair()
+        if (frozen) for (const end of [near, far]) end.freeze()
+        clients.accept(far, runtimeId)
+        onOpen(near)
+        ends.add(near)
+        return Effect.void
+      })
+
+  const disconnect = Effect.sync(() => {
+    for (const end of ends) end.terminate()
+    ends.clear()
+  })
+
+  const setFrozen = (freeze: boolean) =>
+    Effect.sync(() => {
+      if (frozen === freeze) return
+      frozen = freeze
+      for (const end of ends) {
+        for (const transport of [end, end.peer]) freeze ? transport.freeze() : transport.thaw()
+      }
+    })
+
+  const network: MemoryIPC.Service = {
+    connect: (options = {}) => {
+      const { runtimeId = "client" } = options
+      return ReconnectingClient.make(url, connectAs(runtimeId), options)
+    },
+    disconnect,
+    goOffline: Effect.zipRight(
+      Effect.sync(() => {
+        online = false
+      }),
+      disconnect
+    ),
+    goOnline: Effect.sync(() => {
+      online = true
+    }),
+    freeze: setFrozen(true),
+    thaw: setFrozen(false)
+  }
+  const server: IPCServer.Service = {
+    url,
+    port: 0,
+    handle: clients.handlers.handle,
+    request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
+    notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
+    broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
+    clients: clients.clients,
+    connections: clients.connections,
+    awaitClient: clients.awaitClient,
+    interceptHttp: () => noHttp("interceptHttp"),
+    setRouteProxyResolver: () => noHttp("setRouteProxyResolver")
+  }
+  return { network, server }
+})
+
+const url = "memory://effect-ipc"
+
+const noHttp = (method: string): Effect.Effect<never> =>
+  Effect.dieMessage(`${method}: a server in memory has no HTTP. Use GatewayTest.layer for a test of HTTP.`)

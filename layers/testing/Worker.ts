@@ -1,0 +1,321 @@
+/**
+ * Worker processes: a runner starts them from a module, commands them, and ends them with its scope.
+ *
+ * @since 0.1.0
+ */
+import { randomUUID } from "node:crypto"
+import { basename, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { RequestError } from "../../src/IPCError.js"
+import { ClientNotConnected, ConnectionClosed, NoHandler } from "../../src/IPCError.js"
+import type { Arguments, ClientRequest, RequestOptions } from "../../src/IPCRequest.js"
+import { nameOf, untyped } from "../../src/IPCRequest.js"
+import { IPCServer } from "../../src/IPCServer.js"
+import type { NotifyError } from "../../src/IPCSocket.js"
+import { beforeReady, WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
+import * as WorkerProtocol from "../../src/WorkerProtocol.js"
+import type { WorkerExit } from "./WorkerProcess.js"
+import * as WorkerProcess from "./WorkerProcess.js"
+
+/**
+ * What to start, and how.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WorkerOptions {
+  /** `new URL("./worker.js", import.meta.url)`, or a path from the current directory. It calls `WorkerClient.run`. */
+  readonly module: URL | string
+  /** The name by which it connects. Default the module's, and something random. */
+  readonly runtimeId?: string | undefined
+  /** What its environment has beside the runner's own. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** What it finds in `process.argv` after its module. */
+  readonly args?: ReadonlyArray<string> | undefined
+  /** Arguments of Node itself: `["--import", "tsx"]` for a module in TypeScript. */
+  readonly execArgv?: ReadonlyArray<string> | undefined
+  readonly cwd?: string | undefined
+  /** The token of the runner's server, where that asks for one. */
+  readonly token?: string | Redacted.Redacted | undefined
+  /** Whether its stdout and stderr appear among the runner's, or are kept for `output`. Default `inherit`. */
+  readonly stdio?: "inherit" | "capture" | undefined
+  /** How long it may take to be ready. Default 20 seconds. */
+  readonly startTimeout?: Duration.DurationInput | undefined
+  /** How long it may take to end after SIGTERM, before SIGKILL. Default 2 seconds. */
+  readonly stopGrace?: Duration.DurationInput | undefined
+}
+
+/**
+ * A worker process that was ready, and the next one after each `restart`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Worker {
+  readonly runtimeId: string
+  readonly pid: Effect.Effect<number>
+  /**
+   * Asks it. Fails with `WorkerDied` where its process ends before the response, or has ended. While it is started anew,
+   * waits for that.
+   */
+  readonly request: <Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, RequestOptions>
+  ) => Effect.Effect<Success, Failure | RequestError | ClientNotConnected | WorkerDied>
+  /** Tells it; done when the message is on its way. */
+  readonly notify: <Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, RequestOptions>
+  ) => Effect.Effect<void, NotifyError | ClientNotConnected | WorkerDied>
+  /** The effect, which is interrupted and fails with `WorkerDied` where the process ends first: for what it is to bring about. */
+  readonly whileAlive: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WorkerDied, R>
+  /** Waits for the end of its process. */
+  readonly exit: Effect.Effect<WorkerExit>
+  /** Ends its process and starts another under the same name; done when that is ready. */
+  readonly restart: Effect.Effect<void, WorkerDied | WorkerStartFailed>
+  /** Ends its process: SIGTERM, and SIGKILL after the grace. */
+  readonly stop: Effect.Effect<WorkerExit>
+  /** Sends its process a signal. */
+  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** The end of its process's output: 1 MiB of each stream where it is captured, else 4 KiB. */
+  readonly output: Effect.Effect<{ readonly stdout: string; readonly stderr: string }>
+}
+
+/**
+ * Starts a worker, waits until it is ready, and ends it with the scope. Fails with `WorkerDied` where its process ends
+ * first, and with `WorkerStartFailed` where the limit passes; then no process is left.
+ *
+ * @example
+ * ```ts
+ * import { GatewayTest, Worker } from "effect-ipc/testing"
+ * import { IPCClient } from "effect-ipc"
+ * import { Effect } from "effect"
+ *
+ * const SetLimit = IPCClient.defineRequest<number, void>("config/setLimit")
+ *
+ * const test = Effect.gen(function* () {
+ *   const orders = yield* Worker.make({ module: new URL("./orders.js", import.meta.url) })
+ *   yield* orders.request(SetLimit, 3)
+ * })
+ *
+ * export const main = test.pipe(Effect.scoped, Effect.provide(GatewayTest.layer()))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (
+  options: WorkerOptions
+) => Effect.Effect<Worker, WorkerDied | WorkerStartFailed, IPCServer | Scope.Scope> = Effect.fnUntraced(function* (
+  options: WorkerOptions
+) {
+  const server = yield* IPCServer
+  const path = pathOf(options.module)
+  const runtimeId = options.runtimeId ?? `${basename(path).replace(/\.[^.]*$/, "")}-${randomUUID().slice(0, 8)}`
+  const stopGrace = options.stopGrace ?? "2 seconds"
+  const startTimeout = options.startTimeout ?? "20 seconds"
+  const spawnOptions: WorkerProcess.WorkerProcessOptions = {
+    path,
+    args: options.args ?? [],
+    execArgv: options.execArgv ?? [],
+    env: environment(options, runtimeId, server.url),
+    cwd: options.cwd,
+    capture: options.stdio === "capture"
+  }
+  const restarts = yield* Effect.makeSemaphore(1)
+  let closed = false
+  let current: Incarnation | undefined
+  let restarting: Deferred.Deferred<void> | undefined
+
+  yield* server.handle(WorkerProtocol.ready(runtimeId), (readiness) =>
+    Effect.sync(() => {
+      if (current === undefined || readiness.pid !== current.process.pid) return
+      current.complete = readiness.complete
+      current.readyAt = performance.now()
+      Deferred.unsafeDone(current.ready, Exit.void)
+    })
+  )
+
+  const died = ({ process }: Incarnation, when: string): WorkerDied =>
+    new WorkerDied({ runtimeId, module: path, when, ...(process.ended() ?? {}), ...endOfOutput(process) })
+
+  const startFailed = (
+    { process }: Incarnation,
+    reason: WorkerStartFailed["reason"],
+    detail: string
+  ): WorkerStartFailed => new WorkerStartFailed({ runtimeId, module: path, reason, detail, ...endOfOutput(process) })
+
+  const spawn = Effect.sync((): Incarnation => {
+    const process = WorkerProcess.spawn(spawnOptions)
+    const incarnation: Incarnation = {
+      process,
+      ready: Deferred.unsafeMake(FiberId.none),
+      complete: false,
+      readyAt: 0
+    }
+    process.onExit(() => {
+      const error = process.spawnError()
+      const failure =
+        error === undefined ? died(incarnation, beforeReady) : startFailed(incarnation, "NotSpawned", error.message)
+      Deferred.unsafeDone(incarnation.ready, Exit.fail(failure))
+    })
+    current = incarnation
+    return incarnation
+  })
+
+  const limitPassed = (incarnation: Incarnation) =>
+    Effect.flatMap(server.clients, (clients) => {
+      const connected = clients.some((client) => client.runtimeId === runtimeId)
+      const waited = `after ${Duration.format(startTimeout)}`
+      return Effect.fail(startFailed(incarnation, connected ? "NotReady" : "NotConnected", waited))
+    })
+
+  const start = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      // The scope may have closed while the process before was being ended.
+      if (closed) return yield* Effect.interrupt
+      const incarnation = yield* spawn
+      return yield* Deferred.await(incarnation.ready).pipe(
+        Effect.timeoutTo({
+          duration: startTimeout,
+          onSuccess: () => Effect.void as Effect.Effect<void, WorkerStartFailed>,
+          onTimeout: () => limitPassed(incarnation)
+        }),
+        WorkerProcess.realTime,
+        Effect.flatten,
+        restore,
+        Effect.onError(() => WorkerProcess.stop(incarnation.process, stopGrace))
+      )
+    })
+  )
+
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      return current === undefined ? Effect.void : WorkerProcess.stop(current.process, stopGrace)
+    })
+  )
+  yield* start
+
+  const running = Effect.suspend(() => {
+    const now = Effect.sync(() => current as Incarnation)
+    return restarting === undefined ? now : Effect.zipRight(Deferred.await(restarting), now)
+  })
+
+  /** Whether it was the end of the process that ended the connection is known once the process has ended too. */
+  const orDied = <E>(incarnation: Incarnation, when: string, error: E): Effect.Effect<never, E | WorkerDied> =>
+    Effect.flatMap(
+      WorkerProcess.realTime(Effect.timeoutOption(Effect.interruptible(incarnation.process.exit), deathMillis)),
+      (exit): Effect.Effect<never, E | WorkerDied> => Effect.fail(Option.isSome(exit) ? died(incarnation, when) : error)
+    )
+
+  const mayYetCome = ({ complete, readyAt }: Incarnation) => !complete && performance.now() - readyAt < handlersMillis
+
+  const send = <A, E>(name: string, verb: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | WorkerDied> =>
+    Effect.flatMap(running, (incarnation) => {
+      const when = `${verb} ${JSON.stringify(name)}`
+      const failIfEnded = Effect.suspend(() =>
+        incarnation.process.ended() === undefined ? Effect.void : Effect.fail(died(incarnation, when))
+      )
+      const attempt: Effect.Effect<A, E | WorkerDied> = Effect.zipRight(
+        failIfEnded,
+        Effect.catchAll(effect, (error): Effect.Effect<A, E | WorkerDied> => {
+          if (isNoHandler(error, name) && mayYetCome(incarnation)) {
+            return Effect.zipRight(WorkerProcess.realTime(Effect.sleep(handlerRetryMillis)), attempt)
+          }
+          const isLoss = error instanceof ConnectionClosed || error instanceof ClientNotConnected
+          return isLoss ? orDied(incarnation, when, error) : Effect.fail(error)
+        })
+      )
+      return attempt
+    })
+
+  const worker: Worker = {
+    runtimeId,
+    pid: Effect.sync(() => current?.process.pid ?? -1),
+    request: (request, ...args) =>
+      send(nameOf(untyped(request)), "during request", server.request(runtimeId, request, ...args)),
+    notify: (request, ...args) =>
+      send(nameOf(untyped(request)), "before message", server.notify(runtimeId, request, ...args)),
+    whileAlive: (effect) =>
+      Effect.flatMap(running, (incarnation) =>
+        Effect.raceFirst(
+          effect,
+          Effect.zipRight(
+            incarnation.process.exit,
+            Effect.suspend(() => Effect.fail(died(incarnation, "while the test waited for what it was to do")))
+          )
+        )
+      ),
+    exit: Effect.suspend(() => (current as Incarnation).process.exit),
+    restart: restarts.withPermits(1)(
+      Effect.suspend(() => {
+        const done = Deferred.unsafeMake<void>(FiberId.none)
+        restarting = done
+        return WorkerProcess.stop((current as Incarnation).process, stopGrace).pipe(
+          Effect.zipRight(start),
+          Effect.ensuring(
+            Effect.suspend(() => {
+              restarting = undefined
+              return Deferred.succeed(done, undefined)
+            })
+          )
+        )
+      })
+    ),
+    stop: Effect.suspend(() => WorkerProcess.stop((current as Incarnation).process, stopGrace)),
+    kill: (signal) => Effect.sync(() => current?.process.kill(signal)),
+    output: Effect.sync(() => {
+      const { stderr, stdout } = (current as Incarnation).process
+      return { stdout: stdout.text(), stderr: stderr.text() }
+    })
+  }
+  return worker
+})
+
+/** One process of a worker. */
+interface Incarnation {
+  readonly process: WorkerProcess.WorkerProcess
+  readonly ready: Deferred.Deferred<void, WorkerDied | WorkerStartFailed>
+  /** Whether all its handlers stood when it was ready. */
+  complete: boolean
+  readyAt: number
+}
+
+/** How long a process may take to end after its connection has, in milliseconds. */
+const deathMillis = 3_000
+
+/** For how long after a worker was ready a handler that is missing may yet come, in milliseconds. */
+const handlersMillis = 2_000
+
+const handlerRetryMillis = 20
+
+const isNoHandler = (error: unknown, request: string): boolean =>
+  error instanceof NoHandler && error.request === request
+
+const pathOf = (module: URL | string): string =>
+  typeof module === "string" && !module.startsWith("file:") ? resolve(module) : fileURLToPath(module)
+
+const environment = (options: WorkerOptions, runtimeId: string, url: string): NodeJS.ProcessEnv => {
+  const token = Redacted.isRedacted(options.token) ? Redacted.value(options.token) : options.token
+  return {
+    ...process.env,
+    ...options.env,
+    ...(token === undefined ? {} : { IPC_TOKEN: token }),
+    IPC_URL: url,
+    IPC_RUNTIME_ID: runtimeId
+  }
+}
+
+const endOfOutput = ({ stderr, stdout }: WorkerProcess.WorkerProcess) => ({
+  stderr: stderr.text(WorkerProcess.maxTailBytes),
+  stdout: stdout.text(WorkerProcess.maxTailBytes)
+})

@@ -1,0 +1,272 @@
+/**
+ * The worker's end: one call connects its process to the runner that started it, and ends the process with the runner.
+ *
+ * @since 0.1.0
+ */
+import { writeSync } from "node:fs"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Discovery } from "../../src/Discovery.js"
+import * as DiscoveryParticipant from "../../src/DiscoveryParticipant.js"
+import type * as Election from "../../src/Election.js"
+import { IPCClient } from "../../src/IPCClient.js"
+import type { ConnectFailed, RequestError } from "../../src/IPCError.js"
+import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
+import type { Role } from "../../src/LeaderElection.js"
+import type { Registry } from "../../src/Registry.js"
+import type { DiscoveryEntry } from "../../src/RouteTable.js"
+import type { CloseEvent } from "../../src/Transport.js"
+import * as WorkerProtocol from "../../src/WorkerProtocol.js"
+import * as NodeIPCClient from "../NodeIPCClient.js"
+import * as Promises from "../promise/Promises.js"
+
+/**
+ * What a worker has of its runner: the connection, and discovery at the runner's gateway over the same connection.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WorkerServices = IPCClient | Discovery
+
+/**
+ * Why a worker can't connect. `ConfigError` where no runner started it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WorkerConnectError = ConnectFailed | ConfigError.ConfigError | RequestError
+
+/**
+ * Connects the process, does what is given, and tells the runner that it is ready: from then on it answers. Then it runs
+ * until it is told to end, or until the connection to its runner is lost. What fails is printed to stderr, which the
+ * runner's error quotes.
+ *
+ * @example
+ * ```ts
+ * import { WorkerClient } from "effect-ipc/testing"
+ * import { Discovery, IPCClient } from "effect-ipc"
+ * import { Effect } from "effect"
+ *
+ * const SetLimit = IPCClient.defineRequest<number, void>("config/setLimit")
+ *
+ * WorkerClient.run(
+ *   Effect.gen(function* () {
+ *     const runner = yield* IPCClient
+ *     const discovery = yield* Discovery
+ *     yield* runner.handle(SetLimit, (limit) => Effect.log(`the limit is ${limit}`))
+ *     yield* discovery.register([{ api: "orders", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/orders" }])
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const run = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scope>): void =>
+  NodeRuntime.runMain(
+    ready(setup).pipe(
+      Effect.zipRight(Effect.never),
+      Effect.scoped,
+      // The runtime would report it to stdout, among what the worker's program has to say.
+      Effect.tapErrorCause((cause) =>
+        Cause.isInterruptedOnly(cause) ? Effect.void : say(`${Cause.pretty(cause, { renderErrorCause: true })}\n`)
+      )
+    ),
+    { disableErrorReporting: true }
+  )
+
+/**
+ * The connection as a Layer, for a program that runs by itself. The runner takes it to be ready once it is connected, and
+ * waits 2 seconds longer for handlers that are missing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<WorkerServices, WorkerConnectError> = Layer.scopedContext(
+  Effect.gen(function* () {
+    const { announce, context } = yield* makeConnection
+    yield* announce({ complete: false })
+    return context
+  })
+)
+
+/**
+ * The connection for a worker that doesn't use Effect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WorkerConnection extends AsyncDisposable {
+  readonly runtimeId: string
+  /** Answers a request of the runner. */
+  readonly handle: <Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+  ) => void
+  /** Asks the runner. Rejects with the request's own failure or a `RequestError`. */
+  readonly request: <Payload, Success, Failure>(
+    request: ServerRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
+  ) => Promise<Success>
+  /** Registers instances of apis at the runner's gateway, for as long as the worker is connected. */
+  readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
+  /** The gateway's URL for an api. Rejects with `ServiceNotRegistered` where nobody has registered it. */
+  readonly discover: (api: string) => Promise<string>
+  /** Closes the connection; the process then ends when it has nothing left to do. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * `run` for a worker that doesn't use Effect: resolves once what is given has been done and the runner was told so.
+ * Rejects where it could not connect, or what is given rejects; left alone, that ends the process with its message.
+ *
+ * @example
+ * ```ts
+ * import { WorkerClient } from "effect-ipc/testing"
+ * import { IPCClient } from "effect-ipc/promise"
+ *
+ * const SetLimit = IPCClient.defineRequest<number, void>("config/setLimit")
+ *
+ * await WorkerClient.connect((runner) => {
+ *   runner.handle(SetLimit, (limit) => console.log(`the limit is ${limit}`))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const connect = async (setup: (runner: WorkerConnection) => unknown = () => {}): Promise<WorkerConnection> => {
+  const exit = await Effect.runPromiseExit(
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      return yield* Effect.gen(function* () {
+        const { announce, context, runtimeId } = yield* makeConnection
+        const connection = promised(context, runtimeId, scope)
+        yield* Effect.tryPromise({ try: async () => setup(connection), catch: identity })
+        yield* announce({ complete: true })
+        return connection
+      }).pipe(
+        Scope.extend(scope),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+    })
+  )
+  if (Exit.isSuccess(exit)) return exit.value
+  throw Cause.squash(exit.cause)
+}
+
+/** Connects, does what is given, and says that it is ready. */
+const ready = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scope>) =>
+  Effect.gen(function* () {
+    const { announce, context } = yield* makeConnection
+    yield* Effect.provide(setup, context)
+    yield* announce({ complete: true })
+  })
+
+const makeConnection = Effect.gen(function* () {
+  const { runtimeId, ...options } = yield* config
+  const client = yield* NodeIPCClient.make({
+    ...options,
+    runtimeId,
+    // A runner is gone when its socket is; one that stands still in a debugger is only silent.
+    heartbeat: "1 day",
+    reconnect: false
+  })
+  // Ends before the client does: a connection that is closed here isn't lost.
+  yield* client.closed.pipe(
+    Effect.flatMap((event) => endProcess(runtimeId, options.url, event)),
+    Effect.interruptible,
+    Effect.forkScoped
+  )
+  const { discovery } = yield* DiscoveryParticipant.make({ runtimeId }, (setup) =>
+    Effect.map(setup.onFollow(client, { kind: "bin" }), follower)
+  )
+  return {
+    runtimeId,
+    context: Context.make(IPCClient, client).pipe(Context.add(Discovery, discovery)),
+    announce: (readiness: Omit<WorkerProtocol.Readiness, "pid">) =>
+      client.request(WorkerProtocol.ready(runtimeId), { ...readiness, pid: process.pid })
+  }
+})
+
+const fromRunner = (variable: string) =>
+  Config.mapOrFail(Config.option(Config.string(variable)), (value) =>
+    Either.fromOption(value, () => ConfigError.MissingData([variable], noRunner))
+  )
+
+const noRunner = "this module is a worker: its runner, which starts it with Worker.make, sets this"
+
+const config = Config.all({
+  url: fromRunner("IPC_URL"),
+  runtimeId: fromRunner("IPC_RUNTIME_ID"),
+  token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
+})
+
+/** Follows the runner's gateway for as long as the connection lasts, and nobody after it. */
+const follower = (client: IPCClient.Service): Election.Election<Registry, IPCClient.Service> => ({
+  settledTerm: (before) =>
+    before === undefined ? Effect.succeedSome({ role: "follower", follower: client }) : Effect.succeedNone,
+  role: Effect.succeed("follower"),
+  roles: Stream.make<[Role]>("follower"),
+  whileLeader: () => Effect.never
+})
+
+/** As SIGTERM would, so that what the program holds is released; a program that takes too long about it is cut off. */
+const endProcess = (runtimeId: string, url: string, { code, reason }: CloseEvent): Effect.Effect<void> => {
+  const why = reason === "" ? `code ${code}` : `code ${code}: ${reason}`
+  const line = `Worker ${JSON.stringify(runtimeId)} lost the connection to its runner at ${url} (${why}); it ends.\n`
+  return Effect.zipRight(
+    say(line),
+    Effect.sync(() => {
+      process.once("exit", () => {
+        process.exitCode = 1
+      })
+      if (process.listenerCount("SIGTERM") === 0) process.exit(1)
+      setTimeout(() => process.exit(1), endGraceMillis).unref()
+      process.emit("SIGTERM")
+    })
+  )
+}
+
+/** How long a worker without a runner may take to release what it holds, in milliseconds. */
+const endGraceMillis = 2_000
+
+/** At once, since the process may end in the next moment, and though nobody may be left to read it. */
+const say = (text: string): Effect.Effect<void> => Effect.ignore(Effect.try(() => writeSync(2, text)))
+
+const promised = (
+  context: Context.Context<WorkerServices>,
+  runtimeId: string,
+  scope: Scope.CloseableScope
+): WorkerConnection => {
+  const client = Context.get(context, IPCClient)
+  const discovery = Context.get(context, Discovery)
+  const close = () => Promises.run(Scope.close(scope, Exit.void))
+  return {
+    runtimeId,
+    handle: <Payload, Success, Failure>(
+      request: ClientRequest<Payload, Success, Failure>,
+      handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+    ) => {
+      const answer = (payload: Payload) =>
+        Effect.tryPromise({ try: async () => handler(payload), catch: (error) => error as HandlerFailure<Failure> })
+      Promises.runSync(Scope.extend(client.handle(request, answer), scope))
+    },
+    request: (request, ...args) => Promises.run(client.request(request, ...args)),
+    register: (entries) => Promises.run(Scope.extend(discovery.register(entries), scope)),
+    discover: (api) => Promises.run(discovery.discover(api)),
+    close,
+    [Symbol.asyncDispose]: close
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * Layers and workers for test suites: for `layer(…)` and `it.scoped` of `@effect/vitest`, and for worker modules.
+ *
+ * @since 0.1.0
+ */
+export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
+export * as GatewayTest from "./GatewayTest.js"
+export * as MemoryIPC from "./MemoryIPC.js"
+export * as Worker from "./Worker.js"
+export * as WorkerClient from "./WorkerClient.js"

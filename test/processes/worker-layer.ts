@@ -1,0 +1,16 @@
+/** A worker with a program of its own: its handler comes some time after its connection. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import { IPCClient } from "effect-ipc"
+import { WorkerClient } from "effect-ipc/testing"
+import * as Requests from "../testing/requests.js"
+
+const main = Effect.gen(function* () {
+  const runner = yield* IPCClient
+  // As long as a service may take to open a database.
+  yield* Effect.sleep("100 millis")
+  yield* runner.handle(Requests.SetLimit, (value) => Effect.succeed(value))
+  return yield* Effect.never
+})
+
+NodeRuntime.runMain(main.pipe(Effect.scoped, Effect.provide(WorkerClient.layer)))
