@@ -1,0 +1,51 @@
+import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Discovery, HttpInterception, Intercept, IPCClient, IPCServer } from "effect-ipc"
+import { NodeIPCClient } from "effect-ipc/node"
+import { GatewayTest } from "effect-ipc/testing"
+
+const Hang = IPCClient.defineRequest<void, void>("hang")
+
+const body = (url: string) => Effect.promise(() => fetch(url).then((response) => response.text()))
+
+const ports = new Set<number>()
+
+describe.each([1, 2])("suite %i", (n) => {
+  layer(GatewayTest.layer())("its own gateway", (it) => {
+    it.scoped("is on a port of its own", () =>
+      Effect.gen(function* () {
+        const { port } = yield* IPCServer
+        assert.isFalse(ports.has(port))
+        ports.add(port)
+      })
+    )
+
+    it.scoped("is where a mock answers, and where discover finds it", () =>
+      Effect.gen(function* () {
+        const http = yield* HttpInterception
+        const discovery = yield* Discovery
+        const users = yield* http.mock({ ...Intercept.get("/users/:id"), api: "users" }, Intercept.json({ n }))
+        const url = yield* discovery.discover("users")
+        assert.strictEqual(yield* body(`${url}/users/7`), JSON.stringify({ n }))
+        assert.strictEqual((yield* users.calls).length, 1)
+      })
+    )
+
+    it.scoped("has nothing left of the test before", () =>
+      Effect.gen(function* () {
+        const discovery = yield* Discovery
+        assert.strictEqual((yield* Effect.flip(discovery.discover("users")))._tag, "ServiceNotRegistered")
+      })
+    )
+
+    it.scoped("has its timeouts on the real clock, whatever the test's is", () =>
+      Effect.gen(function* () {
+        const server = yield* IPCServer
+        const client = yield* NodeIPCClient.make({ url: server.url, runtimeId: "here" })
+        yield* client.handle(Hang, () => Effect.never)
+        const error = yield* Effect.flip(server.request("here", Hang, undefined, { timeout: "50 millis" }))
+        assert.strictEqual(error._tag, "RequestTimeout")
+      })
+    )
+  })
+})
