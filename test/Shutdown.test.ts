@@ -88,9 +88,10 @@ describe("Closing a server's scope", () => {
         assert.deepStrictEqual({ clients, handlers }, { clients: clientCount, handlers: clientCount })
 
         const before = performance.now()
-        const { errors, millis } = JSON.parse(yield* child.ask("close", "closed")) as {
+        const { errors, millis, waited } = JSON.parse(yield* child.ask("close", "closed")) as {
           errors: Record<string, number>
           millis: number
+          waited: number
         }
         const exit = yield* child.exit
         const exitMillis = Math.round(performance.now() - before)
@@ -105,11 +106,13 @@ describe("Closing a server's scope", () => {
         yield* Effect.forEach(webSockets, ({ closed }) => closed)
         yield* Effect.forEach([half, refused], ({ closed }) => closed)
         yield* Fiber.join(hanging)
-        assert.isBelow(millis, 1000)
-        // Node's own end, on a busy machine, is not the server's.
-        assert.isBelow(exitMillis, 2000)
+        // What the machine gave to other processes meanwhile is not the server's.
+        assert.isBelow(millis - waited, 1000)
+        assert.isBelow(exitMillis, 1000 + 3 * waited)
         assert.strictEqual(child.stderr(), "")
-        console.log(`closed in ${millis} ms; the process had ended after ${exitMillis} ms`)
+        console.log(
+          `closed in ${millis} ms, of them ${waited} waiting for a processor; the process had ended after ${exitMillis} ms`
+        )
       }),
     30_000
   )

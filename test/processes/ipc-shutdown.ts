@@ -1,6 +1,7 @@
 /**
  * A server that is closed while everything is in progress; the process must then end by itself. Its upstream is the parent's.
  */
+import { existsSync, readFileSync } from "node:fs"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -45,12 +46,20 @@ const program = Effect.gen(function* () {
 
   yield* hear
   const before = performance.now()
+  const waitedBefore = millisWaitedForProcessor()
   yield* Scope.close(scope, Exit.void)
   const millis = Math.round(performance.now() - before)
+  const waited = Math.round(millisWaitedForProcessor() - waitedBefore)
   const errors = yield* Effect.forEach(requests, Fiber.join)
-  yield* say("closed", { millis, errors: Object.fromEntries(count(errors.map(({ _tag }) => _tag))) })
+  yield* say("closed", { millis, waited, errors: Object.fromEntries(count(errors.map(({ _tag }) => _tag))) })
   yield* stopHearing
 })
+
+/** How long others have kept this process from running although it could have; zero where the system doesn't tell. */
+const millisWaitedForProcessor = (): number =>
+  existsSync("/proc/self/schedstat")
+    ? Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1_000_000
+    : 0
 
 const count = (tags: ReadonlyArray<string>): Map<string, number> => {
   const counts = new Map<string, number>()
