@@ -82,6 +82,8 @@ const elsewhere = "Stop it, or choose another port with --port (or IPC_PORT)."
 const connectMessage = ({ detail, reason, status }: ConnectFailed, address: GatewayAddress): string => {
   switch (reason) {
     case "Refused":
+      // Node counts a connection that is closed before an answer among them.
+      if (!detail.includes("ECONNREFUSED")) return heldByStranger(address, "it closes the connection").message
       return `Nobody is at ${urlOf(address)}. Start a gateway with "effect-ipc serve --port ${address.port}", or a service that takes part there.`
     case "Unreachable":
       return `Could not reach ${urlOf(address)}: ${detail}. Check --host.`

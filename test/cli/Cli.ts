@@ -122,6 +122,9 @@ export class Gateway extends Context.Tag("test/cli/Gateway")<
 /** A server of the test's own. */
 export const http = (onRequest: RequestListener) => listening(createHttpServer(onRequest))
 
+/** Something that takes a connection only to close it. */
+export const closing = Effect.suspend(() => listening(createServer((socket) => socket.destroy())))
+
 /** Nobody's a moment ago. */
 export const freePort = Effect.scoped(Effect.suspend(() => listening(createServer())))
 

@@ -70,7 +70,7 @@ layer(Layer.provideMerge(Cli.Gateway.layer, Cli.Cli.layer), { timeout: millis, e
       )
 
       it.scoped(
-        "register leads where nobody does",
+        "register leads where nobody does, and follows a gateway that comes later",
         () =>
           Effect.gen(function* () {
             const port = yield* Cli.freePort
@@ -177,6 +177,7 @@ layer(Layer.provideMerge(Cli.Gateway.layer, Cli.Cli.layer), { timeout: millis, e
             const { port } = yield* Cli.Gateway
             const nobody = yield* Cli.freePort
             const web = yield* Cli.http((_, response) => response.writeHead(404).end())
+            const closing = yield* Cli.closing
             const elsewhere = "Stop it, or choose another port with --port (or IPC_PORT)."
             const stranger = `Port ${web} on 127.0.0.1 is held by something that isn't effect-ipc: the server answered 404 Not Found. ${elsewhere}`
             yield* complains([
@@ -194,6 +195,10 @@ layer(Layer.provideMerge(Cli.Gateway.layer, Cli.Cli.layer), { timeout: millis, e
               ],
               [["serve", "--port", web], stranger],
               [["routes", "--port", web], stranger],
+              [
+                ["routes", "--port", closing],
+                `Port ${closing} on 127.0.0.1 is held by something that isn't effect-ipc: it closes the connection. ${elsewhere}`
+              ],
               [["register", "--api", "a", "--prefix", "/a", "--url", "http://127.0.0.1:1", "--port", web], stranger],
               [["run", "--api", "a", "--prefix", "/a", "--port", web, "--", "echo", "not started"], stranger]
             ])
