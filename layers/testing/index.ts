@@ -6,5 +6,6 @@
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export * as GatewayTest from "./GatewayTest.js"
 export * as MemoryIPC from "./MemoryIPC.js"
+export * as TestGateway from "./TestGateway.js"
 export * as Worker from "./Worker.js"
 export * as WorkerClient from "./WorkerClient.js"

@@ -3,13 +3,18 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { Worker } from "effect-ipc/testing"
 
-export const start = (
-  module: "worker-effect.ts" | "worker-promise.ts" | "worker-broken.ts" | "worker-layer.ts",
-  options: Omit<Worker.WorkerOptions, "module"> = {}
-) =>
+export type Module =
+  | "worker-effect.ts"
+  | "worker-promise.ts"
+  | "worker-layer.ts"
+  | "worker-broken.ts"
+  | "worker-unready.mjs"
+  | "worker-missing.ts"
+
+export const start = (module: Module, options: Omit<Worker.WorkerOptions, "module"> = {}) =>
   Worker.make({
     module: new URL(`../processes/${module}`, import.meta.url),
-    execArgv: ["--import", "tsx"],
+    execArgv: module.endsWith(".ts") ? ["--import", "tsx"] : [],
     stdio: "capture",
     ...options
   })

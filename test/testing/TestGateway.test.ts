@@ -1,0 +1,34 @@
+import * as Effect from "effect/Effect"
+import { TestGateway, WorkerDied } from "effect-ipc/testing"
+import { assert, describe, it } from "vitest"
+import * as Requests from "./requests.js"
+import { lives, path } from "./support.js"
+
+const options = (module: string) => ({ module: path(module), execArgv: ["--import", "tsx"], stdio: "capture" }) as const
+
+describe("a gateway behind promises", () => {
+  it("starts workers, commands them, answers them, and takes them with it", async () => {
+    const gateway = await TestGateway.start()
+    gateway.handle(Requests.WhoIsThere, async (_, { runtimeId }) => `runner of ${runtimeId}`)
+    const worker = await gateway.worker({ ...options("worker-effect.ts"), runtimeId: "limits", args: ["serve"] })
+    const pid = worker.pid()
+    assert.strictEqual(await worker.request(Requests.SetLimit, 4), 4)
+    assert.strictEqual(await worker.request(Requests.Greet), "Hello, runner of limits!")
+    const url = await gateway.discover("limits")
+    assert.strictEqual(await fetch(`${url}/limits`).then((response) => response.text()), "limit 4")
+    assert.isTrue(await Effect.runPromise(lives(pid)))
+    await gateway.close()
+    assert.isFalse(await Effect.runPromise(lives(pid)))
+    assert.deepStrictEqual(await worker.exit(), { code: 0 })
+  })
+
+  it("rejects what waits for a worker that dies", async () => {
+    await using gateway = await TestGateway.start()
+    const worker = await gateway.worker(options("worker-effect.ts"))
+    const hanging = worker.request(Requests.Hang)
+    worker.kill("SIGKILL")
+    const error = await hanging.catch((reason) => reason)
+    assert.instanceOf(error, WorkerDied)
+    assert.strictEqual(error.signal, "SIGKILL")
+  })
+})
