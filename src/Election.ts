@@ -150,6 +150,7 @@ export const make: <Leader, Follower>(
   let standaloneSeen = false
   let noBidBefore = Number.NEGATIVE_INFINITY
   let warned = false
+  let over = false
 
   const enter = (term: SettledTerm<Leader, Follower>) =>
     Effect.suspend(() => {
@@ -189,6 +190,7 @@ export const make: <Leader, Follower>(
   )
 
   const serve = Effect.suspend(() => {
+    if (over) return Effect.void
     const mayBid = !standaloneSeen && clock.unsafeCurrentTimeMillis() >= noBidBefore
     return mayBid ? Effect.catchTag(lead, "PortInUse", () => follow) : follow
   })
@@ -204,7 +206,7 @@ export const make: <Leader, Follower>(
   const campaign = Effect.gen(function* () {
     // What keeps a participant from its first role is for its owner to mend; later it is for the others to come back.
     yield* Effect.retry(serve, { schedule: Schedule.upTo(retry, firstRolePatience), while: isTransient })
-    while (true) yield* Effect.retry(Effect.tapError(serve, warnOnce), retry)
+    while (!over) yield* Effect.retry(Effect.tapError(serve, warnOnce), retry)
   })
 
   yield* Effect.addFinalizer(() => SubscriptionRef.set<State<Leader, Follower>>(state, { role: "over" }))
@@ -220,6 +222,12 @@ export const make: <Leader, Follower>(
       )
     ),
     Effect.forkScoped
+  )
+  // Effect loses an interruption that comes while a scope's finalizer waits (addFinalizer restores the FiberRefs of before).
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      over = true
+    })
   )
   yield* Deferred.await(decided)
 
