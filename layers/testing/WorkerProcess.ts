@@ -79,17 +79,20 @@ export const spawn = (options: WorkerProcessOptions): WorkerProcess => {
     stdio: ["ignore", "pipe", "pipe"]
   })
 
+  // Where file descriptors are used up there are none, whatever the types say.
+  const stdio: { readonly stdout?: Readable; readonly stderr?: Readable } = child
+
   const end = (exit: WorkerExit) => {
     if (ended !== undefined) return
     ended = exit
     // Whoever inherited its output, a child of its own say, may hold it open for ever, and this process with it.
-    child.stdout.destroy()
-    child.stderr.destroy()
+    stdio.stdout?.destroy()
+    stdio.stderr?.destroy()
     Deferred.unsafeDone(exited, Exit.succeed(exit))
     for (const listener of listeners) listener()
   }
-  follow(child.stdout, stdout, capture ? undefined : process.stdout)
-  follow(child.stderr, stderr, capture ? undefined : process.stderr)
+  follow(stdio.stdout, stdout, capture ? undefined : process.stdout)
+  follow(stdio.stderr, stderr, capture ? undefined : process.stderr)
   child.once("exit", (code, signal) => {
     const exit = signal === null ? { code: code ?? 0 } : { signal }
     const late = setTimeout(end, outputGraceMillis, exit)
@@ -190,9 +193,9 @@ const maxCapturedBytes = 1024 * 1024
 /** How long output may come after the process has ended, in milliseconds. */
 const outputGraceMillis = 500
 
-const follow = (stream: Readable, tail: Tail, sink: NodeJS.WritableStream | undefined) => {
-  stream.on("error", () => {})
-  stream.on("data", (chunk: Buffer) => {
+const follow = (stream: Readable | undefined, tail: Tail, sink: NodeJS.WritableStream | undefined) => {
+  stream?.on("error", () => {})
+  stream?.on("data", (chunk: Buffer) => {
     tail.push(chunk)
     sink?.write(chunk)
   })

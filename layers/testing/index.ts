@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+
+export * as HttpApiMock from "../../src/HttpApiMock.js"
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export * as GatewayTest from "./GatewayTest.js"
 export * as MemoryIPC from "./MemoryIPC.js"
