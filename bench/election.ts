@@ -169,7 +169,8 @@ const main = async () => {
     const names = Array.from({ length: batch }, (_, i) => `p${participants.length + i}`)
     participants.push(...(await Promise.all(names.map((name) => start(name, port)))))
   }
-  await rolesSettled(participants, performance.now()); await pause(2000)
+  await rolesSettled(participants, performance.now())
+  await pause(2000)
 
   const kills: Array<Kill> = []
   for (let i = 0; i < killCount; i++) {
