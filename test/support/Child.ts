@@ -68,19 +68,24 @@ const watch = (program: string, child: ChildProcessWithoutNullStreams): Child & 
 
   const awaitLine = (word: string, from: number) =>
     Effect.async<string, Error>((resume) => {
-      const look = (line: string) => {
-        if (line === word || line.startsWith(`${word} `)) resume(Effect.succeed(line.slice(word.length + 1)))
-      }
-      for (const line of lines.slice(from)) look(line)
-      const fail = () =>
-        resume(Effect.fail(new Error(`${program} ended before it said ${word}: ${stderr.slice(-2000)}`)))
-      if (ended) fail()
-      listeners.add(look)
-      child.once("close", fail)
-      return Effect.sync(() => {
+      const stop = () => {
         listeners.delete(look)
         child.off("close", fail)
-      })
+      }
+      const look = (line: string) => {
+        if (line !== word && !line.startsWith(`${word} `)) return
+        stop()
+        resume(Effect.succeed(line.slice(word.length + 1)))
+      }
+      const fail = () => {
+        stop()
+        resume(Effect.fail(new Error(`${program} ended before it said ${word}: ${stderr.slice(-2000)}`)))
+      }
+      listeners.add(look)
+      child.once("close", fail)
+      for (const line of lines.slice(from)) look(line)
+      if (ended) fail()
+      return Effect.sync(stop)
     })
 
   const tell = (text: string) => Effect.sync(() => void child.stdin.write(`${text}\n`))
