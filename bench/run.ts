@@ -43,9 +43,9 @@ const toClient = (payload: "small" | "big", inFlight: number): Requests.Workload
 
 const requestsPlan: Requests.RequestsPlan = quick
   ? {
-      rounds: 3,
-      millis: 120,
-      warmUpMillis: 300,
+      rounds: 2,
+      millis: 100,
+      warmUpMillis: 200,
       workloads: [
         toServer("small", 1),
         toServer("small", 64),
@@ -140,9 +140,14 @@ await run("gateway", async () => {
   for (const [name, report] of Object.entries(all)) keep(name, report)
 })
 await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 3, connections: 2000 })))
-await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 9)))
-await run("import", () => other("import-time.mjs", [quick ? "1" : "9"]))
-await run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "9"]))
+await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 5)))
+const imports = () => run("import", () => other("import-time.mjs", [quick ? "1" : "5"]))
+const routes = () => run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "7"]))
+if (quick) await Promise.all([imports(), routes()])
+else {
+  await imports()
+  await routes()
+}
 
 const summary = targets.flatMap((target) => {
   const report = target.report()
