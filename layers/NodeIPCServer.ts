@@ -180,7 +180,8 @@ const acquireServer = Effect.acquireRelease(
   Effect.gen(function* () {
     const runFork = Runtime.runFork(yield* Effect.runtime())
     // A body may take its time; who doesn't even get to its headers' end is cut off.
-    const server = Http.createServer({ requestTimeout: 0, headersTimeout: 60_000 })
+    // Large bodies pass in fewer, larger steps; a client that reads slowly holds back its service after this many bytes.
+    const server = Http.createServer({ highWaterMark: 256 * 1024, requestTimeout: 0, headersTimeout: 60_000 })
     // Accepting may fail at any time, say for want of file descriptors. What is connected goes on.
     server.on("error", (error) => {
       if (server.listening) runFork(Effect.logWarning(`Could not accept a connection: ${error.message}`))

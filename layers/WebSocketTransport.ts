@@ -22,11 +22,8 @@ export const make = (webSocket: WebSocket, socket: Duplex, maxFrameBytes: number
 /** How long the peer has to answer a goodbye, in milliseconds. */
 const closeGraceMillis = 250
 
-/** Frames that leave together are joined up to this many characters; a longer message would delay its first frame. */
-const maxJoinedLength = 64 * 1024
-
 /** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
-const maxJoinedBytes = 3 * maxJoinedLength
+const maxJoinedBytes = 3 * Frame.maxJoinedLength
 
 /**
  * The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined.
@@ -40,6 +37,7 @@ class WebSocketTransport implements Transport {
   readonly extended: boolean
   private queue: Array<string> = []
   private queuedLength = 0
+  private onFlushed: () => void = () => {}
   private error: CloseEvent | undefined
   private grace: NodeJS.Timeout | undefined
 
@@ -52,7 +50,7 @@ class WebSocketTransport implements Transport {
   }
 
   listen(listener: TransportListener): void {
-    const { socket, webSocket } = this
+    const { webSocket } = this
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
       if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
       if (isBinary) listener.onBinary(data.length)
@@ -67,14 +65,15 @@ class WebSocketTransport implements Transport {
     })
     webSocket.on("close", (code, reason) => {
       clearTimeout(this.grace)
-      socket.removeListener("drain", listener.onDrain)
       listener.onClosed(this.error ?? { code, reason: reason.toString() })
     })
-    socket.on("drain", listener.onDrain)
+    // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
+    this.onFlushed = listener.onDrain
   }
 
   send(text: string): void {
-    if (this.queue.length === 0) setImmediate(flush, this)
+    // After what is running now and the fibers it woke: what they send leaves with it.
+    if (this.queue.length === 0) process.nextTick(flush, this)
     this.queue.push(text)
     this.queuedLength += text.length
   }
@@ -86,10 +85,12 @@ class WebSocketTransport implements Transport {
     this.queuedLength = 0
     // ws would count what is sent after the end as unsent for ever.
     if (webSocket.readyState !== webSocket.OPEN) return
-    if (queue.length === 1) return webSocket.send(queue[0] as string)
+    const messages = this.extended ? joined(queue) : queue
+    if (messages.length === 1) return webSocket.send(messages[0] as string, this.onFlushed)
     this.socket.cork()
-    if (this.extended) this.sendJoined(queue)
-    else for (const text of queue) webSocket.send(text)
+    for (const [index, message] of messages.entries()) {
+      webSocket.send(message, index === messages.length - 1 ? this.onFlushed : undefined)
+    }
     this.socket.uncork()
   }
 
@@ -134,20 +135,23 @@ class WebSocketTransport implements Transport {
     this.error = { code: 1009, reason: `a frame of ${size} bytes; the limit is ${this.maxFrameBytes}` }
     this.close(this.error)
   }
+}
 
-  private sendJoined(queue: ReadonlyArray<string>): void {
-    let joined = queue[0] as string
-    for (let i = 1; i < queue.length; i++) {
-      const text = queue[i] as string
-      if (joined.length + text.length >= maxJoinedLength) {
-        this.webSocket.send(joined)
-        joined = text
-      } else {
-        joined += Frame.separator + text
-      }
+/** The frames in as few messages as the limit on joining allows. */
+const joined = (frames: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const messages: Array<string> = []
+  let message = frames[0] as string
+  for (let i = 1; i < frames.length; i++) {
+    const frame = frames[i] as string
+    if (message.length + frame.length >= Frame.maxJoinedLength) {
+      messages.push(message)
+      message = frame
+    } else {
+      message += Frame.separator + frame
     }
-    this.webSocket.send(joined)
   }
+  messages.push(message)
+  return messages
 }
 
 const flush = (transport: WebSocketTransport) => transport.flush()

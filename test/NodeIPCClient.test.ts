@@ -41,6 +41,20 @@ const tcp = (onConnection: (socket: net.Socket) => void) =>
 const freePort = Effect.map(Effect.scoped(tcp(() => {})), (port) => port)
 
 describe("NodeIPCClient", () => {
+  live("sends what waited below a low mark as soon as what was before it has left", () =>
+    Effect.gen(function* () {
+      const Repeat = IPCServer.defineRequest<string, string>("repeat")
+      const server = yield* NodeIPCServer.make()
+      yield* server.handle(Repeat, (text) => Effect.succeed(text))
+      const client = yield* NodeIPCClient.make({ port: server.port, highWaterMark: 10 })
+      const texts = ["the first", "the second", "the third", "the fourth"]
+      const answers = yield* Effect.forEach(texts, (text) => client.request(Repeat, text, { timeout: "5 seconds" }), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(answers, texts)
+    })
+  )
+
   describe("that can't connect fails with ConnectFailed", () => {
     const failing = (port: number, options: Partial<NodeIPCClient.NodeIPCClientOptions> = {}) =>
       told(NodeIPCClient.make({ port, ...options }))
