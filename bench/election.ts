@@ -43,6 +43,8 @@ interface Kill {
   readonly firstAnswerMillis: number
   readonly gapMillis: number
   readonly settledMillis: number
+  /** The same requests of the same leader, half a second after all has settled. */
+  readonly atRestMillis: number
 }
 
 const startTimeoutMillis = 60_000
@@ -106,7 +108,7 @@ const answers = async (port: number, names: ReadonlyArray<string>, since: number
   const persist = async (name: string) => {
     while (!(await ask(agent, port, name))) {
       if (performance.now() > deadline) throw new Error(`${name} doesn't answer through the gateway`)
-      await pause(1)
+      await pause(3)
     }
     first ||= performance.now() - since
   }
@@ -146,7 +148,15 @@ const killLeader = async (port: number, participants: ReadonlyArray<Participant>
     answers(port, names, since),
     rolesSettled(survivors, since)
   ])
-  return { survivors: survivors.length, firstAnswerMillis: first, gapMillis: last, settledMillis }
+  await pause(500)
+  const atRest = await answers(port, names, performance.now())
+  return {
+    survivors: survivors.length,
+    firstAnswerMillis: first,
+    gapMillis: last,
+    settledMillis,
+    atRestMillis: atRest.last
+  }
 }
 
 const quantile = (values: ReadonlyArray<number>, q: number): number => {
@@ -175,7 +185,6 @@ const main = async () => {
   const kills: Array<Kill> = []
   for (let i = 0; i < killCount; i++) {
     kills.push(await killLeader(port, participants))
-    await pause(500)
   }
   const result = {
     participants: participantCount,
@@ -184,6 +193,7 @@ const main = async () => {
     gapMillis: summary(kills.map(({ gapMillis }) => gapMillis)),
     firstAnswerMillis: summary(kills.map(({ firstAnswerMillis }) => firstAnswerMillis)),
     everybodySettledMillis: summary(kills.map(({ settledMillis }) => settledMillis)),
+    atRestMillis: summary(kills.map(({ atRestMillis }) => atRestMillis)),
     mostLinesLogged: Math.max(...participants.map(({ logged }) => logged)),
     each: kills
   }
@@ -199,6 +209,7 @@ const print = (result: {
   readonly gapMillis: ReturnType<typeof summary>
   readonly firstAnswerMillis: ReturnType<typeof summary>
   readonly everybodySettledMillis: ReturnType<typeof summary>
+  readonly atRestMillis: ReturnType<typeof summary>
   readonly mostLinesLogged: number
 }) => {
   const row = (what: string, { median, p99, worst }: ReturnType<typeof summary>) =>
@@ -214,6 +225,7 @@ const print = (result: {
   row("one service answers through the gateway", result.firstAnswerMillis)
   row("every survivor's service does (the gap)", result.gapMillis)
   row("everybody leads or follows", result.everybodySettledMillis)
+  row("(all of them asked again, at rest)", result.atRestMillis)
   console.log(`\nlines logged by one participant, at most: ${result.mostLinesLogged}`)
 }
 

@@ -42,14 +42,15 @@ export const DiscoverApi = IPCServer.defineRequest("discovery/discoverApi", {
 
 /**
  * What kind of leader answers, and its own name where it has one: `bin` is a standalone gateway, `embedded` a
- * participant that happens to lead.
+ * participant that happens to lead. `others` is how many clients it has beside the one that asks.
  *
  * @since 0.1.0
  * @category models
  */
 export const ServerInfo = Schema.Struct({
   kind: Schema.Literal("bin", "embedded"),
-  runtimeId: Schema.optional(Schema.String)
+  runtimeId: Schema.optional(Schema.String),
+  others: Schema.optional(Schema.Number)
 })
 
 /**

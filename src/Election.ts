@@ -40,6 +40,8 @@ export interface Tie<Follower> {
   readonly follower: Follower
   /** Whether the leader is a standalone gateway, which nobody bids against. */
   readonly standalone: boolean
+  /** How many followed before this one: those who came first bid first. */
+  readonly rank: number
   /** Ends when the tie has. */
   readonly lost: Effect.Effect<Loss>
 }
@@ -151,6 +153,8 @@ export const make: <Leader, Follower>(
   let noBidBefore = Number.NEGATIVE_INFINITY
   let warned = false
   let over = false
+  /** How many followed the last leader before this one. */
+  let rank = 0
 
   const enter = (term: SettledTerm<Leader, Follower>) =>
     Effect.suspend(() => {
@@ -178,21 +182,29 @@ export const make: <Leader, Follower>(
       Effect.gen(function* () {
         const tie = yield* options.follow
         standaloneSeen ||= tie.standalone
+        rank = tie.rank
         yield* Effect.addFinalizer(() => leave)
         yield* enter({ role: "follower", follower: tie.follower })
         return yield* tie.lost
       })
     ),
     (loss) => {
-      if (loss === "gone") return Effect.void
+      if (loss === "gone") return waitFor(bidTurn(rank))
       return loss === "yielded" ? giveWay : Effect.zipRight(warnReplaced, Effect.sleep(replacedPause))
     }
   )
 
+  /** Once for each leader that went: who then finds nobody to follow tries again by the schedule. */
+  const followInTurn = Effect.suspend(() => {
+    const millis = followTurn(rank)
+    rank = 0
+    return Effect.zipRight(waitFor(millis), follow)
+  })
+
   const serve = Effect.suspend(() => {
     if (over) return Effect.void
     const mayBid = !standaloneSeen && clock.unsafeCurrentTimeMillis() >= noBidBefore
-    return mayBid ? Effect.catchTag(lead, "PortInUse", () => follow) : follow
+    return mayBid ? Effect.catchTag(lead, "PortInUse", () => followInTurn) : follow
   })
 
   /** One line for each stretch without a leader, and only where it isn't just that nobody leads yet. */
@@ -302,6 +314,17 @@ const isSettled = <Leader, Follower>(state: State<Leader, Follower>): state is S
 export const isTransient = (error: ElectionError): boolean =>
   error._tag === "ConnectFailed" &&
   (error.reason === "Refused" || error.reason === "Unreachable" || error.status === 503)
+
+/**
+ * Who came later waits longer, in milliseconds, before it bids, and again before it follows: fifty at once would take the
+ * processor from the one that won just when everybody needs it. Nobody misses the others meanwhile, since the new leader
+ * answers for their routes already.
+ */
+const bidTurn = (rank: number): number => Math.min(rank * 10, 250)
+
+const followTurn = (rank: number): number => Math.min(rank * 10, 500)
+
+const waitFor = (millis: number): Effect.Effect<void> => (millis === 0 ? Effect.void : Effect.sleep(millis))
 
 const warnReplaced = Effect.logWarning(
   "Another participant has taken this one's runtimeId; this one stays away for a second. Give each a runtimeId of its own."

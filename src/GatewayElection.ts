@@ -99,7 +99,7 @@ export const make = <Served extends { readonly server: IPCServer.Service }, Lead
       if (code === CloseCode.Replaced) return "replaced"
       return yielded ? "yielded" : "gone"
     })
-    return { follower, standalone: info.kind === "bin", lost }
+    return { follower, standalone: info.kind === "bin", rank: info.others ?? 0, lost }
   })
 
   return Election.make({ bid, follow, retry })
@@ -167,7 +167,9 @@ const serve = <Served extends { readonly server: IPCServer.Service }, Leader, Fo
 ) =>
   seat.serve(
     Effect.fnUntraced(function* (server) {
-      yield* server.handle(Protocol.GetServerInfo, () => Effect.succeed(info))
+      yield* server.handle(Protocol.GetServerInfo, () =>
+        Effect.map(server.clients, (clients) => ({ ...info, others: Math.max(clients.length - 1, 0) }))
+      )
       yield* server.handle(Protocol.RequestYield, () => Effect.asVoid(onYieldRequested()))
       return yield* setup.onLead(server)
     })

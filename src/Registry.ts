@@ -50,8 +50,8 @@ export interface Registry {
   readonly setStrategy: (api: string, strategy: RoutingStrategy.RoutingStrategy) => Effect.Effect<void>
 }
 
-/** For how long inherited routes wait for their owners. */
-const inheritance = Duration.seconds(2)
+/** For how long inherited routes wait for their owners: well beyond what the last of many takes to follow. */
+const inheritance = Duration.seconds(5)
 
 /** For how long a new leader takes an unknown api for one whose owner is still on its way from the last leader. */
 const arrival = Duration.millis(500)

@@ -49,13 +49,14 @@ describe("An election", () => {
       const before = yield* Effect.forEach(others, ({ election }) => election.settledTerm())
 
       yield* first.leave
+      yield* TestClock.adjust("1 second")
 
       const after = yield* Effect.forEach(others, ({ election }, i) =>
         election.settledTerm(Option.getOrUndefined(before[i] ?? Option.none()))
       )
       const terms = after.flatMap(Option.toArray)
-      const winner = seat.holder() ?? "nobody"
-      assert.include(["second", "third", "fourth"], winner)
+      const winner = seat.holder()
+      assert.strictEqual(winner, "second")
       assert.deepStrictEqual(
         terms.map((term) => (term.role === "leader" ? term.leader : term.follower)),
         [winner, winner, winner]
@@ -64,6 +65,31 @@ describe("An election", () => {
         terms.filter((term) => term.role === "leader"),
         1
       )
+    })
+  )
+
+  it.scoped("is bid for one after the other, in the order in which they came", () =>
+    Effect.gen(function* () {
+      const seat = Seat.make()
+      const leader = yield* join(seat, "leader")
+      for (let i = 0; i < 40; i++) yield* join(seat, `follower-${i}`)
+      seat.attempts.length = 0
+      yield* leader.leave
+      yield* TestClock.adjust("250 millis")
+      const bids = seat.attempts.filter(({ what }) => what === "bid")
+      assert.deepStrictEqual(
+        bids.slice(0, 25).map(({ at, name }) => [name, at]),
+        Array.from({ length: 25 }, (_, i) => [`follower-${i}`, 10 * i])
+      )
+      assert.lengthOf(bids, 40, "nobody waits for longer than a quarter of a second")
+      assert.strictEqual(seat.holder(), "follower-0")
+      const followed = () => seat.attempts.filter(({ what }) => what === "follow").map(({ at }) => at)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        followed().slice(0, 25),
+        Array.from({ length: 25 }, (_, i) => 20 * (i + 1))
+      )
+      assert.lengthOf(followed(), 39)
     })
   )
 

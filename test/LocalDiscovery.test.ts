@@ -22,7 +22,7 @@ describe("A client that speaks only the wire", () => {
 
       assert.strictEqual(
         yield* ask("r:1:discovery/getServerInfo:"),
-        's:1:discovery/getServerInfo:{"success":true,"data":{"kind":"embedded","runtimeId":"leader"}}'
+        's:1:discovery/getServerInfo:{"success":true,"data":{"kind":"embedded","runtimeId":"leader","others":0}}'
       )
       const entry = { api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" }
       assert.strictEqual(

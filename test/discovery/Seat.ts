@@ -78,8 +78,9 @@ export const make = () => {
         if (failing.follow !== undefined) return yield* failing.follow
         if (holder === undefined) return yield* refused
         const tie = yield* Deferred.make<Election.Loss>()
+        const rank = holder.ties.size
         holder.ties.set(name, tie)
-        return { follower: holder.name, standalone: holder.standalone, lost: Deferred.await(tie) }
+        return { follower: holder.name, standalone: holder.standalone, rank, lost: Deferred.await(tie) }
       })
     })
 
