@@ -1,12 +1,20 @@
 /**
  * Discovery among the processes of one machine that know one port: each provides this Layer, one of them leads.
  *
+ * While nobody leads, calls wait for the next leader within their own timeout and then fail with `RequestTimeout`; the
+ * gateway's port refuses connections. A leader that dies is replaced at once. One that is stopped (SIGSTOP, or an event
+ * loop that doesn't turn) still holds the port, so nobody can replace it: its followers notice within 6 to 9 seconds (see
+ * `heartbeat`), calls go on ending within their timeouts, HTTP requests get no answer, and all goes on with SIGCONT.
+ *
  * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import * as DiscoveryParticipant from "../src/DiscoveryParticipant.js"
@@ -19,6 +27,7 @@ import { LeaderElection } from "../src/LeaderElection.js"
 import type { Registry } from "../src/Registry.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
 import { HttpGateway } from "./http/HttpGateway.js"
+import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
 
@@ -34,7 +43,9 @@ export interface LocalDiscoveryOptions extends PortElectionOptions {
 }
 
 /**
- * Takes part until the scope closes.
+ * Takes part until the scope closes. Done once this process leads or follows. Fails with `ConnectFailed` where something
+ * that isn't a gateway, that doesn't answer, or that wants another token holds the port, and with `ListenFailed` or
+ * `TokenRequired` where the port can't be bound.
  *
  * @since 0.1.0
  * @category constructors
@@ -52,11 +63,51 @@ export const make: (
 )
 
 /**
+ * As {@link make}.
+ *
+ * @example
+ * ```ts
+ * import { LocalDiscovery } from "effect-ipc/node"
+ * import { Discovery, LeaderElection } from "effect-ipc"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const discovery = yield* Discovery
+ *   const election = yield* LeaderElection
+ *   yield* discovery.register([{ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" }])
+ *   yield* Effect.log(`registered as ${yield* election.role}`)
+ *   return yield* Effect.never
+ * })
+ *
+ * export const main = program.pipe(Effect.scoped, Effect.provide(LocalDiscovery.layer({ port: 9000 })))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | LeaderElection, ElectionError> =>
   Layer.scopedContext(make(options))
+
+/**
+ * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN` and `IPC_RUNTIME_ID` give them.
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const config: Config.Config<LocalDiscoveryOptions> = Config.zipWith(
+  NodeIPCServer.config,
+  Config.option(Config.string("IPC_RUNTIME_ID")),
+  (options, runtimeId) => ({ ...options, runtimeId: Option.getOrUndefined(runtimeId) })
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<LocalDiscoveryOptions> = config
+): Layer.Layer<Discovery | LeaderElection, ElectionError | ConfigError> =>
+  Layer.scopedContext(Effect.flatMap(Config.unwrap(options), make))
 
 /**
  * A standalone gateway: asks an embedded leader to make way, leads for as long as it lives, and is followed, never bid

@@ -39,7 +39,7 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
    * How often leader and followers ping each other; who is silent for two is dropped. Default 3 seconds, so that a
-   * participant that is stopped (SIGSTOP, say) while its connection stands is noticed within 3 to 9 seconds.
+   * participant that is stopped (SIGSTOP, say) while its connection stands is noticed within 6 to 9 seconds.
    */
   readonly heartbeat?: Duration.DurationInput | undefined
 }
@@ -80,7 +80,10 @@ export const makeStandalone = <Leader, Follower>(
 > =>
   Effect.suspend(() => {
     const { runtimeId = randomUUID() } = options
-    return GatewayElection.makeStandalone(seatAt(options, runtimeId), setup, { runtimeId })
+    return Effect.zipLeft(
+      GatewayElection.makeStandalone(seatAt(options, runtimeId), setup, { runtimeId }),
+      Effect.forkScoped(getReady)
+    )
   })
 
 /**

@@ -26,7 +26,7 @@ export declare namespace Discovery {
   export interface Service {
     /**
      * Registers instances of apis until the scope closes, with whoever leads now or later. Fails with `InvalidEntry`
-     * where one can't be routed.
+     * where one can't be routed; what fails or is interrupted isn't registered later either.
      */
     readonly register: (
       entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>,
@@ -53,8 +53,9 @@ export declare namespace Discovery {
     /** What is registered and unregistered from now on, by whomever. */
     readonly changes: Stream.Stream<RouteChange>
     /**
-     * How the gateway chooses among an api's instances. A custom strategy is a function of this process: it counts
-     * while this process leads.
+     * How the gateway chooses among an api's instances. This participant repeats it to each new leader; where several
+     * set one api's, the last to come counts. A custom strategy is a function of this process: it counts while this
+     * process leads.
      */
     readonly setStrategy: (api: string, strategy: RoutingStrategy) => Effect.Effect<void, RequestError>
   }

@@ -27,11 +27,12 @@ export declare namespace LeaderElection {
   export interface Service {
     /** The role now. */
     readonly role: Effect.Effect<Role>
-    /** The role now and every later one. */
+    /** The role now and every later one; ends when this process takes no more part. */
     readonly roles: Stream.Stream<Role>
     /**
      * Runs the effect while this process leads: waits until it does, interrupts the effect when it no longer does, and
-     * starts it anew when it leads again. Ends with the effect.
+     * starts it anew when it leads again. Ends with the effect. A leader that hands over waits for the effect to end, for
+     * a second at most, so that no two processes run it at once unless its end takes longer.
      */
     readonly whileLeader: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
