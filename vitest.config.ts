@@ -15,9 +15,6 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts", "examples/testing/*.test.ts"],
-    testTimeout: 30_000,
-    // Vitest would leave one core of two to itself.
-    minWorkers: 1,
-    maxWorkers: 2
+    testTimeout: 30_000
   }
 })
