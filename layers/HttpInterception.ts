@@ -11,14 +11,15 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import type {
-  InterceptError,
   Interceptor,
   InterceptorOptions,
+  Placing,
   RecordedCall,
   RecordedWebSocket,
   RecordedWebSocketMessage,
   RequestMatcher,
   UnmatchedRequest,
+  WebSocketHandler,
   WebSocketInterceptor
 } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
@@ -272,9 +273,9 @@ export const make: (
         }),
       webSocket: <E, R = never>(
         match: RequestMatcher,
-        handler: (socket: import("../src/HttpInterception.js").MockedWebSocket) => Effect.Effect<unknown, E, R>,
+        handler: WebSocketHandler<E, R>,
         webSocketOptions: InterceptorOptions = {}
-      ): Effect.Effect<WebSocketInterceptor, InterceptError, R | Scope.Scope> =>
+      ): Placing<WebSocketInterceptor, R> =>
         Effect.gen(function* () {
           const { interceptor, recorder } = yield* recordWebSockets("WebSocket mock")
           const runtime = yield* Effect.runtime<R>()

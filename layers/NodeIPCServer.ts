@@ -88,15 +88,7 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   const service: IPCServer.Service = {
     url: `http://${hostInUrl(host)}:${port}`,
     port,
-    handle: clients.handlers.handle,
-    request: (runtimeId, request, ...[payload, requestOptions]) =>
-      clients.request(runtimeId, request, payload, requestOptions),
-    notify: (runtimeId, request, ...[payload, requestOptions]) =>
-      clients.notify(runtimeId, request, payload, requestOptions),
-    broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
-    clients: clients.clients,
-    connections: clients.connections,
-    awaitClient: clients.awaitClient,
+    ...ConnectedClients.toService(clients),
     interceptHttp: gateway.route,
     setRouteProxyResolver: gateway.setRouteProxyResolver
   }

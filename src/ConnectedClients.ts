@@ -12,6 +12,7 @@ import * as Handlers from "./Handlers.js"
 import type { RequestError } from "./IPCError.js"
 import { ClientNotConnected } from "./IPCError.js"
 import type { Direction, RequestOptions, Shaped } from "./IPCRequest.js"
+import type { IPCServer } from "./IPCServer.js"
 import type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
 import { IPCSocket, makeContext } from "./IPCSocket.js"
 import type { CloseEvent, Transport } from "./Transport.js"
@@ -181,6 +182,24 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
     }
     return service
   })
+
+/**
+ * What a server offers of its clients, on whatever transport: the whole service but its address and its HTTP.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toService = (
+  clients: ConnectedClients
+): Omit<IPCServer.Service, "url" | "port" | "interceptHttp" | "setRouteProxyResolver"> => ({
+  handle: clients.handlers.handle,
+  request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
+  notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
+  broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
+  clients: clients.clients,
+  connections: clients.connections,
+  awaitClient: clients.awaitClient
+})
 
 /** How many connected clients an error names. */
 const maxNamesInError = 10

@@ -261,6 +261,14 @@ export interface UnmatchedRequest {
 export type InterceptError = InvalidRoute | InvalidEntry | RequestError
 
 /**
+ * Puts an interceptor in its place until the scope closes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Placing<Placed, R = never> = Effect.Effect<Placed, InterceptError, R | Scope.Scope>
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -277,18 +285,11 @@ export declare namespace HttpInterception {
       match: RequestMatcher,
       answer: HttpRouteHandler<E, R>,
       options?: MockOptions
-    ) => Effect.Effect<Interceptor, InterceptError, R | Scope.Scope>
+    ) => Placing<Interceptor, R>
     /** Watches requests and responses on the way to and from whatever is beneath, and changes nothing. */
-    readonly spy: (
-      match: RequestMatcher,
-      options?: InterceptorOptions
-    ) => Effect.Effect<Interceptor, InterceptError, Scope.Scope>
+    readonly spy: (match: RequestMatcher, options?: InterceptorOptions) => Placing<Interceptor>
     /** Breaks what passes. */
-    readonly fault: (
-      match: RequestMatcher,
-      fault: Fault,
-      options?: InterceptorOptions
-    ) => Effect.Effect<Interceptor, InterceptError, Scope.Scope>
+    readonly fault: (match: RequestMatcher, fault: Fault, options?: InterceptorOptions) => Placing<Interceptor>
     /**
      * Answers WebSockets instead of the service. When the handler ends the WebSocket is closed, with 1000; where it fails,
      * with 1011.
@@ -297,12 +298,9 @@ export declare namespace HttpInterception {
       match: RequestMatcher,
       handler: WebSocketHandler<E, R>,
       options?: InterceptorOptions
-    ) => Effect.Effect<WebSocketInterceptor, InterceptError, R | Scope.Scope>
+    ) => Placing<WebSocketInterceptor, R>
     /** Watches the messages of WebSockets both ways, and changes nothing. */
-    readonly spyWebSocket: (
-      match: RequestMatcher,
-      options?: InterceptorOptions
-    ) => Effect.Effect<WebSocketInterceptor, InterceptError, Scope.Scope>
+    readonly spyWebSocket: (match: RequestMatcher, options?: InterceptorOptions) => Placing<WebSocketInterceptor>
     /** The requests since the beginning that nothing matched, the latest thousand. */
     readonly unmatched: Effect.Effect<ReadonlyArray<UnmatchedRequest>>
     /**

@@ -17,6 +17,7 @@ export {
   type InterceptorOptions,
   type MockedWebSocket,
   type MockOptions,
+  type Placing,
   type RecordedCall,
   type RecordedMessage,
   type RecordedRequest,

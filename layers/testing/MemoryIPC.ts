@@ -149,13 +149,7 @@ const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
   const server: IPCServer.Service = {
     url,
     port: 0,
-    handle: clients.handlers.handle,
-    request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
-    notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
-    broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
-    clients: clients.clients,
-    connections: clients.connections,
-    awaitClient: clients.awaitClient,
+    ...ConnectedClients.toService(clients),
     interceptHttp: () => noHttp("interceptHttp"),
     setRouteProxyResolver: () => noHttp("setRouteProxyResolver")
   }

@@ -55,13 +55,7 @@ export const make = () => {
     const server: Service = {
       url: "http://memory:1",
       port: 1,
-      handle: clients.handlers.handle,
-      request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
-      notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
-      broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
-      clients: clients.clients,
-      connections: clients.connections,
-      awaitClient: clients.awaitClient,
+      ...ConnectedClients.toService(clients),
       interceptHttp: unsupported,
       setRouteProxyResolver: (resolver) =>
         Effect.sync(() => {
