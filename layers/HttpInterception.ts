@@ -220,14 +220,18 @@ export const make: (
         maxBytes,
         now: () => clock.unsafeCurrentTimeMillis(),
         onMessage: messages.add,
-        onEnd: calls.add
+        onEnd: calls.add,
+        open: new Set()
       }
       const interceptor = (name: string): WebSocketInterceptor => ({
         ...interceptorOf(name, calls),
         reset: Effect.zipRight(calls.reset, messages.reset),
         messages: messages.all,
         awaitMessage: messages.awaitNth,
-        messageStream: messages.stream
+        messageStream: messages.stream,
+        drop: Effect.sync(() => {
+          for (const drop of recorder.open) drop()
+        })
       })
       return { recorder, interceptor }
     })

@@ -213,6 +213,8 @@ export interface WebSocketInterceptor extends Interceptor<RecordedWebSocket> {
   /** Waits for the n-th message, counted from 1. Dies where the interceptor goes before it came. */
   readonly awaitMessage: (n: number) => Effect.Effect<RecordedWebSocketMessage>
   readonly messageStream: Stream.Stream<RecordedWebSocketMessage>
+  /** Drops those of its WebSockets that are open, on both sides and without a close frame: as a crash of the service does. */
+  readonly drop: Effect.Effect<void>
 }
 
 /**

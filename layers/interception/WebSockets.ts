@@ -36,6 +36,8 @@ export interface WebSocketRecorder {
   readonly now: () => number
   readonly onMessage: (message: RecordedWebSocketMessage) => void
   readonly onEnd: (webSocket: RecordedWebSocket) => void
+  /** How each of those that are open is dropped. */
+  readonly open: Set<() => void>
 }
 
 /**
@@ -64,7 +66,7 @@ export const responder = <E, R>(
     if (upgrade === undefined) return
     UpgradedSocket.takeFrom(response, upgrade.socket)
     server.handleUpgrade(request, upgrade.socket, upgrade.head, (webSocket) => {
-      const record = recordOf(recorder, requestOf({ request }, matched))
+      const record = recordOf(recorder, requestOf({ request }, matched), () => webSocket.terminate())
       const inbox = Effect.runSync(Mailbox.make<string | Uint8Array>())
       webSocket.on("message", (data, isBinary) => {
         const received = isBinary ? bytesOf(data) : bytesOf(data).toString("utf8")
@@ -132,7 +134,7 @@ export const watch = (
   if (upgrade === undefined) return passOn(exchange)
   const onSwitched = (upstream: Duplex, rawHeaders: ReadonlyArray<Buffer>) => {
     upgrade.onSwitched?.(upstream, rawHeaders)
-    const record = recordOf(recorder, requestOf({ request }, matched))
+    const record = recordOf(recorder, requestOf({ request }, matched), () => upgrade.socket.destroy())
     const accepted = extensionsOf(rawHeaders)
     let closing: { readonly code: number; readonly reason: string } | undefined
     const listen = (from: "client" | "service", socket: Duplex) => {
@@ -162,8 +164,9 @@ export const watch = (
 const requestOf = ({ request }: Pick<Exchange, "request">, matched: Matched): RecordedRequest =>
   RecordedExchange.requestOf(request, matched, () => Buffer.alloc(0), false)
 
-const recordOf = (recorder: WebSocketRecorder, request: RecordedRequest) => {
+const recordOf = (recorder: WebSocketRecorder, request: RecordedRequest, drop: () => void) => {
   const startedAt = recorder.now()
+  recorder.open.add(drop)
   const messages: Array<RecordedWebSocketMessage> = []
   return {
     request,
@@ -175,6 +178,7 @@ const recordOf = (recorder: WebSocketRecorder, request: RecordedRequest) => {
       recorder.onMessage(message)
     },
     end: (code: number, reason: string) => {
+      recorder.open.delete(drop)
       recorder.onEnd({
         request,
         messages,

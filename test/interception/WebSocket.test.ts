@@ -191,6 +191,33 @@ describe("a mocked WebSocket", () => {
   )
 })
 
+describe("an open WebSocket", () => {
+  live("is dropped on both sides, proxied or mocked, and the next one is answered", () =>
+    Effect.gen(function* () {
+      const gateway = yield* suite()
+      const served = yield* chat(gateway, false)
+      const vanished = { code: 1006, reason: "" }
+      const spy = yield* gateway.http.spyWebSocket(Intercept.get("/chat"))
+      const client = yield* Bare.connect(`ws://127.0.0.1:${gateway.port}/chat`)
+      assert.strictEqual(yield* client.next, "welcome")
+      yield* spy.drop
+      assert.deepStrictEqual(yield* client.closed, vanished)
+      assert.strictEqual((yield* spy.awaitCall(1)).code, 1006)
+      yield* served.noSockets
+      const mock = yield* gateway.http.webSocket(Intercept.get("/chat"), (socket) =>
+        Effect.zipRight(socket.send("mocked"), Effect.never)
+      )
+      const mocked = yield* Bare.connect(`ws://127.0.0.1:${gateway.port}/chat`)
+      assert.strictEqual(yield* mocked.next, "mocked")
+      yield* mock.drop
+      assert.deepStrictEqual(yield* mocked.closed, vanished)
+      assert.strictEqual((yield* mock.awaitCall(1)).code, 1006)
+      const next = yield* Bare.connect(`ws://127.0.0.1:${gateway.port}/chat`)
+      assert.strictEqual(yield* next.next, "mocked")
+    })
+  )
+})
+
 describe("the opening of a WebSocket", () => {
   live("is dropped, refused or delayed by a fault, and answered by a mock of plain requests", () =>
     Effect.gen(function* () {
