@@ -13,6 +13,7 @@ import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -181,8 +182,8 @@ const answerOf = <E, R>(
         Effect.provide(context),
         Effect.scoped,
         Effect.catchAllCause((cause) =>
-          // A defect is the test's own mistake, and is shown with its message.
-          Cause.isDie(cause) || Cause.isInterruptedOnly(cause)
+          // A defect, or a failure that the api doesn't declare, is the test's own mistake, and is shown with its message.
+          Cause.isInterruptedOnly(cause) || !HttpServerRespondable.isRespondable(Cause.squash(cause))
             ? Effect.failCause(cause)
             : Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
         )

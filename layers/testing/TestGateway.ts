@@ -1,20 +1,22 @@
 /**
- * A suite's gateway and its workers, for tests that don't use Effect.
+ * A suite's gateway, its workers and its interception, for tests that don't use Effect.
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
-import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as Scope from "effect/Scope"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
 import type { ConnectedClient } from "../../src/ConnectedClients.js"
 import { Discovery } from "../../src/Discovery.js"
+import { HttpInterception } from "../../src/HttpInterception.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import type { DiscoveryEntry } from "../../src/RouteTable.js"
 import * as Promises from "../promise/Promises.js"
 import * as GatewayTest from "./GatewayTest.js"
+import { Keeper, type Kept } from "./Keeper.js"
+import * as TestInterception from "./TestInterception.js"
 import * as Worker from "./Worker.js"
 import type { WorkerExit } from "./WorkerProcess.js"
 
@@ -35,9 +37,14 @@ export interface TestWorker extends AsyncDisposable {
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
   ) => Promise<void>
+  /** What the function promises, which rejects with `WorkerDied`, and the signal is aborted, where the process ends first. */
+  readonly whileAlive: <A>(work: (signal: AbortSignal) => A | PromiseLike<A>) => Promise<A>
   /** Resolves when its process has ended. */
   readonly exit: () => Promise<WorkerExit>
+  /** Ends its process and starts another under the same name; resolves when that is ready. */
   readonly restart: () => Promise<void>
+  /** Ends its process: SIGTERM, and SIGKILL after the grace. */
+  readonly stop: () => Promise<WorkerExit>
   readonly kill: (signal: NodeJS.Signals) => void
   readonly output: () => { readonly stdout: string; readonly stderr: string }
   /** Ends it for good. */
@@ -45,12 +52,12 @@ export interface TestWorker extends AsyncDisposable {
 }
 
 /**
- * A gateway on a free port, with discovery, and workers that end with it.
+ * A gateway on a free port, with discovery and interception, and workers that end with it.
  *
  * @since 0.1.0
  * @category models
  */
-export interface TestGateway extends AsyncDisposable {
+export interface TestGateway extends TestInterception.TestInterception, AsyncDisposable {
   readonly url: string
   readonly port: number
   /** Starts a worker and waits until it is ready. */
@@ -62,16 +69,17 @@ export interface TestGateway extends AsyncDisposable {
   ) => void
   readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
   readonly discover: (api: string) => Promise<string>
-  /** Ends every worker, then the gateway. */
+  /** Ends every worker and every interceptor, then the gateway. */
   readonly close: () => Promise<void>
 }
 
 /**
- * Starts a gateway.
+ * Starts a gateway. Rejects with `PortInUse`, `ListenFailed` or `TokenRequired`. What is asked of it once it is closed
+ * rejects with `ConnectionClosed`.
  *
  * @example
  * ```ts
- * import { TestGateway } from "effect-ipc/testing"
+ * import { Intercept, TestGateway } from "effect-ipc/testing"
  * import { IPCClient } from "effect-ipc/promise"
  *
  * const SetLimit = IPCClient.defineRequest<number, void>("config/setLimit")
@@ -79,22 +87,35 @@ export interface TestGateway extends AsyncDisposable {
  * await using gateway = await TestGateway.start()
  * const orders = await gateway.worker({ module: new URL("./orders.js", import.meta.url) })
  * await orders.request(SetLimit, 3)
+ *
+ * await using users = await gateway.mock(Intercept.get("/users/:id", { api: "users" }), async ({ params }) => ({
+ *   id: params["id"],
+ *   name: "Ada"
+ * }))
  * console.log(await fetch(`${gateway.url}/orders`))
+ * console.log(users.calls().map(({ request }) => request.path))
  * ```
  *
  * @since 0.1.0
  * @category constructors
  */
-export const start = async (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> => {
-  const runtime = ManagedRuntime.make(GatewayTest.layer(options))
-  const [server, discovery] = await runtime.runPromise(Effect.all([IPCServer, Discovery]))
-  const scope = Effect.runSync(Scope.make())
-  const close = () => Promises.run(Effect.zipRight(Scope.close(scope, Exit.void), runtime.disposeEffect))
+export const start = (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> =>
+  Promises.run(Effect.map(Keeper.make("the gateway", Layer.build(GatewayTest.layer(options))), behindPromises))
+
+const behindPromises = ({ keeper, value: services }: Kept<Context.Context<GatewayTest.GatewayTest>>): TestGateway => {
+  const server = Context.get(services, IPCServer)
+  const discovery = Context.get(services, Discovery)
   return {
     url: server.url,
     port: server.port,
+    ...TestInterception.make(Context.get(services, HttpInterception), keeper),
     worker: (workerOptions) =>
-      Promises.run(Effect.provideService(startWorker(workerOptions, scope), IPCServer, server)),
+      Promises.run(
+        Effect.map(
+          keeper.keep("worker", "the worker", Effect.provideService(Worker.make(workerOptions), IPCServer, server)),
+          workerBehindPromises
+        )
+      ),
     handle: <Payload, Success, Failure>(
       request: ServerRequest<Payload, Success, Failure>,
       handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
@@ -104,32 +125,27 @@ export const start = async (options?: GatewayTest.GatewayTestOptions): Promise<T
           try: async () => handler(payload, caller),
           catch: (error) => error as HandlerFailure<Failure>
         })
-      Promises.runSync(Scope.extend(server.handle(request, answer), scope))
+      Promises.runSync(keeper.whileOpen("handle", server.handle(request, answer)))
     },
-    register: (entries) => Promises.run(Scope.extend(discovery.register(entries), scope)),
-    discover: (api) => Promises.run(discovery.discover(api)),
-    close,
-    [Symbol.asyncDispose]: close
+    register: (entries) => Promises.run(keeper.whileOpen("register", discovery.register(entries))),
+    discover: (api) => Promises.run(keeper.whileOpen("discover", discovery.discover(api))),
+    close: keeper.close,
+    [Symbol.asyncDispose]: keeper.close
   }
 }
 
-const startWorker = Effect.fnUntraced(function* (options: Worker.WorkerOptions, parent: Scope.Scope) {
-  const scope = yield* Scope.fork(parent, ExecutionStrategy.sequential)
-  const worker = yield* Scope.extend(Worker.make(options), scope).pipe(
-    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-  )
-  const close = () => Promises.run(Scope.close(scope, Exit.void))
-  const result: TestWorker = {
-    runtimeId: worker.runtimeId,
-    pid: () => Effect.runSync(worker.pid),
-    request: (request, ...args) => Promises.run(worker.request(request, ...args)),
-    notify: (request, ...args) => Promises.run(worker.notify(request, ...args)),
-    exit: () => Promises.run(worker.exit),
-    restart: () => Promises.run(worker.restart),
-    kill: (signal) => Effect.runSync(worker.kill(signal)),
-    output: () => Effect.runSync(worker.output),
-    close,
-    [Symbol.asyncDispose]: close
-  }
-  return result
+const workerBehindPromises = ({ keeper: { close }, value: worker }: Kept<Worker.Worker>): TestWorker => ({
+  runtimeId: worker.runtimeId,
+  pid: () => Effect.runSync(worker.pid),
+  request: (request, ...args) => Promises.run(worker.request(request, ...args)),
+  notify: (request, ...args) => Promises.run(worker.notify(request, ...args)),
+  whileAlive: (work) =>
+    Promises.run(worker.whileAlive(Effect.tryPromise({ try: async (signal) => work(signal), catch: identity }))),
+  exit: () => Promises.run(worker.exit),
+  restart: () => Promises.run(worker.restart),
+  stop: () => Promises.run(worker.stop),
+  kill: (signal) => Effect.runSync(worker.kill(signal)),
+  output: () => Effect.runSync(worker.output),
+  close,
+  [Symbol.asyncDispose]: close
 })

@@ -1,13 +1,16 @@
 /**
- * Layers and workers for test suites: for `layer(…)` and `it.scoped` of `@effect/vitest`, and for worker modules.
+ * Layers and workers for test suites: for `layer(…)` and `it.scoped` of `@effect/vitest`, for suites without Effect, and
+ * for worker modules.
  *
  * @since 0.1.0
  */
 
 export * as HttpApiMock from "../../src/HttpApiMock.js"
+export * as Intercept from "../../src/Intercept.js"
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export * as GatewayTest from "./GatewayTest.js"
 export * as MemoryIPC from "./MemoryIPC.js"
 export * as TestGateway from "./TestGateway.js"
+export * as TestInterception from "./TestInterception.js"
 export * as Worker from "./Worker.js"
 export * as WorkerClient from "./WorkerClient.js"
