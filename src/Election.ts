@@ -153,8 +153,6 @@ export const make: <Leader, Follower>(
   let noBidBefore = Number.NEGATIVE_INFINITY
   let warned = false
   let over = false
-  /** How many followed the last leader before this one. */
-  let rank = 0
 
   const enter = (term: SettledTerm<Leader, Follower>) =>
     Effect.suspend(() => {
@@ -182,29 +180,25 @@ export const make: <Leader, Follower>(
       Effect.gen(function* () {
         const tie = yield* options.follow
         standaloneSeen ||= tie.standalone
-        rank = tie.rank
         yield* Effect.addFinalizer(() => leave)
         yield* enter({ role: "follower", follower: tie.follower })
-        return yield* tie.lost
+        const loss = yield* tie.lost
+        yield* leave
+        // Even the clearing up is put off: the processor is for whoever wins.
+        if (loss === "gone") yield* waitFor(turnOf(tie.rank))
+        return loss
       })
     ),
     (loss) => {
-      if (loss === "gone") return waitFor(bidTurn(rank))
+      if (loss === "gone") return Effect.void
       return loss === "yielded" ? giveWay : Effect.zipRight(warnReplaced, Effect.sleep(replacedPause))
     }
   )
 
-  /** Once for each leader that went: who then finds nobody to follow tries again by the schedule. */
-  const followInTurn = Effect.suspend(() => {
-    const millis = followTurn(rank)
-    rank = 0
-    return Effect.zipRight(waitFor(millis), follow)
-  })
-
   const serve = Effect.suspend(() => {
     if (over) return Effect.void
     const mayBid = !standaloneSeen && clock.unsafeCurrentTimeMillis() >= noBidBefore
-    return mayBid ? Effect.catchTag(lead, "PortInUse", () => followInTurn) : follow
+    return mayBid ? Effect.catchTag(lead, "PortInUse", () => follow) : follow
   })
 
   /** One line for each stretch without a leader, and only where it isn't just that nobody leads yet. */
@@ -316,13 +310,12 @@ export const isTransient = (error: ElectionError): boolean =>
   (error.reason === "Refused" || error.reason === "Unreachable" || error.status === 503)
 
 /**
- * Who came later waits longer, in milliseconds, before it bids, and again before it follows: fifty at once would take the
- * processor from the one that won just when everybody needs it. Nobody misses the others meanwhile, since the new leader
- * answers for their routes already.
+ * How long to wait, in milliseconds, before taking part in the election of the next leader. The first few bid at once,
+ * whichever of them the processor comes to first. For all the others to do the same would take it from the one that has
+ * won just when everybody needs it, so they come one after the other, when that one is ready. Nobody misses them
+ * meanwhile: it answers for their routes already.
  */
-const bidTurn = (rank: number): number => Math.min(rank * 10, 250)
-
-const followTurn = (rank: number): number => Math.min(rank * 10, 500)
+const turnOf = (rank: number): number => (rank < 8 ? 0 : Math.min(150 + (rank - 8) * 10, 1000))
 
 const waitFor = (millis: number): Effect.Effect<void> => (millis === 0 ? Effect.void : Effect.sleep(millis))
 
