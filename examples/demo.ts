@@ -313,7 +313,11 @@ const main = Effect.gen(function* () {
             NodeSocket.layerWebSocketConstructor
           )
         ),
-        Effect.timeout("1 minute")
+        Effect.timeoutFail({
+          duration: "20 seconds",
+          onTimeout: () =>
+            new Error("The story took longer than 20 seconds: something in it hangs, or the machine is very busy")
+        })
       )
       yield* step("Everything ends with its scope", nothingLeft(port))
     })

@@ -1,9 +1,12 @@
 import * as http from "node:http"
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net"
 import { assert, describe } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as LocalDiscovery from "../layers/LocalDiscovery.js"
+import { Discovery } from "../src/Discovery.js"
 import * as RoutingStrategy from "../src/RoutingStrategy.js"
 import * as Live from "./discovery/live.js"
 import * as Bare from "./support/Bare.js"
@@ -301,5 +304,36 @@ describe("A standalone gateway", () => {
         assert.strictEqual(yield* Live.get(port, "/users"), "200 users /users")
       }),
     20_000
+  )
+})
+
+describe("From the environment", () => {
+  const withEnv = (env: Record<string, string>) =>
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
+
+  live("a participant takes its port, its name and its token", () =>
+    Effect.gen(function* () {
+      const port = yield* Live.freePort
+      const env = { IPC_PORT: String(port), IPC_RUNTIME_ID: "from-env", IPC_TOKEN: "secret" }
+      const owners = Effect.gen(function* () {
+        const discovery = yield* Discovery
+        yield* discovery.register([entryOf("users", "http://127.0.0.1:4001")])
+        const stranger = yield* Effect.flip(Bare.connect(`ws://127.0.0.1:${port}/__ipc`))
+        const routes = yield* discovery.routes
+        return [routes.map(({ owner }) => owner), stranger.status]
+      })
+      const seen = yield* Effect.scoped(owners).pipe(Effect.provide(LocalDiscovery.layerConfig()), withEnv(env))
+      assert.deepStrictEqual(seen, [["from-env"], 401])
+    })
+  )
+
+  live("a port that is none is told before anything starts", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.provide(Discovery, LocalDiscovery.layerConfig()).pipe(
+        withEnv({ IPC_PORT: "ninety" }),
+        Effect.flip
+      )
+      assert.include(String(error), "IPC_PORT")
+    })
   )
 })
