@@ -3,18 +3,56 @@ import { defineConfig } from "vitest/config"
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+const resolve = {
+  alias: [
+    { find: /^effect-ipc$/, replacement: source("./src/index.ts") },
+    { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
+    { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
+    { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },
+    { find: /^effect-ipc\/socket$/, replacement: source("./src/SocketTransport.ts") }
+  ]
+}
+
+/** Suites that hold others to a second or to some memory, and those that want all processors for themselves. */
+const demanding = [
+  "test/Hostile.test.ts",
+  "test/LocalDiscovery.test.ts",
+  "test/Scale.test.ts",
+  "test/Shutdown.test.ts",
+  "test/discovery/violence.test.ts",
+  "test/http/HttpStreaming.test.ts",
+  "test/interception/Spy.test.ts"
+]
+
 export default defineConfig({
-  resolve: {
-    alias: [
-      { find: /^effect-ipc$/, replacement: source("./src/index.ts") },
-      { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
-      { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
-      { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },
-      { find: /^effect-ipc\/socket$/, replacement: source("./src/SocketTransport.ts") }
-    ]
-  },
   test: {
-    include: ["test/**/*.test.ts", "examples/testing/*.test.ts"],
-    testTimeout: 30_000
+    globalSetup: "test/support/compile.ts",
+    // The library is loaded once a worker, of which there are two even where vitest would leave a processor to itself.
+    isolate: false,
+    minWorkers: 2,
+    maxWorkers: 2,
+    projects: [
+      {
+        resolve,
+        test: {
+          name: "side by side",
+          include: ["test/**/*.test.ts", "examples/testing/*.test.ts"],
+          exclude: demanding,
+          setupFiles: "test/support/setup.ts",
+          testTimeout: 30_000
+        }
+      },
+      {
+        resolve,
+        test: {
+          name: "one by one",
+          include: demanding,
+          setupFiles: "test/support/setup.ts",
+          testTimeout: 30_000,
+          poolOptions: { forks: { singleFork: true } },
+          sequence: { groupOrder: 1 }
+        }
+      }
+    ]
   }
 })

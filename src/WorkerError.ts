@@ -62,8 +62,8 @@ const diedHint = ({ code, signal, stderr, when }: WorkerDied): string => {
   if (stderr.includes("ERR_UNKNOWN_FILE_EXTENSION")) {
     return 'Node can\'t load its module as it is: pass { execArgv: ["--import", "tsx"] }, or the path of the compiled file.'
   }
-  if (stderr.includes("ERR_MODULE_NOT_FOUND"))
-    return "Is the module's path right? Pass a URL: new URL(…, import.meta.url)."
+  // Of an import ERR_MODULE_NOT_FOUND; of the program itself, where nothing is preloaded, without ERR_.
+  if (stderr.includes("MODULE_NOT_FOUND")) return "Is the module's path right? Pass a URL: new URL(…, import.meta.url)."
   if (signal === "SIGKILL") return "Something killed it: the test, another process, or the system for want of memory."
   if (signal !== undefined) return "Something sent it that signal."
   if (code === 0 && when === beforeReady) {

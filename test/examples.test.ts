@@ -1,15 +1,15 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
+import { program } from "./support/program.js"
 
 const printed: Record<string, ReadonlyArray<string>> = {
   "call-a-client.ts": [
     "worker-1 is at 50 %",
     "worker-1 answers 144",
-    'No client with runtimeId "worker-2" is connected (connected: worker-1). awaitClient waits for one.'
+    'No client with runtimeId "worker-2" is connected (connected: worker-1). Wait until it connects, or check the name.'
   ],
   "config-and-token.ts": ["I am worker-1", "Rejected with 401"],
   "discovery.ts": [
@@ -54,14 +54,10 @@ describe("every example runs to its end and prints what the reader expects", () 
   for (const [name, lines] of Object.entries(printed)) {
     it(name, async () => {
       // Rejects on any exit code but 0.
-      const { stderr, stdout } = await run(
-        process.execPath,
-        ["--import", "tsx", fileURLToPath(new URL(name, folder))],
-        {
-          timeout: 20_000,
-          env: { ...process.env, IPC_PORT: String(await freePort()) }
-        }
-      )
+      const { stderr, stdout } = await run(process.execPath, [program(`examples/${name}`)], {
+        timeout: 20_000,
+        env: { ...process.env, IPC_PORT: String(await freePort()) }
+      })
       assert.deepStrictEqual(stdout.trimEnd().split("\n"), lines.join("\n").trimEnd().split("\n"))
       assert.strictEqual(stderr, "")
     })

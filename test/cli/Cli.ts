@@ -1,48 +1,21 @@
 /**
  * The command as processes of their own, which end with the test's scope.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process"
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { type ChildProcess, spawn } from "node:child_process"
 import { createServer as createHttpServer, type RequestListener } from "node:http"
 import { type AddressInfo, createServer, type Server } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-
-/** What the command's processes run. */
-export class Cli extends Context.Tag("test/cli/Cli")<Cli, { readonly main: string }>() {
-  /** Compiled once: every process would compile it anew with tsx, which takes longer than all that the tests do. */
-  static readonly layer = Layer.scoped(
-    Cli,
-    Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-ipc-cli-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-      )
-      cpSync(inRepository("package.json"), join(folder, "package.json"))
-      symlinkSync(inRepository("node_modules"), join(folder, "node_modules"))
-      yield* Effect.promise(() =>
-        promisify(execFile)(process.execPath, [
-          inRepository("node_modules/typescript/bin/tsc"),
-          ...["-p", inRepository("tsconfig.build.json"), "--outDir", folder],
-          ...["--noCheck", "--declaration", "false", "--declarationMap", "false", "--sourceMap", "false"]
-        ])
-      )
-      return { main: join(folder, "layers/cli/main.js") }
-    })
-  )
-}
+import { program } from "../support/program.js"
 
 export const inRepository = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
-/** A program for the command to run. */
-export const program = (name: string): string => inRepository(`test/processes/${name}`)
+/** A service for the command to run, which knows nothing of it. */
+export const service = inRepository("test/processes/cli-service.mjs")
 
 export interface Output {
   readonly lines: ReadonlyArray<string>
@@ -67,8 +40,8 @@ export interface Ended {
 export const start = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {}
-): Effect.Effect<Process, never, Cli | Scope.Scope> =>
-  Effect.flatMap(Cli, ({ main }) => startProgram(process.execPath, [main, ...args], env))
+): Effect.Effect<Process, never, Scope.Scope> =>
+  startProgram(process.execPath, [program("layers/cli/main.ts"), ...args], env)
 
 export const startProgram = (
   file: string,
@@ -92,10 +65,7 @@ export const startProgram = (
   )
 
 /** Runs it to its end. */
-export const run = (
-  args: ReadonlyArray<string>,
-  env?: Readonly<Record<string, string>>
-): Effect.Effect<Ended, never, Cli> =>
+export const run = (args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>): Effect.Effect<Ended> =>
   Effect.gen(function* () {
     const child = yield* start(args, env)
     const exit = yield* child.exit

@@ -3,9 +3,9 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { program } from "../support/program.js"
 
 export interface Child {
   readonly process: ChildProcess
@@ -19,11 +19,10 @@ export interface Child {
   readonly noConnections: Effect.Effect<void>
 }
 
-export const start = (program: string, ...args: ReadonlyArray<string>): Effect.Effect<Child, Error, Scope.Scope> =>
+export const start = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<Child, Error, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Child, Error>((resume) => {
-      const path = fileURLToPath(new URL(`../processes/${program}`, import.meta.url))
-      const child = spawn(process.execPath, ["--import", "tsx", path, ...args], {
+      const child = spawn(process.execPath, [program(`test/processes/${name}`), ...args], {
         stdio: ["ignore", "inherit", "pipe", "ipc"]
       })
       let stderr = ""
@@ -33,7 +32,7 @@ export const start = (program: string, ...args: ReadonlyArray<string>): Effect.E
       const exited = new Promise<number | string>((resolve) => {
         child.once("exit", (code, signal) => {
           resolve(code ?? signal ?? "")
-          resume(Effect.fail(new Error(`${program} ended (${code ?? signal}) before it was ready: ${stderr}`)))
+          resume(Effect.fail(new Error(`${name} ended (${code ?? signal}) before it was ready: ${stderr}`)))
         })
       })
       const ask = (question: string) =>

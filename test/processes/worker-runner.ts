@@ -1,10 +1,9 @@
-/** A runner with two workers, which tells their pids; killed by the test. */
+/** A runner with a worker of each module given, which tells their pids; killed by the test. */
 import * as Effect from "effect/Effect"
-import { GatewayTest } from "effect-ipc/testing"
-import { start } from "../testing/support.js"
+import { GatewayTest, Worker } from "effect-ipc/testing"
 
 const main = Effect.gen(function* () {
-  const workers = yield* Effect.all([start("worker-effect.ts"), start("worker-promise.ts")], { concurrency: 2 })
+  const workers = yield* Effect.forEach(process.argv.slice(2), (module) => Worker.make({ module }), { concurrency: 2 })
   const pids = yield* Effect.all(workers.map((worker) => worker.pid))
   console.log(`workers ${pids.join(" ")}`)
   return yield* Effect.never

@@ -4,7 +4,6 @@
  */
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import {
   type DiscoveryEntry,
   Gateway,
@@ -15,6 +14,7 @@ import {
   type Route
 } from "effect-ipc/promise"
 import { assert, onTestFinished } from "vitest"
+import { program } from "../support/program.js"
 import { event, serve } from "./support.js"
 
 export const participant = (port: number, options?: LocalDiscoveryOptions): LocalDiscovery => {
@@ -96,9 +96,9 @@ export const changesOf = (discovery: LocalDiscovery | Gateway) => {
 }
 
 /** A program of test/processes, killed with its test. */
-export const child = (program: string, ...args: ReadonlyArray<string>) => {
-  const path = fileURLToPath(new URL(`../processes/${program}`, import.meta.url))
-  const started = spawn(process.execPath, ["--import", "tsx", path, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+export const child = (name: string, ...args: ReadonlyArray<string>) => {
+  const path = program(`test/processes/${name}`)
+  const started = spawn(process.execPath, [path, ...args], { stdio: ["ignore", "pipe", "pipe"] })
   const kill = () => {
     started.kill("SIGKILL")
   }
@@ -123,7 +123,7 @@ export const child = (program: string, ...args: ReadonlyArray<string>) => {
     Promise.race([
       lines.once(text),
       ended.then(({ err, lines }) => {
-        if (!lines.includes(text)) assert.fail(`${program} ended before it said ${text}: ${lines.join("\n")}${err}`)
+        if (!lines.includes(text)) assert.fail(`${name} ended before it said ${text}: ${lines.join("\n")}${err}`)
       })
     ])
   return { line, kill, ended }

@@ -2,13 +2,13 @@
  * The facade in processes of their own: they end by themselves, whatever was left unawaited.
  */
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it, onTestFinished } from "vitest"
+import { program } from "../support/program.js"
 
-const run = (program: string): Promise<{ code: number | null; signal: string | null; out: string; err: string }> =>
+const run = (name: string): Promise<{ code: number | null; signal: string | null; out: string; err: string }> =>
   new Promise((resolve) => {
-    const path = fileURLToPath(new URL(`../processes/${program}`, import.meta.url))
-    const child = spawn(process.execPath, ["--import", "tsx", path], { stdio: ["ignore", "pipe", "pipe"] })
+    const path = program(`test/processes/${name}`)
+    const child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "pipe"] })
     onTestFinished(() => {
       child.kill("SIGKILL")
     })

@@ -4,9 +4,9 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { program } from "./program.js"
 
 export interface Child {
   readonly pid: number
@@ -27,13 +27,13 @@ export interface ChildOptions {
   readonly openFiles?: number
 }
 
-export const start = (program: string, options: ChildOptions = {}): Effect.Effect<Child, never, Scope.Scope> =>
+export const start = (name: string, options: ChildOptions = {}): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const path = fileURLToPath(new URL(`../processes/${program}`, import.meta.url))
-      const node = [process.execPath, ...(options.nodeArgs ?? []), "--import", "tsx", path, ...(options.args ?? [])]
+      const path = program(`test/processes/${name}`)
+      const node = [process.execPath, ...(options.nodeArgs ?? []), path, ...(options.args ?? [])]
       const limit = options.openFiles ?? "$(ulimit -Hn)"
-      return watch(program, spawn("sh", ["-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...node]))
+      return watch(name, spawn("sh", ["-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...node]))
     }),
     (child) =>
       Effect.suspend(() => {
@@ -42,7 +42,7 @@ export const start = (program: string, options: ChildOptions = {}): Effect.Effec
       })
   )
 
-const watch = (program: string, child: ChildProcessWithoutNullStreams): Child & { readonly kill: () => void } => {
+const watch = (name: string, child: ChildProcessWithoutNullStreams): Child & { readonly kill: () => void } => {
   const lines: Array<string> = []
   const listeners = new Set<(line: string) => void>()
   let stderr = ""
@@ -79,7 +79,7 @@ const watch = (program: string, child: ChildProcessWithoutNullStreams): Child & 
       }
       const fail = () => {
         stop()
-        resume(Effect.fail(new Error(`${program} ended before it said ${word}: ${stderr.slice(-2000)}`)))
+        resume(Effect.fail(new Error(`${name} ended before it said ${word}: ${stderr.slice(-2000)}`)))
       }
       listeners.add(look)
       child.once("close", fail)

@@ -2,9 +2,9 @@ import * as Effect from "effect/Effect"
 import { TestGateway, WorkerDied } from "effect-ipc/testing"
 import { assert, describe, it } from "vitest"
 import * as Requests from "./requests.js"
-import { lives, path } from "./support.js"
+import { lives, type Module, path } from "./support.js"
 
-const options = (module: string) => ({ module: path(module), execArgv: ["--import", "tsx"], stdio: "capture" }) as const
+const options = (module: Module) => ({ module: path(module), stdio: "capture", stopGrace: "20 seconds" }) as const
 
 describe("a gateway behind promises", () => {
   it("starts workers, commands them, answers them, and takes them with it", async () => {

@@ -155,7 +155,9 @@ describe("runners", () => {
     "one that gets SIGKILL leaves no worker behind",
     () =>
       Effect.gen(function* () {
-        const runner = yield* Child.start("worker-runner.ts")
+        const runner = yield* Child.start("worker-runner.ts", {
+          args: [path("worker-effect.ts"), path("worker-promise.ts")]
+        })
         const pids = (yield* runner.line("workers")).split(" ").map(Number)
         assert.deepStrictEqual(yield* Effect.forEach(pids, lives), [true, true])
         process.kill(runner.pid, "SIGKILL")

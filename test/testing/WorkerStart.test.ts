@@ -1,8 +1,8 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { WorkerStartFailed } from "effect-ipc/testing"
+import { Worker, WorkerStartFailed } from "effect-ipc/testing"
 import { live, text } from "./live.js"
-import { type Module, path, start } from "./support.js"
+import { type Module, path, source, start } from "./support.js"
 
 describe("a worker that is never ready", () => {
   const failed = (module: Module, mode: string, options: Parameters<typeof start>[1] = {}) =>
@@ -29,7 +29,7 @@ describe("a worker that is never ready", () => {
   live("since Node can't load it, or can't find it", () =>
     Effect.gen(function* () {
       const [unknown, missing] = yield* Effect.all(
-        [Effect.flip(start("worker-effect.ts", { execArgv: [] })), Effect.flip(start("worker-missing.ts"))],
+        [Effect.flip(Worker.make({ module: source("worker-effect.ts") })), Effect.flip(start("worker-missing.ts"))],
         { concurrency: 2 }
       )
       assert.include(text(unknown)[0], '{ execArgv: ["--import", "tsx"] }')

@@ -1,7 +1,8 @@
-/** Workers written in TypeScript, and whether a process lives. */
+/** Workers, and whether a process lives. */
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { Worker } from "effect-ipc/testing"
+import { program } from "../support/program.js"
 
 export type Module =
   | "worker-effect.ts"
@@ -12,14 +13,13 @@ export type Module =
   | "worker-missing.ts"
 
 export const start = (module: Module, options: Omit<Worker.WorkerOptions, "module"> = {}) =>
-  Worker.make({
-    module: new URL(`../processes/${module}`, import.meta.url),
-    execArgv: module.endsWith(".ts") ? ["--import", "tsx"] : [],
-    stdio: "capture",
-    ...options
-  })
+  Worker.make({ module: path(module), stdio: "capture", ...options })
 
-export const path = (module: string): string => fileURLToPath(new URL(`../processes/${module}`, import.meta.url))
+/** Of what Node runs as it is. */
+export const path = (module: Module): string =>
+  module.endsWith(".ts") ? program(`test/processes/${module}`) : source(module)
+
+export const source = (module: Module): string => fileURLToPath(new URL(`../processes/${module}`, import.meta.url))
 
 /** Signal 0 asks only whether there is such a process. */
 export const lives = (pid: number): Effect.Effect<boolean> =>
