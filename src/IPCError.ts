@@ -117,7 +117,7 @@ export class ClientNotConnected extends Schema.TaggedError<ClientNotConnected>("
 ) {
   override get message() {
     const others = this.connected.length === 0 ? "no client is connected" : `connected: ${this.connected.join(", ")}`
-    return `No client with runtimeId ${JSON.stringify(this.runtimeId)} is connected (${others}). awaitClient waits for one.`
+    return `No client with runtimeId ${JSON.stringify(this.runtimeId)} is connected (${others}). Wait until it connects, or check the name.`
   }
 }
 
@@ -134,7 +134,7 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>("effect-i
   millis: Schema.Number
 }) {
   override get message() {
-    return `Request ${JSON.stringify(this.request)} to ${this.target} had no answer within ${this.millis} ms. If it may take longer, pass { timeout }.`
+    return `Request ${JSON.stringify(this.request)} to ${this.target} had no answer within ${this.millis} ms. If it may take longer, give it a longer timeout.`
   }
 }
 
@@ -156,7 +156,7 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("effe
 ) {
   override get message() {
     const why = this.reason === "" ? `code ${this.code}` : `code ${this.code}: ${this.reason}`
-    return `The connection to ${this.target} closed (${why}) before request ${JSON.stringify(this.request)} was answered. Whether it ran there is unknown; one marked { idempotent: true } is sent again after reconnecting.`
+    return `The connection to ${this.target} closed (${why}) before request ${JSON.stringify(this.request)} was answered. Whether it ran there is unknown; send it again only if it may run twice.`
   }
 }
 
@@ -171,7 +171,7 @@ export class NoHandler extends Schema.TaggedError<NoHandler>("effect-ipc/NoHandl
   target: Schema.String
 }) {
   override get message() {
-    return `${this.target} has no handler for request ${JSON.stringify(this.request)}. Register one there with handle, before the request is made.`
+    return `${this.target} has no handler for request ${JSON.stringify(this.request)}. Register one there before the request is made.`
   }
 }
 
@@ -273,7 +273,7 @@ export class RouteConflict extends Schema.TaggedError<RouteConflict>("effect-ipc
   path: Schema.String
 }) {
   override get message() {
-    return `${this.method} ${this.path} is already routed. Close the scope of the other route first, or use another path.`
+    return `${this.method} ${this.path} is already routed. Remove the other route first, or use another path.`
   }
 }
 

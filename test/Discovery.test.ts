@@ -286,7 +286,7 @@ describe("When the leader goes", () => {
       assert.deepStrictEqual(yield* Fiber.join(late), {
         tag: "RequestTimeout",
         message:
-          'Request "discovery/discoverApi" to the leader had no answer within 2000 ms. If it may take longer, pass { timeout }.'
+          'Request "discovery/discoverApi" to the leader had no answer within 2000 ms. If it may take longer, give it a longer timeout.'
       })
       yield* port.standalone({ runtimeId: "bin" })
       yield* TestClock.adjust("500 millis")

@@ -132,7 +132,7 @@ describe("IPCSocket", () => {
         } as never)
         assert.strictEqual(
           (timeout as RequestTimeout).message,
-          'Request "slow" to peer had no answer within 250 ms. If it may take longer, pass { timeout }.'
+          'Request "slow" to peer had no answer within 250 ms. If it may take longer, give it a longer timeout.'
         )
         yield* TestClock.adjust(9749)
         assert.isNull(byDefault.unsafePoll())
@@ -380,7 +380,7 @@ describe("IPCSocket", () => {
           assert.deepStrictEqual(error, new NoHandler({ request: "echo", target: "far" }))
           assert.strictEqual(
             (error as NoHandler).message,
-            'far has no handler for request "echo". Register one there with handle, before the request is made.'
+            'far has no handler for request "echo". Register one there before the request is made.'
           )
           yield* near.socket.notify(Echo, 1)
           yield* settled

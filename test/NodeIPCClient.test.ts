@@ -267,11 +267,11 @@ describe("NodeIPCClient", () => {
         const { port } = server
         assert.deepStrictEqual(lost, {
           tag: "ConnectionClosed",
-          message: `The connection to http://127.0.0.1:${port} closed (code 1001: the server closes) before request "hang" was answered. Whether it ran there is unknown; one marked { idempotent: true } is sent again after reconnecting.`
+          message: `The connection to http://127.0.0.1:${port} closed (code 1001: the server closes) before request "hang" was answered. Whether it ran there is unknown; send it again only if it may run twice.`
         })
         assert.deepStrictEqual(yield* told(client.request(Add, { a: 1, b: 1 }, { timeout: "40 millis" })), {
           tag: "RequestTimeout",
-          message: `Request "math/add" to http://127.0.0.1:${port} had no answer within 40 ms. If it may take longer, pass { timeout }.`
+          message: `Request "math/add" to http://127.0.0.1:${port} had no answer within 40 ms. If it may take longer, give it a longer timeout.`
         })
       })
     )
@@ -304,7 +304,7 @@ describe("NodeIPCClient", () => {
           { message, tag },
           {
             tag: "ConnectionClosed",
-            message: `The connection to http://127.0.0.1:${server.port} closed (code 1001: the server closes) before request "math/add" was answered. Whether it ran there is unknown; one marked { idempotent: true } is sent again after reconnecting.`
+            message: `The connection to http://127.0.0.1:${server.port} closed (code 1001: the server closes) before request "math/add" was answered. Whether it ran there is unknown; send it again only if it may run twice.`
           }
         )
       })
@@ -355,11 +355,11 @@ describe("NodeIPCClient", () => {
         const { at, client, server } = yield* connected
         assert.deepStrictEqual(yield* told(client.request(Add, { a: 1, b: 1 })), {
           tag: "NoHandler",
-          message: `${at} has no handler for request "math/add". Register one there with handle, before the request is made.`
+          message: `${at} has no handler for request "math/add". Register one there before the request is made.`
         })
         assert.deepStrictEqual(yield* told(server.request("worker-1", Echo, "")), {
           tag: "NoHandler",
-          message: `worker-1 has no handler for request "echo". Register one there with handle, before the request is made.`
+          message: `worker-1 has no handler for request "echo". Register one there before the request is made.`
         })
       })
     )
@@ -370,7 +370,7 @@ describe("NodeIPCClient", () => {
         yield* server.handle(Hang, () => Effect.never)
         assert.deepStrictEqual(yield* told(client.request(Hang, undefined, { timeout: 30 })), {
           tag: "RequestTimeout",
-          message: `Request "hang" to ${at} had no answer within 30 ms. If it may take longer, pass { timeout }.`
+          message: `Request "hang" to ${at} had no answer within 30 ms. If it may take longer, give it a longer timeout.`
         })
       })
     )

@@ -152,13 +152,13 @@ describe("NodeIPCServer", () => {
         const server = yield* NodeIPCServer.make()
         assert.deepStrictEqual(yield* told(server.request("nobody", Echo, "hi")), {
           tag: "ClientNotConnected",
-          message: 'No client with runtimeId "nobody" is connected (no client is connected). awaitClient waits for one.'
+          message: 'No client with runtimeId "nobody" is connected (no client is connected). Wait until it connects, or check the name.'
         })
         yield* Effect.forEach(Array.from({ length: 12 }), (_, i) => connect(server, `worker-${i}`))
         const { message } = yield* told(server.notify("__proto__", Echo, "hi"))
         assert.strictEqual(
           message,
-          `No client with runtimeId "__proto__" is connected (connected: ${Array.from({ length: 10 }, (_, i) => `worker-${i}`).join(", ")}). awaitClient waits for one.`
+          `No client with runtimeId "__proto__" is connected (connected: ${Array.from({ length: 10 }, (_, i) => `worker-${i}`).join(", ")}). Wait until it connects, or check the name.`
         )
       })
     )

@@ -265,7 +265,7 @@ describe("A frame over the limit", () => {
       assert.deepStrictEqual(yield* told(server.request("small", Echo, "x".repeat(2000))), {
         tag: "ConnectionClosed",
         message:
-          'The connection to small closed (code 1009: a frame of 2011 bytes; the limit is 1000) before request "echo" was answered. Whether it ran there is unknown; one marked { idempotent: true } is sent again after reconnecting.'
+          'The connection to small closed (code 1009: a frame of 2011 bytes; the limit is 1000) before request "echo" was answered. Whether it ran there is unknown; send it again only if it may run twice.'
       })
     })
   )

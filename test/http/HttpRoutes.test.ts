@@ -45,7 +45,7 @@ describe("HttpRoutes", () => {
       assert.strictEqual(conflict._tag, "RouteConflict")
       assert.strictEqual(
         conflict.message,
-        "GET /users/:name is already routed. Close the scope of the other route first, or use another path."
+        "GET /users/:name is already routed. Remove the other route first, or use another path."
       )
       yield* routes.add("ALL", "/users/:id", "all")
       assert.strictEqual((yield* Effect.flip(routes.add("ALL", "/users/:id", "all")))._tag, "RouteConflict")

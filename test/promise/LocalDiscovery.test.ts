@@ -467,7 +467,7 @@ describe("calls at the wrong time", () => {
       [late._tag, late.message],
       [
         "RequestTimeout",
-        'Request "discovery/discoverApi" to the leader had no answer within 30 ms. If it may take longer, pass { timeout }.'
+        'Request "discovery/discoverApi" to the leader had no answer within 30 ms. If it may take longer, give it a longer timeout.'
       ]
     )
     assert.strictEqual((await rejection(discovery.register(users, 30)))._tag, "RequestTimeout")

@@ -97,13 +97,13 @@ describe("requests", () => {
     await expectRejection(
       missing,
       "ClientNotConnected",
-      'No client with runtimeId "worker-2" is connected (no client is connected). awaitClient waits for one.'
+      'No client with runtimeId "worker-2" is connected (no client is connected). Wait until it connects, or check the name.'
     )
     await connect(server, "worker-1")
     await expectRejection(
       server.sendFrameworkMessage("worker-2", Double, 1),
       "ClientNotConnected",
-      'No client with runtimeId "worker-2" is connected (connected: worker-1). awaitClient waits for one.'
+      'No client with runtimeId "worker-2" is connected (connected: worker-1). Wait until it connects, or check the name.'
     )
   })
 
@@ -113,12 +113,12 @@ describe("requests", () => {
     await expectRejection(
       client.sendFrameworkRequest(Greet, { name: "Ada" }),
       "NoHandler",
-      `${server.getUrl()} has no handler for request "greet". Register one there with handle, before the request is made.`
+      `${server.getUrl()} has no handler for request "greet". Register one there before the request is made.`
     )
     await expectRejection(
       server.sendFrameworkMessage("worker", Double, 1),
       "NoHandler",
-      'worker has no handler for request "double". Register one there with handle, before the request is made.'
+      'worker has no handler for request "double". Register one there before the request is made.'
     )
   })
 
@@ -130,12 +130,12 @@ describe("requests", () => {
     await expectRejection(
       client.sendFrameworkRequest(Hang, undefined, 20),
       "RequestTimeout",
-      `Request "hang" to ${server.getUrl()} had no answer within 20 ms. If it may take longer, pass { timeout }.`
+      `Request "hang" to ${server.getUrl()} had no answer within 20 ms. If it may take longer, give it a longer timeout.`
     )
     await expectRejection(
       server.sendFrameworkMessage("worker", Stall, undefined, 20),
       "RequestTimeout",
-      'Request "stall" to worker had no answer within 20 ms. If it may take longer, pass { timeout }.'
+      'Request "stall" to worker had no answer within 20 ms. If it may take longer, give it a longer timeout.'
     )
   })
 
