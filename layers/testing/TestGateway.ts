@@ -12,7 +12,7 @@ import { Discovery } from "../../src/Discovery.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import type { DiscoveryEntry } from "../../src/RouteTable.js"
+import type { DiscoveryEntry, Route } from "../../src/RouteTable.js"
 import * as Promises from "../promise/Promises.js"
 import * as GatewayTest from "./GatewayTest.js"
 import { Keeper, type Kept } from "./Keeper.js"
@@ -69,6 +69,10 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
   ) => void
   readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
   readonly discover: (api: string) => Promise<string>
+  /** The api's registered instances. */
+  readonly instances: (api: string) => Promise<ReadonlyArray<Route>>
+  /** Every registered instance of every api. */
+  readonly routes: () => Promise<ReadonlyArray<Route>>
   /** Ends every worker and every interceptor, then the gateway. */
   readonly close: () => Promise<void>
 }
@@ -129,6 +133,8 @@ const behindPromises = ({ keeper, value: services }: Kept<Context.Context<Gatewa
     },
     register: (entries) => Promises.run(keeper.whileOpen("register", discovery.register(entries))),
     discover: (api) => Promises.run(keeper.whileOpen("discover", discovery.discover(api))),
+    instances: (api) => Promises.run(keeper.whileOpen("instances", discovery.instances(api))),
+    routes: () => Promises.run(keeper.whileOpen("routes", discovery.routes)),
     close: keeper.close,
     [Symbol.asyncDispose]: keeper.close
   }

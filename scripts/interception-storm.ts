@@ -1,0 +1,57 @@
+/**
+ * Two hundred tests that use interceptors, in eight suites side by side, each run in another random order. Says each run's
+ * seed; `--seed` repeats one.
+ */
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { createVitest } from "vitest/node"
+
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "10" }, seed: { type: "string" } }
+})
+const first = Number(values.seed ?? Date.now() % 1_000_000)
+const runs = values.seed === undefined ? Number(values.runs) : 1
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+const vitest = await createVitest("test", {
+  root,
+  config: false,
+  watch: false,
+  include: ["test/interception/storm/*.storm.ts"],
+  // What is told is told below, a line a run.
+  reporters: [{}],
+  pool: "threads",
+  // Each thread loads the library once; what a suite would leave in a module, the next one would stumble over.
+  isolate: false,
+  minWorkers: 2,
+  maxWorkers: 2,
+  testTimeout: 30_000,
+  sequence: { shuffle: true }
+})
+
+const start = performance.now()
+let failed = 0
+for (let run = 0; run < runs; run++) {
+  const seed = first + run
+  const began = performance.now()
+  for (const { config } of [vitest, ...vitest.projects]) config.sequence.seed = seed
+  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(
+    await vitest.globTestSpecifications(),
+    true
+  )
+  const tests = testModules.flatMap((module) => [...module.children.allTests()])
+  const passed = tests.filter((test) => test.result().state === "passed").length
+  const whole = passed === tests.length && tests.length === 200 && unhandledErrors.length === 0
+  if (!whole) failed++
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  for (const test of tests) {
+    for (const { message, stack } of test.result().errors ?? []) console.log(`${test.fullName}\n${stack ?? message}\n`)
+  }
+  for (const error of unhandledErrors) console.log("Unhandled:", error)
+  console.log(`seed ${seed}: ${passed} of ${tests.length} tests passed in ${seconds} s${whole ? "" : "  FAILED"}`)
+}
+await vitest.close()
+console.log(
+  `${runs - failed} of ${runs} runs without a failure, in ${((performance.now() - start) / 1000).toFixed(1)} s`
+)
+process.exitCode = failed === 0 ? 0 : 1

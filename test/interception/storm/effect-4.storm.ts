@@ -1,0 +1,3 @@
+import { withEffect } from "./suites.js"
+
+withEffect(4)

@@ -1,0 +1,3 @@
+import { withPromises } from "./suites.js"
+
+withPromises(5)
