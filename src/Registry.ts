@@ -173,7 +173,7 @@ export const make: (
     const apis = Array.from(new Set(table.routes().map((route) => route.api))).slice(0, maxNamesInError)
     const hint =
       apis.length === 0
-        ? "No service is registered; are they running, and do they take part at this port?"
+        ? "None is registered at all: are they running, and do they take part at this port?"
         : `Registered: ${apis.join(", ")}. Is the service running, and is its name spelled so?`
     return new ServiceNotRegistered({ api, hint })
   }

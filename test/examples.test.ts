@@ -32,6 +32,11 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "second sweeps",
     "second sweeps"
   ],
+  "promise-discovery.ts": [
+    "orders: leader",
+    "caller: follower: orders answers /orders/7",
+    'No service is registered as "orders". None is registered at all: are they running, and do they take part at this port?'
+  ],
   "promise.ts": ["Hello, Ada! You are worker-1.", "144", "{ hello: 'Ada' }", "ClientNotConnected"],
   "typed-failure.ts": ["Ada, since 2024", "nobody has id 2"],
   "typed-request.ts": ["Hello, Ada!"]

@@ -156,7 +156,7 @@ describe("register, discover and unregister", () => {
         [error._tag, error.message],
         [
           "ServiceNotRegistered",
-          'No service is registered as "users". No service is registered; are they running, and do they take part at this port?'
+          'No service is registered as "users". None is registered at all: are they running, and do they take part at this port?'
         ]
       )
     }
