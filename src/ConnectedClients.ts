@@ -4,10 +4,12 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Deadlines from "./Deadlines.js"
+import { Fiberless } from "./Fiberless.js"
 import * as Handlers from "./Handlers.js"
 import type { RequestError } from "./IPCError.js"
 import { ClientNotConnected } from "./IPCError.js"
@@ -130,25 +132,27 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
       })
     )
 
-    const withClient = <A, E>(
-      runtimeId: string,
-      use: (socket: IPCSocket<ConnectedClient>) => Effect.Effect<A, E>
-    ): Effect.Effect<A, E | ClientNotConnected> =>
-      Effect.suspend((): Effect.Effect<A, E | ClientNotConnected> => {
-        const socket = byRuntimeId.get(runtimeId)
-        if (socket !== undefined) return use(socket)
-        const connected: Array<string> = []
-        for (const name of byRuntimeId.keys()) if (connected.push(name) === maxNamesInError) break
-        return Effect.fail(new ClientNotConnected({ runtimeId, connected }))
-      })
+    const notConnected = (runtimeId: string): Exit.Exit<never, ClientNotConnected> => {
+      const connected: Array<string> = []
+      for (const name of byRuntimeId.keys()) if (connected.push(name) === maxNamesInError) break
+      return Exit.fail(new ClientNotConnected({ runtimeId, connected }))
+    }
 
     const service: ConnectedClients = {
       handlers,
       accept,
       request: (runtimeId, request, payload, requestOptions) =>
-        withClient(runtimeId, (socket) => socket.request(request, payload, requestOptions)),
+        new Fiberless((onEnd) => {
+          const socket = byRuntimeId.get(runtimeId)
+          if (socket !== undefined) return socket.begin(request, payload, requestOptions, onEnd)
+          onEnd(notConnected(runtimeId))
+          return undefined
+        }),
       notify: (runtimeId, request, payload, requestOptions) =>
-        withClient(runtimeId, (socket) => socket.notify(request, payload, requestOptions)),
+        Effect.suspend((): Effect.Effect<void, NotifyError | ClientNotConnected> => {
+          const socket = byRuntimeId.get(runtimeId)
+          return socket?.notify(request, payload, requestOptions) ?? notConnected(runtimeId)
+        }),
       broadcast: (request, payload) =>
         Effect.suspend(() =>
           Effect.forEach(

@@ -1,5 +1,5 @@
 /**
- * Many deadlines, one sleeping fiber: a deadline costs an insertion into a set, not a timer and a fiber of its own. Time
+ * Many deadlines, one sleeping fiber: a deadline costs a place in a linked list, not a timer and a fiber of its own. Time
  * is the Clock of the fiber that makes it, so a TestClock drives every deadline.
  *
  * @since 0.1.0
@@ -22,6 +22,10 @@ export interface Expiring {
   dueAt: number
   /** How long it waits, in milliseconds. */
   readonly millis: number
+  /** @internal Its neighbours among those that wait equally long; none where it doesn't wait. */
+  previous?: Expiring | undefined
+  /** @internal */
+  next?: Expiring | undefined
   /** Called once when the deadline passes; must not throw. */
   readonly onDeadline: () => void
 }
@@ -45,8 +49,8 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   const clock = yield* Effect.clock
   const runFork = yield* RunFork.make()
 
-  // Those that wait equally long are due in the order they came, so each duration's set is sorted by itself.
-  const byDuration = new Map<number, Set<Expiring>>()
+  // Those that wait equally long are due in the order they came, so each duration's list is sorted by itself.
+  const byDuration = new Map<number, Expiring>()
   let sleeper: Fiber.RuntimeFiber<void> | undefined
   let wakeAt = Number.POSITIVE_INFINITY
   let closed = false
@@ -63,16 +67,14 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     const now = clock.unsafeCurrentTimeMillis()
     const due: Array<Expiring> = []
     let next = Number.POSITIVE_INFINITY
-    for (const [millis, set] of byDuration) {
-      for (const expiring of set) {
-        if (expiring.dueAt > now) {
-          next = Math.min(next, expiring.dueAt)
-          break
-        }
-        set.delete(expiring)
-        due.push(expiring)
+    for (const [millis, list] of byDuration) {
+      let first = firstOf(list)
+      for (; first !== undefined && first.dueAt <= now; first = firstOf(list)) {
+        unlink(first)
+        due.push(first)
       }
-      if (set.size === 0) byDuration.delete(millis)
+      if (first === undefined) byDuration.delete(millis)
+      else next = Math.min(next, first.dueAt)
     }
     if (next < Number.POSITIVE_INFINITY) sleepUntil(next, now)
     for (const expiring of due) {
@@ -94,17 +96,44 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       if (closed || expiring.millis === Number.POSITIVE_INFINITY) return
       const now = clock.unsafeCurrentTimeMillis()
       expiring.dueAt = now + expiring.millis
-      let set = byDuration.get(expiring.millis)
-      if (set === undefined) {
-        set = new Set()
-        byDuration.set(expiring.millis, set)
+      let list = byDuration.get(expiring.millis)
+      if (list === undefined) {
+        list = makeList(expiring.millis)
+        byDuration.set(expiring.millis, list)
       }
-      set.add(expiring)
+      append(list, expiring)
       if (expiring.dueAt < wakeAt) sleepUntil(expiring.dueAt, now)
     },
     remove: (expiring) => {
-      byDuration.get(expiring.millis)?.delete(expiring)
+      unlink(expiring)
       expiring.dueAt = Number.POSITIVE_INFINITY
     }
   }
 })
+
+/** The ends of a circular list, so that none in it lacks a neighbour. A `Set` would leave a table behind every so often. */
+const makeList = (millis: number): Expiring => {
+  const ends: Expiring = { dueAt: Number.POSITIVE_INFINITY, millis, onDeadline: () => {} }
+  ends.previous = ends
+  ends.next = ends
+  return ends
+}
+
+const firstOf = (list: Expiring): Expiring | undefined => (list.next === list ? undefined : list.next)
+
+const append = (list: Expiring, expiring: Expiring): void => {
+  unlink(expiring)
+  const last = list.previous as Expiring
+  last.next = expiring
+  expiring.previous = last
+  expiring.next = list
+  list.previous = expiring
+}
+
+const unlink = (expiring: Expiring): void => {
+  if (expiring.next === undefined || expiring.previous === undefined) return
+  expiring.previous.next = expiring.next
+  expiring.next.previous = expiring.previous
+  expiring.previous = undefined
+  expiring.next = undefined
+}

@@ -5,17 +5,16 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Scope from "effect/Scope"
 import { hasStringTag, messageOf } from "./ErrorMessage.js"
+import { total } from "./Fiberless.js"
 import type * as Frame from "./Frame.js"
 import type { Codec, Direction, HandlerFailure, Shaped, UntypedRequest } from "./IPCRequest.js"
 import { nameOf, untyped } from "./IPCRequest.js"
 import * as RunFork from "./RunFork.js"
+import type { Running } from "./Running.js"
 import * as Settled from "./Settled.js"
 
 /**
@@ -27,8 +26,8 @@ import * as Settled from "./Settled.js"
 export interface Handler<Caller> {
   readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
   readonly runFork: RunFork.RunFork
-  /** The fibers that run it now; interrupted when its scope closes. */
-  readonly fibers: Set<Fiber.RuntimeFiber<unknown, unknown>>
+  /** What it is doing now; interrupted when its scope closes. */
+  readonly running: Set<Running<unknown, Frame.Failure>>
   /** Whether its scope has closed. */
   gone: boolean
 }
@@ -78,7 +77,7 @@ export const make = <Caller>(): Handlers<Caller> => {
     }
     if (stack?.length === 0) beneath.delete(name)
     handler.gone = true
-    for (const fiber of handler.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+    for (const running of handler.running) running.interrupt()
   }
 
   const register = Effect.fnUntraced(function* <R>(request: UntypedRequest, handler: UntypedHandler<Caller, R>) {
@@ -88,7 +87,7 @@ export const make = <Caller>(): Handlers<Caller> => {
       // Its requirements are met by the runtime that runs it.
       answer: answering(request, handler as UntypedHandler<Caller, never>),
       runFork: runFork as RunFork.RunFork,
-      fibers: new Set(),
+      running: new Set(),
       gone: false
     }
     yield* Effect.acquireRelease(
@@ -126,28 +125,19 @@ const answering = <Caller>(
   handler: UntypedHandler<Caller, never>
 ): Handler<Caller>["answer"] => {
   if (typeof request === "string") {
-    return total((payload, caller) => Settled.mapError(handler(payload, caller), untypedFailure))
+    return (payload, caller) => total(() => Settled.mapError(handler(payload, caller), untypedFailure))
   }
   const encodeFailure = failureEncoder(request.failure)
-  return total((payload, caller) =>
-    Settled.flatMap(Settled.mapError(request.payload.decode(payload), invalidPayload), (decoded) =>
-      Settled.flatMap(Settled.catchAll(handler(decoded, caller), encodeFailure), (result) =>
-        Settled.mapError(request.success.encode(result), invalidResult)
+  // A handler or a Schema may throw before there is an effect to run.
+  return (payload, caller) =>
+    total(() =>
+      Settled.flatMap(Settled.mapError(request.payload.decode(payload), invalidPayload), (decoded) =>
+        Settled.flatMap(Settled.catchAll(handler(decoded, caller), encodeFailure), (result) =>
+          Settled.mapError(request.success.encode(result), invalidResult)
+        )
       )
     )
-  )
 }
-
-/** A handler or a Schema may throw before there is an effect to run; Effect.suspend would catch that too, at the price of a fiber each. */
-const total =
-  <Caller>(answer: Handler<Caller>["answer"]): Handler<Caller>["answer"] =>
-  (payload, caller) => {
-    try {
-      return answer(payload, caller)
-    } catch (defect) {
-      return Exit.die(defect)
-    }
-  }
 
 const failureEncoder =
   (codec: Codec<unknown>) =>

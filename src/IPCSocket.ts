@@ -21,10 +21,11 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as ParseResult from "effect/ParseResult"
+import { ById } from "./ById.js"
 import type { Deadlines, Expiring } from "./Deadlines.js"
+import type { OnEnd, Waiting } from "./Fiberless.js"
+import { Fiberless, total } from "./Fiberless.js"
 import * as Frame from "./Frame.js"
 import type { Handler, Handlers } from "./Handlers.js"
 import { failureOf } from "./Handlers.js"
@@ -41,6 +42,7 @@ import {
 import type { Direction, RequestOptions, Shaped, UntypedRequest } from "./IPCRequest.js"
 import { nameOf, untyped } from "./IPCRequest.js"
 import * as RunFork from "./RunFork.js"
+import * as Running from "./Running.js"
 import * as Settled from "./Settled.js"
 import type { CloseEvent, Transport } from "./Transport.js"
 import { CloseCode } from "./Transport.js"
@@ -143,8 +145,8 @@ export const defaultMaxFrameBytes = 16 * 1024 * 1024
  */
 export class IPCSocket<Caller> {
   state: State = "open"
-  private readonly pending = new Map<number, Pending>()
-  private readonly inFlight = new Map<number, InFlight>()
+  private readonly pending = new ById<Pending>()
+  private readonly inFlight = new ById<InFlight>()
   /** What waits until enough unsent bytes have left, in order. */
   private readonly departures = new Set<Departure>()
   /** What had arrived when reading paused, in order. */
@@ -190,13 +192,28 @@ export class IPCSocket<Caller> {
     payload: unknown,
     options?: RequestOptions | undefined
   ): Effect.Effect<Success, Failure | RequestError> {
+    return new Fiberless((onEnd) => this.begin(request, payload, options, onEnd))
+  }
+
+  /** @internal Begins a request, as a Fiberless effect does. */
+  begin<D extends Direction, Payload, Success, Failure>(
+    request: Shaped<D, Payload, Success, Failure>,
+    payload: unknown,
+    options: RequestOptions | undefined,
+    onEnd: OnEnd<Success, Failure | RequestError>
+  ): Waiting | undefined {
     const what = untyped(request)
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
-    const exchanged =
-      typeof what === "string"
-        ? this.exchange(what, payload, millis)
-        : Effect.flatMap(this.encode(what, payload), (encoded) => this.exchange(what, encoded, millis))
-    return exchanged as Effect.Effect<Success, Failure | RequestError>
+    // What the peer answers is what the request's type says.
+    const resume = onEnd as OnEnd<unknown, unknown>
+    if (typeof what === "string") return this.exchange(what, payload, millis, resume)
+    const exchanged = Settled.flatMap(
+      this.encode(what, payload),
+      (encoded) => new Fiberless<unknown, unknown>((ended) => this.exchange(what, encoded, millis, ended))
+    )
+    if (exchanged instanceof Fiberless) return exchanged.begin(resume)
+    resume(exchanged)
+    return undefined
   }
 
   /**
@@ -243,30 +260,46 @@ export class IPCSocket<Caller> {
     this.transport.close(event)
   }
 
-  private exchange(request: UntypedRequest, payload: unknown, millis: number): Effect.Effect<unknown, unknown> {
-    return Effect.async((resume) => {
-      const name = nameOf(request)
-      if (this.state !== "open") return resume(Effect.fail(this.connectionClosed(name)))
-      const id = ++this.lastId
-      const text = Frame.printRequest(id, name, payload)
-      if (typeof text !== "string") return resume(Effect.fail(this.invalidPayload(name, text.issue)))
-      if (this.isTooLarge(text)) return resume(Effect.fail(this.tooLarge(name, text)))
-      const pending = new Pending(this, id, request, millis, resume)
-      this.pending.set(id, pending)
-      this.context.deadlines.add(pending)
-      if (this.isCongested()) {
-        pending.departure = {
-          text,
-          onDeparted: () => {
-            pending.departure = undefined
-          }
+  private exchange(
+    request: UntypedRequest,
+    payload: unknown,
+    millis: number,
+    onEnd: OnEnd<unknown, unknown>
+  ): Waiting | undefined {
+    const id = ++this.lastId
+    const text = this.print(id, request, payload)
+    if (typeof text !== "string") {
+      onEnd(Exit.fail(text))
+      return undefined
+    }
+    const pending = new Pending(this, id, request, millis, onEnd)
+    this.pending.add(pending)
+    this.context.deadlines.add(pending)
+    if (this.isCongested()) {
+      pending.departure = {
+        text,
+        onDeparted: () => {
+          pending.departure = undefined
         }
-        this.departures.add(pending.departure)
-      } else {
-        this.transport.send(text)
       }
-      return Effect.sync(() => this.abandon(pending))
-    })
+      this.departures.add(pending.departure)
+    } else {
+      this.transport.send(text)
+    }
+    return pending
+  }
+
+  /** The request's frame, or why it can't be sent. */
+  private print(
+    id: number,
+    request: UntypedRequest,
+    payload: unknown
+  ): string | ConnectionClosed | InvalidPayload | FrameTooLarge {
+    const name = nameOf(request)
+    if (this.state !== "open") return this.connectionClosed(name)
+    const text = Frame.printRequest(id, name, payload)
+    if (typeof text !== "string") return this.invalidPayload(name, text.issue)
+    return this.isTooLarge(text) ? this.tooLarge(name, text) : text
   }
 
   private dispatch(request: UntypedRequest, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
@@ -313,10 +346,11 @@ export class IPCSocket<Caller> {
     if (!this.forget(pending)) return
     this.cancelAtPeer(pending)
     const request = nameOf(pending.request)
-    pending.resume(Effect.fail(new RequestTimeout({ request, target: this.target, millis: pending.millis })))
+    pending.onEnd(Exit.fail(new RequestTimeout({ request, target: this.target, millis: pending.millis })))
   }
 
-  private abandon(pending: Pending): void {
+  /** @internal */
+  abandon(pending: Pending): void {
     if (this.forget(pending)) this.cancelAtPeer(pending)
   }
 
@@ -387,27 +421,27 @@ export class IPCSocket<Caller> {
       return
     }
     this.forget(pending)
-    pending.resume(this.outcome(pending.request, frame.data))
+    pending.onEnd(this.outcome(pending.request, frame.data))
   }
 
   private outcome(request: UntypedRequest, data: unknown): Effect.Effect<unknown, unknown> {
     if (!Frame.isOutcome(data)) {
-      return Effect.fail(
+      return Exit.fail(
         this.invalidResponse(request, 'it is neither {"success":true,…} nor {"success":false,"error":"…"}')
       )
     }
     if (data.success) {
       if (typeof request === "string") return Exit.succeed(data.data)
-      // Suspended so that it runs in the caller's fiber: a Schema may do anything.
-      return Effect.suspend(() =>
+      // A Schema may throw.
+      return total(() =>
         Settled.mapError(request.success.decode(data.data), (issue) =>
           this.invalidResponse(request, ParseResult.TreeFormatter.formatIssueSync(issue))
         )
       )
     }
     const failure = this.failure(request, data)
-    if (typeof request === "string" || data.failure === undefined) return Effect.fail(failure)
-    return Effect.suspend(() =>
+    if (typeof request === "string" || data.failure === undefined) return Exit.fail(failure)
+    return total(() =>
       Effect.matchEffect(request.failure.decode(data.failure), {
         onFailure: () => Effect.fail(failure),
         onSuccess: Effect.fail
@@ -424,7 +458,7 @@ export class IPCSocket<Caller> {
         Frame.printFailure(frame.id, frame.path, { success: false, error, reason: "NoHandler" })
       )
     }
-    if (this.inFlight.has(frame.id))
+    if (this.inFlight.get(frame.id) !== undefined)
       return this.logMalformed(`r:${frame.id}:${frame.path}`, "its id is in flight already")
     this.run(handler, frame, frame.id)
   }
@@ -440,20 +474,19 @@ export class IPCSocket<Caller> {
     const effect = handler.answer(frame.data, this.caller)
     const settled = Settled.exitOf(effect)
     if (settled !== undefined) return this.onHandled(frame, settled)
-    const fiber = handler.runFork(effect)
-    const ended = fiber.unsafePoll()
-    if (ended !== null) return this.onHandled(frame, ended)
-    const entry: InFlight = { fiber, cancelled: false }
-    this.inFlight.set(id, entry)
-    handler.fibers.add(fiber)
-    fiber.addObserver((exit) => {
-      handler.fibers.delete(fiber)
+    const running = Running.start(effect, handler.runFork)
+    if (running.exit !== undefined) return this.onHandled(frame, running.exit)
+    const entry: InFlight = { id, running, cancelled: false }
+    this.inFlight.add(entry)
+    handler.running.add(running)
+    running.observe((exit) => {
+      handler.running.delete(running)
       this.inFlight.delete(id)
       this.onHandled(frame, exit, entry.cancelled)
       this.regulateReading()
     })
     // Before it first waited it may have closed the connection, or the scope it is registered in.
-    if (handler.gone || this.state !== "open") fiber.unsafeInterruptAsFork(FiberId.none)
+    if (handler.gone || this.state !== "open") running.interrupt()
     this.regulateReading()
   }
 
@@ -461,7 +494,7 @@ export class IPCSocket<Caller> {
     const entry = this.inFlight.get(frame.id)
     if (entry === undefined) return
     entry.cancelled = true
-    entry.fiber.unsafeInterruptAsFork(FiberId.none)
+    entry.running.interrupt()
   }
 
   private onHandled(
@@ -567,10 +600,10 @@ export class IPCSocket<Caller> {
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
     this.backlog.length = 0
-    for (const { fiber } of this.inFlight.values()) fiber.unsafeInterruptAsFork(FiberId.none)
-    for (const pending of this.pending.values()) {
+    for (const { running } of this.inFlight.entries()) running.interrupt()
+    for (const pending of this.pending.entries()) {
       this.context.deadlines.remove(pending)
-      pending.resume(Effect.fail(this.connectionClosed(nameOf(pending.request))))
+      pending.onEnd(Exit.fail(this.connectionClosed(nameOf(pending.request))))
     }
     this.pending.clear()
     const departures = [...this.departures]
@@ -635,22 +668,34 @@ export class IPCSocket<Caller> {
 /**
  * A request that waits for its response.
  */
-class Pending implements Expiring {
+class Pending implements Expiring, Waiting {
   dueAt = 0
+  previous: Expiring | undefined = undefined
+  next: Expiring | undefined = undefined
   /** Set while the request itself waits for unsent bytes to leave. */
   departure: Departure | undefined = undefined
 
   constructor(
-    private readonly socket: { readonly expire: (pending: Pending) => void },
+    private readonly socket: Exchanging,
     readonly id: number,
     readonly request: UntypedRequest,
     readonly millis: number,
-    readonly resume: (result: Effect.Effect<unknown, unknown>) => void
+    readonly onEnd: OnEnd<unknown, unknown>
   ) {}
+
+  abandon(): void {
+    this.socket.abandon(this)
+  }
 
   onDeadline(): void {
     this.socket.expire(this)
   }
+}
+
+/** What an {@link IPCSocket} of any caller is to its requests. */
+interface Exchanging {
+  readonly expire: (pending: Pending) => void
+  readonly abandon: (pending: Pending) => void
 }
 
 /** A frame that waits for unsent bytes to leave. */
@@ -659,9 +704,10 @@ interface Departure {
   readonly onDeparted: () => void
 }
 
-/** A handler's fiber that hasn't ended yet. */
+/** A handler that hasn't ended yet. */
 interface InFlight {
-  readonly fiber: Fiber.RuntimeFiber<unknown, Frame.Failure>
+  readonly id: number
+  readonly running: Running.Running<unknown, Frame.Failure>
   cancelled: boolean
 }
 

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Deadlines from "./Deadlines.js"
 import { messageOf } from "./ErrorMessage.js"
+import { Fiberless } from "./Fiberless.js"
 import * as Handlers from "./Handlers.js"
 import type { ClientRequestOptions, IPCClient, Status } from "./IPCClient.js"
 import type { RequestError } from "./IPCError.js"
@@ -207,16 +208,20 @@ export const make: (
       payload: unknown,
       requestOptions?: ClientRequestOptions | undefined
     ): Effect.Effect<Success, Failure | RequestError> =>
-      Effect.suspend(() =>
-        socket?.state === "open" && requestOptions?.idempotent !== true
-          ? socket.request(what, payload, requestOptions)
-          : patiently(
-              nameOf(untyped(what)),
-              timeoutMillis(requestOptions, context.requestTimeoutMillis),
-              (open, within) => open.request(what, payload, within),
-              requestOptions?.idempotent ?? false
-            )
-      )
+      new Fiberless((onEnd) => {
+        if (socket?.state === "open" && requestOptions?.idempotent !== true) {
+          return socket.begin(what, payload, requestOptions, onEnd)
+        }
+        onEnd(
+          patiently(
+            nameOf(untyped(what)),
+            timeoutMillis(requestOptions, context.requestTimeoutMillis),
+            (open, within) => open.request(what, payload, within),
+            requestOptions?.idempotent ?? false
+          )
+        )
+        return undefined
+      })
 
     const notify = <D extends Direction, Payload, Success, Failure>(
       what: Shaped<D, Payload, Success, Failure>,

@@ -1,12 +1,13 @@
 /**
- * Composition that needs no fiber where an effect has already ended: an `Exit`, or the `Either` of a synchronous Schema.
- * What hasn't ended composes as usual.
+ * Composition that needs no fiber where an effect has already ended (an `Exit`, or the `Either` of a synchronous Schema)
+ * or waits without one ({@link Fiberless}). Any other composes as usual.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import { andThen, Fiberless } from "./Fiberless.js"
 
 /**
  * The effect's exit, if it has already ended.
@@ -25,43 +26,47 @@ export const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E>
 }
 
 /**
- * `Effect.flatMap`, at once where the effect has already succeeded.
+ * `Effect.flatMap`.
  *
  * @since 0.1.0
  * @category sequencing
  */
-export const flatMap = <A, E, R, B, E2, R2>(
-  effect: Effect.Effect<A, E, R>,
-  f: (value: A) => Effect.Effect<B, E2, R2>
-): Effect.Effect<B, E | E2, R | R2> => {
+export const flatMap = <A, E, B, E2>(
+  effect: Effect.Effect<A, E>,
+  f: (value: A) => Effect.Effect<B, E2>
+): Effect.Effect<B, E | E2> => {
   const exit = exitOf(effect)
-  if (exit === undefined) return Effect.flatMap(effect, f)
-  return Exit.isSuccess(exit) ? f(exit.value) : Exit.failCause(exit.cause)
+  if (exit !== undefined) return Exit.isSuccess(exit) ? f(exit.value) : Exit.failCause(exit.cause)
+  if (effect instanceof Fiberless) return andThen(effect as Fiberless<A, E>, (ended) => flatMap(ended, f))
+  return Effect.flatMap(effect, f)
 }
 
 /**
- * `Effect.mapError`, at once where the effect has already succeeded.
+ * `Effect.mapError`.
  *
  * @since 0.1.0
  * @category errors
  */
-export const mapError = <A, E, R, E2>(effect: Effect.Effect<A, E, R>, f: (error: E) => E2): Effect.Effect<A, E2, R> => {
+export const mapError = <A, E, E2>(effect: Effect.Effect<A, E>, f: (error: E) => E2): Effect.Effect<A, E2> => {
   const exit = exitOf(effect)
-  if (exit === undefined) return Effect.mapError(effect, f)
   // A success has no error whose type could change.
-  return Exit.isSuccess(exit) ? (exit as Exit.Exit<A>) : Exit.mapError(exit, f)
+  if (exit !== undefined) return Exit.isSuccess(exit) ? (exit as Exit.Exit<A>) : Exit.mapError(exit, f)
+  if (effect instanceof Fiberless) return andThen(effect as Fiberless<A, E>, (ended) => mapError(ended, f))
+  return Effect.mapError(effect, f)
 }
 
 /**
- * `Effect.catchAll`, at once where the effect has already succeeded.
+ * `Effect.catchAll`.
  *
  * @since 0.1.0
  * @category errors
  */
-export const catchAll = <A, E, R, B, E2, R2>(
-  effect: Effect.Effect<A, E, R>,
-  f: (error: E) => Effect.Effect<B, E2, R2>
-): Effect.Effect<A | B, E2, R | R2> => {
+export const catchAll = <A, E, B, E2>(
+  effect: Effect.Effect<A, E>,
+  f: (error: E) => Effect.Effect<B, E2>
+): Effect.Effect<A | B, E2> => {
   const exit = exitOf(effect)
-  return exit !== undefined && Exit.isSuccess(exit) ? (exit as Exit.Exit<A>) : Effect.catchAll(effect, f)
+  if (exit !== undefined) return Exit.isSuccess(exit) ? (exit as Exit.Exit<A>) : Effect.catchAll(effect, f)
+  if (effect instanceof Fiberless) return andThen(effect as Fiberless<A, E>, (ended) => catchAll(ended, f))
+  return Effect.catchAll(effect, f)
 }

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { isPromiseLike } from "effect/Predicate"
 import * as Scope from "effect/Scope"
+import { Fiberless } from "../../src/Fiberless.js"
 import type { Direction, Shaped } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import { runSync } from "./Promises.js"
@@ -98,8 +99,9 @@ export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promi
 }
 
 const awaiting = (promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<unknown, unknown> =>
-  Effect.async((resume) => {
-    promise.then(resume)
+  new Fiberless((onEnd) => {
+    promise.then(onEnd)
+    return undefined
   })
 
 interface Entry<D extends Direction, Args extends ReadonlyArray<unknown>> {

@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Running from "../../src/Running.js"
 
 /**
  * The same promise. Whoever awaits it sees its rejection; if nobody does, nothing happens.
@@ -27,9 +28,9 @@ export const handled = <A>(promise: Promise<A>): Promise<A> => {
 export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   handled(
     new Promise((resolve, reject) => {
-      Effect.runCallback(effect, {
-        onExit: (exit) => (Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause)))
-      })
+      Running.start(effect, Effect.runFork).observe((exit) =>
+        Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause))
+      )
     })
   )
 
