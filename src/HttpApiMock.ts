@@ -81,7 +81,7 @@ export const endpoint = <
   handler: HttpApiEndpoint.HttpApiEndpoint.HandlerWithName<
     HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>,
     Name,
-    ApiError | HttpApiGroup.HttpApiGroup.ErrorWithName<Groups, Group>,
+    NoInfer<ApiError> | HttpApiGroup.HttpApiGroup.ErrorWithName<Groups, Group>,
     R
   >,
   options: HttpApiMockOptions = {}

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
+import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { program } from "./support/program.js"
@@ -67,6 +68,16 @@ describe("every example runs to its end and prints what the reader expects", () 
       assert.strictEqual(stderr, "")
     })
   }
+
+  it("testing/node-test.ts, as Node's own runner runs it", async () => {
+    // Rejects where a test fails.
+    const { stdout } = await run(
+      process.execPath,
+      ["--import", "tsx", "--test", "--test-reporter=tap", fileURLToPath(new URL("testing/node-test.ts", folder))],
+      { timeout: 25_000 }
+    )
+    assert.match(stdout, /^# tests 2\n(?:# .*\n)*# pass 2\n/m)
+  })
 
   it("and each is looked at here", () => {
     const present = readdirSync(folder).filter((name) => name.endsWith(".ts") && name !== "demo.ts")

@@ -27,11 +27,20 @@ describe("what the README says is so", () => {
     assert.strictEqual(all(readme, /^(```ts)$/gm).length, all(readme, /^(<!-- example: )/gm).length)
   })
 
-  it("every example is shown", () => {
-    const examples = readdirSync(new URL("examples/", root)).filter(
-      (name) => name.endsWith(".ts") && name !== "demo.ts"
+  it("every example is shown, and of a suite's files at least a link", () => {
+    const sources = (folder: string) => readdirSync(new URL(folder, root)).filter((name) => name.endsWith(".ts"))
+    const shown = all(readme, /^<!-- example: (\S+)/gm)
+    const linked = all(readme, /\]\(examples\/testing\/([^)]+)\)/g).map((name) => `testing/${name}`)
+    assert.deepStrictEqual(
+      sources("examples/").filter((name) => name !== "demo.ts" && !shown.includes(name)),
+      []
     )
-    assert.deepStrictEqual([...new Set(all(readme, /^<!-- example: (\S+)/gm))].sort(), examples.sort())
+    assert.deepStrictEqual(
+      sources("examples/testing/")
+        .map((name) => `testing/${name}`)
+        .filter((name) => !shown.includes(name) && !linked.includes(name)),
+      []
+    )
   })
 
   it("its links lead somewhere", () => {

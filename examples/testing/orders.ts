@@ -16,12 +16,15 @@ WorkerClient.run(
       })
     )
     const users = yield* discovery.discover("users")
+    const nameOf = async (id: string) => {
+      const response = await fetch(`${users}/users/${id}`).catch(() => undefined)
+      return response?.ok ? ((await response.json()) as { readonly name: string }).name : "somebody"
+    }
     const baseUrl = yield* Effect.promise(() =>
-      serve(async (path) => {
-        const user = await fetch(`${users}/users/${path.split("/").at(-1)}`)
-        const { name } = user.ok ? ((await user.json()) as { readonly name: string }) : { name: "somebody" }
-        return { name, orders: ["tea", "milk", "bread"].slice(0, limit) }
-      })
+      serve(async (path) => ({
+        name: await nameOf(path.slice("/orders/".length)),
+        orders: ["tea", "milk", "bread"].slice(0, limit)
+      }))
     )
     yield* discovery.register([{ api: "orders", baseUrl, pathPrefix: "/orders" }])
   })

@@ -3,6 +3,6 @@ import { WorkerClient } from "effect-ipc/testing"
 import { serve } from "./serve.js"
 
 await WorkerClient.connect(async (runner) => {
-  const baseUrl = await serve((path) => ({ id: path.split("/").at(-1), name: "Ada" }))
+  const baseUrl = await serve((path) => ({ id: Number(path.split("/").at(-1)), name: "Ada" }))
   await runner.register([{ api: "users", baseUrl, pathPrefix: "/users" }])
 })

@@ -30,6 +30,11 @@ export const mocks = [
   () => HttpApiMock.all(Api, health)
 ]
 
+/** Success and failure by turns: what the api declares isn't inferred from what the handler does. */
+export const either = HttpApiMock.endpoint(Api, "users", "find", ({ path }) =>
+  path.id === 7 ? Effect.succeed({ id: path.id, name: "Ada", since: new Date() }) : new NoSuchUser({ id: path.id })
+)
+
 const check = HttpApiMock.endpoint(Api, "health", "check", () => Effect.succeed("fine"))
 
 // @ts-expect-error it needs the interception
