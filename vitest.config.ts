@@ -13,9 +13,8 @@ const resolve = {
   ]
 }
 
-/** Suites that hold others to a second or to some memory, and those that want all processors for themselves. */
+/** Suites that hold others to a second, or that want all processors for themselves. */
 const demanding = [
-  "test/Hostile.test.ts",
   "test/LocalDiscovery.test.ts",
   "test/Scale.test.ts",
   "test/Shutdown.test.ts",

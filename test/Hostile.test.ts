@@ -121,7 +121,7 @@ const start = (options: Child.ChildOptions = {}) =>
     return { child, port, memory, end }
   })
 
-/** A well-behaved client that asks for sums one after the other until stopped; then the longest it has waited, in milliseconds. */
+/** A well-behaved client that asks for sums one after the other. When stopped, it tells the longest it has waited, in milliseconds. */
 const goodClient = (port: number) =>
   Effect.gen(function* () {
     const client = yield* NodeIPCClient.make({ port, runtimeId: "good", reconnect: false })
@@ -135,11 +135,12 @@ const goodClient = (port: number) =>
       count++
     })
     const asking = yield* Effect.fork(Effect.forever(ask))
-    return Effect.gen(function* () {
+    const stop = Effect.gen(function* () {
       yield* ask
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(asking)))
       return { longest: Math.round(longest), count }
     })
+    return { ask, stop }
   })
 
 describe("A server attacked", () => {
@@ -148,7 +149,7 @@ describe("A server attacked", () => {
     () =>
       Effect.gen(function* () {
         const { child, end, memory, port } = yield* start()
-        const stopAsking = yield* goodClient(port)
+        const good = yield* goodClient(port)
         const batch = Buffer.concat(hostileTexts.map(textFrame))
         const some = Buffer.concat(Array.from({ length: 10 }, () => batch))
         const perAttacker = frameCount / attackers
@@ -169,7 +170,7 @@ describe("A server attacked", () => {
           concurrency: "unbounded"
         })
         const seconds = (performance.now() - started) / 1000
-        const { count, longest } = yield* stopAsking
+        const { count, longest } = yield* good.stop
         const after = yield* memory
 
         console.log(
@@ -192,7 +193,7 @@ describe("A server attacked", () => {
     () =>
       Effect.gen(function* () {
         const { child, end, memory, port } = yield* start()
-        const stopAsking = yield* goodClient(port)
+        const good = yield* goodClient(port)
         const kill = (i: number) =>
           Effect.gen(function* () {
             const socket = yield* upgraded(port, i % 2 === 0 ? undefined : "effect-ipc.1")
@@ -213,7 +214,7 @@ describe("A server attacked", () => {
           kill,
           { concurrency: 20 }
         )
-        const { longest } = yield* stopAsking
+        const { longest } = yield* good.stop
         const after = yield* memory
         assert.deepStrictEqual([after.clients, after.polluted], [1, false])
         assert.isBelow(after.heap - before.heap, 8 * mib)
@@ -229,7 +230,7 @@ describe("A server attacked", () => {
     () =>
       Effect.gen(function* () {
         const { end, memory, port } = yield* start()
-        const stopAsking = yield* goodClient(port)
+        const good = yield* goodClient(port)
         const before = yield* memory
         const scope = yield* Scope.make()
         const request = Buffer.concat(
@@ -239,12 +240,23 @@ describe("A server attacked", () => {
           Effect.forEach(Array.from({ length: 4 }), () => upgraded(port)),
           scope
         )
-        for (const socket of sockets) {
-          socket.pause()
-          for (let i = 0; i < 40; i++) socket.write(request)
+        let written = 0
+        const flood = (socket: net.Socket) =>
+          Effect.gen(function* () {
+            socket.pause()
+            for (let i = 0; i < 40; i++) {
+              yield* write(socket, request)
+              written++
+            }
+          })
+        yield* Effect.forEach(sockets, (socket) => Effect.forkIn(flood(socket), scope))
+        // Nothing tells that the server has stopped reading but that it takes no more while it answers others.
+        for (let still = 0, last = written; still < 200; still++) {
+          yield* good.ask
+          if (written !== last) still = 0
+          last = written
         }
-        // Nothing tells from outside when the server has stopped reading; that it still answers does.
-        const { longest } = yield* Effect.zipRight(Effect.sleep("1 second"), stopAsking)
+        const { longest } = yield* good.stop
         const during = yield* memory
         // Each holds at most the high-water mark of 16 MiB unsent, and some that was underway.
         assert.isBelow(during.rss - before.rss, 4 * 40 * mib)
@@ -260,7 +272,7 @@ describe("A server attacked", () => {
     () =>
       Effect.gen(function* () {
         const { end, port } = yield* start({ openFiles: 250 })
-        const stopAsking = yield* goodClient(port)
+        const good = yield* goodClient(port)
         const sockets = Array.from({ length: 500 }, () => net.connect(port, "127.0.0.1"))
         yield* Effect.forEach(
           sockets,
@@ -272,7 +284,7 @@ describe("A server attacked", () => {
             }),
           { concurrency: "unbounded" }
         )
-        const { count } = yield* stopAsking
+        const { count } = yield* good.stop
         assert.isAbove(count, 0)
         for (const socket of sockets) socket.destroy()
         // It learns of each one's end in its own time.

@@ -334,7 +334,7 @@ describe("a route", () => {
       const scope = yield* Scope.make()
       yield* Scope.extend(
         gateway.route("GET", "/once", () =>
-          Effect.as(Effect.zipRight(Effect.sleep(1), Scope.close(scope, Exit.void)), 1)
+          Effect.as(Effect.zipRight(Effect.yieldNow(), Scope.close(scope, Exit.void)), 1)
         ),
         scope
       )

@@ -3,10 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as NodeIPCServer from "../../layers/NodeIPCServer.js"
+import { collectGarbage } from "../support/garbage.js"
 import { hear, say, stopHearing } from "../support/ParentProcess.js"
 import { Add, add, GetUser } from "../support/requests.js"
-
-const collectGarbage = globalThis.gc
 
 const program = Effect.gen(function* () {
   const server = yield* NodeIPCServer.make({ heartbeat: "1 second" })
@@ -14,10 +13,7 @@ const program = Effect.gen(function* () {
   yield* server.handle(GetUser, ({ id }) => Effect.succeed({ name: String(id), since: new Date(0) }))
   yield* say("port", String(server.port))
   while ((yield* hear) === "memory") {
-    for (let i = 0; i < 3; i++) {
-      collectGarbage?.()
-      yield* Effect.sleep("20 millis")
-    }
+    yield* collectGarbage
     const { heapUsed, rss } = process.memoryUsage()
     // What a polluted prototype would give every object.
     const polluted = Object.keys(Object.prototype).length > 0 || "polluted" in {}

@@ -1,5 +1,5 @@
 /**
- * One end of very many connections: `server`, or `clients` of the port given, so many.
+ * One end of very many connections: `server`, or `clients` of the port given, named from the first number to before the last.
  */
 import { execSync } from "node:child_process"
 import * as Effect from "effect/Effect"
@@ -7,19 +7,13 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as NodeIPCClient from "../../layers/NodeIPCClient.js"
 import * as NodeIPCServer from "../../layers/NodeIPCServer.js"
+import { collectGarbage } from "../support/garbage.js"
 import { hear, say, stopHearing } from "../support/ParentProcess.js"
 import { Echo } from "../support/requests.js"
 
-const [role, port, count] = process.argv.slice(2) as [string, string, string]
+const [role, port, first, last] = process.argv.slice(2) as [string, string, string, string]
 
-const collectGarbage = globalThis.gc as () => void
-
-/** Once garbage is collected, and what its finalizers let go of, too. */
-const heap = Effect.gen(function* () {
-  for (let i = 0; i < 3; i++) {
-    collectGarbage()
-    yield* Effect.sleep("20 millis")
-  }
+const heap = Effect.map(collectGarbage, () => {
   const { heapUsed, rss } = process.memoryUsage()
   return { heap: heapUsed, rss }
 })
@@ -59,7 +53,7 @@ const clients = Effect.gen(function* () {
       })
       yield* client.handle(Echo, (text) => Effect.succeed(`${text}!`))
     })
-  const all = Array.from({ length: Number(count) }, (_, i) => i)
+  const all = Array.from({ length: Number(last) - Number(first) }, (_, i) => Number(first) + i)
   yield* Scope.extend(Effect.forEach(all, connect, { concurrency: 200, discard: true }), scope)
   yield* say("connected")
   yield* hear

@@ -1,4 +1,4 @@
-/** A worker with a program of its own: its handler comes some time after its connection. */
+/** A worker with a program of its own: its handler comes after its connection, once its runner has answered. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import { IPCClient } from "effect-ipc"
@@ -7,8 +7,7 @@ import * as Requests from "../testing/requests.js"
 
 const main = Effect.gen(function* () {
   const runner = yield* IPCClient
-  // As long as a service may take to open a database.
-  yield* Effect.sleep("100 millis")
+  yield* runner.request(Requests.WhoIsThere)
   yield* runner.handle(Requests.SetLimit, (value) => Effect.succeed(value))
   return yield* Effect.never
 })

@@ -58,8 +58,16 @@ describe("a worker", () => {
 
   live("with a program of its own is asked, though its handlers come after its connection", () =>
     Effect.gen(function* () {
+      const server = yield* IPCServer
+      const answered = yield* Deferred.make<string>()
+      yield* server.handle(Requests.WhoIsThere, () => Deferred.await(answered))
       const worker = yield* start("worker-layer.ts")
-      assert.strictEqual(yield* worker.request(Requests.SetLimit, 5), 5)
+      const asking = yield* Effect.fork(worker.request(Requests.SetLimit, 5))
+      // Asked after it, and answered after it: nothing there yet.
+      const early = yield* Effect.flip(server.request(worker.runtimeId, Requests.SetLimit, 5))
+      assert.strictEqual(early._tag, "NoHandler")
+      yield* Deferred.succeed(answered, "runner")
+      assert.strictEqual(yield* Fiber.join(asking), 5)
     })
   )
 
