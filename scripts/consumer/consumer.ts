@@ -1,8 +1,19 @@
 /** Uses each entry's types from outside: what is wrong here must not compile, what is right must. */
+import type * as Socket from "@effect/platform/Socket"
 import { Effect, Schema } from "effect"
-import { type ClientNotConnected, IPCClient, IPCServer, type RequestError } from "effect-ipc"
+import {
+  type ClientNotConnected,
+  HttpInterception,
+  Intercept,
+  IPCClient,
+  IPCServer,
+  ReconnectingClient,
+  type RequestError
+} from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import * as Facade from "effect-ipc/promise"
+import * as SocketTransport from "effect-ipc/socket"
+import { GatewayTest, TestGateway, Worker } from "effect-ipc/testing"
 
 class TooBig extends Schema.TaggedError<TooBig>()("TooBig", { n: Schema.Number }) {}
 
@@ -45,3 +56,37 @@ export const wrong = Effect.gen(function* () {
   // @ts-expect-error another result
   yield* server.handle(Double, () => Effect.succeed("42"))
 })
+
+/** What keeps a connection on a platform socket. */
+export const overSocket = (socket: Socket.Socket) =>
+  Effect.gen(function* () {
+    const transport = yield* SocketTransport.make(socket, { framing: "lines" })
+    return yield* ReconnectingClient.make("tcp", (onOpen) => Effect.sync(() => onOpen(transport)), { reconnect: false })
+  })
+
+export const suite: Effect.Effect<string, unknown> = Effect.gen(function* () {
+  const http = yield* HttpInterception
+  const users = yield* http.mock(Intercept.get("/users/:id"), ({ params }) => Effect.succeed({ id: params.id }))
+  const orders = yield* Worker.make({ module: "orders.js" })
+  const half: number = yield* orders.request(Half, 42)
+  const [call] = yield* users.calls
+  return `${half} ${call?.request.path}`
+}).pipe(Effect.scoped, Effect.provide(GatewayTest.layer()))
+
+export const promised = async (): Promise<string> => {
+  const gateway = await TestGateway.start()
+  const users = await gateway.mock(
+    Intercept.get("/users/:id"),
+    async ({ params }) => ({ id: params.id }),
+    Intercept.once
+  )
+  const orders = await gateway.worker({ module: "orders.js" })
+  const half: number = await orders.request(Half, 42)
+  // @ts-expect-error another payload
+  await orders.request(Half, "42")
+  // @ts-expect-error a fault isn't an answer
+  await gateway.mock(Intercept.any(), Intercept.drop)
+  const call = await users.awaitCall(1)
+  await gateway.close()
+  return `${half} ${call.request.path}`
+}

@@ -28,3 +28,42 @@ await client.connect()
 assert.equal(await client.sendFrameworkRequest(Double, 21), 42)
 await client.disconnect()
 await server.teardown()
+
+const socket = await import("effect-ipc/socket")
+const NodeSocket = await import("@effect/platform-node/NodeSocket")
+const NodeSocketServer = await import("@effect/platform-node/NodeSocketServer")
+
+const overTcp = Effect.gen(function* () {
+  const clients = yield* core.ConnectedClients.make({})
+  yield* clients.handlers.handle(Double, (n) => Effect.succeed(2 * n))
+  const listening = yield* NodeSocketServer.make({ host: "127.0.0.1", port: 0 })
+  yield* Effect.forkScoped(
+    listening.run((accepted) =>
+      Effect.flatMap(socket.make(accepted, { framing: "lines" }), (transport) => {
+        clients.accept(transport, "consumer")
+        return Effect.never
+      }).pipe(Effect.scoped)
+    )
+  )
+  const net = yield* NodeSocket.makeNet({ host: "127.0.0.1", port: listening.address.port })
+  const transport = yield* socket.make(net, { framing: "lines" })
+  const connect = (onOpen) => Effect.sync(() => onOpen(transport))
+  const client = yield* core.ReconnectingClient.make("tcp", connect, { reconnect: false })
+  return yield* client.request(Double, 21)
+}).pipe(Effect.scoped)
+assert.equal(await Effect.runPromise(overTcp), 42)
+
+// What suites without Effect use needs no test library: the optional peer isn't there.
+await assert.rejects(import("@effect/vitest"), { code: "ERR_MODULE_NOT_FOUND" })
+const { Intercept, TestGateway } = await import("effect-ipc/testing")
+const Half = promise.IPCClient.defineRequest("half")
+
+const gateway = await TestGateway.start()
+const worker = await gateway.worker({ module: new URL("./worker.mjs", import.meta.url) })
+assert.equal(await worker.request(Half, 84), 42)
+const users = await gateway.mock(Intercept.get("/users/:id", { api: "users" }), async ({ params }) => params)
+const response = await fetch(`${await gateway.discover("users")}/users/7`)
+assert.deepEqual(await response.json(), { id: "7" })
+assert.equal(users.calls().length, 1)
+gateway.verify()
+await gateway.close()
