@@ -10,10 +10,21 @@ import * as Scope from "effect/Scope"
 import * as undici from "undici"
 import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
 import { Discovery } from "../../src/Discovery.js"
+import type { Interceptor } from "../../src/HttpInterception.js"
 import * as Intercept from "../../src/Intercept.js"
 import { LeaderElection } from "../../src/LeaderElection.js"
+import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import { ask, askJson, serve } from "../http/support.js"
 import { json, live, says, service, statusOf, suite, text } from "./support.js"
+
+interface Modelled {
+  readonly kind: "mock" | "fault" | "spy"
+  readonly answer: string
+  left: number
+  seen: number
+  readonly scope: Scope.CloseableScope
+  readonly interceptor: Interceptor
+}
 
 describe("a mock", () => {
   live("answers fetch, undici, the platform's HttpClient and curl", () =>
@@ -253,41 +264,57 @@ describe("a mock", () => {
   )
 })
 
-describe("mocks that nest", () => {
+describe("interceptors that nest", () => {
   live("restore exactly what was beneath, in whatever order they go", () =>
     Effect.gen(function* () {
       const gateway = yield* suite()
       yield* service(gateway, "users", says("real"))
       const target = `${gateway.url}/users/7`
-      // Each step adds a mock (with a limit or none), removes one of those there are, or asks.
+      const users = Intercept.get("/users/:id")
+      // Each step adds an interceptor (with a limit or none), removes one of those there are, or asks.
       const step = fc.oneof(
-        fc.record({ kind: fc.constant("add" as const), times: fc.constantFrom(undefined, 1, 2) }),
+        fc.record({
+          kind: fc.constantFrom("mock" as const, "fault" as const, "spy" as const),
+          times: fc.constantFrom(undefined, 1, 2)
+        }),
         fc.record({ kind: fc.constant("remove" as const), which: fc.nat(1_000) }),
         fc.record({ kind: fc.constant("ask" as const) })
       )
+      const place = (kind: "mock" | "fault" | "spy", name: string, options: { readonly times: number | undefined }) => {
+        if (kind === "mock") return gateway.http.mock(users, Intercept.text(name), options)
+        if (kind === "fault") return gateway.http.fault(users, Intercept.failWith(503), { ...options, name })
+        return gateway.http.spy(users, options)
+      }
       const run = (steps: ReadonlyArray<typeof step extends fc.Arbitrary<infer A> ? A : never>) =>
         Effect.gen(function* () {
-          const model: Array<{ name: string; left: number; scope: Scope.CloseableScope }> = []
+          const model: Array<Modelled> = []
+          /** From the newest on: a spy sees it and lets it through, any other answers. */
+          const expected = () => {
+            for (const placed of model.toReversed()) {
+              if (placed.left === 0) continue
+              placed.left--
+              placed.seen++
+              if (placed.kind !== "spy") return placed.answer
+            }
+            return "real"
+          }
           const check = Effect.gen(function* () {
-            const top = model.findLast(({ left }) => left > 0)
-            if (top !== undefined) top.left--
-            assert.strictEqual(yield* text(target), top?.name ?? "real")
+            assert.strictEqual(yield* text(target), expected())
+            for (const { interceptor, seen } of model) assert.strictEqual((yield* interceptor.calls).length, seen)
           })
           let added = 0
           for (const now of steps) {
             if (now.kind === "ask") yield* check
-            if (now.kind === "remove" && model.length > 0) {
+            else if (now.kind !== "remove") {
+              const scope = yield* Scope.make()
+              const name = `${now.kind} ${added++}`
+              const interceptor = yield* Scope.extend(place(now.kind, name, { times: now.times }), scope)
+              const answer = now.kind === "fault" ? `{"error":"By the interceptor ${name}."}` : name
+              const left = now.times ?? Number.POSITIVE_INFINITY
+              model.push({ kind: now.kind, answer, left, seen: 0, scope, interceptor })
+            } else if (model.length > 0) {
               const [gone] = model.splice(now.which % model.length, 1)
               if (gone !== undefined) yield* Scope.close(gone.scope, Exit.void)
-            }
-            if (now.kind === "add") {
-              const scope = yield* Scope.make()
-              const name = `mock ${added++}`
-              yield* Scope.extend(
-                gateway.http.mock(Intercept.get("/users/:id"), Intercept.text(name), { times: now.times }),
-                scope
-              )
-              model.push({ name, left: now.times ?? Number.POSITIVE_INFINITY, scope })
             }
           }
           yield* check
@@ -399,6 +426,15 @@ describe("a mocked api", () => {
       )
       assert.deepStrictEqual(yield* discovery.instances("users"), instances)
       assert.deepStrictEqual(yield* turns(3), ["b", "c", "a"])
+      yield* discovery.setStrategy("users", RoutingStrategy.last)
+      assert.deepStrictEqual(yield* turns(2), ["c", "c"])
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* http.mock(Intercept.any({ api: "users" }), Intercept.text("mock"))
+          assert.deepStrictEqual(yield* turns(1), ["mock"])
+        })
+      )
+      assert.deepStrictEqual(yield* turns(3), ["c", "c", "c"])
     })
   )
 })
