@@ -22,6 +22,11 @@ export const make = (webSocket: WebSocket, socket: Duplex, maxFrameBytes: number
 /** How long the peer has to answer a goodbye, in milliseconds. */
 const closeGraceMillis = 250
 
+/** What is this long doesn't wait for the end of the turn: the peer reads it while the next is still being made. */
+const longLength = 32 * 1024
+
+const nothing = Buffer.alloc(0)
+
 /** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
 const maxJoinedBytes = 3 * Frame.maxJoinedLength
 
@@ -37,7 +42,9 @@ class WebSocketTransport implements Transport {
   readonly extended: boolean
   private queue: Array<string> = []
   private queuedLength = 0
-  private onFlushed: () => void = () => {}
+  private turnEnds = false
+  private awaitsDrain = false
+  private onDrain: () => void = () => {}
   private error: CloseEvent | undefined
   private grace: NodeJS.Timeout | undefined
 
@@ -67,30 +74,43 @@ class WebSocketTransport implements Transport {
       clearTimeout(this.grace)
       listener.onClosed(this.error ?? { code, reason: reason.toString() })
     })
-    // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
-    this.onFlushed = listener.onDrain
+    this.onDrain = listener.onDrain
   }
 
   send(text: string): void {
-    // After what is running now and the fibers it woke: what they send leaves with it.
-    if (this.queue.length === 0) process.nextTick(flush, this)
+    if (!this.turnEnds) {
+      this.turnEnds = true
+      // After what is running now and the fibers it woke: what they send leaves with it.
+      process.nextTick(endTurn, this)
+    }
     this.queue.push(text)
     this.queuedLength += text.length
+    if (this.queuedLength >= longLength) this.write()
   }
 
-  flush(): void {
+  endTurn(): void {
+    this.turnEnds = false
+    this.write()
+    if (this.webSocket.bufferedAmount === 0) return this.onDrain()
+    if (this.awaitsDrain || this.webSocket.readyState !== this.webSocket.OPEN) return
+    this.awaitsDrain = true
+    // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
+    this.socket.write(nothing, () => {
+      this.awaitsDrain = false
+      this.onDrain()
+    })
+  }
+
+  private write(): void {
     const { queue, webSocket } = this
     if (queue.length === 0) return
     this.queue = []
     this.queuedLength = 0
     // ws would count what is sent after the end as unsent for ever.
     if (webSocket.readyState !== webSocket.OPEN) return
-    const messages = this.extended ? joined(queue) : queue
-    if (messages.length === 1) return webSocket.send(messages[0] as string, this.onFlushed)
+    if (queue.length === 1) return webSocket.send(queue[0] as string)
     this.socket.cork()
-    for (const [index, message] of messages.entries()) {
-      webSocket.send(message, index === messages.length - 1 ? this.onFlushed : undefined)
-    }
+    for (const message of this.extended ? joined(queue) : queue) webSocket.send(message)
     this.socket.uncork()
   }
 
@@ -111,7 +131,7 @@ class WebSocketTransport implements Transport {
   }
 
   close({ code, reason }: CloseEvent): void {
-    this.flush()
+    this.write()
     this.webSocket.resume()
     this.webSocket.close(isSendable(code) ? code : CloseCode.Normal, fitted(reason))
     this.endSoon()
@@ -154,7 +174,7 @@ const joined = (frames: ReadonlyArray<string>): ReadonlyArray<string> => {
   return messages
 }
 
-const flush = (transport: WebSocketTransport) => transport.flush()
+const endTurn = (transport: WebSocketTransport) => transport.endTurn()
 
 /** The codes that may be in a close frame, RFC 6455 section 7.4: the rest only report how a connection ended. */
 const isSendable = (code: number): boolean =>

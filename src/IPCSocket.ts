@@ -566,6 +566,7 @@ export class IPCSocket<Caller> {
   }
 
   private onDrain(): void {
+    if (this.departures.size === 0) return
     for (const departure of this.departures) {
       if (this.transport.unsent() > this.context.highWaterMark) return
       this.departures.delete(departure)
