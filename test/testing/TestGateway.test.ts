@@ -22,6 +22,29 @@ describe("a gateway behind promises", () => {
     assert.deepStrictEqual(await worker.exit(), { code: 0 })
   })
 
+  it("tells who is registered, and ends what waits for a worker that is stopped", async () => {
+    await using gateway = await TestGateway.start()
+    const worker = await gateway.worker({ ...options("worker-effect.ts"), runtimeId: "limits", args: ["serve"] })
+    const [route] = await gateway.routes()
+    assert.deepStrictEqual([route?.api, route?.owner], ["limits", "limits"])
+    assert.deepStrictEqual(await gateway.instances("limits"), [route])
+    assert.strictEqual(await worker.whileAlive(async () => 42), 42)
+    let aborted = false
+    const waiting = worker.whileAlive(
+      (signal) =>
+        new Promise(() => {
+          signal.addEventListener("abort", () => {
+            aborted = true
+          })
+        })
+    )
+    assert.deepStrictEqual(await worker.stop(), { code: 0 })
+    const error = await waiting.catch((reason) => reason)
+    assert.instanceOf(error, WorkerDied)
+    assert.isTrue(aborted)
+    assert.deepStrictEqual(await gateway.routes(), [])
+  })
+
   it("rejects what waits for a worker that dies", async () => {
     await using gateway = await TestGateway.start()
     const worker = await gateway.worker(options("worker-effect.ts"))
