@@ -137,6 +137,8 @@ export const watch = (
     const record = recordOf(recorder, requestOf({ request }, matched), () => upgrade.socket.destroy())
     const accepted = extensionsOf(rawHeaders)
     let closing: { readonly code: number; readonly reason: string } | undefined
+    // Decompression takes its time: what was said in answer, or the end, mustn't overtake it in the record.
+    const inTurn = queue()
     const listen = (from: "client" | "service", socket: Duplex) => {
       const receiver = makeReceiver(from === "client", accepted)
       receiver.on("message", (data: Buffer, isBinary: boolean) => {
@@ -149,16 +151,32 @@ export const watch = (
       receiver.on("error", () => socket.off("data", onData))
       const onData = (chunk: Buffer) => {
         // ws unmasks in place, and these bytes are on their way.
-        receiver.write(Buffer.from(chunk))
+        const bytes = Buffer.from(chunk)
+        inTurn((done) => receiver.write(bytes, done))
       }
       if (from === "client" && upgrade.head.length > 0) onData(upgrade.head)
       socket.on("data", onData)
     }
     listen("client", upgrade.socket)
     listen("service", upstream)
-    upgrade.socket.once("close", () => record.end(closing?.code ?? 1006, closing?.reason ?? ""))
+    upgrade.socket.once("close", () => inTurn(() => record.end(closing?.code ?? 1006, closing?.reason ?? "")))
   }
   passOn({ ...exchange, upgrade: { ...upgrade, onSwitched } })
+}
+
+/** Runs each task when those before it are done. */
+const queue = () => {
+  const tasks: Array<(done: () => void) => void> = []
+  let busy = false
+  const next = () => {
+    const task = tasks.shift()
+    busy = task !== undefined
+    task?.(next)
+  }
+  return (task: (done: () => void) => void): void => {
+    tasks.push(task)
+    if (!busy) next()
+  }
 }
 
 const requestOf = ({ request }: Pick<Exchange, "request">, matched: Matched): RecordedRequest =>
