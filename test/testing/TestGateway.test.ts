@@ -27,7 +27,7 @@ describe("a gateway behind promises", () => {
     const worker = await gateway.worker({ ...options("worker-effect.ts"), runtimeId: "limits", args: ["serve"] })
     const [route] = await gateway.routes()
     assert.deepStrictEqual([route?.api, route?.owner], ["limits", "limits"])
-    assert.deepStrictEqual(await gateway.instances("limits"), [route])
+    assert.deepStrictEqual(await gateway.instances("limits"), await gateway.routes())
     assert.strictEqual(await worker.whileAlive(async () => 42), 42)
     let aborted = false
     const waiting = worker.whileAlive(
