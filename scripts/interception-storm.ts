@@ -2,8 +2,12 @@
  * Two hundred tests that use interceptors, in eight suites side by side, each run in another random order. Says each run's
  * seed; `--seed` repeats one.
  */
+import { mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { build } from "esbuild"
 import { createVitest } from "vitest/node"
 
 const { values } = parseArgs({
@@ -13,11 +17,30 @@ const first = Number(values.seed ?? Date.now() % 1_000_000)
 const runs = values.seed === undefined ? Number(values.runs) : 1
 const root = fileURLToPath(new URL("..", import.meta.url))
 
+// Bundled, since otherwise each run would load the library file by file, which takes longer than the tests.
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-ipc-storm-")))
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction")
+await build({
+  absWorkingDir: root,
+  entryPoints: ["test/interception/storm/*.storm.ts"],
+  outdir: folder,
+  bundle: true,
+  splitting: true,
+  sourcemap: "inline",
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  external: ["vitest", "find-my-way", "undici", "ws"],
+  logLevel: "error"
+})
+
 const vitest = await createVitest("test", {
-  root,
+  root: folder,
   config: false,
   watch: false,
-  include: ["test/interception/storm/*.storm.ts"],
+  include: ["*.storm.js"],
+  server: { deps: { external: [/chunk-\w+\.js$/] } },
   // What is told is told below, a line a run.
   reporters: [{}],
   pool: "threads",

@@ -72,9 +72,10 @@ export const assertNothingLeft = async (url: string, routes: ReadonlyArray<{ rea
     routes.map(({ api }) => api),
     ["real"]
   )
-  assert.deepStrictEqual(JSON.parse(await text(`${url}/nobody`)), {
-    error:
-      "No route for GET /nobody. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"
-  })
+  const { error } = JSON.parse(await text(`${url}/nobody`)) as { readonly error: string }
+  assert.strictEqual(
+    error,
+    "No route for GET /nobody. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"
+  )
   assert.strictEqual(await text(`${url}/real/again`), "the real service")
 }
