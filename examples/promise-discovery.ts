@@ -9,7 +9,7 @@ const startServer = async (name: string) => {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() }
 }
 
-const port = Number(process.env["IPC_PORT"] ?? 9000)
+const port = Number(process.env.IPC_PORT ?? 9000)
 const server = await startServer("orders")
 
 // #region discovery
