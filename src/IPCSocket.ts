@@ -206,14 +206,9 @@ export class IPCSocket<Caller> {
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
     // What the peer answers is what the request's type says.
     const resume = onEnd as OnEnd<unknown, unknown>
-    if (typeof what === "string") return this.exchange(what, payload, millis, resume)
-    const exchanged = Settled.flatMap(
-      this.encode(what, payload),
-      (encoded) => new Fiberless<unknown, unknown>((ended) => this.exchange(what, encoded, millis, ended))
-    )
-    if (exchanged instanceof Fiberless) return exchanged.begin(resume)
-    resume(exchanged)
-    return undefined
+    return typeof what === "string"
+      ? this.exchange(what, payload, millis, resume)
+      : this.exchangeEncoded(what, payload, millis, resume)
   }
 
   /**
@@ -227,7 +222,10 @@ export class IPCSocket<Caller> {
     const what = untyped(request)
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
     if (typeof what === "string") return this.dispatch(what, payload, millis)
-    return Effect.flatMap(this.encode(what, payload), (encoded) => this.dispatch(what, encoded, millis))
+    return Effect.flatMap(
+      Effect.suspend(() => this.encode(what, payload)),
+      (encoded) => this.dispatch(what, encoded, millis)
+    )
   }
 
   /**
@@ -260,6 +258,19 @@ export class IPCSocket<Caller> {
     this.transport.close(event)
   }
 
+  private exchangeEncoded(
+    request: Exclude<UntypedRequest, string>,
+    payload: unknown,
+    millis: number,
+    onEnd: OnEnd<unknown, unknown>
+  ): Waiting | undefined {
+    const encoded = this.encode(request, payload)
+    const exit = Settled.exitOf(encoded)
+    if (exit !== undefined && Exit.isSuccess(exit)) return this.exchange(request, exit.value, millis, onEnd)
+    onEnd(Effect.flatMap(encoded, (value) => new Fiberless((ended) => this.exchange(request, value, millis, ended))))
+    return undefined
+  }
+
   private exchange(
     request: UntypedRequest,
     payload: unknown,
@@ -275,17 +286,8 @@ export class IPCSocket<Caller> {
     const pending = new Pending(this, id, request, millis, onEnd)
     this.pending.add(pending)
     this.context.deadlines.add(pending)
-    if (this.isCongested()) {
-      pending.departure = {
-        text,
-        onDeparted: () => {
-          pending.departure = undefined
-        }
-      }
-      this.departures.add(pending.departure)
-    } else {
-      this.transport.send(text)
-    }
+    if (this.isCongested()) this.departures.add(pending.toDepart(text))
+    else this.transport.send(text)
     return pending
   }
 
@@ -613,10 +615,8 @@ export class IPCSocket<Caller> {
   }
 
   private encode(request: Exclude<UntypedRequest, string>, payload: unknown): Effect.Effect<unknown, InvalidPayload> {
-    return Effect.suspend(() =>
-      Settled.mapError(request.payload.encode(payload), (issue) =>
-        this.invalidPayload(request.name, ParseResult.TreeFormatter.formatIssueSync(issue))
-      )
+    return Settled.mapError(request.payload.encode(payload), (issue) =>
+      this.invalidPayload(request.name, ParseResult.TreeFormatter.formatIssueSync(issue))
     )
   }
 
@@ -683,6 +683,16 @@ class Pending implements Expiring, Waiting {
     readonly millis: number,
     readonly onEnd: OnEnd<unknown, unknown>
   ) {}
+
+  toDepart(text: string): Departure {
+    this.departure = {
+      text,
+      onDeparted: () => {
+        this.departure = undefined
+      }
+    }
+    return this.departure
+  }
 
   abandon(): void {
     this.socket.abandon(this)
