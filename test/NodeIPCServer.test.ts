@@ -152,7 +152,8 @@ describe("NodeIPCServer", () => {
         const server = yield* NodeIPCServer.make()
         assert.deepStrictEqual(yield* told(server.request("nobody", Echo, "hi")), {
           tag: "ClientNotConnected",
-          message: 'No client with runtimeId "nobody" is connected (no client is connected). Wait until it connects, or check the name.'
+          message:
+            'No client with runtimeId "nobody" is connected (no client is connected). Wait until it connects, or check the name.'
         })
         yield* Effect.forEach(Array.from({ length: 12 }), (_, i) => connect(server, `worker-${i}`))
         const { message } = yield* told(server.notify("__proto__", Echo, "hi"))
