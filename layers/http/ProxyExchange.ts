@@ -49,7 +49,8 @@ export interface Upgrade {
  *
  * - Nothing sent yet and the upstream can't be reached: on to `upstream.next()`.
  * - A GET, HEAD or OPTIONS without body whose connection broke before a byte of the response: once more, on a new
- *   connection (RFC 9110 section 9.2.2); a kept-alive one may have been stale.
+ *   connection (RFC 9110 section 9.2.2); a kept-alive one may have been stale. Where that breaks too, the upstream is
+ *   on its way out (a dying process still accepts for a moment): on to `upstream.next()`, once.
  * - Otherwise 502, or 504 for a timeout; with the response begun, the client's connection is cut.
  *
  * @since 0.1.0
@@ -69,6 +70,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #sent = false
   #responding = false
   #retried = false
+  /** Whether the present attempt is the second at the same upstream. */
+  #again = false
   #released = false
   #settled = false
   #waitsForDrain = false
@@ -233,30 +236,37 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       if (!complete) response.destroy()
       return
     }
-    if (!this.#sent) {
+    const broke = this.#sent && this.#isRepeatable() && BROKEN.has(codeOf(error))
+    if (broke && !this.#retried) {
+      this.#retried = true
+      this.#again = true
+      this.#dispatchAnew()
+      return
+    }
+    if (!this.#sent || (broke && this.#again)) {
       const next = this.#next()
       if (next !== undefined) {
+        this.#again = false
         this.#upstream = next
         this.#released = false
-        this.dispatch()
+        this.#dispatchAnew()
         return
       }
-    } else if (this.#mayRetry(error)) {
-      this.#retried = true
-      this.#sent = false
-      this.#controller = undefined
-      this.dispatch()
-      return
     }
     const { status, message } = describe(error, this.#upstream.baseUrl, this.#sent)
     this.#fail(status, message)
   }
 
-  #mayRetry(error: Error): boolean {
-    if (this.#retried || this.#responding || this.#body !== null || this.#upgrade !== undefined) return false
+  #dispatchAnew() {
+    this.#sent = false
+    this.#controller = undefined
+    this.dispatch()
+  }
+
+  #isRepeatable(): boolean {
+    if (this.#responding || this.#body !== null || this.#upgrade !== undefined) return false
     const method = this.#request.method
-    if (method !== "GET" && method !== "HEAD" && method !== "OPTIONS") return false
-    return BROKEN.has(codeOf(error))
+    return method === "GET" || method === "HEAD" || method === "OPTIONS"
   }
 
   #next(): Upstream | undefined {

@@ -425,6 +425,33 @@ describe("an upstream", () => {
     })
   )
 
+  it.scopedLive("that accepts but breaks a GET twice is passed over for the next, the one time", () =>
+    Effect.gen(function* () {
+      let broken = 0
+      const dying = yield* serve({
+        onRequest: (request) => {
+          broken++
+          request.socket.resetAndDestroy()
+        }
+      })
+      const alive = yield* serve({ onRequest: (_, response) => response.end("alive") })
+      const { gateway, url } = yield* serveGateway()
+      const upstreams = (...urls: ReadonlyArray<string>): Upstream => {
+        const [baseUrl = "", ...others] = urls
+        return { baseUrl, next: () => (others.length === 0 ? undefined : upstreams(...others)) }
+      }
+      yield* gateway.setRouteProxyResolver((path) =>
+        path === "/all" ? upstreams(dying.url, dying.url, alive.url) : upstreams(dying.url, alive.url)
+      )
+      const answer = yield* ask(url)
+      assert.deepStrictEqual([answer.status, answer.text, broken], [200, "alive", 2])
+      const posted = yield* ask(url, { method: "POST", body: "x" })
+      assert.deepStrictEqual([posted.status, broken], [502, 3])
+      // What may be the request's own fault isn't tried at every instance.
+      assert.deepStrictEqual([(yield* ask(`${url}/all`)).status, broken], [502, 6])
+    })
+  )
+
   it.scopedLive("with a stale connection costs a POST a 502, for it may have run", () =>
     Effect.gen(function* () {
       const upstream = yield* stale
