@@ -13,7 +13,10 @@
 export interface Upstream {
   /** `http://host:port`, with a path in front of the request's own where the service lives below one. */
   readonly baseUrl: string
-  /** The upstream to try when this one refuses the connection and nothing of the request was sent yet. */
+  /**
+   * The upstream to try when this one refuses the connection and nothing of the request was sent yet, or twice breaks the
+   * connection of a GET, HEAD or OPTIONS before it answers.
+   */
   readonly next?: () => Upstream | undefined
   /** Called once, when the exchange with this upstream has ended, however it ended. */
   readonly release?: () => void
