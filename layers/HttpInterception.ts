@@ -60,6 +60,8 @@ export const make: (
     const gateway = yield* HttpGateway
     const server = yield* IPCServer
     const discovery = yield* Discovery
+    // The gateway's, whatever the clock of the test: what it intercepts comes over sockets.
+    const clock = yield* Effect.clock
     const maxBytes = options.maxRecordedBytes ?? 1024 * 1024
     /** Newest first, of all groups. */
     let live: ReadonlyArray<Placed> = []
@@ -204,7 +206,6 @@ export const make: (
 
     /** The calls of an interceptor, and how one is watched. */
     const recordCalls = Effect.fnUntraced(function* (what: string) {
-      const clock = yield* Effect.clock
       const calls = yield* recordingOf<RecordedCall>(`The ${what}`)
       const recorder = { maxBytes, now: () => clock.unsafeCurrentTimeMillis(), onEnd: calls.add }
       const watch = (exchange: Exchange, matched: Matching.Matched) =>
@@ -213,7 +214,6 @@ export const make: (
     })
 
     const recordWebSockets = Effect.fnUntraced(function* (what: string) {
-      const clock = yield* Effect.clock
       const calls = yield* recordingOf<RecordedWebSocket>(`The ${what}`)
       const messages = yield* recordingOf<RecordedWebSocketMessage>(`The ${what}`)
       const recorder: WebSockets.WebSocketRecorder = {
@@ -262,10 +262,9 @@ export const make: (
       fault: (match, fault, faultOptions = {}) =>
         Effect.gen(function* () {
           const { calls, watch } = yield* recordCalls("fault")
-          const runtime = yield* Effect.runtime<never>()
           const told = faultOptions.name ?? `${fault._tag} of ${(yield* Matching.make(match)).text}`
           const breaker = yield* Effect.acquireRelease(
-            Effect.sync(() => Faults.make(fault, told, runtime)),
+            Effect.sync(() => Faults.make(fault, told, clock)),
             ({ end }) => Effect.sync(end)
           )
           const named = { ...faultOptions, name: told }

@@ -145,7 +145,7 @@ export interface RecordedCall {
   readonly response: RecordedResponse | undefined
   /** Why the response didn't come whole. */
   readonly failure: string | undefined
-  /** In milliseconds since 1970, by the Clock. */
+  /** In milliseconds since 1970, by the gateway's clock. */
   readonly startedAt: number
   /** Until the response had passed whole. */
   readonly duration: Duration.Duration
@@ -162,7 +162,7 @@ export interface RecordedWebSocketMessage {
   /** A string of a text message, the bytes of a binary one; up to the recording limit. */
   readonly data: string | Uint8Array
   readonly truncated: boolean
-  /** In milliseconds since 1970, by the Clock. */
+  /** In milliseconds since 1970, by the gateway's clock. */
   readonly at: number
 }
 

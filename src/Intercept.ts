@@ -135,7 +135,7 @@ export const once: { readonly times: number } = { times: 1 }
 export const times = (count: number): { readonly times: number } => ({ times: count })
 
 /**
- * Passes requests on after a while, by the Clock.
+ * Passes requests on after a while, by the gateway's clock: the real one of `GatewayTest.layer`, in `it.effect` too.
  *
  * @since 0.1.0
  * @category faults

@@ -5,10 +5,11 @@
  */
 import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
-import * as Runtime from "effect/Runtime"
 import type { Fault } from "../../src/HttpInterception.js"
 import * as HttpAnswer from "../http/HttpAnswer.js"
 import type { Exchange } from "../http/HttpGateway.js"
@@ -28,7 +29,7 @@ export interface Breaker {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (fault: Fault, name: string, runtime: Runtime.Runtime<never>): Breaker => {
+export const make = (fault: Fault, name: string, clock: Clock.Clock): Breaker => {
   const waiting = new Set<RuntimeFiber<void>>()
   const lingering = new Set<ServerResponse>()
 
@@ -37,9 +38,9 @@ export const make = (fault: Fault, name: string, runtime: Runtime.Runtime<never>
     for (const response of lingering) response.destroy()
   }
 
-  const delay = (exchange: Exchange, passOn: (exchange: Exchange) => void, sleep: Effect.Effect<void>) => {
+  const delay = (exchange: Exchange, passOn: (exchange: Exchange) => void, duration: Duration.DurationInput) => {
     const { request, response } = exchange
-    const fiber = Runtime.runFork(runtime)(sleep)
+    const fiber = Effect.runFork(Effect.withClock(Effect.sleep(duration), clock))
     const onClose = () => fiber.unsafeInterruptAsFork(fiber.id())
     waiting.add(fiber)
     response.once("close", onClose)
@@ -56,7 +57,7 @@ export const make = (fault: Fault, name: string, runtime: Runtime.Runtime<never>
     const { request, response } = exchange
     switch (fault._tag) {
       case "Delay":
-        return delay(exchange, passOn, Effect.sleep(fault.duration))
+        return delay(exchange, passOn, fault.duration)
       case "Status":
         return HttpAnswer.sendErrorEarly(request, response, fault.status, `By the interceptor ${name}.`, lingering)
       case "Drop":

@@ -32,9 +32,9 @@ export interface GatewayTestOptions
 export type GatewayTest = IPCServer | Discovery | LeaderElection | HttpInterception | HttpGateway
 
 /**
- * Suites in parallel have a gateway each. Its timeouts run on the real clock, in `it.effect` too, as its sockets do; a
- * process that stands still (in a debugger, or on a machine that is busy) is dropped after a minute and more, unless
- * `heartbeat` says otherwise.
+ * Suites in parallel have a gateway each. Its timeouts, and the delays of its faults, run on the real clock, in `it.effect`
+ * too, as its sockets do; a process that stands still (in a debugger, or on a machine that is busy) is dropped after a
+ * minute and more, unless `heartbeat` says otherwise.
  *
  * @example
  * ```ts

@@ -87,12 +87,12 @@ describe("a fault", () => {
     })
   )
 
-  live("delays by the Clock of the test", () =>
+  live("delays by the clock of its gateway", () =>
     Effect.gen(function* () {
-      const gateway = yield* suite()
       const arrived = event()
-      yield* service(gateway, "users", says("real"))
       yield* Effect.gen(function* () {
+        const gateway = yield* suite()
+        yield* service(gateway, "users", says("real"))
         const fault = yield* gateway.http.fault(Intercept.any(), Intercept.delay("1 hour"))
         yield* gateway.http.spy({ headers: { "x-arrives": "1" } })
         yield* gateway.http.mock(Intercept.get("/arrived"), () => Effect.sync(() => arrived.fire()), Intercept.times(1))

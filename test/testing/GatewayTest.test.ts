@@ -1,4 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Discovery, HttpInterception, Intercept, IPCClient, IPCServer } from "effect-ipc"
 import { NodeIPCClient } from "effect-ipc/node"
@@ -45,6 +46,20 @@ describe.each([1, 2])("suite %i", (n) => {
         yield* client.handle(Hang, () => Effect.never)
         const error = yield* Effect.flip(server.request("here", Hang, undefined, { timeout: "50 millis" }))
         assert.strictEqual(error._tag, "RequestTimeout")
+      })
+    )
+
+    it.scoped("has its faults and its records on the real clock, too", () =>
+      Effect.gen(function* () {
+        const http = yield* HttpInterception
+        const { url } = yield* IPCServer
+        yield* http.mock(Intercept.get("/slow"), Intercept.text("late"))
+        const fault = yield* http.fault(Intercept.get("/slow"), Intercept.delay("50 millis"))
+        const before = yield* Effect.sync(() => Date.now())
+        assert.strictEqual(yield* body(`${url}/slow`), "late")
+        const { duration, startedAt } = yield* fault.awaitCall(1)
+        assert.isAtLeast(startedAt, before)
+        assert.isAtLeast(Duration.toMillis(duration), 49)
       })
     )
   })
