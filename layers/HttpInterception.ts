@@ -126,6 +126,7 @@ export const make: (
     const place = Effect.fnUntraced(function* (
       group: Group,
       kind: Kind,
+      name: string,
       matcher: RequestMatcher,
       placing: InterceptorOptions & { readonly cors?: boolean | undefined },
       take: Take
@@ -136,7 +137,7 @@ export const make: (
         kind,
         matcher,
         matching,
-        name: placing.name ?? matching.text,
+        name,
         times: placing.times,
         optional: placing.optional ?? false,
         calls: 0,
@@ -201,7 +202,6 @@ export const make: (
       if (matcher.api !== undefined) {
         yield* discovery.register([{ api: matcher.api, baseUrl: server.url, pathPrefix: RESERVED }])
       }
-      return placed
     })
 
     /** The calls of an interceptor, and how one is watched. */
@@ -213,9 +213,9 @@ export const make: (
       return { calls, watch }
     })
 
-    const recordWebSockets = Effect.fnUntraced(function* (what: string) {
-      const calls = yield* recordingOf<RecordedWebSocket>(`The ${what}`)
-      const messages = yield* recordingOf<RecordedWebSocketMessage>(`The ${what}`)
+    const recordWebSockets = Effect.fnUntraced(function* (kind: string, name: string) {
+      const calls = yield* recordingOf<RecordedWebSocket>(`The ${kind} ${name}`)
+      const messages = yield* recordingOf<RecordedWebSocketMessage>(`The ${kind} ${name}`)
       const recorder: WebSockets.WebSocketRecorder = {
         maxBytes,
         now: () => clock.unsafeCurrentTimeMillis(),
@@ -223,7 +223,7 @@ export const make: (
         onEnd: calls.add,
         open: new Set()
       }
-      const interceptor = (name: string): WebSocketInterceptor => ({
+      const interceptor: WebSocketInterceptor = {
         ...interceptorOf(name, calls),
         reset: Effect.zipRight(calls.reset, messages.reset),
         messages: messages.all,
@@ -232,7 +232,7 @@ export const make: (
         drop: Effect.sync(() => {
           for (const drop of recorder.open) drop()
         })
-      })
+      }
       return { recorder, interceptor }
     })
 
@@ -240,9 +240,10 @@ export const make: (
       mock: (match, answer, mockOptions = {}) =>
         Effect.gen(function* () {
           const cors = mockOptions.cors ?? options.cors ?? false
-          const { calls, watch } = yield* recordCalls("mock")
+          const name = mockOptions.name ?? Matching.textOf(match)
+          const { calls, watch } = yield* recordCalls(`mock ${name}`)
           const handler = yield* gateway.handler(answer)
-          const { name } = yield* place(group, "mock", match, { ...mockOptions, cors }, (exchange, matched) => {
+          yield* place(group, "mock", name, match, { ...mockOptions, cors }, (exchange, matched) => {
             const { request, response } = exchange
             watch(exchange, matched)
             if (cors) Preflight.allow(request, response)
@@ -252,8 +253,9 @@ export const make: (
         }),
       spy: (match, spyOptions = {}) =>
         Effect.gen(function* () {
-          const { calls, watch } = yield* recordCalls("spy")
-          const { name } = yield* place(group, "spy", match, spyOptions, (exchange, matched, passOn) => {
+          const name = spyOptions.name ?? Matching.textOf(match)
+          const { calls, watch } = yield* recordCalls(`spy ${name}`)
+          yield* place(group, "spy", name, match, spyOptions, (exchange, matched, passOn) => {
             watch(exchange, matched)
             passOn(exchange)
           })
@@ -261,14 +263,13 @@ export const make: (
         }),
       fault: (match, fault, faultOptions = {}) =>
         Effect.gen(function* () {
-          const { calls, watch } = yield* recordCalls("fault")
-          const told = faultOptions.name ?? `${fault._tag} of ${(yield* Matching.make(match)).text}`
+          const name = faultOptions.name ?? `${fault._tag} of ${Matching.textOf(match)}`
+          const { calls, watch } = yield* recordCalls(`fault ${name}`)
           const breaker = yield* Effect.acquireRelease(
-            Effect.sync(() => Faults.make(fault, told, clock)),
+            Effect.sync(() => Faults.make(fault, name, clock)),
             ({ end }) => Effect.sync(end)
           )
-          const named = { ...faultOptions, name: told }
-          const { name } = yield* place(group, "fault", match, named, (exchange, matched, passOn) => {
+          yield* place(group, "fault", name, match, faultOptions, (exchange, matched, passOn) => {
             const { fail, switched } = watch(exchange, matched)
             breaker.breakIt(tellingOfSwitch(exchange, switched), fail, passOn)
           })
@@ -280,21 +281,24 @@ export const make: (
         webSocketOptions: InterceptorOptions = {}
       ): Placing<WebSocketInterceptor, R> =>
         Effect.gen(function* () {
-          const { interceptor, recorder } = yield* recordWebSockets("WebSocket mock")
+          const name = webSocketOptions.name ?? Matching.textOf(match)
+          const { interceptor, recorder } = yield* recordWebSockets("WebSocket mock", name)
           const runtime = yield* Effect.runtime<R>()
           const { answer } = yield* Effect.acquireRelease(
             Effect.sync(() => WebSockets.responder(handler, runtime, recorder)),
             ({ end }) => end
           )
-          return interceptor((yield* place(group, "webSocket", match, webSocketOptions, answer)).name)
+          yield* place(group, "webSocket", name, match, webSocketOptions, answer)
+          return interceptor
         }),
       spyWebSocket: (match, spyOptions = {}) =>
         Effect.gen(function* () {
-          const { interceptor, recorder } = yield* recordWebSockets("WebSocket spy")
-          const { name } = yield* place(group, "spyWebSocket", match, spyOptions, (exchange, matched, passOn) =>
+          const name = spyOptions.name ?? Matching.textOf(match)
+          const { interceptor, recorder } = yield* recordWebSockets("WebSocket spy", name)
+          yield* place(group, "spyWebSocket", name, match, spyOptions, (exchange, matched, passOn) =>
             WebSockets.watch(exchange, matched, recorder, passOn)
           )
-          return interceptor(name)
+          return interceptor
         }),
       unmatched: Effect.sync(() => group.unmatched.slice()),
       verify: Effect.suspend(() => verify(group)),

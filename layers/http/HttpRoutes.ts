@@ -104,7 +104,7 @@ export const make = <A>(): HttpRoutes<A> => {
         } catch (error) {
           // A path with an optional part is two paths; the first may be in when the second is refused.
           stale = true
-          const issue = error instanceof Error ? error.message : String(error)
+          const issue = (error instanceof Error ? error.message : String(error)).replace(/\.+$/, "")
           return issue.includes("already declared")
             ? Effect.fail(new RouteConflict({ method: route.method, path }))
             : Effect.fail(new InvalidRoute({ method: route.method, path, issue }))

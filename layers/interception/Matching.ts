@@ -8,7 +8,7 @@ import { parse as parseQuery } from "node:querystring"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { BodyMatcher, RequestMatcher } from "../../src/HttpInterception.js"
-import type { InvalidRoute } from "../../src/IPCError.js"
+import { InvalidRoute } from "../../src/IPCError.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
 import { pathOf } from "../http/RequestTarget.js"
 import * as ReadableBody from "./ReadableBody.js"
@@ -32,7 +32,6 @@ export interface Matched {
  * @category models
  */
 export interface Matching {
-  readonly text: string
   /** By method, path, query and headers; `undefined` where one differs. A preflight is matched as what it asks for. */
   readonly match: (request: IncomingMessage, preflightOf?: string) => Matched | undefined
   /** Whether the body is wanted, too. */
@@ -50,6 +49,11 @@ export interface Matching {
 export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRoute> =>
   Effect.gen(function* () {
     const method = matcher.method?.toUpperCase() ?? "ALL"
+    const inPath = queryIn(matcher.path ?? "*")
+    if (inPath !== undefined) {
+      const issue = `a path has no query; pass { query: ${JSON.stringify(parseQuery(inPath))} }`
+      return yield* new InvalidRoute({ method, path: matcher.path as string, issue })
+    }
     const paths = HttpRoutes.make<undefined>()
     // A method that find-my-way doesn't know is refused; what it is compared with is the request's own.
     const add = (of: string, path: string) =>
@@ -76,7 +80,6 @@ export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRo
       headers.find(([name, wanted]) => !hasValue(request.headers[name.toLowerCase()], wanted))
 
     return {
-      text: textOf(matcher),
       match: (request, preflightOf) => {
         if (!takesMethod(preflightOf ?? (request.method as string))) return undefined
         const matched = path(request.url as string)
@@ -105,6 +108,13 @@ export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRo
       }
     }
   })
+
+/** A `?` at the end of a parameter or in its expression makes it optional; with more after it, it begins a query. */
+const queryIn = (path: string): string | undefined => {
+  const plain = path.replace(/\(.*\)/, "")
+  const rest = plain.slice(plain.indexOf("?") + 1)
+  return rest === plain || rest === "" || rest.startsWith("/") ? undefined : rest
+}
 
 /**
  * What `difference` gives for `agreed` where nothing differs.
@@ -171,7 +181,13 @@ const contains = (value: unknown, wanted: unknown): boolean => {
   return Object.entries(wanted).every(([name, item]) => Object.hasOwn(value, name) && contains(value[name], item))
 }
 
-const textOf = (matcher: RequestMatcher): string => {
+/**
+ * The matcher as text.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const textOf = (matcher: RequestMatcher): string => {
   const query = Object.entries(matcher.query ?? {}).map(([name, value]) => `${name}=${value}`)
   const path = matcher.path ?? (matcher.api === undefined ? "any path" : `any path of ${matcher.api}`)
   const parts = [

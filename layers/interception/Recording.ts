@@ -12,21 +12,18 @@ import * as Stream from "effect/Stream"
  */
 export class Recording<A> {
   readonly #what: string
-  readonly #maxKept: number
   readonly #listeners = new Set<Listener<A>>()
   #kept: Array<A> = []
   #ended = false
 
   /** `what` names one of them in the defect of who waits in vain. */
-  constructor(what: string, maxKept = Number.POSITIVE_INFINITY) {
+  constructor(what: string) {
     this.#what = what
-    this.#maxKept = maxKept
   }
 
   readonly add = (item: A): void => {
     if (this.#ended) return
     this.#kept.push(item)
-    if (this.#kept.length > this.#maxKept) this.#kept.shift()
     for (const listener of this.#listeners) listener.onItem(item)
   }
 

@@ -175,6 +175,21 @@ describe("a mock", () => {
     })
   )
 
+  live("whose path has a query, which would match nothing, is refused and says where it goes", () =>
+    Effect.gen(function* () {
+      const { http } = yield* suite()
+      const refused = (path: string) =>
+        Effect.map(Effect.flip(Effect.scoped(http.mock(Intercept.get(path), Intercept.status(200)))), String)
+      assert.strictEqual(
+        yield* refused("/users?active=1&sort"),
+        'InvalidRoute: GET /users?active=1&sort can\'t be routed: a path has no query; pass { query: {"active":"1","sort":""} }. Paths look like /users/:id or /files/*.'
+      )
+      assert.include(yield* refused("/users/:id?active=1"), 'pass { query: {"active":"1"} }')
+      for (const path of ["/users/:id?", "/users/:id(^[ab]?$)"])
+        yield* http.mock(Intercept.get(path), Intercept.status(200))
+    })
+  )
+
   live("answers a web page of another origin, its preflight first, where the test allows it", () =>
     Effect.gen(function* () {
       const { http, url } = yield* suite()

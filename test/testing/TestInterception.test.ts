@@ -247,7 +247,7 @@ describe("the calls of an interceptor behind promises", () => {
     const never = spy.awaitCall(2).catch((error: Error) => error.message)
     await spy.close()
     assert.deepStrictEqual(await streamed, ["1", "2", "3", "4"])
-    assert.strictEqual(await never, "The spy has gone; only 1 came, so number 2 never will.")
+    assert.strictEqual(await never, "The spy users has gone; only 1 came, so number 2 never will.")
   })
 })
 
@@ -445,7 +445,7 @@ describe("a gateway that is closed", () => {
     await gateway.close()
     assert.isTrue(closed)
     await first
-    assert.include((await waiting).message, "The spy has gone; none came")
+    assert.include((await waiting).message, "The spy ALL any path has gone; none came")
     const late = [
       gateway.mock(Intercept.any(), () => {}),
       gateway.register([]),
