@@ -19,6 +19,8 @@ export class WorkerDied extends Schema.TaggedError<WorkerDied>("effect-ipc/Worke
   when: Schema.String,
   code: Schema.optional(Schema.Number),
   signal: Schema.optional(Schema.String),
+  /** Whether the runner ended it: by `stop` or `restart`, or as its scope closed. */
+  stopped: Schema.Boolean,
   /** The end of what it wrote to stderr, at most 4 KiB. */
   stderr: Schema.String,
   /** The end of what it wrote to stdout, at most 4 KiB. */
@@ -58,7 +60,8 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
   }
 }
 
-const diedHint = ({ code, signal, stderr, when }: WorkerDied): string => {
+const diedHint = ({ code, signal, stderr, stopped, when }: WorkerDied): string => {
+  if (stopped) return "The test ended it: by stop or restart, or as the worker's scope closed."
   if (stderr.includes("ERR_UNKNOWN_FILE_EXTENSION")) {
     return 'Node can\'t load its module as it is: pass { execArgv: ["--import", "tsx"] }, or the path of the compiled file.'
   }

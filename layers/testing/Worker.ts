@@ -144,8 +144,14 @@ export const make: (
     })
   )
 
-  const died = ({ process }: Incarnation, when: string): WorkerDied =>
-    new WorkerDied({ runtimeId, module: path, when, ...(process.ended() ?? {}), ...endOfOutput(process) })
+  const died = ({ process, stopped }: Incarnation, when: string): WorkerDied =>
+    new WorkerDied({ runtimeId, module: path, when, stopped, ...(process.ended() ?? {}), ...endOfOutput(process) })
+
+  const stop = (incarnation: Incarnation) =>
+    Effect.suspend(() => {
+      if (incarnation.process.ended() === undefined) incarnation.stopped = true
+      return WorkerProcess.stop(incarnation.process, stopGrace)
+    })
 
   const startFailed = (
     { process }: Incarnation,
@@ -159,7 +165,8 @@ export const make: (
       process,
       ready: Deferred.unsafeMake(FiberId.none),
       complete: false,
-      readyAt: 0
+      readyAt: 0,
+      stopped: false
     }
     process.onExit(() => {
       const error = process.spawnError()
@@ -181,7 +188,7 @@ export const make: (
   const start = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       // The scope may have closed while the process before was being ended.
-      if (closed) return yield* Effect.interrupt
+      if (closed) return yield* died(current as Incarnation, "before its restart")
       const incarnation = yield* spawn
       return yield* Deferred.await(incarnation.ready).pipe(
         Effect.timeoutTo({
@@ -192,7 +199,7 @@ export const make: (
         WorkerProcess.realTime,
         Effect.flatten,
         restore,
-        Effect.onError(() => WorkerProcess.stop(incarnation.process, stopGrace))
+        Effect.onError(() => stop(incarnation))
       )
     })
   )
@@ -200,7 +207,7 @@ export const make: (
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
-      return current === undefined ? Effect.void : WorkerProcess.stop(current.process, stopGrace)
+      return current === undefined ? Effect.void : stop(current)
     })
   )
   yield* start
@@ -260,7 +267,7 @@ export const make: (
       Effect.suspend(() => {
         const done = Deferred.unsafeMake<void>(FiberId.none)
         restarting = done
-        return WorkerProcess.stop((current as Incarnation).process, stopGrace).pipe(
+        return stop(current as Incarnation).pipe(
           Effect.zipRight(start),
           Effect.ensuring(
             Effect.suspend(() => {
@@ -271,7 +278,7 @@ export const make: (
         )
       })
     ),
-    stop: Effect.suspend(() => WorkerProcess.stop((current as Incarnation).process, stopGrace)),
+    stop: Effect.suspend(() => stop(current as Incarnation)),
     kill: (signal) => Effect.sync(() => current?.process.kill(signal)),
     output: Effect.sync(() => {
       const { stderr, stdout } = (current as Incarnation).process
@@ -288,6 +295,8 @@ interface Incarnation {
   /** Whether all its handlers stood when it was ready. */
   complete: boolean
   readyAt: number
+  /** Whether it was told to end. */
+  stopped: boolean
 }
 
 /** How long a process may take to end after its connection has, in milliseconds. */

@@ -140,6 +140,12 @@ describe("a worker", () => {
       assert.deepStrictEqual([yield* lives(pid), (yield* discovery.routes).length], [true, 1])
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual([yield* lives(pid), (yield* discovery.routes).length], [false, 0])
+      const late: ReadonlyArray<Effect.Effect<unknown, Error>> = [worker.request(Requests.GetLimit), worker.restart]
+      for (const asked of late) {
+        const error = yield* Effect.flip(asked)
+        assert.instanceOf(error, WorkerDied)
+        assert.include(error.message, "The test ended it: by stop or restart, or as the worker's scope closed.")
+      }
     })
   )
 
