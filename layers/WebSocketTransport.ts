@@ -91,13 +91,19 @@ class WebSocketTransport implements Transport {
   endTurn(): void {
     this.turnEnds = false
     this.write()
-    if (this.webSocket.bufferedAmount === 0) return this.onDrain()
+    if (this.webSocket.bufferedAmount === 0) this.onDrain()
+    else this.awaitDrain()
+  }
+
+  private awaitDrain(): void {
     if (this.awaitsDrain || this.webSocket.readyState !== this.webSocket.OPEN) return
     this.awaitsDrain = true
     // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
-    this.socket.write(nothing, () => {
+    this.socket.write(nothing, (error) => {
       this.awaitsDrain = false
       this.onDrain()
+      // What was sent meanwhile is behind this.
+      if (!error && this.webSocket.bufferedAmount > 0) this.awaitDrain()
     })
   }
 
