@@ -23,7 +23,7 @@ class SlowSocket extends Duplex {
     this.underway = { text: chunks.map(({ chunk }) => chunk.toString()).join(""), written }
   }
 
-  async take(): Promise<void> {
+  async letThrough(): Promise<void> {
     const underway = this.underway
     if (underway === undefined) return
     this.underway = undefined
@@ -76,14 +76,14 @@ describe("WebSocketTransport", () => {
       transport.send(text)
       await nextTurn()
     }
-    await socket.take()
+    await socket.letThrough()
     // The second is underway, and with it the mark that was set behind the first.
     transport.send("third")
     await nextTurn()
-    await socket.take()
+    await socket.letThrough()
     assert.deepStrictEqual([socket.taken, drains.at(-1)], ["firstsecond", "third".length])
-    await socket.take()
-    await socket.take()
+    await socket.letThrough()
+    await socket.letThrough()
     assert.deepStrictEqual([socket.taken, drains.at(-1)], ["firstsecondthird", 0])
   })
 
@@ -93,7 +93,7 @@ describe("WebSocketTransport", () => {
     const texts = ["a", long, "b", long, "c"]
     for (const text of texts) transport.send(text)
     await nextTurn()
-    for (let i = 0; i < 4; i++) await socket.take()
+    for (let i = 0; i < 4; i++) await socket.letThrough()
     assert.strictEqual(socket.taken, texts.join(""))
     assert.strictEqual(transport.unsent(), 0)
   })
