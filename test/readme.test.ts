@@ -85,6 +85,14 @@ describe("what the README says is so", () => {
     assert.deepStrictEqual(listed.sort(), declared.sort())
   })
 
+  it("the peers are installed in the versions that the package takes, whatever is newest", () => {
+    const installs = all(readme, /^(npm install .+)$/gm).join(" ")
+    for (const [name, range] of Object.entries<string>(manifest.peerDependencies)) {
+      const [, version] = installs.match(new RegExp(` ${name}@([\\d.]+)( |$)`)) ?? []
+      assert.isTrue(version !== undefined && range.startsWith(`^${version}.`), `${name} ${range}: ${version}`)
+    }
+  })
+
   it("the frames are frames", () => {
     const frames = all(section("The wire"), /^\| `(.+)` \|/gm)
     assert.strictEqual(frames.length, 4)
