@@ -17,10 +17,10 @@ import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import { defaultHost, defaultPort } from "./defaults.js"
 import type { HttpGateway } from "./http/HttpGateway.js"
-import * as UpstreamPool from "./http/UpstreamPool.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
+import { rehearse } from "./Rehearsal.js"
 
 /**
  * The port that is bid for, how it is served when won, and how a leader is followed.
@@ -93,14 +93,8 @@ export const makeStandalone = <Leader, Follower>(
 export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElection, ElectionError> =>
   Layer.scoped(LeaderElection, make(options, { onLead: () => Effect.void, onFollow: () => Effect.void }))
 
-/**
- * Loads what a gateway needs for its first request, so that whoever comes to lead answers at once: later than the program
- * itself starts, which it would delay.
- */
-const getReady = Effect.delay(
-  Effect.promise(() => UpstreamPool.preload()),
-  "1 second"
-)
+/** Later than the program itself starts, which it would delay. */
+const getReady = Effect.delay(rehearse, "1 second")
 
 /** How often participants ping each other. */
 const defaultHeartbeat = Duration.seconds(3)

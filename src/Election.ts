@@ -315,7 +315,7 @@ export const isTransient = (error: ElectionError): boolean =>
  * won just when everybody needs it, so they come one after the other, when that one is ready. Nobody misses them
  * meanwhile: it answers for their routes already.
  */
-const turnOf = (rank: number): number => (rank < 8 ? 0 : Math.min(150 + (rank - 8) * 10, 1000))
+const turnOf = (rank: number): number => (rank < 4 ? 0 : Math.min(250 + (rank - 4) * 10, 1000))
 
 const waitFor = (millis: number): Effect.Effect<void> => (millis === 0 ? Effect.void : Effect.sleep(millis))
 

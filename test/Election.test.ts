@@ -78,7 +78,7 @@ describe("An election", () => {
       yield* TestClock.adjust("2 seconds")
       const times = (what: string) =>
         seat.attempts.filter((attempt) => attempt.what === what).map(({ at, name }) => [name, at])
-      const turns = Array.from({ length: 40 }, (_, i) => [`follower-${i}`, i < 8 ? 0 : 150 + 10 * (i - 8)])
+      const turns = Array.from({ length: 40 }, (_, i) => [`follower-${i}`, i < 4 ? 0 : 250 + 10 * (i - 4)])
       assert.deepStrictEqual(times("bid"), turns)
       assert.strictEqual(seat.holder(), "follower-0")
       assert.deepStrictEqual(times("follow"), turns.slice(1))

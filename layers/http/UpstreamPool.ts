@@ -22,14 +22,6 @@ export interface UpstreamPool {
 }
 
 /**
- * What the first request of this process to an upstream would else wait for, for some 50 ms.
- *
- * @since 0.1.0
- * @category loading
- */
-export const preload = () => import("undici")
-
-/**
  * A pool without connections yet.
  *
  * @since 0.1.0
@@ -45,7 +37,7 @@ export const make = (options: {
   let closed = false
 
   const load = async (): Promise<Agents> => {
-    const { Agent, buildConnector } = await preload()
+    const { Agent, buildConnector } = await import("undici")
     const connector = buildConnector({ timeout: CONNECT_TIMEOUT })
     const connect: typeof connector = (to, callback) => {
       const socket = connector(to, callback) as unknown as Socket
