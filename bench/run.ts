@@ -56,7 +56,7 @@ const requestsPlan: Requests.RequestsPlan = quick
     }
   : {
       rounds: 7,
-      millis: 250,
+      millis: 300,
       warmUpMillis: 1200,
       workloads: [
         toServer("small", 1),
