@@ -14,6 +14,7 @@ import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
 import { Discovery } from "../../src/Discovery.js"
 import { LeaderElection, type Role } from "../../src/LeaderElection.js"
 import * as Child from "../support/Child.js"
+import { listening } from "../support/listening.js"
 
 /** One that nobody listens on. */
 export const freePort: Effect.Effect<number> = Effect.async((resume) => {
@@ -61,23 +62,13 @@ export const signal = (child: Child.Child, name: NodeJS.Signals) => Effect.sync(
 
 /** A service that answers its name and the path, by HTTP and WebSocket. */
 export const service = (name: string): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.async<http.Server>((resume) => {
-        const server = http.createServer((request, response) => response.end(`${name} ${request.url}`))
-        new WebSocketServer({ server }).on("connection", (webSocket: WebSocket, request: http.IncomingMessage) =>
-          webSocket.send(`${name} ${request.url}`)
-        )
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.sync(() => {
-          server.close()
-          server.closeAllConnections()
-        })
-    ),
-    (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  )
+  Effect.suspend(() => {
+    const server = http.createServer((request, response) => response.end(`${name} ${request.url}`))
+    new WebSocketServer({ server }).on("connection", (webSocket: WebSocket, request: http.IncomingMessage) =>
+      webSocket.send(`${name} ${request.url}`)
+    )
+    return listening(server)
+  })
 
 /** `200 body`, or the code of the error. */
 export const get = (port: number, path: string): Effect.Effect<string> =>

@@ -3,7 +3,6 @@
  * `leave`, and what else is asked of it; tells each role it has.
  */
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,6 +12,7 @@ import * as Stream from "effect/Stream"
 import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
 import { Discovery } from "../../src/Discovery.js"
 import { LeaderElection } from "../../src/LeaderElection.js"
+import { listening } from "../support/listening.js"
 import { hear, say } from "../support/ParentProcess.js"
 
 interface Options {
@@ -37,21 +37,7 @@ const join = Effect.fnUntraced(function* (port: number, options: Options) {
   return election
 })
 
-const serve = (name: string) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.async<ReturnType<typeof createServer>>((resume) => {
-        const server = createServer((_, response) => response.end(name))
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.sync(() => {
-          server.close()
-          server.closeAllConnections()
-        })
-    ),
-    (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  )
+const serve = (name: string) => Effect.suspend(() => listening(createServer((_, response) => response.end(name))))
 
 const program = Effect.gen(function* () {
   let scope = yield* Scope.make()
