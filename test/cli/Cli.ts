@@ -19,8 +19,11 @@ export const service = inRepository("test/processes/cli-service.mjs")
 
 export interface Output {
   readonly lines: ReadonlyArray<string>
-  /** The first line, past or to come, that has the text in it. Fails when the process ends without it. */
-  readonly line: (text: string) => Effect.Effect<string, Error>
+  /**
+   * The first line, past or to come, that has the text in it; after the first one that has `after` in it, where that is
+   * given. Fails when the process ends without it.
+   */
+  readonly line: (text: string, after?: string) => Effect.Effect<string, Error>
 }
 
 export interface Process {
@@ -139,10 +142,12 @@ const output = (child: ChildProcess, stream: NodeJS.ReadableStream | null, said:
     lines.push(line)
     said.push(line)
   })
-  const line = (text: string) =>
+  const line = (text: string, after?: string) =>
     Effect.async<string, Error>((resume) => {
+      let isAfter = after === undefined
       const look = (line: string) => {
-        if (line.includes(text)) resume(Effect.succeed(line))
+        if (isAfter && line.includes(text)) resume(Effect.succeed(line))
+        isAfter ||= line.includes(after ?? "")
       }
       const fail = () => resume(Effect.fail(new Error(`It ended without ${text}, after: ${said.join("\n")}`)))
       lines.forEach(look)

@@ -45,6 +45,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
           yield* register.signal("SIGTERM")
           assert.strictEqual(yield* register.exit, 0)
           yield* seen.stdout.line(`-  users  /users  ${at}`)
+          yield* watching.stdout.line("[]", "users")
           assert.deepStrictEqual(
             watching.stdout.lines.map((line) => briefs(line).length),
             [0, 1, 0]
@@ -128,6 +129,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
           assert.strictEqual(yield* orders.exit, 7)
           yield* orders.stdout.line("service got SIGTERM")
           assert.strictEqual((yield* Cli.get(`${url}/orders/7`)).status, 404)
+          yield* watching.stdout.line("[]", "orders")
           assert.deepStrictEqual(watching.stdout.lines.map((line) => briefs(line).length).slice(-2), [1, 0])
         }),
       millis
