@@ -12,7 +12,6 @@ import { identity } from "effect/Function"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
-import * as HttpApiMock from "../../src/HttpApiMock.js"
 import type {
   Fault,
   Interceptor,
@@ -24,6 +23,7 @@ import type {
 import { HttpInterception } from "../../src/HttpInterception.js"
 import type { HttpRouteRequest } from "../../src/HttpRoute.js"
 import * as Promises from "../promise/Promises.js"
+import * as HttpApiMock from "./HttpApiMock.js"
 import type { Keeper } from "./Keeper.js"
 import {
   callsOf,

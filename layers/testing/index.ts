@@ -5,10 +5,10 @@
  * @since 0.1.0
  */
 
-export * as HttpApiMock from "../../src/HttpApiMock.js"
 export * as Intercept from "../../src/Intercept.js"
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export * as GatewayTest from "./GatewayTest.js"
+export * as HttpApiMock from "./HttpApiMock.js"
 export * as MemoryIPC from "./MemoryIPC.js"
 export * as TestGateway from "./TestGateway.js"
 export * as TestInterception from "./TestInterception.js"

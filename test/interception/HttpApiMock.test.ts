@@ -1,11 +1,13 @@
+import { existsSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { FetchHttpClient, HttpApiBuilder, HttpApiClient } from "@effect/platform"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as HttpApiMock from "../../src/HttpApiMock.js"
+import * as HttpApiMock from "../../layers/testing/HttpApiMock.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
 import { ask } from "../http/support.js"
-import { Api, Authenticated, Forbidden, NoSuchUser, Session } from "./api.js"
+import { Api, Authenticated, Forbidden, NoSuchUser, PicturesApi, Session } from "./api.js"
 import { live, type Suite, suite } from "./support.js"
 
 const since = new Date("2024-02-29T00:00:00.000Z")
@@ -74,6 +76,35 @@ describe("a mock of an HttpApi's endpoint", () => {
       ).pipe(withHttp)
       assert.isUndefined(yield* client.users.remove({ path: { id: 1 } }))
       assert.deepStrictEqual(yield* Effect.flip(client.users.remove({ path: { id: 2 } })), new Forbidden())
+    })
+  )
+
+  live("finds the files of a multipart request on the disk, for as long as the handler runs", () =>
+    Effect.gen(function* () {
+      const { url, withHttp } = yield* arranged
+      const paths: Array<string> = []
+      yield* HttpApiMock.endpoint(PicturesApi, "pictures", "upload", ({ payload }) =>
+        Effect.promise(async () => {
+          paths.push(...payload.files.map(({ path }) => path))
+          const texts = await Promise.all(payload.files.map(({ path }) => readFile(path, "utf8")))
+          return { title: payload.title, files: payload.files.map(({ name }, i) => `${name}: ${texts[i]}`) }
+        })
+      ).pipe(withHttp)
+      const upload = (text: string) =>
+        Effect.promise(async () => {
+          const form = new FormData()
+          form.append("title", "Two")
+          form.append("files", new Blob([text]), "one.txt")
+          form.append("files", new Blob(["second"]), "two.txt")
+          const response = await fetch(`${url}/pictures`, { method: "POST", body: form })
+          return [response.status, await response.json()]
+        })
+      assert.deepStrictEqual(yield* upload("first"), [
+        200,
+        { title: "Two", files: ["one.txt: first", "two.txt: second"] }
+      ])
+      assert.deepStrictEqual(paths.map(existsSync), [false, false])
+      assert.deepStrictEqual(yield* upload("x".repeat(1001)), [500, { error: "FileTooLarge" }])
     })
   )
 

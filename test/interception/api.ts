@@ -1,8 +1,9 @@
 /**
  * The api that is mocked in tests.
  */
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema } from "@effect/platform"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, Multipart } from "@effect/platform"
 import * as Context from "effect/Context"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 export class NoSuchUser extends Schema.TaggedError<NoSuchUser>()("NoSuchUser", { id: Schema.Number }) {}
@@ -39,3 +40,17 @@ export const Users = HttpApiGroup.make("users")
 export const Health = HttpApiGroup.make("health").add(HttpApiEndpoint.get("check", "/health").addSuccess(Schema.String))
 
 export class Api extends HttpApi.make("api").add(Users).add(Health) {}
+
+const Pictures = HttpApiGroup.make("pictures").add(
+  HttpApiEndpoint.post("upload", "/pictures")
+    .setPayload(
+      HttpApiSchema.Multipart(Schema.Struct({ title: Schema.String, files: Multipart.FilesSchema }), {
+        maxFileSize: Option.some(1000),
+        maxFieldSize: 1000
+      })
+    )
+    .addSuccess(Schema.Struct({ title: Schema.String, files: Schema.Array(Schema.String) }))
+)
+
+/** An api of files. */
+export class PicturesApi extends HttpApi.make("pictures").add(Pictures) {}

@@ -4,7 +4,7 @@
 import { HttpApiBuilder } from "@effect/platform"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as HttpApiMock from "../../src/HttpApiMock.js"
+import * as HttpApiMock from "../../layers/testing/HttpApiMock.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
 import * as Intercept from "../../src/Intercept.js"
 import { Api, NoSuchUser } from "./api.js"

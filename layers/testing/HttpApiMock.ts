@@ -10,17 +10,17 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
-import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { InterceptError, Interceptor, MockOptions, RequestMatcher } from "./HttpInterception.js"
-import { HttpInterception } from "./HttpInterception.js"
-import type { HttpRouteHandler, HttpRouteRequest } from "./HttpRoute.js"
+import type { InterceptError, Interceptor, MockOptions, RequestMatcher } from "../../src/HttpInterception.js"
+import { HttpInterception } from "../../src/HttpInterception.js"
+import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpRoute.js"
 
 /**
  * As any mock's; `api` is the name by which `discover` finds the mocked service.
@@ -43,7 +43,8 @@ export type HttpApiMocks<Groups extends HttpApiGroup.HttpApiGroup.Any> = {
 }
 
 /**
- * Mocks one endpoint. Its middleware isn't run: the handler answers for it, and may fail with its errors.
+ * Mocks one endpoint. Its middleware isn't run: the handler answers for it, and may fail with its errors. The files of a
+ * multipart payload are on the disk for as long as the handler runs.
  *
  * @example
  * ```ts
@@ -172,7 +173,7 @@ const answerOf = <E, R>(
         Layer.provide(HttpApiBuilder.api(api), handlers),
         HttpApiBuilder.Router.Live,
         HttpApiBuilder.Middleware.layer,
-        HttpServer.layerContext
+        NodeHttpServer.layerContext
       )
     )
     const app = yield* Effect.provide(HttpApiBuilder.httpApp, context)
