@@ -30,6 +30,7 @@ import { HttpGateway } from "./http/HttpGateway.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
+import { rehearse } from "./Rehearsal.js"
 
 /**
  * @since 0.1.0
@@ -42,15 +43,7 @@ export interface LocalDiscoveryOptions extends PortElectionOptions {
   readonly strategies?: Readonly<Record<string, RoutingStrategy>> | undefined
 }
 
-/**
- * Takes part until the scope closes. Done once this process leads or follows. Fails with `ConnectFailed` where something
- * that isn't a gateway, that doesn't answer, or that wants another token holds the port, and with `ListenFailed` or
- * `TokenRequired` where the port can't be bound.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make: (
+const takePart: (
   options?: LocalDiscoveryOptions
 ) => Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> = Effect.fnUntraced(
   function* (options: LocalDiscoveryOptions = {}) {
@@ -61,6 +54,32 @@ export const make: (
     return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, election))
   }
 )
+
+let isReady = false
+
+/** Once a process, and later than the program itself starts, which it would delay. */
+const getReady: Effect.Effect<unknown, never, Scope.Scope> = Effect.suspend(() => {
+  if (isReady) return Effect.void
+  isReady = true
+  return Effect.onInterrupt(rehearse(takePart), () =>
+    Effect.sync(() => {
+      isReady = false
+    })
+  )
+}).pipe(Effect.delay("1 second"), Effect.forkScoped)
+
+/**
+ * Takes part until the scope closes. Done once this process leads or follows. Fails with `ConnectFailed` where something
+ * that isn't a gateway, that doesn't answer, or that wants another token holds the port, and with `ListenFailed` or
+ * `TokenRequired` where the port can't be bound.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options?: LocalDiscoveryOptions
+): Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> =>
+  Effect.zipLeft(takePart(options), getReady)
 
 /**
  * As {@link make}.
@@ -131,6 +150,7 @@ export const makeStandalone: (
       server
     }))
   )
+  yield* getReady
   return Context.make(Discovery, gateway.discovery).pipe(
     Context.add(LeaderElection, gateway.election),
     Context.add(IPCServer, gateway.election.server),

@@ -20,7 +20,6 @@ import type { HttpGateway } from "./http/HttpGateway.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
-import { rehearse } from "./Rehearsal.js"
 
 /**
  * The port that is bid for, how it is served when won, and how a leader is followed.
@@ -57,10 +56,7 @@ export const make = <Leader, Follower>(
 ): Effect.Effect<Election<Leader, Follower>, ElectionError, Scope.Scope> =>
   Effect.suspend(() => {
     const { retry, runtimeId = randomUUID() } = options
-    return Effect.zipLeft(
-      GatewayElection.make(seatAt(options, runtimeId), setup, { runtimeId, retry }),
-      Effect.forkScoped(getReady)
-    )
+    return GatewayElection.make(seatAt(options, runtimeId), setup, { runtimeId, retry })
   })
 
 /**
@@ -80,10 +76,7 @@ export const makeStandalone = <Leader, Follower>(
 > =>
   Effect.suspend(() => {
     const { runtimeId = randomUUID() } = options
-    return Effect.zipLeft(
-      GatewayElection.makeStandalone(seatAt(options, runtimeId), setup, { runtimeId }),
-      Effect.forkScoped(getReady)
-    )
+    return GatewayElection.makeStandalone(seatAt(options, runtimeId), setup, { runtimeId })
   })
 
 /**
@@ -92,9 +85,6 @@ export const makeStandalone = <Leader, Follower>(
  */
 export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElection, ElectionError> =>
   Layer.scoped(LeaderElection, make(options, { onLead: () => Effect.void, onFollow: () => Effect.void }))
-
-/** Later than the program itself starts, which it would delay. */
-const getReady = Effect.delay(rehearse, "1 second")
 
 /** How often participants ping each other. */
 const defaultHeartbeat = Duration.seconds(3)

@@ -1,32 +1,60 @@
 /**
- * What a leader does, done once with nobody there.
+ * What participants do when a leader dies, done once with nobody there.
  *
  * @since 0.1.0
  */
 import * as Http from "node:http"
+import { type AddressInfo, createServer, type Server } from "node:net"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as NodeIPCClient from "./NodeIPCClient.js"
-import * as NodeIPCServer from "./NodeIPCServer.js"
+import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Scope from "effect/Scope"
+import { Discovery } from "../src/Discovery.js"
+import { LeaderElection } from "../src/LeaderElection.js"
+import { defaultHost } from "./defaults.js"
 
 /**
- * Serves, is connected to and proxies a request, on a free port of this machine that is closed right after. What a
- * process does for the first time it has to load and compile, which takes ten times as long; whoever comes to lead has
- * everybody waiting for it meanwhile. Never fails.
+ * Has one participant lead and another follow, with a service of its own, at a free port of this machine; then the leader
+ * goes, the other one takes its place and proxies a request, and all is closed again. What a process does for the first
+ * time it has to load and compile, which takes several times as long; when a leader dies, everybody does so at once, and
+ * everybody waits for whoever wins. Never fails.
  *
  * @since 0.1.0
  * @category loading
  */
-export const rehearse: Effect.Effect<void> = Effect.gen(function* () {
-  const server = yield* NodeIPCServer.make()
-  yield* server.interceptHttp("GET", "/service/*", () => Effect.void)
-  yield* server.setRouteProxyResolver((path) => (path === "/proxied" ? `${server.url}/service` : undefined))
-  yield* NodeIPCClient.make({ url: server.url, reconnect: false })
-  yield* get(`${server.url}/proxied`)
-}).pipe(
-  Effect.scoped,
-  // Nothing depends on it.
-  Effect.catchAllCause(() => Effect.void)
-)
+export const rehearse = <E>(
+  takePart: (options: {
+    readonly port: number
+  }) => Effect.Effect<Context.Context<Discovery | LeaderElection>, E, Scope.Scope>
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const servicePort = yield* listening(Http.createServer((_, response) => response.end()))
+    const port = yield* Effect.scoped(listening(createServer()))
+    const leading = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    yield* Scope.extend(takePart({ port }), leading)
+    const follower = yield* takePart({ port })
+    yield* Context.get(follower, Discovery).register([
+      { api: "service", baseUrl: `http://${defaultHost}:${servicePort}`, pathPrefix: "/service" }
+    ])
+    yield* Scope.close(leading, Exit.void)
+    yield* Context.get(follower, LeaderElection).whileLeader(get(`http://${defaultHost}:${port}/service`))
+  }).pipe(
+    Effect.scoped,
+    // Nothing depends on it, so nobody is to hear of it.
+    Effect.catchAllCause(() => Effect.void),
+    Logger.withMinimumLogLevel(LogLevel.None)
+  )
+
+/** Listens on a free port, which it gives, until the scope closes. */
+const listening = (server: Server): Effect.Effect<number, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<number>((resume) => {
+      server.listen(0, defaultHost, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    }),
+    () => Effect.async<void>((resume) => void server.close(() => resume(Effect.void)))
+  )
 
 const get = (url: string) =>
   Effect.async<void>((resume) => {

@@ -4,7 +4,9 @@ import { connect } from "node:net"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
+import * as LocalDiscovery from "../layers/LocalDiscovery.js"
 import { rehearse } from "../layers/Rehearsal.js"
 import { live } from "./support/live.js"
 
@@ -23,6 +25,8 @@ const requests = Effect.gen(function* () {
   return queue
 })
 
+type Requests = Effect.Effect.Success<typeof requests>
+
 const isRefused = (port: number) =>
   Effect.async<boolean>((resume) => {
     const socket = connect(port, "127.0.0.1")
@@ -31,24 +35,37 @@ const isRefused = (port: number) =>
     return Effect.sync(() => socket.destroy())
   })
 
+/** The requests to the gateway and to its service that a rehearsal makes: those of whoever took part meanwhile don't count. */
+const proxied = (seen: Requests) => Queue.take(seen).pipe(Effect.repeat({ until: ({ path }) => path === "/service" }))
+
 describe("A rehearsal", () => {
-  live("proxies a request to a service, and leaves no port behind", () =>
+  live("has a follower take the leader's place and proxy a request to its service, and leaves no port behind", () =>
     Effect.gen(function* () {
       const seen = yield* requests
-      yield* rehearse
-      const [first, second] = [yield* Queue.take(seen), yield* Queue.take(seen)]
-      assert.deepStrictEqual([first.path, second.path], ["/proxied", "/service/proxied"])
-      assert.isTrue(yield* isRefused(first.port))
+      yield* rehearse(LocalDiscovery.make)
+      const [gateway, service] = [yield* proxied(seen), yield* proxied(seen)]
+      assert.notStrictEqual(gateway.port, service.port)
+      assert.deepStrictEqual([yield* isRefused(gateway.port), yield* isRefused(service.port)], [true, true])
     })
   )
 
   live("that is interrupted in the middle leaves none either", () =>
     Effect.gen(function* () {
       const seen = yield* requests
-      const rehearsal = yield* Effect.fork(rehearse)
-      const { port } = yield* Queue.take(seen)
+      const rehearsal = yield* Effect.fork(rehearse(LocalDiscovery.make))
+      const { port } = yield* proxied(seen)
       yield* Fiber.interrupt(rehearsal)
       assert.isTrue(yield* isRefused(port))
+    })
+  )
+
+  live("that fails says nothing", () =>
+    Effect.gen(function* () {
+      const logged: Array<unknown> = []
+      yield* rehearse(() => Effect.zipRight(Effect.logError("no"), Effect.fail("no"))).pipe(
+        Effect.provide(Logger.add(Logger.make(({ message }) => logged.push(message))))
+      )
+      assert.deepStrictEqual(logged, [])
     })
   )
 })
