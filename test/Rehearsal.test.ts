@@ -5,6 +5,7 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Queue from "effect/Queue"
 import * as LocalDiscovery from "../layers/LocalDiscovery.js"
 import { rehearse } from "../layers/Rehearsal.js"
@@ -63,7 +64,8 @@ describe("A rehearsal", () => {
     Effect.gen(function* () {
       const logged: Array<unknown> = []
       yield* rehearse(() => Effect.zipRight(Effect.logError("no"), Effect.fail("no"))).pipe(
-        Effect.provide(Logger.add(Logger.make(({ message }) => logged.push(message))))
+        Effect.provide(Logger.add(Logger.make(({ message }) => logged.push(message)))),
+        Logger.withMinimumLogLevel(LogLevel.All)
       )
       assert.deepStrictEqual(logged, [])
     })
