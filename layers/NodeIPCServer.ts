@@ -94,8 +94,13 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   }
   const prepared = yield* prepare(service)
 
-  // No new connection comes while the present ones are being ended.
-  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  // Nobody comes any more, and nobody is heard, before what was prepared for them goes.
+  yield* Effect.addFinalizer(() =>
+    Effect.zipRight(
+      Effect.sync(() => server.close()),
+      clients.sayGoodbye
+    )
+  )
   letIn({
     onRequest: (request, response) => {
       if (IPCEndpoint.isOwnPath(request.url)) endpoint.onRequest(request, response)

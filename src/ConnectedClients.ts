@@ -71,6 +71,8 @@ export interface ConnectedClients {
   readonly connections: Stream.Stream<ConnectionEvent>
   /** Interrupts who still waits when the scope closes. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
+  /** What closing the scope does first: from then on nobody is heard, and nobody is sent anything. */
+  readonly sayGoodbye: Effect.Effect<void>
 }
 
 /**
@@ -118,18 +120,18 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
       return client
     }
 
+    const sayGoodbye = Effect.sync(() => {
+      closed = true
+      // Nobody comes any more: to wait on would be for ever.
+      for (const waiters of waiting.values()) for (const resume of waiters) resume(Effect.interrupt)
+      waiting.clear()
+      for (const socket of sockets.values())
+        socket.sayGoodbye({ code: CloseCode.GoingAway, reason: "the server closes" })
+    })
     yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        closed = true
-        // Nobody comes any more: to wait on would be for ever.
-        for (const waiters of waiting.values()) for (const resume of waiters) resume(Effect.interrupt)
-        waiting.clear()
-        return Effect.forEach(
-          [...sockets.values()],
-          (socket) => socket.close({ code: CloseCode.GoingAway, reason: "the server closes" }),
-          { concurrency: "unbounded", discard: true }
-        )
-      })
+      Effect.flatMap(sayGoodbye, () =>
+        Effect.forEach([...sockets.values()], (socket) => socket.closed, { concurrency: "unbounded", discard: true })
+      )
     )
 
     const notConnected = (runtimeId: string): Exit.Exit<never, ClientNotConnected> => {
@@ -182,7 +184,8 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ConnectedClients
             waiters.delete(resume)
             if (waiters.size === 0 && waiting.get(runtimeId) === waiters) waiting.delete(runtimeId)
           })
-        })
+        }),
+      sayGoodbye
     }
     return service
   })

@@ -233,7 +233,7 @@ export class IPCSocket<Caller> {
    */
   close(event: CloseEvent): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.state === "open") this.sayGoodbye(event)
+      this.sayGoodbye(event)
       return Effect.asVoid(this.closed)
     })
   }
@@ -251,7 +251,9 @@ export class IPCSocket<Caller> {
     this.closeListeners.add(listener)
   }
 
-  private sayGoodbye(event: CloseEvent): void {
+  /** @internal What `close` does at once. */
+  sayGoodbye(event: CloseEvent): void {
+    if (this.state !== "open") return
     this.state = "closing"
     this.closeEvent = event
     this.release()

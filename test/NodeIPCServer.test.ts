@@ -13,7 +13,7 @@ import { NodeIPCClient, NodeIPCServer } from "../layers/index.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { live, told } from "./support/live.js"
-import { upgraded } from "./support/rawFrames.js"
+import * as Port from "./support/Port.js"
 import { Add, add, Echo, GetUser, Hang, HangThere, NoSuchUser, Whoami } from "./support/requests.js"
 
 const connect = (server: IPCServer.Service, runtimeId?: string) =>
@@ -323,7 +323,8 @@ describe("NodeIPCServer", () => {
     live("ends with the scope: the port is free, its sockets are closed, idle and half-open ones too", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const { port } = yield* Scope.extend(NodeIPCServer.make(), scope)
+        const port = yield* Effect.promise(Port.free)
+        yield* Scope.extend(NodeIPCServer.make({ port }), scope)
         const sockets = yield* Effect.forEach(
           [
             "",
@@ -339,22 +340,54 @@ describe("NodeIPCServer", () => {
     )
   })
 
+  /** A route in progress, which takes its time to end and so keeps its server closing. */
+  const lingering = (server: IPCServer.Service) =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const released = yield* Deferred.make<void>()
+      yield* server.interceptHttp("GET", "/slow", () =>
+        Effect.zipRight(Deferred.succeed(started, undefined), Effect.never).pipe(
+          Effect.onInterrupt(() => Effect.zipRight(Deferred.succeed(interrupted, undefined), Deferred.await(released)))
+        )
+      )
+      yield* rawSocket(server.port, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      yield* Deferred.await(started)
+      return { interrupted: Deferred.await(interrupted), release: Deferred.succeed(released, undefined) }
+    })
+
   live("that closes lets nobody in any more", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const { port } = yield* Scope.extend(NodeIPCServer.make(), scope)
-      const late = yield* rawSocket(port, "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
-      // Who doesn't answer the goodbye keeps the server closing for a while.
-      const silent = yield* upgraded(port)
-      const goodbye = Effect.async<void>((resume) => {
-        silent.once("data", () => resume(Effect.void))
-      })
+      const server = yield* Scope.extend(NodeIPCServer.make(), scope)
+      const late = yield* rawSocket(server.port, "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
+      const { interrupted, release } = yield* lingering(server)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* goodbye
+      yield* interrupted
       late.socket.write("Upgrade: websocket\r\n\r\n")
       yield* late.closed
-      assert.match(late.text(), /^HTTP\/1\.1 503 Service Unavailable\r\n.*The server is closing\./s)
+      yield* release
       yield* Fiber.join(closing)
+      assert.match(late.text(), /^HTTP\/1\.1 503 Service Unavailable\r\n.*The server is closing\./s)
+    })
+  )
+
+  live("that closes says goodbye before what was prepared is gone", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { server } = yield* Scope.extend(
+        NodeIPCServer.makePrepared({}, ({ handle }) => handle(Add, add)),
+        scope
+      )
+      const client = yield* connect(server)
+      const { interrupted, release } = yield* lingering(server)
+      assert.strictEqual(yield* client.request(Add, { a: 2, b: 3 }), 5)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* interrupted
+      const { tag } = yield* told(client.request(Add, { a: 2, b: 3 }))
+      yield* release
+      yield* Fiber.join(closing)
+      assert.strictEqual(tag, "ConnectionClosed")
     })
   )
 
@@ -399,10 +432,10 @@ describe("NodeIPCServer", () => {
 
   live("config comes from the environment", () =>
     Effect.gen(function* () {
-      const free = yield* Effect.scoped(NodeIPCServer.make())
+      const port = yield* Effect.promise(Port.free)
       const environment = new Map([
         ["IPC_HOST", "127.0.0.1"],
-        ["IPC_PORT", String(free.port)],
+        ["IPC_PORT", String(port)],
         ["IPC_TOKEN", "secret"],
         ["IPC_RUNTIME_ID", "configured"]
       ])
@@ -410,9 +443,9 @@ describe("NodeIPCServer", () => {
         const server = yield* IPCServer
         const client = yield* IPCClient
         yield* server.handle(Whoami, (_, caller) => Effect.succeed(caller))
-        assert.strictEqual(server.port, free.port)
+        assert.strictEqual(server.port, port)
         assert.deepStrictEqual(yield* client.request(Whoami), { clientId: "client-1", runtimeId: "configured" })
-        return yield* told(Effect.scoped(NodeIPCClient.make({ port: server.port })))
+        return yield* told(Effect.scoped(NodeIPCClient.make({ port })))
       })
       const layer = Layer.provideMerge(NodeIPCClient.layerConfig(), NodeIPCServer.layerConfig())
       const refused = yield* Effect.provide(program, layer).pipe(
