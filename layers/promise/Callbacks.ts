@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { fork } from "./Promises.js"
 
 /**
  * What was registered under one method, called in that order. A callback that throws or rejects is logged and keeps
@@ -30,9 +31,7 @@ export class Callbacks<Args extends ReadonlyArray<unknown>> {
     for (const callback of [...this.#callbacks]) {
       // An async function turns a throw into a rejection.
       const called = async () => callback(...args)
-      called().catch((error) =>
-        Effect.runFork(Effect.logError(`A callback of ${this.#method} failed`, Cause.die(error)))
-      )
+      called().catch((error) => fork(Effect.logError(`A callback of ${this.#method} failed`, Cause.die(error))))
     }
   }
 }

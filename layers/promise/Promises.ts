@@ -1,11 +1,14 @@
 /**
- * Promises that may be left alone: one that nobody awaits is no unhandled rejection, which would end the process.
+ * Effects run for programs without Effect: promises that may be left alone, since one that nobody awaits is no unhandled
+ * rejection, which would end the process, and a log on stderr, since stdout is the program's own.
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Running from "../../src/Running.js"
 
 /**
@@ -33,6 +36,17 @@ export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
       )
     })
   )
+
+/**
+ * Runs an effect in a fiber of its own. What it logs, and whatever it starts, goes to stderr.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> =>
+  Effect.runFork(Effect.provide(effect, logOnStderr))
+
+const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
 
 /**
  * Runs an effect that needs no waiting. Throws the failure itself.

@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { handled, run } from "./Promises.js"
+import { fork, handled, run } from "./Promises.js"
 
 /**
  * What is started and ended any number of times: one run at a time, each once the one before has released what it held.
@@ -85,7 +85,7 @@ class Run<A> {
       this.value = value
       resolve(value)
     }
-    this.#fiber = Effect.runFork(Effect.suspend(() => program(open)))
+    this.#fiber = fork(Effect.suspend(() => program(open)))
     this.#fiber.addObserver((exit) => {
       this.isOver = true
       reject(Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause) ? closedEarly() : Cause.squash(exit.cause))

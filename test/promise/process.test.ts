@@ -32,12 +32,12 @@ describe("a process", () => {
     assert.deepStrictEqual(await run("promise-discovery.ts"), { code: 0, signal: null, out: "done\n", err: "" })
   })
 
-  it("that awaits next to nothing isn't ended by it", async () => {
-    const { out, ...outcome } = await run("promise-careless.ts")
-    assert.deepStrictEqual(outcome, { code: 0, signal: null, err: "" })
-    assert.include(out, "done\n")
-    assert.include(out, "a callback that throws")
-    assert.include(out, "a callback that rejects")
+  it("that awaits next to nothing isn't ended by it, and is told on stderr what went wrong", async () => {
+    const { err, ...outcome } = await run("promise-careless.ts")
+    assert.deepStrictEqual(outcome, { code: 0, signal: null, out: "done\n" })
+    assert.include(err, "a callback that throws")
+    assert.include(err, "a callback that rejects")
+    assert.match(err, /The connection to \S+ closed .*; reconnecting/)
   })
 
   it("in plain JavaScript names its requests, and gets the same errors", async () => {
