@@ -181,7 +181,7 @@ const compile = async (files: Record<string, string>): Promise<Record<string, st
 }
 
 describe("what doesn't compile", () => {
-  it("is told in words that name what is wrong", { timeout: 60_000 }, async () => {
+  it("is told in words that name what is wrong", { timeout: 120_000 }, async () => {
     const files = Object.fromEntries(
       Object.values(wrong).map(({ code }, index) => [`wrong-${index}`, `${prelude}${code}\n`])
     )

@@ -11,6 +11,7 @@ import * as RoutingStrategy from "../src/RoutingStrategy.js"
 import * as Live from "./discovery/live.js"
 import * as Bare from "./support/Bare.js"
 import { live, told } from "./support/live.js"
+import { millisWaitedForProcessor } from "./support/processor.js"
 
 const entryOf = (api: string, baseUrl: string) => ({ api, baseUrl, pathPrefix: `/${api}` })
 
@@ -154,8 +155,10 @@ describe("The gateway", () => {
     Effect.gen(function* () {
       const port = yield* Live.freePort
       const { discovery } = yield* Live.participant({ port, strategy: RoutingStrategy.first })
-      const dead = `http://127.0.0.1:${yield* Live.freePort}`
-      yield* discovery.register([entryOf("users", dead), entryOf("users", yield* Live.service("alive"))])
+      yield* discovery.register([
+        entryOf("users", "http://127.0.0.1:1"),
+        entryOf("users", yield* Live.service("alive"))
+      ])
       assert.strictEqual(yield* Live.get(port, "/users"), "200 alive /users")
       const webSocket = yield* Bare.connect(`ws://127.0.0.1:${port}/users`)
       assert.strictEqual(yield* webSocket.next, "alive /users")
@@ -182,25 +185,30 @@ describe("The gateway", () => {
 })
 
 describe("Participants", () => {
-  live("that start at the same instant, ninety times: one leads, the other follows", () =>
-    Effect.gen(function* () {
-      let slowest = 0
-      for (let round = 0; round < 90; round++) {
-        const port = yield* Live.freePort
-        const since = performance.now()
-        const roles = yield* Effect.scoped(
-          Effect.gen(function* () {
-            const both = yield* Effect.all([Live.participant({ port }), Live.participant({ port })], {
-              concurrency: "unbounded"
+  live(
+    "that start at the same instant, ninety times: one leads, the other follows",
+    () =>
+      Effect.gen(function* () {
+        let slowest = 0
+        for (let round = 0; round < 90; round++) {
+          const port = yield* Live.freePort
+          const waited = millisWaitedForProcessor()
+          const since = performance.now()
+          const roles = yield* Effect.scoped(
+            Effect.gen(function* () {
+              const both = yield* Effect.all([Live.participant({ port }), Live.participant({ port })], {
+                concurrency: "unbounded"
+              })
+              slowest = Math.max(slowest, performance.now() - since - (millisWaitedForProcessor() - waited))
+              return yield* Effect.forEach(both, ({ election }) => election.role)
             })
-            slowest = Math.max(slowest, performance.now() - since)
-            return yield* Effect.forEach(both, ({ election }) => election.role)
-          })
-        )
-        assert.sameMembers(roles, ["leader", "follower"])
-      }
-      assert.isBelow(slowest, 1000)
-    })
+          )
+          assert.sameMembers(roles, ["leader", "follower"])
+        }
+        // What the machine gave to other processes meanwhile is not theirs.
+        assert.isBelow(slowest, 1000)
+      }),
+    60_000
   )
 
   live(
@@ -210,18 +218,23 @@ describe("Participants", () => {
         const both = yield* Effect.all([Live.process_, Live.process_], { concurrency: "unbounded" })
         const all = <A, E>(use: (child: (typeof both)[number], i: number) => Effect.Effect<A, E>) =>
           Effect.all(both.map(use), { concurrency: "unbounded" })
+        const millis: Array<number> = []
         for (let round = 0; round < 10; round++) {
           const port = yield* Live.freePort
           const since = performance.now()
           const roles = yield* all((child, i) =>
             child.ask(`join ${port} ${JSON.stringify({ runtimeId: `p${i}` })}`, "role")
           )
-          assert.isBelow(performance.now() - since, 1000)
+          millis.push(performance.now() - since)
           assert.sameMembers(roles, ["leader", "follower"])
           yield* all((child) => child.ask("leave", "left"))
         }
+        // A machine that is busy with much else may hold up one round or another.
+        const sorted = millis.toSorted((one, other) => one - other)
+        assert.isBelow(sorted[5] as number, 1000)
+        assert.isBelow(sorted[9] as number, 5000)
       }),
-    20_000
+    60_000
   )
 
   live("with one name chase each other out no more than once a second", () =>
@@ -229,9 +242,9 @@ describe("Participants", () => {
       const port = yield* Live.freePort
       yield* Live.participant({ port, runtimeId: "leader" })
       const first = yield* Live.participant({ port, runtimeId: "same" })
+      const chased = yield* Effect.fork(Effect.map(Live.becomes(first.election, "electing"), () => performance.now()))
       const second = yield* Live.participant({ port, runtimeId: "same" })
-      yield* Live.becomes(first.election, "electing")
-      const since = performance.now()
+      const since = yield* Fiber.join(chased)
       yield* Live.becomes(first.election, "follower")
       assert.isAbove(performance.now() - since, 800)
       yield* second.leave
@@ -248,8 +261,11 @@ describe("Participants", () => {
       const leaving = yield* Effect.fork(leader.leave)
       yield* Effect.forEach(followers, ({ discovery }) => discovery.discover("users"), { concurrency: "unbounded" })
       yield* Fiber.join(leaving)
-      assert.sameMembers(yield* Effect.forEach(followers, ({ election }) => election.role), ["leader", "follower"])
-      assert.isBelow(performance.now() - since, 2000)
+      const roles = Effect.forEach(followers, ({ election }) => election.role)
+      yield* Live.until(roles, (now) => now.includes("leader") && !now.includes("electing"))
+      assert.sameMembers(yield* roles, ["leader", "follower"])
+      // Whoever took it for one that yields would wait for three seconds.
+      assert.isBelow(performance.now() - since, 2900)
     })
   )
 })
@@ -300,12 +316,12 @@ describe("A standalone gateway", () => {
         // The system closes one socket after the other: the port may still be taken when the connection is gone.
         yield* bin.exit
         assert.strictEqual(yield* Live.get(port, "/users"), "ECONNREFUSED")
-        const discovering = yield* Effect.fork(discovery.discover("users"))
+        const discovering = yield* Effect.fork(discovery.discover("users", { timeout: "1 minute" }))
         yield* Live.participantProcess(port, { runtimeId: "bin", standalone: true })
         assert.strictEqual(yield* Fiber.join(discovering), `http://127.0.0.1:${port}`)
         assert.strictEqual(yield* Live.get(port, "/users"), "200 users /users")
       }),
-    20_000
+    40_000
   )
 })
 

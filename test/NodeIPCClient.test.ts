@@ -15,13 +15,14 @@ import { IPCClient } from "../src/IPCClient.js"
 import { IPCServer } from "../src/IPCServer.js"
 import * as Bare from "./support/Bare.js"
 import { live, told } from "./support/live.js"
+import * as Port from "./support/Port.js"
 import { Add, add, Echo, Hang } from "./support/requests.js"
 
-/** A server in a scope of its own, to be closed before the test ends. */
-const serverIn = (options?: NodeIPCServer.NodeIPCServerOptions) =>
+/** A server in a scope of its own, to be closed before the test ends, at a port that nobody else takes then. */
+const serverIn = () =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const server = yield* Scope.extend(NodeIPCServer.make(options), scope)
+    const server = yield* Scope.extend(NodeIPCServer.make({ port: yield* Effect.promise(Port.free) }), scope)
     return { server, close: Scope.close(scope, Exit.void) }
   })
 
@@ -37,8 +38,6 @@ const tcp = (onConnection: (socket: net.Socket) => void) =>
     ),
     (server) => (server.address() as net.AddressInfo).port
   )
-
-const freePort = Effect.map(Effect.scoped(tcp(() => {})), (port) => port)
 
 describe("NodeIPCClient", () => {
   live("sends what waited below a low mark as soon as what was before it has left", () =>
@@ -60,35 +59,34 @@ describe("NodeIPCClient", () => {
       told(NodeIPCClient.make({ port, ...options }))
 
     live("where nobody listens", () =>
-      Effect.gen(function* () {
-        const port = yield* freePort
-        assert.deepStrictEqual(yield* failing(port), {
+      Effect.map(failing(1), (error) => {
+        assert.deepStrictEqual(error, {
           tag: "ConnectFailed",
-          message: `Could not connect to http://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}. Is the server running, and is the port right?`
+          message:
+            "Could not connect to http://127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Is the server running, and is the port right?"
         })
       })
     )
 
     live("where nobody listens at any address of a name", () =>
-      Effect.gen(function* () {
-        const port = yield* freePort
-        const { message } = yield* told(NodeIPCClient.make({ url: `http://localhost:${port}` }))
-        assert.match(message, /^Could not connect to http:\/\/localhost:\d+: connect ECONNREFUSED .*\. Is the server/)
+      Effect.map(told(NodeIPCClient.make({ url: "http://localhost:1" })), ({ message }) => {
+        assert.match(message, /^Could not connect to http:\/\/localhost:1: connect ECONNREFUSED .*\. Is the server/)
       })
     )
 
     live("where a server takes the connection and never answers", () =>
       Effect.gen(function* () {
-        const sockets: Array<net.Socket> = []
-        const port = yield* tcp((socket) => sockets.push(socket))
+        const accepted = yield* Deferred.make<net.Socket>()
+        const port = yield* tcp((socket) => Effect.runFork(Deferred.succeed(accepted, socket)))
         const failed = yield* failing(port, { connectTimeout: "50 millis" })
         assert.deepStrictEqual(failed, {
           tag: "ConnectFailed",
           message: `Could not connect to http://127.0.0.1:${port}: no answer within 50ms. Something holds the port but doesn't answer; is it an IPC server?`
         })
         // And the attempt is over: its socket is closed.
+        const socket = yield* Deferred.await(accepted)
         yield* Effect.async<void>((resume) => {
-          for (const socket of sockets) socket.resume().once("close", () => resume(Effect.void))
+          socket.resume().once("close", () => resume(Effect.void))
         })
       })
     )
@@ -109,13 +107,19 @@ describe("NodeIPCClient", () => {
       })
     )
 
-    live("where the host has no address", () =>
-      Effect.map(told(NodeIPCClient.make({ url: "http://nowhere.invalid:9000" })), ({ message }) => {
-        assert.match(
-          message,
-          /^Could not connect to http:\/\/nowhere\.invalid:9000: getaddrinfo E\w+ .*\. Check the host\.$/
-        )
-      })
+    live(
+      "where the host has no address",
+      () =>
+        Effect.map(
+          told(NodeIPCClient.make({ url: "http://nowhere.invalid:9000", connectTimeout: "25 seconds" })),
+          ({ message }) => {
+            assert.match(
+              message,
+              /^Could not connect to http:\/\/nowhere\.invalid:9000: getaddrinfo E\w+ .*\. Check the host\.$/
+            )
+          }
+        ),
+      30_000
     )
 
     for (const url of ["nonsense", "foo://127.0.0.1:9000", "http://127.0.0.1:70000", ""]) {

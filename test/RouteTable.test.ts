@@ -329,7 +329,7 @@ describe("registering", () => {
     const start = performance.now()
     assert.strictEqual(table.removeOwner("owner").length, 100_000)
     // A cost that grew with the square would be minutes.
-    assert.isBelow(performance.now() - start, 5_000)
+    assert.isBelow(performance.now() - start, 15_000)
     assert.strictEqual(portOf(table.choose("/users")), 2)
   })
 })

@@ -43,7 +43,8 @@ describe("A server with very many clients", () => {
         yield* Effect.forEach(clients, (one) => one.ask("leave", "left"), { concurrency: "unbounded" })
         const exits = yield* Effect.forEach(clients, (one) => one.exit)
         const leftAt = performance.now()
-        const after = yield* memory
+        // It learns of the last ones' end in its own time.
+        const after = yield* Effect.repeat(memory, { until: (now) => now.clients === 0 })
 
         const seconds = (from: number, to: number) => `${((to - from) / 1000).toFixed(1)} s`
         const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
@@ -54,11 +55,7 @@ describe("A server with very many clients", () => {
         assert.strictEqual(Number(answered), count)
         const stderr = clients.map((one) => one.stderr()).join("")
         assert.deepStrictEqual(exits, Array(2).fill({ code: 0, signal: null }), stderr)
-        assert.deepStrictEqual(
-          [before.clients, during.clients, after.clients],
-          [0, count, 0],
-          "who is connected before, during and after"
-        )
+        assert.deepStrictEqual([before.clients, during.clients], [0, count], "who is connected before and during")
         assert.isBelow(after.heap - before.heap, marginBytes)
         assert.strictEqual(server.stderr() + stderr, "")
         yield* server.tell("end")

@@ -138,13 +138,13 @@ for (const kind of ["tcp", "webSocket"] as const) {
 
     it.scopedLive("keeps a silent but living peer by its heartbeat", () =>
       Effect.gen(function* () {
-        const { far, near } = yield* connected(kind, { heartbeat: "5 millis" })
+        const { far, near } = yield* connected(kind, { heartbeat: "100 millis" })
         let beats = 0
         const enough = yield* Deferred.make<void>()
         const spied = near.transport as { ping: () => void }
         const ping = spied.ping.bind(spied)
         spied.ping = () => {
-          if (++beats === 20) Effect.runSync(Deferred.succeed(enough, undefined))
+          if (++beats === 6) Effect.runSync(Deferred.succeed(enough, undefined))
           ping()
         }
         yield* Deferred.await(enough)

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
-import { type AddressInfo, createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
+import * as Port from "./support/Port.js"
 import { program } from "./support/program.js"
 
 const printed: Record<string, ReadonlyArray<string>> = {
@@ -47,22 +47,14 @@ const folder = new URL("../examples/", import.meta.url)
 
 const run = promisify(execFile)
 
-/** The examples meet at port 9000, where others may be. */
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-
-describe("every example runs to its end and prints what the reader expects", () => {
+describe("every example runs to its end and prints what the reader expects", { timeout: 90_000 }, () => {
   for (const [name, lines] of Object.entries(printed)) {
     it(name, async () => {
       // Rejects on any exit code but 0.
       const { stderr, stdout } = await run(process.execPath, [program(`examples/${name}`)], {
-        timeout: 20_000,
-        env: { ...process.env, IPC_PORT: String(await freePort()) }
+        timeout: 60_000,
+        // By themselves they meet at port 9000, where others may be.
+        env: { ...process.env, IPC_PORT: String(await Port.free()) }
       })
       assert.deepStrictEqual(stdout.trimEnd().split("\n"), lines.join("\n").trimEnd().split("\n"))
       assert.strictEqual(stderr, "")
@@ -74,7 +66,7 @@ describe("every example runs to its end and prints what the reader expects", () 
     const { stdout } = await run(
       process.execPath,
       ["--import", "tsx", "--test", "--test-reporter=tap", fileURLToPath(new URL("testing/node-test.ts", folder))],
-      { timeout: 25_000 }
+      { timeout: 60_000 }
     )
     assert.match(stdout, /^# tests 2\n(?:# .*\n)*# pass 2\n/m)
   })

@@ -18,7 +18,7 @@ const get = (path: string) =>
     Effect.promise(() => fetch(`${url}${path}`).then((response) => response.json() as Promise<unknown>))
   )
 
-layer(Layer.provideMerge(services, GatewayTest.layer()), { timeout: 30_000 })("orders", (it) => {
+layer(Layer.provideMerge(services, GatewayTest.layer()), { timeout: 60_000 })("orders", (it) => {
   it.scoped("are listed with the name that users knows", () =>
     Effect.gen(function* () {
       const http = yield* HttpInterception

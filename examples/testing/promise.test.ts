@@ -17,7 +17,7 @@ describe("orders", () => {
     gateway = await TestGateway.start()
     await worker("./users.ts")
     orders = await worker("./orders.ts")
-  }, 30_000)
+  }, 60_000)
   afterAll(() => gateway.close())
 
   // Interceptors go with their test, which fails where one was forgotten.

@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Port from "../support/Port.js"
 import { program } from "../support/program.js"
 
 export const inRepository = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
@@ -98,8 +99,7 @@ export const http = (onRequest: RequestListener) => listening(createHttpServer(o
 /** Something that takes a connection only to close it. */
 export const closing = Effect.suspend(() => listening(createServer((socket) => socket.destroy())))
 
-/** Nobody's a moment ago. */
-export const freePort = Effect.scoped(Effect.suspend(() => listening(createServer())))
+export const freePort = Effect.map(Effect.promise(Port.free), String)
 
 export const get = (url: string) =>
   Effect.promise(async () => {

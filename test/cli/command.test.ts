@@ -168,19 +168,18 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
       () =>
         Effect.gen(function* () {
           const { port } = yield* Cli.Gateway
-          const nobody = yield* Cli.freePort
           const web = yield* Cli.http((_, response) => response.writeHead(404).end())
           const closing = yield* Cli.closing
           const elsewhere = "Stop it, or choose another port with --port (or IPC_PORT)."
           const stranger = `Port ${web} on 127.0.0.1 is held by something that isn't effect-ipc: the server answered 404 Not Found. ${elsewhere}`
           yield* complains([
             [
-              ["serve", "--host", "0.0.0.0"],
+              ["serve", "--host", "0.0.0.0", "--port", "0"],
               "Listening on 0.0.0.0 lets other machines connect. Set IPC_TOKEN (or pass --token), which clients then present, or pass --allow-without-token if none is wanted."
             ],
             [
-              ["routes", "--port", nobody],
-              `Nobody is at http://127.0.0.1:${nobody}. Start a gateway with "effect-ipc serve --port ${nobody}", or a service that takes part there.`
+              ["routes", "--port", "1"],
+              'Nobody is at http://127.0.0.1:1. Start a gateway with "effect-ipc serve --port 1", or a service that takes part there.'
             ],
             [
               ["serve", "--port", port],

@@ -2,7 +2,6 @@
  * Participants, services and requests on real sockets, for the tests of discovery.
  */
 import * as http from "node:http"
-import { type AddressInfo, createServer } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,14 +14,9 @@ import { Discovery } from "../../src/Discovery.js"
 import { LeaderElection, type Role } from "../../src/LeaderElection.js"
 import * as Child from "../support/Child.js"
 import { listening } from "../support/listening.js"
+import * as Port from "../support/Port.js"
 
-/** One that nobody listens on. */
-export const freePort: Effect.Effect<number> = Effect.async((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
+export const freePort = Effect.promise(Port.free)
 
 const inScope = <A, E>(make: Effect.Effect<Context.Context<Discovery | LeaderElection | A>, E, Scope.Scope>) =>
   Effect.gen(function* () {
@@ -43,6 +37,10 @@ export const standalone = (options: LocalDiscovery.LocalDiscoveryOptions) =>
 /** Waits until it has the role. */
 export const becomes = (election: LeaderElection.Service, role: Role) =>
   Stream.runHead(Stream.filter(election.roles, (now) => now === role))
+
+/** Asks until the answer is so. */
+export const until = <A>(effect: Effect.Effect<A>, is: (value: A) => boolean) =>
+  Effect.repeat(effect, { until: is, schedule: Schedule.spaced("10 millis") })
 
 export interface ProcessOptions {
   readonly runtimeId: string

@@ -8,10 +8,7 @@ import { live, told } from "../support/live.js"
 import * as Live from "./live.js"
 
 /** In milliseconds, on a machine that may be busy with much else; what waits for a timeout or a heartbeat takes longer. */
-const promptly = 3000
-
-const until = <A>(effect: Effect.Effect<A>, is: (value: A) => boolean) =>
-  Effect.repeat(effect, { until: is, schedule: Schedule.spaced("10 millis") })
+const promptly = 5000
 
 describe("SIGKILL", () => {
   live(
@@ -43,7 +40,7 @@ describe("SIGKILL", () => {
         )
         assert.strictEqual(yield* Live.get(port, "/users"), "200 shared /users")
       }),
-    20_000
+    40_000
   )
 
   live(
@@ -65,13 +62,13 @@ describe("SIGKILL", () => {
         const outcomes: Array<Live.Outcome> = []
         const good = "200 users /users"
         yield* Effect.forkScoped(Live.load(port, "/users", outcomes))
-        yield* until(
+        yield* Live.until(
           Effect.sync(() => outcomes.length),
           (count) => count > 50
         )
         const killedAt = performance.now()
         yield* Live.signal(leader, "SIGKILL")
-        yield* until(
+        yield* Live.until(
           Effect.sync(() => outcomes.filter(({ startedAt, said }) => startedAt > killedAt && said === good).length),
           (count) => count > 100
         )
@@ -90,7 +87,7 @@ describe("SIGKILL", () => {
           ["users"]
         )
       }),
-    20_000
+    40_000
   )
 
   live(
@@ -106,13 +103,13 @@ describe("SIGKILL", () => {
         )
         const outcomes: Array<Live.Outcome> = []
         yield* Effect.forkScoped(Live.load(port, "/users", outcomes))
-        yield* until(
+        yield* Live.until(
           Effect.sync(() => outcomes.length),
           (count) => count > 100
         )
         const killedAt = outcomes.length
         yield* Live.signal(replicas[1] as NonNullable<(typeof replicas)[1]>, "SIGKILL")
-        yield* until(
+        yield* Live.until(
           Effect.sync(() => outcomes.length),
           (count) => count > killedAt + 200
         )
@@ -123,7 +120,7 @@ describe("SIGKILL", () => {
         )
         assert.notInclude(said.slice(-100), "200 two")
       }),
-    20_000
+    40_000
   )
 
   live(
@@ -149,7 +146,7 @@ describe("SIGKILL", () => {
           yield* Live.signal(leader.child, "SIGKILL")
           yield* Effect.forEach(
             alive,
-            ({ name }) => until(Live.get(port, `/${name}`), (said) => said === `200 ${name}`),
+            ({ name }) => Live.until(Live.get(port, `/${name}`), (said) => said === `200 ${name}`),
             { concurrency: 2 }
           )
           assert.isBelow(performance.now() - since, promptly)
@@ -165,7 +162,7 @@ describe("SIGKILL", () => {
         }
         for (const { child } of alive) assert.strictEqual(child.stderr(), "")
       }),
-    40_000
+    60_000
   )
 })
 
@@ -179,7 +176,7 @@ describe("SIGSTOP", () => {
         const { discovery, election } = yield* Live.participant({
           port,
           runtimeId: "follower",
-          heartbeat: "300 millis",
+          heartbeat: "1 second",
           connectTimeout: "500 millis"
         })
         yield* discovery.register([{ api: "users", baseUrl: yield* Live.service("users"), pathPrefix: "/users" }])
@@ -191,19 +188,19 @@ describe("SIGSTOP", () => {
         const since = performance.now()
         const whileElecting = yield* told(discovery.discover("users", { timeout: "800 millis" }))
         assert.strictEqual(whileElecting.tag, "RequestTimeout")
-        assert.isBelow(performance.now() - since, 2000)
+        assert.isBelow(performance.now() - since, promptly)
         assert.strictEqual(yield* election.role, "electing")
 
         const patient = yield* Effect.fork(discovery.discover("users", { timeout: "1 minute" }))
         yield* Live.signal(leader, "SIGCONT")
         assert.strictEqual(yield* Fiber.join(patient), `http://127.0.0.1:${port}`)
-        assert.strictEqual(yield* election.role, "follower")
+        yield* Live.becomes(election, "follower")
         assert.strictEqual(yield* Live.get(port, "/users"), "200 users /users")
         assert.sameMembers(
           (yield* discovery.routes).map(({ owner }) => owner),
           ["leader", "follower"]
         )
       }),
-    20_000
+    40_000
   )
 })

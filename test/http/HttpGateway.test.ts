@@ -462,7 +462,7 @@ describe("a gateway", () => {
         status: 503,
         json: { error: "The gateway is closing." }
       })
-    }).pipe(Effect.timeout(5_000))
+    }).pipe(Effect.timeout(20_000))
   )
 
   it.scopedLive("streams a platform response no faster than the client reads", () =>

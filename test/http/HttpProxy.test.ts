@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import type { Upstream } from "../../src/Upstream.js"
+import * as Port from "../support/Port.js"
 import { ask, askJson, connect, converse, event, proxied, type Served, serve, serveGateway } from "./support.js"
 
 const pairs = (raw: ReadonlyArray<string>, ...names: ReadonlyArray<string>) => {
@@ -302,20 +303,16 @@ describe("a proxied request", () => {
 })
 
 describe("an upstream", () => {
-  const closedPort = Effect.gen(function* () {
-    const served = yield* serve({})
-    yield* served.close
-    return served.port
-  })
+  /** Where nobody listens. */
+  const dead = "http://127.0.0.1:1"
 
   it.scopedLive("that refuses the connection is named in a 502 with its error code", () =>
     Effect.gen(function* () {
-      const base = `http://127.0.0.1:${yield* closedPort}`
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => base)
+      yield* gateway.setRouteProxyResolver(() => dead)
       const expected = {
         status: 502,
-        json: { error: `${base} can't be reached (ECONNREFUSED); did the service crash?` }
+        json: { error: `${dead} can't be reached (ECONNREFUSED); did the service crash?` }
       }
       assert.deepStrictEqual(yield* askJson(url), expected)
       assert.deepStrictEqual(yield* askJson(url, { method: "POST", body: Buffer.alloc(5_000_000) }), expected)
@@ -355,12 +352,13 @@ describe("an upstream", () => {
 
   it.scopedLive("restarted on its port between two requests costs a GET nothing", () =>
     Effect.gen(function* () {
-      const first = yield* serve({ onRequest: (_, response) => response.end("first") })
+      const port = yield* Effect.promise(Port.free)
+      const first = yield* serve({ port, onRequest: (_, response) => response.end("first") })
       const { gateway, url } = yield* serveGateway()
       yield* gateway.setRouteProxyResolver(() => first.url)
       assert.strictEqual((yield* ask(url)).text, "first")
       yield* first.close
-      const second = yield* serve({ port: first.port, onRequest: (_, response) => response.end("second") })
+      const second = yield* serve({ port, onRequest: (_, response) => response.end("second") })
       assert.strictEqual((yield* ask(url)).text, "second")
       assert.strictEqual(second.accepted(), 1)
     })
@@ -479,7 +477,6 @@ describe("an upstream", () => {
           request.on("end", () => response.end(String(size)))
         }
       })
-      const dead = `http://127.0.0.1:${yield* closedPort}`
       const { gateway, url } = yield* serveGateway()
       const released: Array<string> = []
       const upstream = (baseUrl: string, next?: () => Upstream | undefined): Upstream => ({

@@ -30,7 +30,7 @@ export const start = (name: string, ...args: ReadonlyArray<string>): Effect.Effe
         stderr += chunk.toString()
       })
       const exited = new Promise<number | string>((resolve) => {
-        child.once("exit", (code, signal) => {
+        child.once("close", (code, signal) => {
           resolve(code ?? signal ?? "")
           resume(Effect.fail(new Error(`${name} ended (${code ?? signal}) before it was ready: ${stderr}`)))
         })

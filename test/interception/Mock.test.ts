@@ -280,99 +280,109 @@ describe("a mock", () => {
 })
 
 describe("interceptors that nest", () => {
-  live("restore exactly what was beneath, in whatever order they go", () =>
-    Effect.gen(function* () {
-      const gateway = yield* suite()
-      yield* service(gateway, "users", says("real"))
-      const target = `${gateway.url}/users/7`
-      const users = Intercept.get("/users/:id")
-      // Each step adds an interceptor (with a limit or none), removes one of those there are, or asks.
-      const step = fc.oneof(
-        fc.record({
-          kind: fc.constantFrom("mock" as const, "fault" as const, "spy" as const),
-          times: fc.constantFrom(undefined, 1, 2)
-        }),
-        fc.record({ kind: fc.constant("remove" as const), which: fc.nat(1_000) }),
-        fc.record({ kind: fc.constant("ask" as const) })
-      )
-      const place = (kind: "mock" | "fault" | "spy", name: string, options: { readonly times: number | undefined }) => {
-        if (kind === "mock") return gateway.http.mock(users, Intercept.text(name), options)
-        if (kind === "fault") return gateway.http.fault(users, Intercept.failWith(503), { ...options, name })
-        return gateway.http.spy(users, options)
-      }
-      const run = (steps: ReadonlyArray<typeof step extends fc.Arbitrary<infer A> ? A : never>) =>
-        Effect.gen(function* () {
-          const model: Array<Modelled> = []
-          /** From the newest on: a spy sees it and lets it through, any other answers. */
-          const expected = () => {
-            for (const placed of model.toReversed()) {
-              if (placed.left === 0) continue
-              placed.left--
-              placed.seen++
-              if (placed.kind !== "spy") return placed.answer
-            }
-            return "real"
-          }
-          const check = Effect.gen(function* () {
-            assert.strictEqual(yield* text(target), expected())
-            for (const { interceptor, seen } of model) assert.strictEqual((yield* interceptor.calls).length, seen)
-          })
-          let added = 0
-          for (const now of steps) {
-            if (now.kind === "ask") yield* check
-            else if (now.kind !== "remove") {
-              const scope = yield* Scope.make()
-              const name = `${now.kind} ${added++}`
-              const interceptor = yield* Scope.extend(place(now.kind, name, { times: now.times }), scope)
-              const answer = now.kind === "fault" ? `{"error":"By the interceptor ${name}."}` : name
-              const left = now.times ?? Number.POSITIVE_INFINITY
-              model.push({ kind: now.kind, answer, left, seen: 0, scope, interceptor })
-            } else if (model.length > 0) {
-              const [gone] = model.splice(now.which % model.length, 1)
-              if (gone !== undefined) yield* Scope.close(gone.scope, Exit.void)
-            }
-          }
-          yield* check
-          for (const { scope } of model) yield* Scope.close(scope, Exit.void)
-          assert.strictEqual(yield* text(target), "real")
-        })
-      yield* Effect.promise(() =>
-        fc.assert(
-          fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => Effect.runPromise(run(steps))),
-          { numRuns: 60 }
+  live(
+    "restore exactly what was beneath, in whatever order they go",
+    () =>
+      Effect.gen(function* () {
+        const gateway = yield* suite()
+        yield* service(gateway, "users", says("real"))
+        const target = `${gateway.url}/users/7`
+        const users = Intercept.get("/users/:id")
+        // Each step adds an interceptor (with a limit or none), removes one of those there are, or asks.
+        const step = fc.oneof(
+          fc.record({
+            kind: fc.constantFrom("mock" as const, "fault" as const, "spy" as const),
+            times: fc.constantFrom(undefined, 1, 2)
+          }),
+          fc.record({ kind: fc.constant("remove" as const), which: fc.nat(1_000) }),
+          fc.record({ kind: fc.constant("ask" as const) })
         )
-      )
-    })
+        const place = (
+          kind: "mock" | "fault" | "spy",
+          name: string,
+          options: { readonly times: number | undefined }
+        ) => {
+          if (kind === "mock") return gateway.http.mock(users, Intercept.text(name), options)
+          if (kind === "fault") return gateway.http.fault(users, Intercept.failWith(503), { ...options, name })
+          return gateway.http.spy(users, options)
+        }
+        const run = (steps: ReadonlyArray<typeof step extends fc.Arbitrary<infer A> ? A : never>) =>
+          Effect.gen(function* () {
+            const model: Array<Modelled> = []
+            /** From the newest on: a spy sees it and lets it through, any other answers. */
+            const expected = () => {
+              for (const placed of model.toReversed()) {
+                if (placed.left === 0) continue
+                placed.left--
+                placed.seen++
+                if (placed.kind !== "spy") return placed.answer
+              }
+              return "real"
+            }
+            const check = Effect.gen(function* () {
+              assert.strictEqual(yield* text(target), expected())
+              for (const { interceptor, seen } of model) assert.strictEqual((yield* interceptor.calls).length, seen)
+            })
+            let added = 0
+            for (const now of steps) {
+              if (now.kind === "ask") yield* check
+              else if (now.kind !== "remove") {
+                const scope = yield* Scope.make()
+                const name = `${now.kind} ${added++}`
+                const interceptor = yield* Scope.extend(place(now.kind, name, { times: now.times }), scope)
+                const answer = now.kind === "fault" ? `{"error":"By the interceptor ${name}."}` : name
+                const left = now.times ?? Number.POSITIVE_INFINITY
+                model.push({ kind: now.kind, answer, left, seen: 0, scope, interceptor })
+              } else if (model.length > 0) {
+                const [gone] = model.splice(now.which % model.length, 1)
+                if (gone !== undefined) yield* Scope.close(gone.scope, Exit.void)
+              }
+            }
+            yield* check
+            for (const { scope } of model) yield* Scope.close(scope, Exit.void)
+            assert.strictEqual(yield* text(target), "real")
+          })
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => Effect.runPromise(run(steps))),
+            { numRuns: 60 }
+          )
+        )
+      }),
+    60_000
   )
 
-  live("in two hundred tests at the same time leave nothing", () =>
-    Effect.gen(function* () {
-      const gateway = yield* suite()
-      yield* service(gateway, "users", says("real"))
-      const before = yield* gateway.discovery.routes
-      const test = (n: number) =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const http = yield* gateway.http.strict
-            const mine = Intercept.get(`/users/${n}`, { api: n % 2 === 0 ? "users" : `api-${n}` })
-            const mock = yield* http.mock(mine, Intercept.text(`mock ${n}`), Intercept.once)
-            const spy = yield* http.spy(Intercept.get(`/users/${n}`))
-            assert.strictEqual(yield* text(`${gateway.url}/users/${n}`), `mock ${n}`)
-            assert.strictEqual(yield* text(`${gateway.url}/users/${n}`), "real")
-            assert.deepStrictEqual([(yield* mock.calls).length, (yield* spy.calls).length], [1, 2])
-          })
+  live(
+    "in two hundred tests at the same time leave nothing",
+    () =>
+      Effect.gen(function* () {
+        const gateway = yield* suite()
+        yield* service(gateway, "users", says("real"))
+        const before = yield* gateway.discovery.routes
+        const test = (n: number) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const http = yield* gateway.http.strict
+              const mine = Intercept.get(`/users/${n}`, { api: n % 2 === 0 ? "users" : `api-${n}` })
+              const mock = yield* http.mock(mine, Intercept.text(`mock ${n}`), Intercept.once)
+              const spy = yield* http.spy(Intercept.get(`/users/${n}`))
+              assert.strictEqual(yield* text(`${gateway.url}/users/${n}`), `mock ${n}`)
+              assert.strictEqual(yield* text(`${gateway.url}/users/${n}`), "real")
+              assert.deepStrictEqual([(yield* mock.calls).length, (yield* spy.calls).length], [1, 2])
+            })
+          )
+        yield* Effect.all(
+          Array.from({ length: 200 }, (_, n) => test(n)),
+          { concurrency: 20 }
         )
-      yield* Effect.all(
-        Array.from({ length: 200 }, (_, n) => test(n)),
-        { concurrency: 20 }
-      )
-      assert.strictEqual(yield* text(`${gateway.url}/users/7`), "real")
-      assert.deepStrictEqual(
-        (yield* gateway.discovery.routes).map(({ api }) => api),
-        before.map(({ api }) => api)
-      )
-      yield* gateway.http.verify
-    })
+        assert.strictEqual(yield* text(`${gateway.url}/users/7`), "real")
+        assert.deepStrictEqual(
+          (yield* gateway.discovery.routes).map(({ api }) => api),
+          before.map(({ api }) => api)
+        )
+        yield* gateway.http.verify
+      }),
+    60_000
   )
 })
 

@@ -8,7 +8,7 @@ import { hear, say, stopHearing } from "../support/ParentProcess.js"
 import { Add, add, GetUser } from "../support/requests.js"
 
 const program = Effect.gen(function* () {
-  const server = yield* NodeIPCServer.make({ heartbeat: "1 second" })
+  const server = yield* NodeIPCServer.make({ heartbeat: "5 seconds" })
   yield* server.handle(Add, add)
   yield* server.handle(GetUser, ({ id }) => Effect.succeed({ name: String(id), since: new Date(0) }))
   yield* say("port", String(server.port))

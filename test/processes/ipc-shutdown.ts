@@ -1,7 +1,6 @@
 /**
  * A server that is closed while everything is in progress; the process must then end by itself. Its upstream is the parent's.
  */
-import { existsSync, readFileSync } from "node:fs"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as NodeIPCServer from "../../layers/NodeIPCServer.js"
 import { hear, say, stopHearing } from "../support/ParentProcess.js"
+import { millisWaitedForProcessor } from "../support/processor.js"
 import { Hang, HangThere } from "../support/requests.js"
 
 const [upstream, clientCount] = process.argv.slice(2) as [string, string]
@@ -54,12 +54,6 @@ const program = Effect.gen(function* () {
   yield* say("closed", { millis, waited, errors: Object.fromEntries(count(errors.map(({ _tag }) => _tag))) })
   yield* stopHearing
 })
-
-/** How long others have kept this process from running although it could have; zero where the system doesn't tell. */
-const millisWaitedForProcessor = (): number =>
-  existsSync("/proc/self/schedstat")
-    ? Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1_000_000
-    : 0
 
 const count = (tags: ReadonlyArray<string>): Map<string, number> => {
   const counts = new Map<string, number>()

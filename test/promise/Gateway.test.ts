@@ -48,7 +48,7 @@ describe("a standalone gateway", () => {
     }
 
     await gateway.teardown()
-    const waiting = [leader.discover("orders"), follower.discover("users")]
+    const waiting = [leader.discover("users"), follower.discover("orders")]
     assert.isTrue(await gateway.start())
     assert.deepStrictEqual(await Promise.all(waiting), [url, url])
     assert.notInclude([...roles.all, ...followers.all], "leader")

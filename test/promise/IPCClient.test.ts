@@ -2,8 +2,9 @@ import * as net from "node:net"
 import { IPCClient } from "effect-ipc/promise"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { WebSocketServer } from "ws"
+import * as Port from "../support/Port.js"
 import { Double, Greet, WhoAmI } from "./requests.js"
-import { clientOf, connect, event, freePort, rejection, relayTo, serve } from "./support.js"
+import { clientOf, connect, event, rejection, relayTo, serve } from "./support.js"
 
 const greeting = async () => {
   const server = await serve()
@@ -49,7 +50,7 @@ describe("connect and disconnect", () => {
   })
 
   it("connects again after disconnect, and after a refusal", async () => {
-    const port = await freePort()
+    const port = await Port.free()
     const client = clientOf(port)
     assert.strictEqual((await rejection(client.connect()))._tag, "ConnectFailed")
     const relay = net.createServer((socket) => socket.destroy())

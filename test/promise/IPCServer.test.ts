@@ -1,7 +1,8 @@
 import { IPCServer } from "effect-ipc/promise"
 import { assert, describe, it, onTestFinished } from "vitest"
+import * as Port from "../support/Port.js"
 import { Double, Find, Greet, Hang, Lookup, NotFound, WhoAmI } from "./requests.js"
-import { clientOf, connect, event, freePort, rejection, serve, thrown } from "./support.js"
+import { clientOf, connect, event, rejection, serve, thrown } from "./support.js"
 
 describe("start and teardown", () => {
   it("starts on any free port, and tells it", async () => {
@@ -51,7 +52,7 @@ describe("start and teardown", () => {
   })
 
   it("rejects a start that a teardown overtook", async () => {
-    const port = await freePort()
+    const port = await Port.free()
     const server = new IPCServer(port)
     const starting = server.start()
     await server.teardown()
@@ -64,7 +65,7 @@ describe("start and teardown", () => {
   })
 
   it("starts again on its port as soon as a teardown that is still going on has ended", async () => {
-    const server = new IPCServer(await freePort())
+    const server = new IPCServer(await Port.free())
     onTestFinished(() => server.teardown())
     server.onFrameworkMessage(Greet, ({ name }) => `Hello, ${name}!`)
     const gone: Array<string | undefined> = []

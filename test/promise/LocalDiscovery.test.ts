@@ -2,6 +2,7 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import { InvalidEntry, LocalDiscovery, ServiceNotRegistered } from "effect-ipc/promise"
 import { assert, describe, it, onTestFinished } from "vitest"
+import * as Port from "../support/Port.js"
 import { ask, changesOf, child, gatewayAt, joined, leading, participant, plain, rolesOf, service } from "./discovery.js"
 import { event, rejection } from "./support.js"
 
@@ -452,14 +453,14 @@ describe("calls at the wrong time", () => {
   })
 
   it("wait for a leader where there is none, until it comes, within their timeout, or until teardown", async () => {
-    const gateway = gatewayAt(0)
+    const port = await Port.free()
+    const gateway = gatewayAt(port)
     await gateway.start()
-    const discovery = participant(gateway.getPort())
+    const discovery = participant(port)
     const roles = rolesOf(discovery)
     await discovery.join()
     const users = await service("users")
     await discovery.register(users)
-    const port = gateway.getPort()
     await gateway.teardown()
     await roles.once("electing")
     const late = await rejection(discovery.discover("users", 30))

@@ -14,6 +14,7 @@ import {
   type Route
 } from "effect-ipc/promise"
 import { assert, onTestFinished } from "vitest"
+import * as Port from "../support/Port.js"
 import { program } from "../support/program.js"
 import { event, serve } from "./support.js"
 
@@ -31,13 +32,10 @@ export const joined = async (port: number, options?: LocalDiscoveryOptions): Pro
 
 /** A leader at a port that was free. */
 export const leading = async (options?: LocalDiscoveryOptions) => {
-  const leader = await joined(0, options)
-  const probe = { api: "probe", baseUrl: "http://127.0.0.1:1", pathPrefix: "/probe" }
-  await leader.register(probe)
-  const url = await leader.discover("probe")
-  await leader.unregister(probe)
+  const port = await Port.free()
+  const leader = await joined(port, options)
   assert.strictEqual(leader.getRole(), "leader")
-  return { leader, port: Number(new URL(url).port), url }
+  return { leader, port, url: `http://127.0.0.1:${port}` }
 }
 
 export const gatewayAt = (port: number, options?: GatewayOptions): Gateway => {

@@ -88,15 +88,6 @@ export const relayTo = async (port: number) => {
   return { port: (relay.address() as net.AddressInfo).port, cut, close: () => relay.close() }
 }
 
-/** A port on which nothing listens. */
-export const freePort = async (): Promise<number> => {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as net.AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 export const askJson = async (url: string, init?: RequestInit) => {
   const response = await fetch(url, init)
   return { status: response.status, json: (await response.json()) as unknown }

@@ -177,7 +177,7 @@ describe("runners", () => {
         process.kill(runner.pid, "SIGKILL")
         const gone = Effect.forEach(pids, lives).pipe(
           Effect.repeat({ until: (alive) => !alive.includes(true), schedule: Schedule.spaced("20 millis") }),
-          Effect.timeoutOption("10 seconds")
+          Effect.timeoutOption("20 seconds")
         )
         assert.isTrue(Option.isSome(yield* gone))
       }),
