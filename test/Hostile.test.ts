@@ -167,7 +167,7 @@ describe("A server attacked", () => {
             }
           }).pipe(Effect.scoped)
         // Once, so that what follows finds everything compiled and grown.
-        yield* attack(100_000)
+        yield* attack(20_000)
         const before = yield* memory
 
         const started = performance.now()

@@ -176,7 +176,7 @@ describe("SIGSTOP", () => {
         const { discovery, election } = yield* Live.participant({
           port,
           runtimeId: "follower",
-          heartbeat: "1 second",
+          heartbeat: "500 millis",
           connectTimeout: "500 millis"
         })
         yield* discovery.register([{ api: "users", baseUrl: yield* Live.service("users"), pathPrefix: "/users" }])

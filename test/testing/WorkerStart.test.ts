@@ -39,7 +39,7 @@ describe("a worker that is never ready", () => {
 
   live("is ended when the limit has passed, and says whether it had connected", () =>
     Effect.gen(function* () {
-      const limit = { execArgv: [], startTimeout: "10 seconds", stopGrace: "100 millis" } as const
+      const limit = { execArgv: [], startTimeout: "6 seconds", stopGrace: "100 millis" } as const
       const [silent, slow, stubborn] = yield* Effect.all(
         ["is silent", "is slow", "is stubborn"].map((mode) => failed("worker-unready.mjs", mode, limit)),
         { concurrency: 3 }
@@ -48,9 +48,9 @@ describe("a worker that is never ready", () => {
         error instanceof WorkerStartFailed ? [error.reason, error.detail] : error
       )
       assert.deepStrictEqual(reasons, [
-        ["NotConnected", "after 10s"],
-        ["NotReady", "after 10s"],
-        ["NotReady", "after 10s"]
+        ["NotConnected", "after 6s"],
+        ["NotReady", "after 6s"],
+        ["NotReady", "after 6s"]
       ])
       assert.include(slow?.message, "What it does before it is ready")
     })
