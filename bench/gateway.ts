@@ -57,10 +57,11 @@ export const run = async (
       const contenders = cells.filter((cell) => cell.workload === workload)
       for (let i = 0; i < contenders.length; i++) {
         const { costs, one, values } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
-        const before = await one.cpu()
+        const before = await one.cpu?.()
         const { count, seconds } = await load.measure(one.port, pathOf(workload), plan.seconds)
         values.push(count / seconds)
-        costs.push((((await one.cpu()) - before) * 1000) / count)
+        const after = await one.cpu?.()
+        if (before !== undefined && after !== undefined) costs.push(((after - before) * 1000) / count)
       }
     }
     process.stdout.write(".")
@@ -70,7 +71,7 @@ export const run = async (
 
   const seriesOf = (workloads: ReadonlyArray<string>, of: "values" | "costs"): ReadonlyArray<Series> =>
     cells
-      .filter(({ workload }) => workloads.includes(workload))
+      .filter((cell) => workloads.includes(cell.workload) && cell[of].length > 0)
       .map((cell) => ({ workload: cell.workload, contender: cell.one.name, values: cell[of] }))
   return {
     proxied: {
@@ -106,8 +107,8 @@ interface Started {
   readonly name: string
   readonly port: number
   readonly workloads: ReadonlyArray<string>
-  /** Its processor time so far, in milliseconds. */
-  readonly cpu: () => Promise<number>
+  /** Its processor time so far, in milliseconds, where it tells. */
+  readonly cpu?: () => Promise<number>
   readonly stop: () => Promise<void>
 }
 
@@ -156,7 +157,7 @@ http {
     }
     rmSync(directory, { recursive: true })
   }
-  return { name: "nginx", port, workloads: ["small answer", "1 MiB"], cpu: async () => Number.NaN, stop }
+  return { name: "nginx", port, workloads: ["small answer", "1 MiB"], stop }
 }
 
 const freePort = (): Promise<number> =>
