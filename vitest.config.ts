@@ -15,10 +15,8 @@ const resolve = {
 
 /** Suites that hold others to a second, or that want all processors for themselves. */
 const demanding = [
-  "test/LocalDiscovery.test.ts",
   "test/Scale.test.ts",
   "test/Shutdown.test.ts",
-  "test/discovery/violence.test.ts",
   "test/http/HttpStreaming.test.ts",
   "test/interception/Spy.test.ts"
 ]

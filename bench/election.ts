@@ -180,7 +180,8 @@ const main = async () => {
     participants.push(...(await Promise.all(names.map((name) => start(name, port)))))
   }
   await rolesSettled(participants, performance.now())
-  await pause(2000)
+  // Until the last of them has rehearsed.
+  await pause(6000)
 
   const kills: Array<Kill> = []
   for (let i = 0; i < killCount; i++) {

@@ -57,7 +57,7 @@ const takePart: (
 
 let isReady = false
 
-/** Once a process, and later than the program itself starts, which it would delay. */
+/** Once a process, and later than the program itself starts, which it would delay, or a short one ends. */
 const getReady: Effect.Effect<unknown, never, Scope.Scope> = Effect.suspend(() => {
   if (isReady) return Effect.void
   isReady = true
@@ -66,7 +66,7 @@ const getReady: Effect.Effect<unknown, never, Scope.Scope> = Effect.suspend(() =
       isReady = false
     })
   )
-}).pipe(Effect.delay("1 second"), Effect.forkScoped)
+}).pipe(Effect.delay("3 seconds"), Effect.forkScoped)
 
 /**
  * Takes part until the scope closes. Done once this process leads or follows. Fails with `ConnectFailed` where something
