@@ -6,7 +6,6 @@ import type { Report, Series } from "./report.js"
 
 export interface RequestsPlan {
   readonly rounds: number
-  readonly millis: number
   /** How long each end is exercised before anything counts: what V8 compiles late takes a second on a busy machine. */
   readonly warmUpMillis: number
   readonly workloads: ReadonlyArray<Workload>
@@ -16,6 +15,8 @@ export interface Workload {
   readonly payload: "small" | "big"
   readonly inFlight: number
   readonly direction: "to server" | "to client"
+  /** How long each contender is measured in a round. */
+  readonly millis: number
 }
 
 export const base = "hand-written ws"
@@ -60,7 +61,7 @@ export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report;
       // Another peer begins each round, so that none always follows the same one.
       for (let i = 0; i < contenders.length; i++) {
         const { pair, results } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
-        results.push(await measure(pair, workload, plan.millis))
+        results.push(await measure(pair, workload, workload.millis))
       }
     }
     for (const { pair, results } of contenders) {
