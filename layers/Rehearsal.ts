@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Http from "node:http"
-import { type AddressInfo, createServer, type Server } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import { defaultHost } from "./defaults.js"
+import * as NodeIPCServer from "./NodeIPCServer.js"
 
 /**
  * Has one participant lead and another follow, with a service of its own, at a free port of this machine; then the leader
@@ -30,14 +30,13 @@ export const rehearse = <E>(
   }) => Effect.Effect<Context.Context<Discovery | LeaderElection>, E, Scope.Scope>
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const servicePort = yield* listening(Http.createServer((_, response) => response.end()))
-    const port = yield* Effect.scoped(listening(createServer()))
+    const service = yield* NodeIPCServer.make()
+    yield* service.interceptHttp("GET", "/service", () => Effect.void)
+    const { port } = yield* Effect.scoped(NodeIPCServer.make())
     const leading = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     yield* Scope.extend(takePart({ port }), leading)
     const follower = yield* takePart({ port })
-    yield* Context.get(follower, Discovery).register([
-      { api: "service", baseUrl: `http://${defaultHost}:${servicePort}`, pathPrefix: "/service" }
-    ])
+    yield* Context.get(follower, Discovery).register([{ api: "service", baseUrl: service.url, pathPrefix: "/service" }])
     yield* Scope.close(leading, Exit.void)
     yield* Context.get(follower, LeaderElection).whileLeader(get(`http://${defaultHost}:${port}/service`))
   }).pipe(
@@ -45,15 +44,6 @@ export const rehearse = <E>(
     // Nothing depends on it, so nobody is to hear of it.
     Effect.catchAllCause(() => Effect.void),
     Logger.withMinimumLogLevel(LogLevel.None)
-  )
-
-/** Listens on a free port, which it gives, until the scope closes. */
-const listening = (server: Server): Effect.Effect<number, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.async<number>((resume) => {
-      server.listen(0, defaultHost, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
-    }),
-    () => Effect.async<void>((resume) => void server.close(() => resume(Effect.void)))
   )
 
 const get = (url: string) =>

@@ -1,12 +1,13 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { IncomingMessage } from "node:http"
-import { connect } from "node:net"
+import { connect, Server } from "node:net"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Queue from "effect/Queue"
+import { vi } from "vitest"
 import * as LocalDiscovery from "../layers/LocalDiscovery.js"
 import { rehearse } from "../layers/Rehearsal.js"
 import { live } from "./support/live.js"
@@ -57,6 +58,20 @@ describe("A rehearsal", () => {
       const { port } = yield* proxied(seen)
       yield* Fiber.interrupt(rehearsal)
       assert.isTrue(yield* isRefused(port))
+    })
+  )
+
+  live("where nothing can listen ends at once, and the process goes on", () =>
+    Effect.gen(function* () {
+      const refusing = Effect.sync(() =>
+        vi.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server) {
+          queueMicrotask(() => this.emit("error", Object.assign(new Error("too many open files"), { code: "EMFILE" })))
+          return this
+        })
+      )
+      const spy = yield* Effect.acquireRelease(refusing, (spied) => Effect.sync(() => spied.mockRestore()))
+      yield* rehearse(LocalDiscovery.make)
+      assert.isAbove(spy.mock.calls.length, 0)
     })
   )
 
