@@ -30,11 +30,14 @@ const quick = options.quick
 const chosen = options.only.split(",")
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** Milliseconds of a turn: long enough for a contender to be what it is once it runs, where few requests pass in it. */
+/** In milliseconds. */
+const turn = quick ? 100 : 300
+
+/** Where few requests pass in a turn, it is long enough for a contender to be what it is once it runs. */
 const turnOf = (payload: "small" | "big", inFlight: number): number => {
-  if (quick) return 100
-  if (payload === "big") return inFlight === 4 ? 500 : 300
-  return inFlight === 1 ? 750 : 300
+  if (quick) return turn
+  if (payload === "big") return inFlight === 4 ? 500 : turn
+  return inFlight === 1 ? 750 : turn
 }
 
 const toServer = (payload: "small" | "big", inFlight: number): Requests.Workload => ({
@@ -47,7 +50,7 @@ const toClient = (payload: "small" | "big", inFlight: number): Requests.Workload
   payload,
   inFlight,
   direction: "to client",
-  millis: quick ? 100 : 300
+  millis: turn
 })
 
 const requestsPlan: Requests.RequestsPlan = quick
