@@ -9,16 +9,16 @@ const resolve = {
     { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
     { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
     { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },
-    { find: /^effect-ipc\/socket$/, replacement: source("./src/SocketTransport.ts") }
+    { find: /^effect-ipc\/socket$/, replacement: source("./src/connection/SocketTransport.ts") }
   ]
 }
 
 /** Suites that hold others to a second, or that want all processors for themselves. */
 const demanding = [
-  "test/Scale.test.ts",
-  "test/Shutdown.test.ts",
-  "test/http/HttpStreaming.test.ts",
-  "test/interception/Spy.test.ts"
+  "test/stress/Scale.test.ts",
+  "test/integration/Shutdown.test.ts",
+  "test/integration/http/HttpStreaming.test.ts",
+  "test/integration/interception/Spy.test.ts"
 ]
 
 export default defineConfig({

@@ -5,7 +5,7 @@
  * falls on all alike; the figures are medians, beside the slowest and the fastest round.
  */
 import * as Either from "effect/Either"
-import * as RouteTable from "../src/RouteTable.js"
+import * as RouteTable from "../src/discovery/RouteTable.js"
 
 const sizes = [10, 1_000, 100_000]
 const json = process.argv.includes("--json")

@@ -17,20 +17,20 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
-import * as DiscoveryParticipant from "../src/DiscoveryParticipant.js"
-import type { ElectionError } from "../src/Election.js"
-import * as Election from "../src/Election.js"
+import * as DiscoveryMember from "../src/discovery/DiscoveryMember.js"
+import type { Registry } from "../src/discovery/Registry.js"
+import type { ElectionError } from "../src/election/Election.js"
+import * as Election from "../src/election/Election.js"
 import type { IPCClient } from "../src/IPCClient.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
-import type { Registry } from "../src/Registry.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
+import { warmUp } from "./FailoverWarmUp.js"
 import { HttpGateway } from "./http/HttpGateway.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
-import { rehearse } from "./Rehearsal.js"
 
 /**
  * @since 0.1.0
@@ -48,7 +48,7 @@ const takePart: (
 ) => Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> = Effect.fnUntraced(
   function* (options: LocalDiscoveryOptions = {}) {
     const { runtimeId = randomUUID() } = options
-    const { discovery, election } = yield* DiscoveryParticipant.make({ ...options, runtimeId }, (setup) =>
+    const { discovery, election } = yield* DiscoveryMember.make({ ...options, runtimeId }, (setup) =>
       PortElection.make({ ...options, runtimeId }, setup)
     )
     return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, election))
@@ -61,7 +61,7 @@ let isReady = false
 const getReady: Effect.Effect<unknown, never, Scope.Scope> = Effect.suspend(() => {
   if (isReady) return Effect.void
   isReady = true
-  return Effect.onInterrupt(rehearse(takePart), () =>
+  return Effect.onInterrupt(warmUp(takePart), () =>
     Effect.sync(() => {
       isReady = false
     })
@@ -143,7 +143,7 @@ export const makeStandalone: (
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
   const { runtimeId = randomUUID() } = options
-  const gateway = yield* DiscoveryParticipant.make({ ...options, runtimeId }, (setup) =>
+  const gateway = yield* DiscoveryMember.make({ ...options, runtimeId }, (setup) =>
     Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ gateway, prepared, server }) => ({
       ...Election.uncontested<Registry, IPCClient.Service>(prepared),
       gateway,

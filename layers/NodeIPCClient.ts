@@ -14,15 +14,15 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
-import * as Frame from "../src/Frame.js"
+import * as Frame from "../src/connection/Frame.js"
+import { defaultMaxFrameBytes } from "../src/connection/IPCSocket.js"
+import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
+import type { Transport } from "../src/connection/Transport.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
-import { defaultMaxFrameBytes } from "../src/IPCSocket.js"
-import * as ReconnectingClient from "../src/ReconnectingClient.js"
-import type { Transport } from "../src/Transport.js"
-import { defaultHost, defaultPort } from "./defaults.js"
-import * as Identity from "./Identity.js"
-import * as WebSocketTransport from "./WebSocketTransport.js"
+import { defaultHost, defaultPort } from "./ipc/Address.js"
+import * as Credentials from "./ipc/Credentials.js"
+import * as WebSocketTransport from "./ipc/WebSocketTransport.js"
 
 /**
  * Where to connect, and as whom.
@@ -56,11 +56,11 @@ export const make = (options: NodeIPCClientOptions): Effect.Effect<IPCClient.Ser
     const rejected = (status: number, detail: string) =>
       Effect.fail(new ConnectFailed({ url: base, reason: "Rejected", status, detail }))
     const url = upgradeUrl(base, options)
-    const token = Identity.tokenOf(options.token)
+    const token = Credentials.tokenOf(options.token)
     if (url === undefined) return unreachable("it isn't a URL like http://127.0.0.1:9000")
     // As the server would answer, had the request come through.
-    if (!Identity.isValidRuntimeId(options.runtimeId ?? "")) return rejected(400, Identity.invalidRuntimeId)
-    if (token !== undefined && !Identity.isValidToken(token)) {
+    if (!Credentials.isValidRuntimeId(options.runtimeId ?? "")) return rejected(400, Credentials.invalidRuntimeId)
+    if (token !== undefined && !Credentials.isValidToken(token)) {
       return rejected(401, "the token has characters that an HTTP header can't carry")
     }
     const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes

@@ -16,14 +16,14 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import * as ConnectedClients from "../src/ConnectedClients.js"
+import * as ClientConnections from "../src/connection/ClientConnections.js"
+import type { IPCSocketOptions } from "../src/connection/IPCSocket.js"
 import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import { IPCServer } from "../src/IPCServer.js"
-import type { IPCSocketOptions } from "../src/IPCSocket.js"
-import { defaultHost, defaultPort } from "./defaults.js"
 import * as HttpGateway from "./http/HttpGateway.js"
-import * as Identity from "./Identity.js"
-import * as IPCEndpoint from "./IPCEndpoint.js"
+import { defaultHost, defaultPort } from "./ipc/Address.js"
+import * as Credentials from "./ipc/Credentials.js"
+import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
 /**
  * Where to listen, and who may connect.
@@ -74,7 +74,7 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
 ) {
   const host = options.host ?? defaultHost
-  if (!isLoopback(host) && Identity.tokenOf(options.token) === undefined && options.allowWithoutToken !== true) {
+  if (!isLoopback(host) && Credentials.tokenOf(options.token) === undefined && options.allowWithoutToken !== true) {
     return yield* new TokenRequired({ host })
   }
   // First, since it is what may fail: whoever bids for a port that others bid for too learns at once who has it.
@@ -82,13 +82,13 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   const port = yield* listen(server, host, options.port ?? 0)
   const letIn = holdEarly(server)
 
-  const clients = yield* ConnectedClients.make(options)
+  const clients = yield* ClientConnections.make(options)
   const gateway = yield* HttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
-  const endpoint = yield* IPCEndpoint.make(clients, { ...options, host })
+  const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {
     url: `http://${hostInUrl(host)}:${port}`,
     port,
-    ...ConnectedClients.toService(clients),
+    ...ClientConnections.toService(clients),
     interceptHttp: gateway.route,
     setRouteProxyResolver: gateway.setRouteProxyResolver
   }
@@ -98,16 +98,16 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   yield* Effect.addFinalizer(() =>
     Effect.zipRight(
       Effect.sync(() => server.close()),
-      clients.sayGoodbye
+      clients.startClosing
     )
   )
   letIn({
     onRequest: (request, response) => {
-      if (IPCEndpoint.isOwnPath(request.url)) endpoint.onRequest(request, response)
+      if (UpgradeEndpoint.isOwnPath(request.url)) endpoint.onRequest(request, response)
       else gateway.onRequest(request, response)
     },
     onUpgrade: (request, socket, head) => {
-      if (IPCEndpoint.isOwnPath(request.url)) endpoint.onUpgrade(request, socket, head)
+      if (UpgradeEndpoint.isOwnPath(request.url)) endpoint.onUpgrade(request, socket, head)
       else gateway.onUpgrade(request, socket, head)
     }
   })
@@ -168,7 +168,7 @@ const isLoopback = (host: string): boolean => {
 
 /** As clients on this machine reach it: not every system connects to the address that stands for all. */
 const hostInUrl = (host: string): string => {
-  if (IPCEndpoint.isWildcard(host)) return isIP(host) === 6 ? "[::1]" : defaultHost
+  if (UpgradeEndpoint.isWildcard(host)) return isIP(host) === 6 ? "[::1]" : defaultHost
   return host.includes(":") ? `[${host}]` : host
 }
 

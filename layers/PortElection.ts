@@ -9,14 +9,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { Election, ElectionError } from "../src/Election.js"
-import type { GatewaySeat, RoleSetup } from "../src/GatewayElection.js"
-import * as GatewayElection from "../src/GatewayElection.js"
+import type { Election, ElectionError } from "../src/election/Election.js"
+import type { GatewayEndpoint, RoleSetup } from "../src/election/GatewayElection.js"
+import * as GatewayElection from "../src/election/GatewayElection.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
-import { defaultHost, defaultPort } from "./defaults.js"
 import type { HttpGateway } from "./http/HttpGateway.js"
+import { defaultHost, defaultPort } from "./ipc/Address.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -56,7 +56,7 @@ export const make = <Leader, Follower>(
 ): Effect.Effect<Election<Leader, Follower>, ElectionError, Scope.Scope> =>
   Effect.suspend(() => {
     const { retry, runtimeId = randomUUID() } = options
-    return GatewayElection.make(seatAt(options, runtimeId), setup, { runtimeId, retry })
+    return GatewayElection.make(endpointAt(options, runtimeId), setup, { runtimeId, retry })
   })
 
 /**
@@ -76,7 +76,7 @@ export const makeStandalone = <Leader, Follower>(
 > =>
   Effect.suspend(() => {
     const { runtimeId = randomUUID() } = options
-    return GatewayElection.makeStandalone(seatAt(options, runtimeId), setup, { runtimeId })
+    return GatewayElection.makeStandalone(endpointAt(options, runtimeId), setup, { runtimeId })
   })
 
 /**
@@ -89,10 +89,10 @@ export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElec
 /** How often participants ping each other. */
 const defaultHeartbeat = Duration.seconds(3)
 
-const seatAt = (
+const endpointAt = (
   options: PortElectionOptions,
   runtimeId: string
-): GatewaySeat<{ readonly server: IPCServer.Service; readonly gateway: HttpGateway.Service }> => {
+): GatewayEndpoint<{ readonly server: IPCServer.Service; readonly gateway: HttpGateway.Service }> => {
   const host = options.host ?? defaultHost
   const heartbeat = options.heartbeat ?? defaultHeartbeat
   // Any free port, once it is bound, is the one to keep to.

@@ -14,9 +14,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { PCGRandom } from "effect/Utils"
 import { Discovery } from "../src/Discovery.js"
+import type { DiscoveryEntry, InvalidEntry, RouteChange } from "../src/discovery/RouteTable.js"
+import * as RouteTable from "../src/discovery/RouteTable.js"
 import { ServiceNotRegistered } from "../src/IPCError.js"
-import type { DiscoveryEntry, InvalidEntry, RouteChange } from "../src/RouteTable.js"
-import * as RouteTable from "../src/RouteTable.js"
 import * as RoutingStrategy from "../src/RoutingStrategy.js"
 
 /**

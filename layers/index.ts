@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 
-export * as NodeHttpInterception from "./HttpInterception.js"
 export * as LocalDiscovery from "./LocalDiscovery.js"
+export * as NodeHttpInterception from "./NodeHttpInterception.js"
 export * as NodeIPCClient from "./NodeIPCClient.js"
 export * as NodeIPCServer from "./NodeIPCServer.js"
 export * as PortElection from "./PortElection.js"

@@ -23,7 +23,7 @@ process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
 symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction")
 await build({
   absWorkingDir: root,
-  entryPoints: ["test/interception/storm/*.storm.ts"],
+  entryPoints: ["test/stress/interception/*.storm.ts"],
   outdir: folder,
   bundle: true,
   splitting: true,

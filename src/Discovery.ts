@@ -7,9 +7,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./discovery/RouteTable.js"
 import type { RequestError, ServiceNotRegistered } from "./IPCError.js"
 import type { RequestOptions } from "./IPCRequest.js"
-import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./RouteTable.js"
 import type { RoutingStrategy } from "./RoutingStrategy.js"
 
 /**

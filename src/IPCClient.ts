@@ -7,11 +7,11 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { NotifyError } from "./connection/IPCSocket.js"
+import type { CloseEvent } from "./connection/Transport.js"
 import type { RequestError } from "./IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
 import { define } from "./IPCRequest.js"
-import type { NotifyError } from "./IPCSocket.js"
-import type { CloseEvent } from "./Transport.js"
 
 /**
  * Whether the client's connection stands. Once closed it stays so.

@@ -8,7 +8,7 @@ import type { DurationInput } from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Frame from "./Frame.js"
+import * as Frame from "./connection/Frame.js"
 import { InvalidRequestName } from "./IPCError.js"
 
 /**

@@ -3,11 +3,15 @@
  *
  * @since 0.1.0
  */
-export type { ConnectedClient, ConnectionEvent } from "./ConnectedClients.js"
-export * as ConnectedClients from "./ConnectedClients.js"
+export type { ConnectedClient, ConnectionEvent } from "./connection/ClientConnections.js"
+export * as ClientConnections from "./connection/ClientConnections.js"
+export * as Frame from "./connection/Frame.js"
+export type { IPCSocketOptions, NotifyError } from "./connection/IPCSocket.js"
+export * as ReconnectingClient from "./connection/ReconnectingClient.js"
+export * as Transport from "./connection/Transport.js"
 export { Discovery } from "./Discovery.js"
-export * as Election from "./Election.js"
-export * as Frame from "./Frame.js"
+export * as RouteTable from "./discovery/RouteTable.js"
+export * as Election from "./election/Election.js"
 export {
   type BodyMatcher,
   type Fault,
@@ -42,10 +46,6 @@ export type {
   ServerRequest
 } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
-export type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
-export * as ReconnectingClient from "./ReconnectingClient.js"
-export * as RouteTable from "./RouteTable.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
-export * as Transport from "./Transport.js"
 export type { RouteProxyResolver, Upstream } from "./Upstream.js"

@@ -13,8 +13,8 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/RouteTable.js"
-import { defaultHost, defaultPort } from "../defaults.js"
+import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/discovery/RouteTable.js"
+import { defaultHost, defaultPort } from "../ipc/Address.js"
 
 /**
  * Where the gateway is, or is to be.

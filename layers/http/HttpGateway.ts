@@ -12,13 +12,13 @@ import type * as Scope from "effect/Scope"
 import type { HttpMethod, HttpRouteHandler } from "../../src/HttpRoute.js"
 import type { InvalidRoute, RouteConflict } from "../../src/IPCError.js"
 import type { RouteProxyResolver } from "../../src/Upstream.js"
-import * as HttpAnswer from "./HttpAnswer.js"
-import * as HttpProxy from "./HttpProxy.js"
 import * as HttpRoutes from "./HttpRoutes.js"
-import type { Upgrade } from "./ProxyExchange.js"
+import * as JsonResponse from "./JsonResponse.js"
+import * as HttpProxy from "./proxy/HttpProxy.js"
+import type { Upgrade } from "./proxy/ProxyExchange.js"
+import * as UpgradedSocket from "./proxy/UpgradedSocket.js"
 import { pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
-import * as UpgradedSocket from "./UpgradedSocket.js"
 
 /**
  * A request on its way through the gateway.
@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const answer = (exchange: Exchange) => {
     const { request, response, upgrade } = exchange
-    if (closed) return HttpAnswer.sendError(response, 503, "The gateway is closing.")
+    if (closed) return JsonResponse.sendError(response, 503, "The gateway is closing.")
     if (upgrade === undefined) {
       const match = routes.find(request.method as string, request.url as string)
       if (match !== undefined) return match.value.handle(request, response, match)
@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function* (options: {
           ? "No route matches, and the proxy resolver knows no upstream for it: is the service registered?"
           : "No route matches, and no proxy resolver is set."
     const hints = listeners.map((listener) => listener(request)).filter((more) => more !== undefined)
-    HttpAnswer.sendError(response, 404, [`No route for ${request.method} ${pathOf(url)}.`, hint, ...hints].join(" "))
+    JsonResponse.sendError(response, 404, [`No route for ${request.method} ${pathOf(url)}.`, hint, ...hints].join(" "))
   }
 
   const guarded = (exchange: Exchange, run: (exchange: Exchange) => void) => {
@@ -159,7 +159,7 @@ export const make = Effect.fnUntraced(function* (options: {
     try {
       run(exchange)
     } catch (defect) {
-      HttpAnswer.sendError(exchange.response, 500, HttpAnswer.messageOf(defect))
+      JsonResponse.sendError(exchange.response, 500, JsonResponse.messageOf(defect))
     }
   }
 

@@ -13,9 +13,9 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpRoute.js"
-import * as HttpAnswer from "./HttpAnswer.js"
 import * as HttpBody from "./HttpBody.js"
 import type { Match } from "./HttpRoutes.js"
+import * as JsonResponse from "./JsonResponse.js"
 import { pathOf } from "./RequestTarget.js"
 
 /**
@@ -79,17 +79,17 @@ export const make = <E, R>(
         try {
           body = HttpBody.parse(request, bytes)
         } catch (error) {
-          return HttpAnswer.sendError(
+          return JsonResponse.sendError(
             response,
             400,
-            `The body claims to be JSON and isn't: ${HttpAnswer.messageOf(error)}`
+            `The body claims to be JSON and isn't: ${JsonResponse.messageOf(error)}`
           )
         }
         call(new RouteRequest(request, match, body, bytes), response)
       },
       onTooLarge: () => {
         running.reading.delete(response)
-        HttpAnswer.sendErrorEarly(
+        JsonResponse.sendErrorEarly(
           request,
           response,
           413,
@@ -105,7 +105,7 @@ export const make = <E, R>(
 
   const call = (request: RouteRequest, response: ServerResponse) => {
     if (removed)
-      return HttpAnswer.sendError(response, 503, `The route ${request.method} ${request.path} has just gone.`)
+      return JsonResponse.sendError(response, 503, `The route ${request.method} ${request.path} has just gone.`)
     let effect: Effect.Effect<unknown, E, R>
     try {
       effect = handler(request)
@@ -140,10 +140,10 @@ export const make = <E, R>(
   const answer = (exit: Exit.Exit<unknown, unknown>, request: RouteRequest, response: ServerResponse) => {
     if (response.destroyed) return
     if (Exit.isFailure(exit)) return fail(exit.cause, request, response)
-    if (HttpAnswer.isServerResponse(exit.value)) {
+    if (JsonResponse.isServerResponse(exit.value)) {
       const value = exit.value
       const sending = Effect.flatMap(
-        Effect.promise(() => import("./PlatformAnswer.js")),
+        Effect.promise(() => import("./PlatformResponse.js")),
         ({ send }) => send(response, value, request.method === "HEAD")
       )
       return run(sending, response, (sent) => {
@@ -151,10 +151,10 @@ export const make = <E, R>(
       })
     }
     try {
-      HttpAnswer.sendValue(response, exit.value)
+      JsonResponse.sendValue(response, exit.value)
     } catch (error) {
       fail(
-        Cause.die(new Error(`The handler's result can't be sent as JSON: ${HttpAnswer.messageOf(error)}`)),
+        Cause.die(new Error(`The handler's result can't be sent as JSON: ${JsonResponse.messageOf(error)}`)),
         request,
         response
       )
@@ -164,14 +164,14 @@ export const make = <E, R>(
   const fail = (cause: Cause.Cause<unknown>, request: RouteRequest, response: ServerResponse) => {
     if (Cause.isInterruptedOnly(cause)) {
       if (!response.destroyed) {
-        HttpAnswer.sendError(response, 503, `The handler of ${request.method} ${request.path} was interrupted.`)
+        JsonResponse.sendError(response, 503, `The handler of ${request.method} ${request.path} was interrupted.`)
       }
       return
     }
     if (Cause.isDie(cause) || response.headersSent) {
       fork(Effect.logError(`The handler of ${request.method} ${request.path} failed`, cause))
     }
-    if (!response.destroyed) HttpAnswer.sendError(response, 500, HttpAnswer.messageOf(Cause.squash(cause)))
+    if (!response.destroyed) JsonResponse.sendError(response, 500, JsonResponse.messageOf(Cause.squash(cause)))
   }
 
   const interrupt = Effect.withFiberRuntime<void>((self) => {

@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
 import type { Fault } from "../../src/HttpInterception.js"
-import * as HttpAnswer from "../http/HttpAnswer.js"
 import type { Exchange } from "../http/HttpGateway.js"
+import * as JsonResponse from "../http/JsonResponse.js"
 
 /**
  * Breaks exchanges until it is ended: then those that wait are answered 503.
@@ -49,7 +49,7 @@ export const make = (fault: Fault, name: string, clock: Clock.Clock): Breaker =>
       response.off("close", onClose)
       if (Exit.isSuccess(exit)) passOn(exchange)
       else if (!response.destroyed)
-        HttpAnswer.sendErrorEarly(request, response, 503, `The interceptor ${name} has just gone.`, lingering)
+        JsonResponse.sendErrorEarly(request, response, 503, `The interceptor ${name} has just gone.`, lingering)
     })
   }
 
@@ -59,7 +59,7 @@ export const make = (fault: Fault, name: string, clock: Clock.Clock): Breaker =>
       case "Delay":
         return delay(exchange, passOn, fault.duration)
       case "Status":
-        return HttpAnswer.sendErrorEarly(request, response, fault.status, `By the interceptor ${name}.`, lingering)
+        return JsonResponse.sendErrorEarly(request, response, fault.status, `By the interceptor ${name}.`, lingering)
       case "Drop":
         fail("the fault dropped the connection")
         response.destroy()

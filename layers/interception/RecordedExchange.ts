@@ -50,8 +50,8 @@ export const watch = (
   options: RecorderOptions
 ): Watched => {
   const startedAt = options.now()
-  const sent = new Kept(options.maxBytes)
-  const answered = new Kept(options.maxBytes)
+  const sent = new RecordedBody(options.maxBytes)
+  const answered = new RecordedBody(options.maxBytes)
   let head: { readonly status: number; readonly headers: Readonly<Record<string, string>> } | undefined
   let trailers: Record<string, string> = {}
   let ended = false
@@ -126,7 +126,7 @@ export const requestOf = (
 
 const responseOf = (
   head: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
-  kept: Kept,
+  kept: RecordedBody,
   cut: boolean,
   trailers: Record<string, string>
 ): RecordedResponse =>
@@ -152,7 +152,7 @@ class Message implements RecordedMessage {
 }
 
 /** The beginning of what goes by. */
-class Kept {
+class RecordedBody {
   readonly #max: number
   #chunks: Array<Buffer> = []
   #size = 0
@@ -189,7 +189,7 @@ const bufferOf = (chunk: unknown, encoding: unknown): Uint8Array | undefined => 
 }
 
 // A listener for data would set the request flowing; this only looks at what its reader is given.
-const watchRequest = (request: IncomingMessage, kept: Kept) => {
+const watchRequest = (request: IncomingMessage, kept: RecordedBody) => {
   const { emit } = request
   request.emit = function (this: IncomingMessage, event: string | symbol, ...args: Array<unknown>) {
     if (event === "data") kept.add(args[0], undefined)

@@ -14,7 +14,6 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import * as Ws from "ws"
-import { messageOf } from "../../src/ErrorMessage.js"
 import type {
   MockedWebSocket,
   RecordedRequest,
@@ -22,8 +21,9 @@ import type {
   RecordedWebSocketMessage,
   WebSocketHandler
 } from "../../src/HttpInterception.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { Exchange } from "../http/HttpGateway.js"
-import * as UpgradedSocket from "../http/UpgradedSocket.js"
+import * as UpgradedSocket from "../http/proxy/UpgradedSocket.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedExchange from "./RecordedExchange.js"
 

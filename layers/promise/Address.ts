@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { defaultHost } from "../defaults.js"
+import { defaultHost } from "../ipc/Address.js"
 
 /**
  * `host:port`, as a URL has it.

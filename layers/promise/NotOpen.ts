@@ -4,8 +4,9 @@
  *
  * @since 0.1.0
  */
+
+import { CloseCode } from "../../src/connection/Transport.js"
 import { ClientNotConnected, ConnectionClosed } from "../../src/IPCError.js"
-import { CloseCode } from "../../src/Transport.js"
 
 /**
  * A `ConnectionClosed` whose reason is the whole message.

@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { isPromiseLike } from "effect/Predicate"
 import * as Scope from "effect/Scope"
-import { Fiberless } from "../../src/Fiberless.js"
 import type { Direction, Shaped } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
+import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
 import { runSync } from "./Promises.js"
 
 /**
@@ -99,7 +99,7 @@ export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promi
 }
 
 const awaiting = (promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<unknown, unknown> =>
-  new Fiberless((onEnd) => {
+  new CallbackEffect((onEnd) => {
     promise.then(onEnd)
     return undefined
   })

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
-import * as Running from "../../src/Running.js"
+import * as Execution from "../../src/internal/Execution.js"
 
 /**
  * The same promise. Whoever awaits it sees its rejection; if nobody does, nothing happens.
@@ -31,7 +31,7 @@ export const handled = <A>(promise: Promise<A>): Promise<A> => {
 export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   handled(
     new Promise((resolve, reject) => {
-      Running.start(effect, Effect.runFork).observe((exit) =>
+      Execution.start(effect, Effect.runFork).observe((exit) =>
         Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause))
       )
     })

@@ -4,12 +4,12 @@
  *
  * @since 0.1.0
  */
-export type { ConnectedClient } from "../../src/ConnectedClients.js"
+export type { ConnectedClient } from "../../src/connection/ClientConnections.js"
+export { InvalidEntry, type Route, type RouteChange } from "../../src/discovery/RouteTable.js"
 export type { HttpMethod } from "../../src/HttpRoute.js"
 export * from "../../src/IPCError.js"
 export type { BrandedRequest, ClientRequest, SchemaRequest, ServerRequest } from "../../src/IPCRequest.js"
 export type { Role } from "../../src/LeaderElection.js"
-export { InvalidEntry, type Route, type RouteChange } from "../../src/RouteTable.js"
 export type { Instance, RoutingStrategyName } from "../../src/RoutingStrategy.js"
 export type { RouteProxyResolver, Upstream } from "../../src/Upstream.js"
 export { Gateway, type GatewayOptions } from "./Gateway.js"

@@ -11,9 +11,9 @@ import type { HttpInterception } from "../../src/HttpInterception.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../../src/IPCError.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
-import * as NodeHttpInterception from "../HttpInterception.js"
 import type { HttpGateway } from "../http/HttpGateway.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
+import * as NodeHttpInterception from "../NodeHttpInterception.js"
 
 /**
  * @since 0.1.0

@@ -7,13 +7,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as ConnectedClients from "../../src/ConnectedClients.js"
+import * as ClientConnections from "../../src/connection/ClientConnections.js"
+import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
+import type { MemoryTransport } from "../../src/connection/Transport.js"
+import { makePair } from "../../src/connection/Transport.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed } from "../../src/IPCError.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import * as ReconnectingClient from "../../src/ReconnectingClient.js"
-import type { MemoryTransport } from "../../src/Transport.js"
-import { makePair } from "../../src/Transport.js"
 
 /**
  * @since 0.1.0
@@ -96,7 +96,7 @@ export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCServer | I
   )
 
 const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
-  const clients = yield* ConnectedClients.make(serverOptions)
+  const clients = yield* ClientConnections.make(serverOptions)
   const ends = new Set<MemoryTransport>()
   let online = true
   let frozen = false
@@ -149,7 +149,7 @@ const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
   const server: IPCServer.Service = {
     url,
     port: 0,
-    ...ConnectedClients.toService(clients),
+    ...ClientConnections.toService(clients),
     interceptHttp: () => noHttp("interceptHttp"),
     setRouteProxyResolver: () => noHttp("setRouteProxyResolver")
   }

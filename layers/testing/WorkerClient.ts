@@ -17,19 +17,19 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { CloseEvent } from "../../src/connection/Transport.js"
 import { Discovery } from "../../src/Discovery.js"
-import * as DiscoveryParticipant from "../../src/DiscoveryParticipant.js"
-import type * as Election from "../../src/Election.js"
+import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
+import type { Registry } from "../../src/discovery/Registry.js"
+import type { DiscoveryEntry } from "../../src/discovery/RouteTable.js"
+import type * as Election from "../../src/election/Election.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed, RequestError } from "../../src/IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
 import type { Role } from "../../src/LeaderElection.js"
-import type { Registry } from "../../src/Registry.js"
-import type { DiscoveryEntry } from "../../src/RouteTable.js"
-import type { CloseEvent } from "../../src/Transport.js"
-import * as WorkerProtocol from "../../src/WorkerProtocol.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as Promises from "../promise/Promises.js"
+import * as WorkerProtocol from "./WorkerProtocol.js"
 
 /**
  * What a worker has of its runner: the connection, and discovery at the runner's gateway over the same connection.
@@ -189,7 +189,7 @@ const makeConnection = Effect.gen(function* () {
     Effect.interruptible,
     Effect.forkScoped
   )
-  const { discovery } = yield* DiscoveryParticipant.make({ runtimeId }, (setup) =>
+  const { discovery } = yield* DiscoveryMember.make({ runtimeId }, (setup) =>
     Effect.map(setup.onFollow(client, { kind: "bin" }), follower)
   )
   return {

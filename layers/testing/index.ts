@@ -6,11 +6,11 @@
  */
 
 export * as Intercept from "../../src/Intercept.js"
-export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export * as GatewayTest from "./GatewayTest.js"
 export * as HttpApiMock from "./HttpApiMock.js"
 export * as MemoryIPC from "./MemoryIPC.js"
-export * as TestGateway from "./TestGateway.js"
-export * as TestInterception from "./TestInterception.js"
+export * as TestGateway from "./promise/TestGateway.js"
+export * as TestInterception from "./promise/TestInterception.js"
 export * as Worker from "./Worker.js"
 export * as WorkerClient from "./WorkerClient.js"
+export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

@@ -34,7 +34,7 @@ const NodeSocket = await import("@effect/platform-node/NodeSocket")
 const NodeSocketServer = await import("@effect/platform-node/NodeSocketServer")
 
 const overTcp = Effect.gen(function* () {
-  const clients = yield* core.ConnectedClients.make({})
+  const clients = yield* core.ClientConnections.make({})
   yield* clients.handlers.handle(Double, (n) => Effect.succeed(2 * n))
   const listening = yield* NodeSocketServer.make({ host: "127.0.0.1", port: 0 })
   yield* Effect.forkScoped(

@@ -30,7 +30,7 @@ export interface ChildOptions {
 export const start = (name: string, options: ChildOptions = {}): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const path = program(`test/processes/${name}`)
+      const path = program(`test/support/processes/${name}`)
       const node = [process.execPath, ...(options.nodeArgs ?? []), path, ...(options.args ?? [])]
       const limit = options.openFiles ?? "$(ulimit -Hn)"
       return watch(name, spawn("sh", ["-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...node]))

@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
 const compile = (folder: string) =>
   build({
     absWorkingDir: root,
-    entryPoints: ["test/processes/*.ts", "test/processes/*.js", "layers/cli/main.ts", "examples/*.ts"],
+    entryPoints: ["test/support/processes/*.ts", "test/support/processes/*.js", "layers/cli/main.ts", "examples/*.ts"],
     outdir: folder,
     outbase: root,
     bundle: true,

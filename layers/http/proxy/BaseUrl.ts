@@ -1,0 +1,67 @@
+/**
+ * What a resolver answered, made safe to use.
+ *
+ * @since 0.1.0
+ */
+import { isIP } from "node:net"
+import type { Upstream } from "../../../src/Upstream.js"
+
+/**
+ * Where a base URL leads: the origin to connect to and the path to put before each request's own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BaseUrl {
+  readonly origin: string
+  readonly prefix: string
+  /** The name to ask a TLS upstream for: its own, not the one that the client asked us for. */
+  readonly servername: string | undefined
+}
+
+/**
+ * The base URL taken apart, or undefined when it isn't one of http or https.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const parseBaseUrl = (baseUrl: string): BaseUrl | undefined => {
+  const known = parsed.get(baseUrl)
+  if (known !== undefined) return known
+  if (!URL.canParse(baseUrl)) return undefined
+  const url = new URL(baseUrl)
+  if (url.protocol !== "http:" && url.protocol !== "https:") return undefined
+  const hostname = url.hostname
+  const result: BaseUrl = {
+    origin: url.origin,
+    prefix: url.pathname.replace(/\/+$/, ""),
+    servername: url.protocol === "https:" && isIP(hostname) === 0 && hostname[0] !== "[" ? hostname : undefined
+  }
+  // Services that come and go on free ports would fill it for ever.
+  if (parsed.size >= MAX_PARSED) parsed.clear()
+  parsed.set(baseUrl, result)
+  return result
+}
+
+/**
+ * An upstream from what a resolver returned, or undefined when it is neither a URL nor an upstream.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const fromResolved = (resolved: unknown): Upstream | undefined => {
+  if (typeof resolved === "string") return { baseUrl: resolved }
+  if (
+    typeof resolved === "object" &&
+    resolved !== null &&
+    "baseUrl" in resolved &&
+    typeof resolved.baseUrl === "string"
+  ) {
+    return resolved as Upstream
+  }
+  return undefined
+}
+
+const parsed = new Map<string, BaseUrl>()
+
+const MAX_PARSED = 1_000

@@ -1,0 +1,209 @@
+/**
+ * A connection over WebSocket (RFC 6455), at either end. What is sent in one turn of the event loop leaves in one
+ * system call.
+ *
+ * @since 0.1.0
+ */
+import type { Duplex } from "node:stream"
+import type { WebSocket } from "ws"
+import * as Frame from "../../src/connection/Frame.js"
+import type { CloseEvent, Transport, TransportListener } from "../../src/connection/Transport.js"
+import { CloseCode } from "../../src/connection/Transport.js"
+
+/**
+ * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (webSocket: WebSocket, socket: Duplex, maxFrameBytes: number): Transport =>
+  new WebSocketTransport(webSocket, socket, maxFrameBytes)
+
+/** How long the peer has to answer a goodbye, in milliseconds. */
+const closeGraceMillis = 250
+
+/** What is this long doesn't wait for the end of the turn: the peer reads it while the next is still being made. */
+const longLength = 32 * 1024
+
+const nothing = Buffer.alloc(0)
+
+/** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
+const maxJoinedBytes = 3 * Frame.maxJoinedLength
+
+/**
+ * The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined.
+ *
+ * @since 0.1.0
+ * @category limits
+ */
+export const maxPayload = (maxFrameBytes: number): number => Math.max(maxFrameBytes, maxJoinedBytes)
+
+class WebSocketTransport implements Transport {
+  readonly extended: boolean
+  private queue: Array<string> = []
+  private queuedLength = 0
+  private turnEnds = false
+  private awaitsDrain = false
+  private onDrain: () => void = () => {}
+  private error: CloseEvent | undefined
+  private grace: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly webSocket: WebSocket,
+    private readonly socket: Duplex,
+    private readonly maxFrameBytes: number
+  ) {
+    this.extended = webSocket.protocol === Frame.subprotocol
+  }
+
+  listen(listener: TransportListener): void {
+    const { webSocket } = this
+    webSocket.on("message", (data: Buffer, isBinary: boolean) => {
+      if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
+      if (isBinary) listener.onBinary(data.length)
+      else listener.onText(data.toString())
+    })
+    webSocket.on("ping", listener.onAlive)
+    webSocket.on("pong", listener.onAlive)
+    webSocket.on("error", (error: Error & { readonly code?: string }) => {
+      // ws has told the peer why, where the protocol has a code for it; it need not wait for the answer.
+      this.error ??= { code: protocolCloseCode(error.code), reason: error.message }
+      this.endSoon()
+    })
+    webSocket.on("close", (code, reason) => {
+      clearTimeout(this.grace)
+      listener.onClosed(this.error ?? { code, reason: reason.toString() })
+    })
+    this.onDrain = listener.onDrain
+  }
+
+  send(text: string): void {
+    if (!this.turnEnds) {
+      this.turnEnds = true
+      // After what is running now and the fibers it woke: what they send leaves with it.
+      process.nextTick(endTurn, this)
+    }
+    this.queue.push(text)
+    this.queuedLength += text.length
+    if (this.queuedLength >= longLength) this.write()
+  }
+
+  endTurn(): void {
+    this.turnEnds = false
+    this.write()
+    if (this.webSocket.bufferedAmount === 0) this.onDrain()
+    else this.awaitDrain()
+  }
+
+  private awaitDrain(): void {
+    if (this.awaitsDrain || this.webSocket.readyState !== this.webSocket.OPEN) return
+    this.awaitsDrain = true
+    // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
+    this.socket.write(nothing, (error) => {
+      this.awaitsDrain = false
+      this.onDrain()
+      // What was sent meanwhile is behind this.
+      if (!error && this.webSocket.bufferedAmount > 0) this.awaitDrain()
+    })
+  }
+
+  private write(): void {
+    const { queue, webSocket } = this
+    if (queue.length === 0) return
+    this.queue = []
+    this.queuedLength = 0
+    // ws would count what is sent after the end as unsent for ever.
+    if (webSocket.readyState !== webSocket.OPEN) return
+    if (queue.length === 1) return webSocket.send(queue[0] as string)
+    this.socket.cork()
+    for (const message of this.extended ? joined(queue) : queue) webSocket.send(message)
+    this.socket.uncork()
+  }
+
+  unsent(): number {
+    return this.queuedLength + this.webSocket.bufferedAmount
+  }
+
+  ping(): void {
+    if (this.webSocket.readyState === this.webSocket.OPEN) this.webSocket.ping()
+  }
+
+  pause(): void {
+    this.webSocket.pause()
+  }
+
+  resume(): void {
+    this.webSocket.resume()
+  }
+
+  close({ code, reason }: CloseEvent): void {
+    this.write()
+    this.webSocket.resume()
+    this.webSocket.close(isSendable(code) ? code : CloseCode.Normal, fitted(reason))
+    this.endSoon()
+  }
+
+  terminate(): void {
+    this.webSocket.terminate()
+  }
+
+  private endSoon(): void {
+    this.grace ??= setTimeout(() => this.webSocket.terminate(), closeGraceMillis)
+  }
+
+  /** Joined frames are each within their sender's limit, and together small. */
+  private isJoined(data: Buffer): boolean {
+    return this.extended && data.length <= maxJoinedBytes && data.includes(Frame.separator)
+  }
+
+  private refuse(size: number): void {
+    if (this.error !== undefined) return
+    this.error = { code: 1009, reason: `a frame of ${size} bytes; the limit is ${this.maxFrameBytes}` }
+    this.close(this.error)
+  }
+}
+
+/** The frames in as few messages as the limit on joining allows. */
+const joined = (frames: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const messages: Array<string> = []
+  let message = frames[0] as string
+  for (let i = 1; i < frames.length; i++) {
+    const frame = frames[i] as string
+    if (message.length + frame.length >= Frame.maxJoinedLength) {
+      messages.push(message)
+      message = frame
+    } else {
+      message += Frame.separator + frame
+    }
+  }
+  messages.push(message)
+  return messages
+}
+
+const endTurn = (transport: WebSocketTransport) => transport.endTurn()
+
+/** The codes that may be in a close frame, RFC 6455 section 7.4: the rest only report how a connection ended. */
+const isSendable = (code: number): boolean =>
+  (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+
+/** A control frame takes 125 bytes, two of them the code's. */
+const maxReasonBytes = 123
+
+const fitted = (reason: string): string => {
+  if (reason.length * 3 <= maxReasonBytes) return reason
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(maxReasonBytes))
+  return reason.slice(0, read)
+}
+
+const protocolCloseCode = (code: string | undefined): number => {
+  switch (code) {
+    case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
+      return 1009
+    case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
+      return 1008
+    case "WS_ERR_INVALID_UTF8":
+      return 1007
+    default:
+      return code?.startsWith("WS_ERR_") ? 1002 : CloseCode.Abnormal
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * A suite's gateway, its workers and its interception, for tests that don't use Effect.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import type { ConnectedClient } from "../../../src/connection/ClientConnections.js"
+import { Discovery } from "../../../src/Discovery.js"
+import type { DiscoveryEntry, Route } from "../../../src/discovery/RouteTable.js"
+import { HttpInterception } from "../../../src/HttpInterception.js"
+import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
+import { IPCServer } from "../../../src/IPCServer.js"
+import * as Promises from "../../promise/Promises.js"
+import { type Held, ScopeHandle } from "../../promise/ScopeHandle.js"
+import * as GatewayTest from "../GatewayTest.js"
+import * as Worker from "../Worker.js"
+import type { WorkerExit } from "../WorkerProcess.js"
+import * as TestInterception from "./TestInterception.js"
+
+/**
+ * `Worker` behind promises. They reject as its effects fail.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TestWorker extends AsyncDisposable {
+  readonly runtimeId: string
+  readonly pid: () => number
+  readonly request: <Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
+  ) => Promise<Success>
+  readonly notify: <Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
+  ) => Promise<void>
+  /** What the function promises, which rejects with `WorkerDied`, and the signal is aborted, where the process ends first. */
+  readonly whileAlive: <A>(work: (signal: AbortSignal) => A | PromiseLike<A>) => Promise<A>
+  /** Resolves when its process has ended. */
+  readonly exit: () => Promise<WorkerExit>
+  /** Ends its process and starts another under the same name; resolves when that is ready. */
+  readonly restart: () => Promise<void>
+  /** Ends its process: SIGTERM, and SIGKILL after the grace. */
+  readonly stop: () => Promise<WorkerExit>
+  readonly kill: (signal: NodeJS.Signals) => void
+  readonly output: () => { readonly stdout: string; readonly stderr: string }
+  /** Ends it for good. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * A gateway on a free port, with discovery and interception, and workers that end with it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TestGateway extends TestInterception.TestInterception, AsyncDisposable {
+  readonly url: string
+  readonly port: number
+  /** Starts a worker and waits until it is ready. */
+  readonly worker: (options: Worker.WorkerOptions) => Promise<TestWorker>
+  /** Answers a request of the workers. Of several handlers of one request the newest answers. */
+  readonly handle: <Payload, Success, Failure>(
+    request: ServerRequest<Payload, Success, Failure>,
+    handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+  ) => void
+  readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
+  readonly discover: (api: string) => Promise<string>
+  /** The api's registered instances. */
+  readonly instances: (api: string) => Promise<ReadonlyArray<Route>>
+  /** Every registered instance of every api. */
+  readonly routes: () => Promise<ReadonlyArray<Route>>
+  /** Ends every worker and every interceptor, then the gateway. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Starts a gateway. Rejects with `PortInUse`, `ListenFailed` or `TokenRequired`. What is asked of it once it is closed
+ * rejects with `ConnectionClosed`.
+ *
+ * @example
+ * ```ts
+ * import { Intercept, TestGateway } from "effect-ipc/testing"
+ * import { IPCClient } from "effect-ipc/promise"
+ *
+ * const SetLimit = IPCClient.defineRequest<number, void>("config/setLimit")
+ *
+ * await using gateway = await TestGateway.start()
+ * const orders = await gateway.worker({ module: new URL("../orders.js", import.meta.url) })
+ * await orders.request(SetLimit, 3)
+ *
+ * await using users = await gateway.mock(Intercept.get("/users/:id", { api: "users" }), async ({ params }) => ({
+ *   id: params["id"],
+ *   name: "Ada"
+ * }))
+ * console.log(await fetch(`${gateway.url}/orders`))
+ * console.log(users.calls().map(({ request }) => request.path))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const start = (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> =>
+  Promises.run(Effect.map(ScopeHandle.make("the gateway", Layer.build(GatewayTest.layer(options))), behindPromises))
+
+const behindPromises = ({ handle, value: services }: Held<Context.Context<GatewayTest.GatewayTest>>): TestGateway => {
+  const server = Context.get(services, IPCServer)
+  const discovery = Context.get(services, Discovery)
+  return {
+    url: server.url,
+    port: server.port,
+    ...TestInterception.make(Context.get(services, HttpInterception), handle),
+    worker: (workerOptions) =>
+      Promises.run(
+        Effect.map(
+          handle.keep("worker", "the worker", Effect.provideService(Worker.make(workerOptions), IPCServer, server)),
+          workerBehindPromises
+        )
+      ),
+    handle: <Payload, Success, Failure>(
+      request: ServerRequest<Payload, Success, Failure>,
+      handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+    ) => {
+      const answer = (payload: Payload, caller: ConnectedClient) =>
+        Effect.tryPromise({
+          try: async () => handler(payload, caller),
+          catch: (error) => error as HandlerFailure<Failure>
+        })
+      Promises.runSync(handle.whileOpen("handle", server.handle(request, answer)))
+    },
+    register: (entries) => Promises.run(handle.whileOpen("register", discovery.register(entries))),
+    discover: (api) => Promises.run(handle.whileOpen("discover", discovery.discover(api))),
+    instances: (api) => Promises.run(handle.whileOpen("instances", discovery.instances(api))),
+    routes: () => Promises.run(handle.whileOpen("routes", discovery.routes)),
+    close: handle.close,
+    [Symbol.asyncDispose]: handle.close
+  }
+}
+
+const workerBehindPromises = ({ handle: { close }, value: worker }: Held<Worker.Worker>): TestWorker => ({
+  runtimeId: worker.runtimeId,
+  pid: () => Effect.runSync(worker.pid),
+  request: (request, ...args) => Promises.run(worker.request(request, ...args)),
+  notify: (request, ...args) => Promises.run(worker.notify(request, ...args)),
+  whileAlive: (work) =>
+    Promises.run(worker.whileAlive(Effect.tryPromise({ try: async (signal) => work(signal), catch: identity }))),
+  exit: () => Promises.run(worker.exit),
+  restart: () => Promises.run(worker.restart),
+  stop: () => Promises.run(worker.stop),
+  kill: (signal) => Effect.runSync(worker.kill(signal)),
+  output: () => Effect.runSync(worker.output),
+  close,
+  [Symbol.asyncDispose]: close
+})

@@ -1,0 +1,253 @@
+/**
+ * Interception for tests that don't use Effect: `HttpInterception` behind promises.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Types from "effect/Types"
+import type {
+  Fault,
+  Interceptor,
+  InterceptorOptions,
+  MockOptions,
+  RequestMatcher,
+  UnmatchedRequest
+} from "../../../src/HttpInterception.js"
+import { HttpInterception } from "../../../src/HttpInterception.js"
+import type { HttpRouteRequest } from "../../../src/HttpRoute.js"
+import * as Promises from "../../promise/Promises.js"
+import type { ScopeHandle } from "../../promise/ScopeHandle.js"
+import * as HttpApiMock from "../HttpApiMock.js"
+import {
+  callsOf,
+  type TestCalls,
+  type TestInterceptor,
+  type TestWebSocket,
+  type TestWebSocketInterceptor,
+  webSocketOf,
+  webSocketsOf
+} from "./TestInterceptor.js"
+
+export type { TestCalls, TestInterceptor, TestWebSocket, TestWebSocketInterceptor } from "./TestInterceptor.js"
+
+/**
+ * Answers a request with a value (a 200 in JSON), `undefined` (an empty 200), a platform `HttpServerResponse`, what an
+ * answer of `Intercept` gives (`Intercept.status(404)(request)`), or a promise of one of these. What it throws or rejects
+ * with answers 500 `{"error": message}`. The signal is aborted where the client or the mock goes before there is an answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type TestHandler = (request: HttpRouteRequest, signal: AbortSignal) => unknown
+
+/**
+ * Answers an endpoint's decoded request with its success, or a promise of it. Throws or rejects with one of the errors
+ * that the endpoint, its group or its api declares; any other answers 500 with its message.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type TestEndpointHandler<
+  Groups extends HttpApiGroup.HttpApiGroup.Any,
+  Group extends string,
+  Name extends string
+> = (
+  request: Types.Simplify<
+    HttpApiEndpoint.HttpApiEndpoint.Request<
+      HttpApiEndpoint.HttpApiEndpoint.WithName<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>, Name>
+    >
+  >
+) => EndpointAnswer<Groups, Group, Name> | PromiseLike<EndpointAnswer<Groups, Group, Name>>
+
+/**
+ * The mock of a whole api.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TestApiMock<Groups extends HttpApiGroup.HttpApiGroup.Any> extends AsyncDisposable {
+  /** What each endpoint was asked, by group and endpoint. */
+  readonly endpoints: {
+    readonly [Group in HttpApiGroup.HttpApiGroup.Name<Groups>]: {
+      readonly [Name in EndpointName<Groups, Group>]: TestCalls
+    }
+  }
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Mocks, spies and faults on a gateway. They nest: of those that match, the newest takes the request. `Intercept` has the
+ * words for what they match, answer and break.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TestInterception {
+  /** Answers instead of the service. */
+  readonly mock: (match: RequestMatcher, answer: TestHandler, options?: MockOptions) => Promise<TestInterceptor>
+  /** Watches requests and responses on the way to and from whatever is beneath, and changes nothing. */
+  readonly spy: (match: RequestMatcher, options?: InterceptorOptions) => Promise<TestInterceptor>
+  /** Breaks what passes. */
+  readonly fault: (match: RequestMatcher, fault: Fault, options?: InterceptorOptions) => Promise<TestInterceptor>
+  /**
+   * Answers WebSockets instead of the service. When the handler is done the WebSocket is closed, with 1000; where it
+   * throws or rejects, with 1011.
+   */
+  readonly webSocket: (
+    match: RequestMatcher,
+    handler: (socket: TestWebSocket) => unknown,
+    options?: InterceptorOptions
+  ) => Promise<TestWebSocketInterceptor>
+  /** Watches the messages of WebSockets both ways, and changes nothing. */
+  readonly spyWebSocket: (match: RequestMatcher, options?: InterceptorOptions) => Promise<TestWebSocketInterceptor>
+  /** `HttpApiMock.endpoint`: a mock typed by an endpoint of a platform `HttpApi`. */
+  readonly mockEndpoint: <
+    Id extends string,
+    Groups extends HttpApiGroup.HttpApiGroup.Any,
+    ApiError,
+    ApiR,
+    const Group extends HttpApiGroup.HttpApiGroup.Name<Groups>,
+    const Name extends EndpointName<Groups, Group>
+  >(
+    api: HttpApi.HttpApi<Id, Groups, ApiError, ApiR>,
+    group: Group,
+    name: Name,
+    handler: TestEndpointHandler<Groups, Group, Name>,
+    options?: HttpApiMock.HttpApiMockOptions
+  ) => Promise<TestInterceptor>
+  /** `HttpApiMock.all`: mocks every endpoint by the handlers that `HttpApiBuilder.group` makes. */
+  readonly mockApi: <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, E>(
+    api: HttpApi.HttpApi<Id, Groups, ApiError, ApiR>,
+    handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, E>,
+    options?: HttpApiMock.HttpApiMockOptions
+  ) => Promise<TestApiMock<Groups>>
+  /** The requests since the beginning that nothing matched, the latest thousand. */
+  readonly unmatched: () => ReadonlyArray<UnmatchedRequest>
+  /**
+   * Throws `UnverifiedInterception`: the interceptors that weren't called, or not as often as their `times`, and the
+   * requests that nothing matched. Counts those that are still in their place.
+   */
+  readonly verify: () => void
+  /** The same for a test, or a part of one, which is verified when it is closed. */
+  readonly strict: () => Promise<StrictInterception>
+}
+
+/**
+ * Counts for itself what is made by it, those that have gone too, and what nothing matches at the gateway meanwhile.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StrictInterception extends TestInterception, AsyncDisposable {
+  /**
+   * Removes what was made by it. Rejects with `UnverifiedInterception` where something is left; the first time, so that
+   * `await using` doesn't say it again. In a test that has failed by itself, `await using` throws a `SuppressedError` with
+   * both; closing it in `afterEach` has the runner show one after the other.
+   */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * The same service behind promises; what is made by it goes with the handle at the latest.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestInterception => {
+  const place = <A, B, E>(
+    method: string,
+    placing: Effect.Effect<A, E, Scope.Scope | HttpInterception>,
+    toPromises: (placed: A) => B
+  ): Promise<B & Closeable> =>
+    Promises.run(
+      Effect.map(
+        handle.keep(method, "the interceptor", Effect.provideService(placing, HttpInterception, http)),
+        ({ handle: own, value }) => ({ ...toPromises(value), ...closeableBy(own) })
+      )
+    )
+
+  return {
+    mock: (match, answer, options) => place("mock", http.mock(match, answering(answer), options), callsOf),
+    spy: (match, options) => place("spy", http.spy(match, options), callsOf),
+    fault: (match, fault, options) => place("fault", http.fault(match, fault, options), callsOf),
+    webSocket: (match, handler, options) =>
+      place(
+        "webSocket",
+        http.webSocket(match, (socket) => settled(() => handler(webSocketOf(socket))), options),
+        webSocketsOf
+      ),
+    spyWebSocket: (match, options) => place("spyWebSocket", http.spyWebSocket(match, options), webSocketsOf),
+    mockEndpoint: (api, group, name, handler, options) =>
+      place(
+        "mockEndpoint",
+        HttpApiMock.endpoint(
+          api,
+          group,
+          name,
+          // What it rejects with is a declared error, or is told as the test's own mistake.
+          ((request: Parameters<typeof handler>[0]) => settled(() => handler(request))) as never,
+          options
+        ) as Effect.Effect<Interceptor, unknown, Scope.Scope | HttpInterception>,
+        callsOf
+      ),
+    mockApi: <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, E>(
+      api: HttpApi.HttpApi<Id, Groups, ApiError, ApiR>,
+      handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, E>,
+      options?: HttpApiMock.HttpApiMockOptions
+    ) =>
+      place(
+        "mockApi",
+        HttpApiMock.all(api, handlers, options) as Effect.Effect<ApiInterceptors, E, Scope.Scope | HttpInterception>,
+        (groups) => ({
+          endpoints: mapValues(groups, (group) => mapValues(group, callsOf)) as TestApiMock<Groups>["endpoints"]
+        })
+      ),
+    unmatched: () => Effect.runSync(http.unmatched),
+    verify: () => Promises.runSync(http.verify),
+    strict: () =>
+      Promises.run(
+        Effect.map(handle.keep("strict", "the strict interception", http.strict), ({ handle: own, value }) => ({
+          ...make(value, own),
+          ...closeableBy(own)
+        }))
+      )
+  }
+}
+
+type EndpointName<
+  Groups extends HttpApiGroup.HttpApiGroup.Any,
+  Group extends string
+> = HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>["name"]
+
+type EndpointAnswer<Groups extends HttpApiGroup.HttpApiGroup.Any, Group extends string, Name extends string> =
+  | HttpApiEndpoint.HttpApiEndpoint.SuccessWithName<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>, Name>
+  | HttpServerResponse
+
+type ApiInterceptors = Readonly<Record<string, Readonly<Record<string, Interceptor>>>>
+
+interface Closeable extends AsyncDisposable {
+  readonly close: () => Promise<void>
+}
+
+const closeableBy = ({ close }: ScopeHandle): Closeable => ({ close, [Symbol.asyncDispose]: close })
+
+const answering = (handler: TestHandler) => (request: HttpRouteRequest) =>
+  Effect.flatMap(
+    settled((signal) => handler(request, signal)),
+    // An answer of Intercept, or a response of the platform, which is an Effect of itself.
+    (answer) => (Effect.isEffect(answer) ? (answer as Effect.Effect<unknown, unknown>) : Effect.succeed(answer))
+  )
+
+/** What a function returns, throws, resolves or rejects with. Interrupting it aborts the signal. */
+const settled = (call: (signal: AbortSignal) => unknown): Effect.Effect<unknown, unknown> =>
+  Effect.tryPromise({ try: async (signal) => call(signal), catch: identity })
+
+const mapValues = <A, B>(values: Readonly<Record<string, A>>, map: (value: A) => B): Readonly<Record<string, B>> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]))

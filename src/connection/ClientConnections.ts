@@ -1,0 +1,212 @@
+/**
+ * The clients connected to a server, on whatever transport: found by runtimeId, replaced by their successors, told apart.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { RequestError } from "../IPCError.js"
+import { ClientNotConnected } from "../IPCError.js"
+import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
+import type { IPCServer } from "../IPCServer.js"
+import { CallbackEffect } from "../internal/CallbackEffect.js"
+import * as Deadlines from "../internal/Deadlines.js"
+import * as Handlers from "./Handlers.js"
+import type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
+import { IPCSocket, makeContext } from "./IPCSocket.js"
+import type { CloseEvent, Transport } from "./Transport.js"
+import { CloseCode } from "./Transport.js"
+
+/**
+ * A client as handlers and events name it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectedClient {
+  /** The server's name for this one connection. */
+  readonly clientId: string
+  /** The client's own name, which outlives its connections. */
+  readonly runtimeId?: string
+}
+
+/**
+ * A client came or went.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ConnectionEvent =
+  | ({ readonly _tag: "Connected" } & ConnectedClient)
+  | ({ readonly _tag: "Disconnected" } & ConnectedClient & CloseEvent)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ClientConnections {
+  readonly handlers: Handlers.Handlers<ConnectedClient>
+  /** Takes over a connection; a second one with the same runtimeId replaces the first. */
+  readonly accept: (transport: Transport, runtimeId: string | undefined) => ConnectedClient
+  readonly request: <D extends Direction, Payload, Success, Failure>(
+    runtimeId: string,
+    request: Shaped<D, Payload, Success, Failure>,
+    payload: unknown,
+    options?: RequestOptions | undefined
+  ) => Effect.Effect<Success, Failure | RequestError | ClientNotConnected>
+  readonly notify: <D extends Direction, Payload, Success, Failure>(
+    runtimeId: string,
+    request: Shaped<D, Payload, Success, Failure>,
+    payload: unknown,
+    options?: RequestOptions | undefined
+  ) => Effect.Effect<void, NotifyError | ClientNotConnected>
+  readonly broadcast: <D extends Direction, Payload, Success, Failure>(
+    request: Shaped<D, Payload, Success, Failure>,
+    payload: unknown
+  ) => Effect.Effect<void, NotifyError>
+  readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
+  readonly connections: Stream.Stream<ConnectionEvent>
+  /** Interrupts who still waits when the scope closes. */
+  readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
+  /** What closing the scope does first: from then on nobody is heard, and nobody is sent anything. */
+  readonly startClosing: Effect.Effect<void>
+}
+
+/**
+ * Closing the scope closes every connection.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnections, never, Scope.Scope> =
+  Effect.fnUntraced(function* (options: IPCSocketOptions) {
+    const handlers = Handlers.make<ConnectedClient>()
+    const context = yield* makeContext(handlers, yield* Deadlines.make, options)
+    const events = yield* Effect.acquireRelease(PubSub.unbounded<ConnectionEvent>(), PubSub.shutdown)
+
+    const sockets = new Map<string, IPCSocket<ConnectedClient>>()
+    const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
+    const waiting = new Map<string, Set<(client: Effect.Effect<ConnectedClient>) => void>>()
+    let connectionCount = 0
+    let closed = false
+
+    const accept = (transport: Transport, runtimeId: string | undefined): ConnectedClient => {
+      const clientId = `client-${++connectionCount}`
+      const client: ConnectedClient = runtimeId === undefined ? { clientId } : { clientId, runtimeId }
+      const socket = new IPCSocket(context, transport, runtimeId ?? clientId, client)
+      sockets.set(clientId, socket)
+      if (runtimeId !== undefined) {
+        const replaced = byRuntimeId.get(runtimeId)
+        byRuntimeId.set(runtimeId, socket)
+        if (replaced !== undefined) {
+          const reason = "a newer connection has the same runtimeId"
+          context.runFork(replaced.close({ code: CloseCode.Replaced, reason }))
+        }
+      }
+      socket.onceClosed((event) => {
+        sockets.delete(clientId)
+        if (runtimeId !== undefined && byRuntimeId.get(runtimeId) === socket) byRuntimeId.delete(runtimeId)
+        events.unsafeOffer({ _tag: "Disconnected", ...client, ...event })
+      })
+      events.unsafeOffer({ _tag: "Connected", ...client })
+      if (runtimeId !== undefined) {
+        const waiters = waiting.get(runtimeId)
+        waiting.delete(runtimeId)
+        if (waiters !== undefined) for (const resume of waiters) resume(Effect.succeed(client))
+      }
+      return client
+    }
+
+    const startClosing = Effect.sync(() => {
+      closed = true
+      // Nobody comes any more: to wait on would be for ever.
+      for (const waiters of waiting.values()) for (const resume of waiters) resume(Effect.interrupt)
+      waiting.clear()
+      for (const socket of sockets.values())
+        socket.startClosing({ code: CloseCode.GoingAway, reason: "the server closes" })
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.flatMap(startClosing, () =>
+        Effect.forEach([...sockets.values()], (socket) => socket.closed, { concurrency: "unbounded", discard: true })
+      )
+    )
+
+    const notConnected = (runtimeId: string): Exit.Exit<never, ClientNotConnected> => {
+      const connected: Array<string> = []
+      for (const name of byRuntimeId.keys()) if (connected.push(name) === maxNamesInError) break
+      return Exit.fail(new ClientNotConnected({ runtimeId, connected }))
+    }
+
+    const service: ClientConnections = {
+      handlers,
+      accept,
+      request: (runtimeId, request, payload, requestOptions) =>
+        new CallbackEffect((onEnd) => {
+          const socket = byRuntimeId.get(runtimeId)
+          if (socket !== undefined) return socket.begin(request, payload, requestOptions, onEnd)
+          onEnd(notConnected(runtimeId))
+          return undefined
+        }),
+      notify: (runtimeId, request, payload, requestOptions) =>
+        Effect.suspend((): Effect.Effect<void, NotifyError | ClientNotConnected> => {
+          const socket = byRuntimeId.get(runtimeId)
+          return socket?.notify(request, payload, requestOptions) ?? notConnected(runtimeId)
+        }),
+      broadcast: (request, payload) =>
+        Effect.suspend(() =>
+          Effect.forEach(
+            [...sockets.values()],
+            (socket) =>
+              // One that is closing, or doesn't read, keeps nothing from the others.
+              Effect.catchTags(socket.notify(request, payload), {
+                ConnectionClosed: () => Effect.void,
+                RequestTimeout: () => Effect.void
+              }),
+            { concurrency: "unbounded", discard: true }
+          )
+        ),
+      clients: Effect.sync(() =>
+        Array.from(sockets.values()).flatMap((socket) => (socket.state === "open" ? [socket.caller] : []))
+      ),
+      connections: Stream.fromPubSub(events),
+      awaitClient: (runtimeId) =>
+        Effect.async((resume) => {
+          const socket = byRuntimeId.get(runtimeId)
+          if (socket !== undefined) return resume(Effect.succeed(socket.caller))
+          if (closed) return resume(Effect.interrupt)
+          const waiters = waiting.get(runtimeId) ?? new Set()
+          waiting.set(runtimeId, waiters)
+          waiters.add(resume)
+          return Effect.sync(() => {
+            waiters.delete(resume)
+            if (waiters.size === 0 && waiting.get(runtimeId) === waiters) waiting.delete(runtimeId)
+          })
+        }),
+      startClosing
+    }
+    return service
+  })
+
+/**
+ * What a server offers of its clients, on whatever transport: the whole service but its address and its HTTP.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toService = (
+  clients: ClientConnections
+): Omit<IPCServer.Service, "url" | "port" | "interceptHttp" | "setRouteProxyResolver"> => ({
+  handle: clients.handlers.handle,
+  request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
+  notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
+  broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
+  clients: clients.clients,
+  connections: clients.connections,
+  awaitClient: clients.awaitClient
+})
+
+/** How many connected clients an error names. */
+const maxNamesInError = 10

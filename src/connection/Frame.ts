@@ -1,0 +1,349 @@
+/**
+ * The wire: text frames `type:id:path:data`, parsed and printed. Nothing here throws, whatever it is given.
+ *
+ * @since 0.1.0
+ */
+import { messageOf } from "../internal/ErrorMessage.js"
+
+/**
+ * A fire-and-forget message: `m::path:data`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Message {
+  readonly type: "m"
+  readonly path: string
+  readonly data: unknown
+}
+
+/**
+ * A request: `r:id:path:data`. The id is the sender's own counter.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly type: "r"
+  readonly id: number
+  readonly path: string
+  readonly data: unknown
+}
+
+/**
+ * The response to the request whose id it repeats: `s:id:path:{"success":…}`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Response {
+  readonly type: "s"
+  readonly id: number
+  readonly path: string
+  /** {@link Success} or {@link Failure}, where the peer keeps to the protocol. */
+  readonly data: unknown
+}
+
+/**
+ * Asks the peer to interrupt the handler of the request with this id: `c:id::`. Only between peers that agreed to the
+ * {@link subprotocol}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Cancel {
+  readonly type: "c"
+  readonly id: number
+}
+
+/**
+ * The data of a response whose handler succeeded.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Success {
+  readonly success: true
+  readonly data?: unknown
+}
+
+/**
+ * The data of a response whose handler failed. A plain peer reads `error` and ignores the rest.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failure {
+  readonly success: false
+  readonly error: string
+  /** Why, where the library and not the handler refused the request. */
+  readonly reason?: "NoHandler" | "InvalidPayload"
+  /** The `_tag` of the handler's failure. */
+  readonly tag?: string
+  /** The handler's failure, encoded by the request's failure Schema. */
+  readonly failure?: unknown
+}
+
+/**
+ * Whether a response's data is what the protocol says it is.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isOutcome = (data: unknown): data is Success | Failure => {
+  if (typeof data !== "object" || data === null) return false
+  const outcome = data as { readonly success?: unknown; readonly error?: unknown }
+  return outcome.success === true || (outcome.success === false && typeof outcome.error === "string")
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Frame = Message | Request | Response | Cancel
+
+/**
+ * What `parse` makes of a text that is no frame.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Malformed {
+  readonly type: "malformed"
+  readonly issue: string
+}
+
+/**
+ * What `print` makes of data that JSON can't express: circular, too deep, or holding a `bigint`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Unprintable {
+  readonly type: "unprintable"
+  readonly issue: string
+}
+
+/**
+ * The path of the WebSocket upgrade.
+ *
+ * @since 0.1.0
+ * @category upgrade
+ */
+export const upgradePath = "/__ipc"
+
+/**
+ * The path that older clients upgrade at; a server takes both.
+ *
+ * @since 0.1.0
+ * @category upgrade
+ */
+export const upgradePathAlias = "/__ggFrameworkConnection"
+
+/**
+ * The query parameter of the upgrade that names the client.
+ *
+ * @since 0.1.0
+ * @category upgrade
+ */
+export const runtimeIdParameter = "runtimeId"
+
+/**
+ * The WebSocket subprotocol (RFC 6455 section 1.9) under which two peers agree to more than the three plain frame types:
+ * cancellation, and several frames in one WebSocket message, each on its own line.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const subprotocol = "effect-ipc.1"
+
+/**
+ * What a client offers before the {@link subprotocol}: a server that echoes the first offer without looking thereby
+ * agrees to nothing.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const plainSubprotocol = "effect-ipc.plain"
+
+/**
+ * Joins frames into one message, between peers that agreed to the {@link subprotocol}. A line feed can't occur inside
+ * a frame: JSON escapes it, and a path never holds one ({@link isValidPath}).
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const separator = "\n"
+
+/**
+ * How long several frames joined into one message may be, in UTF-16 units. A longer message is one frame: its sender
+ * had nothing to gain by joining, and its receiver handles no more than so many frames in one turn.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const maxJoinedLength = 64 * 1024
+
+/**
+ * Whether a text can be a path on the wire: not empty, without `:`, control characters, and halves of surrogate pairs
+ * (UTF-8 has none).
+ *
+ * @since 0.1.0
+ * @category paths
+ */
+export const isValidPath = (path: string): boolean => path.length > 0 && !invalidInPath.test(path)
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const invalidInPath = /[:\u0000-\u001f\p{Surrogate}]/u
+
+/**
+ * Reads one frame.
+ *
+ * @since 0.1.0
+ * @category codec
+ */
+export const parse = (text: string): Frame | Malformed => {
+  if (text.charCodeAt(1) !== colon) return malformed("it isn't type:id:path:data")
+  const idEnd = text.indexOf(":", 2)
+  if (idEnd === -1) return malformed("it isn't type:id:path:data")
+  const pathEnd = text.indexOf(":", idEnd + 1)
+  if (pathEnd === -1) return malformed("it isn't type:id:path:data")
+  switch (text.charCodeAt(0)) {
+    case typeMessage: {
+      if (idEnd !== 2) return malformed("a message has no id")
+      const path = text.slice(3, pathEnd)
+      const data = parseData(text, pathEnd + 1)
+      return data === notJson ? malformed("its data isn't JSON") : { type: "m", path, data }
+    }
+    case typeRequest: {
+      const id = parseId(text, idEnd)
+      if (id === -1) return malformed("its id isn't a decimal number up to 2^53 - 1")
+      const path = text.slice(idEnd + 1, pathEnd)
+      const data = parseData(text, pathEnd + 1)
+      return data === notJson ? malformed("its data isn't JSON") : { type: "r", id, path, data }
+    }
+    case typeResponse: {
+      const id = parseId(text, idEnd)
+      if (id === -1) return malformed("its id isn't a decimal number up to 2^53 - 1")
+      const data = parseData(text, pathEnd + 1)
+      return data === notJson
+        ? malformed("its data isn't JSON")
+        : { type: "s", id, path: text.slice(idEnd + 1, pathEnd), data }
+    }
+    case typeCancel: {
+      const id = parseId(text, idEnd)
+      return id === -1 ? malformed("its id isn't a decimal number up to 2^53 - 1") : { type: "c", id }
+    }
+    default:
+      return malformed("its type is unknown")
+  }
+}
+
+/**
+ * Writes one frame.
+ *
+ * @since 0.1.0
+ * @category codec
+ */
+export const print = (frame: Frame): string | Unprintable => {
+  switch (frame.type) {
+    case "m":
+      return printMessage(frame.path, frame.data)
+    case "r":
+      return printRequest(frame.id, frame.path, frame.data)
+    case "s":
+      return printResponse(frame.id, frame.path, frame.data)
+    case "c":
+      return printCancel(frame.id)
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category codec
+ */
+export const printMessage = (path: string, data: unknown): string | Unprintable => {
+  const json = stringify(data)
+  return typeof json === "string" ? `m::${path}:${json}` : json
+}
+
+/**
+ * @since 0.1.0
+ * @category codec
+ */
+export const printRequest = (id: number, path: string, data: unknown): string | Unprintable => {
+  const json = stringify(data)
+  return typeof json === "string" ? `r:${id}:${path}:${json}` : json
+}
+
+/**
+ * @since 0.1.0
+ * @category codec
+ */
+export const printSuccess = (id: number, path: string, data: unknown): string | Unprintable => {
+  const json = stringify(data)
+  if (typeof json !== "string") return json
+  return json === "" ? `s:${id}:${path}:{"success":true}` : `s:${id}:${path}:{"success":true,"data":${json}}`
+}
+
+/**
+ * @since 0.1.0
+ * @category codec
+ */
+export const printFailure = (id: number, path: string, failure: Failure): string | Unprintable =>
+  printResponse(id, path, failure)
+
+/**
+ * @since 0.1.0
+ * @category codec
+ */
+export const printCancel = (id: number): string => `c:${id}::`
+
+const colon = 58
+const typeMessage = 109
+const typeRequest = 114
+const typeResponse = 115
+const typeCancel = 99
+const zero = 48
+
+const malformed = (issue: string): Malformed => ({ type: "malformed", issue })
+
+/** The id from position 2 up to `end`, or -1. Only what a counter prints is an id: no sign, no leading zero. */
+const parseId = (text: string, end: number): number => {
+  const length = end - 2
+  if (length === 0 || length > 16) return -1
+  let id = 0
+  for (let i = 2; i < end; i++) {
+    const digit = text.charCodeAt(i) - zero
+    if (digit < 0 || digit > 9) return -1
+    id = id * 10 + digit
+  }
+  if (id > Number.MAX_SAFE_INTEGER || (length > 1 && text.charCodeAt(2) === zero)) return -1
+  return id
+}
+
+const notJson = Symbol("notJson")
+
+const parseData = (text: string, start: number): unknown => {
+  if (start === text.length) return undefined
+  // JSON.parse tells bad input only by throwing.
+  try {
+    return JSON.parse(text.slice(start))
+  } catch {
+    return notJson
+  }
+}
+
+const stringify = (data: unknown): string | Unprintable => {
+  // JSON.stringify tells what it can't print only by throwing, and runs toJSON methods that may throw.
+  try {
+    return JSON.stringify(data) ?? ""
+  } catch (error) {
+    return { type: "unprintable", issue: messageOf(error) }
+  }
+}
+
+const printResponse = (id: number, path: string, data: unknown): string | Unprintable => {
+  const json = stringify(data)
+  return typeof json === "string" ? `s:${id}:${path}:${json}` : json
+}

@@ -1,0 +1,256 @@
+/**
+ * A client over connections that come and go: whatever opens them, each is used until it ends, then the next is opened.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { ClientRequestOptions, IPCClient, Status } from "../IPCClient.js"
+import type { RequestError } from "../IPCError.js"
+import { ConnectFailed, ConnectionClosed, RequestTimeout } from "../IPCError.js"
+import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
+import { nameOf, untyped } from "../IPCRequest.js"
+import { CallbackEffect } from "../internal/CallbackEffect.js"
+import * as Deadlines from "../internal/Deadlines.js"
+import { messageOf } from "../internal/ErrorMessage.js"
+import * as Handlers from "./Handlers.js"
+import type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
+import { IPCSocket, makeContext, timeoutMillis } from "./IPCSocket.js"
+import type { CloseEvent, Transport } from "./Transport.js"
+import { CloseCode } from "./Transport.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReconnectingClientOptions extends IPCSocketOptions {
+  /** How long one attempt to connect may take. Default 5 seconds. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * When to try again after the connection was lost, the first time at once; `false` for never. The schedule begins anew
+   * with each connection that lasts a second; one that doesn't counts as an attempt that failed. Default
+   * {@link defaultReconnect}.
+   */
+  readonly reconnect?: Schedule.Schedule<unknown, ConnectFailed> | false | undefined
+}
+
+/**
+ * Opens one connection. The transport is handed over the moment it is open, so that an interruption can't lose it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Connect = (onOpen: (transport: Transport) => void) => Effect.Effect<void, ConnectFailed>
+
+/**
+ * Exponential from 25 ms up to a second, with jitter, without end.
+ *
+ * @since 0.1.0
+ * @category schedules
+ */
+export const defaultReconnect: Schedule.Schedule<unknown> = Schedule.exponential("25 millis").pipe(
+  Schedule.union(Schedule.spaced("1 second")),
+  Schedule.jittered
+)
+
+/**
+ * Connects, once, and keeps connected until the scope closes.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (
+  url: string,
+  connect: Connect,
+  options: ReconnectingClientOptions
+) => Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> = Effect.fnUntraced(
+  function* (url, connect, options) {
+    const handlers = Handlers.make<undefined>()
+    const clock = yield* Effect.clock
+    const context = yield* makeContext(handlers, yield* Deadlines.make, options)
+    const status = yield* SubscriptionRef.make<Status>("reconnecting")
+    const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
+    const reconnect = options.reconnect ?? defaultReconnect
+
+    /** The connection in use, or the last one; its own state tells whether it is open. */
+    let socket: IPCSocket<undefined> | undefined
+    /** Why there will be no further connection. */
+    let end: CloseEvent | undefined
+    const ended = yield* Deferred.make<CloseEvent>()
+    const waiting = new Set<() => void>()
+
+    const wake = () => {
+      for (const resume of waiting) resume()
+      waiting.clear()
+    }
+
+    const finish = (event: CloseEvent) =>
+      Effect.suspend(() => {
+        end ??= event
+        Deferred.unsafeDone(ended, Effect.succeed(end))
+        wake()
+        return SubscriptionRef.set(status, "closed")
+      })
+
+    yield* Effect.addFinalizer(() => {
+      const event = { code: CloseCode.Normal, reason: "the client closed" }
+      return Effect.zipRight(
+        finish(event),
+        Effect.suspend(() => socket?.close(event) ?? Effect.void)
+      )
+    })
+
+    const attempt = connect((transport) => {
+      // Too late: nobody would ever close it.
+      if (end !== undefined) return transport.terminate()
+      socket = new IPCSocket(context, transport, url, undefined)
+      wake()
+    }).pipe(
+      Effect.timeoutFail({
+        duration: connectTimeout,
+        onTimeout: () =>
+          new ConnectFailed({ url, reason: "TimedOut", detail: `no answer within ${Duration.format(connectTimeout)}` })
+      }),
+      // It may open in the very moment in which the limit passes.
+      Effect.catchAll((error) => (socket?.state === "open" ? Effect.void : Effect.fail(error)))
+    )
+
+    const keepConnected = Effect.fnUntraced(function* (
+      schedule: Schedule.Schedule<unknown, ConnectFailed>,
+      first: IPCSocket<undefined>
+    ) {
+      const driver = yield* Schedule.driver(schedule)
+      const restore: Effect.Effect<void, ConnectFailed> = Effect.catchAll(attempt, (error) => restoreAfter(error))
+      const restoreAfter = (error: ConnectFailed): Effect.Effect<void, ConnectFailed> =>
+        Effect.matchEffect(driver.next(error), { onFailure: () => Effect.fail(error), onSuccess: () => restore })
+
+      let current: IPCSocket<undefined> | undefined = first
+      let lasted = true
+      while (current !== undefined) {
+        const openedAt = clock.unsafeCurrentTimeMillis()
+        const event = yield* current.closed
+        if (event.code === CloseCode.Replaced) return yield* finish(event)
+        yield* SubscriptionRef.set(status, "reconnecting")
+        yield* Effect.logWarning(`The connection to ${url} closed (${describe(event)}); reconnecting`)
+        lasted ||= clock.unsafeCurrentTimeMillis() - openedAt >= lastingMillis
+        if (lasted) yield* driver.reset
+        const detail = `the connection closed as soon as it was open (${describe(event)})`
+        yield* lasted ? restore : restoreAfter(new ConnectFailed({ url, reason: "Refused", detail }))
+        yield* SubscriptionRef.set(status, "connected")
+        lasted = false
+        current = socket
+      }
+    })
+
+    yield* attempt
+    yield* SubscriptionRef.set(status, "connected")
+    if (socket !== undefined) {
+      const first: IPCSocket<undefined> = socket
+      const kept = reconnect === false ? Effect.flatMap(first.closed, finish) : keepConnected(reconnect, first)
+      yield* kept.pipe(
+        Effect.catchAllCause((cause) => {
+          if (Cause.isInterruptedOnly(cause)) return Effect.void
+          const reason = `reconnecting was given up: ${messageOf(Cause.squash(cause))}`
+          const given = finish({ code: CloseCode.Abnormal, reason })
+          return Cause.isDie(cause)
+            ? Effect.zipRight(Effect.logError(`Reconnecting to ${url} failed unexpectedly`, cause), given)
+            : given
+        }),
+        // Also where the client is made within an uninterruptible region, the end of the scope ends it.
+        Effect.interruptible,
+        Effect.forkScoped
+      )
+    }
+
+    /** Sends as soon as there is an open connection, and again if wanted, within one deadline. */
+    const patiently = <A, E>(
+      request: string,
+      millis: number,
+      send: (open: IPCSocket<undefined>, options: RequestOptions) => Effect.Effect<A, E>,
+      idempotent: boolean
+    ): Effect.Effect<A, E | ConnectionClosed | RequestTimeout> => {
+      const dueAt = clock.unsafeCurrentTimeMillis() + millis
+      const timedOut = () => new RequestTimeout({ request, target: url, millis })
+      const loop: Effect.Effect<A, E | ConnectionClosed | RequestTimeout> = Effect.suspend(() => {
+        if (end !== undefined) return Effect.fail(new ConnectionClosed({ request, target: url, ...end }))
+        const timeout = Duration.millis(dueAt - clock.unsafeCurrentTimeMillis())
+        if (socket === undefined || socket.state !== "open") {
+          return Effect.zipRight(Effect.timeoutFail(nextConnection, { duration: timeout, onTimeout: timedOut }), loop)
+        }
+        const used = socket
+        return Effect.catchAll(send(used, { timeout }), (error): typeof loop => {
+          // A failure that the request itself declares may be of these classes too.
+          const isOurTimeout = error instanceof RequestTimeout && clock.unsafeCurrentTimeMillis() >= dueAt
+          if (isOurTimeout) return Effect.fail(timedOut())
+          const isOurEnd = error instanceof ConnectionClosed && used.state !== "open"
+          return idempotent && isOurEnd ? loop : Effect.fail(error)
+        })
+      })
+      return loop
+    }
+
+    const nextConnection = Effect.async<void>((resume) => {
+      // It may have opened, or all may have ended, since the caller looked.
+      if (end !== undefined || socket?.state === "open") return resume(Effect.void)
+      const waiter = () => resume(Effect.void)
+      waiting.add(waiter)
+      return Effect.sync(() => waiting.delete(waiter))
+    })
+
+    const request = <D extends Direction, Payload, Success, Failure>(
+      what: Shaped<D, Payload, Success, Failure>,
+      payload: unknown,
+      requestOptions?: ClientRequestOptions | undefined
+    ): Effect.Effect<Success, Failure | RequestError> =>
+      new CallbackEffect((onEnd) => {
+        if (socket?.state === "open" && requestOptions?.idempotent !== true) {
+          return socket.begin(what, payload, requestOptions, onEnd)
+        }
+        onEnd(
+          patiently(
+            nameOf(untyped(what)),
+            timeoutMillis(requestOptions, context.requestTimeoutMillis),
+            (open, within) => open.request(what, payload, within),
+            requestOptions?.idempotent ?? false
+          )
+        )
+        return undefined
+      })
+
+    const notify = <D extends Direction, Payload, Success, Failure>(
+      what: Shaped<D, Payload, Success, Failure>,
+      payload: unknown,
+      requestOptions?: RequestOptions | undefined
+    ): Effect.Effect<void, NotifyError> =>
+      Effect.suspend(() =>
+        socket?.state === "open"
+          ? socket.notify(what, payload, requestOptions)
+          : patiently(
+              nameOf(untyped(what)),
+              timeoutMillis(requestOptions, context.requestTimeoutMillis),
+              (open, within) => open.notify(what, payload, within),
+              false
+            )
+      )
+
+    const service: IPCClient.Service = {
+      handle: handlers.handle,
+      request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),
+      notify: (what, ...[payload, requestOptions]) => notify(what, payload, requestOptions),
+      status: Stream.takeUntil(status.changes, (current) => current === "closed"),
+      closed: Deferred.await(ended)
+    }
+    return service
+  }
+)
+
+/** How long a connection has to last for its loss to be taken for a new one, in milliseconds. */
+const lastingMillis = 1000
+
+const describe = ({ code, reason }: CloseEvent): string => (reason === "" ? `code ${code}` : `code ${code}: ${reason}`)

@@ -1,0 +1,305 @@
+/**
+ * A connection over a platform `Socket`: a byte stream (TCP, a Unix socket) or a WebSocket, on whatever runtime.
+ *
+ * @since 0.1.0
+ */
+import * as Socket from "@effect/platform/Socket"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Mailbox from "effect/Mailbox"
+import type * as Scope from "effect/Scope"
+import { messageOf } from "../internal/ErrorMessage.js"
+import * as RunFork from "../internal/RunFork.js"
+import * as Frame from "./Frame.js"
+import { defaultMaxFrameBytes } from "./IPCSocket.js"
+import type { CloseEvent, Transport, TransportListener } from "./Transport.js"
+import { CloseCode } from "./Transport.js"
+
+/**
+ * How frames are told apart, and what the peer understands.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SocketTransportOptions {
+  /** `lines` on a byte stream: a line feed ends each frame. `messages` on a WebSocket, whose messages are the frames. */
+  readonly framing: "lines" | "messages"
+  /**
+   * Whether the peer is this library too. A platform socket doesn't show its subprotocol, so both ends have to be told.
+   * With a plain peer nothing but plain frames is sent: its silence can't be told from its death. Default true.
+   */
+  readonly extended?: boolean | undefined
+  /** A longer frame, in bytes, ends the connection, and so does as much that arrives while reading pauses. Default 16 MiB. */
+  readonly maxFrameBytes?: number | undefined
+}
+
+/**
+ * Opens the socket and is done when it is open; the scope's end closes it. Beside frames, two ends of this library send
+ * `i:::` (are you there?), `o:::` (yes), and `q:::{"code":…,"reason":…}` (goodbye, where bytes have no close code).
+ *
+ * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back; and
+ * it can't be told to stop reading, so what arrives meanwhile is kept here.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (
+  socket: Socket.Socket,
+  options: SocketTransportOptions
+) => Effect.Effect<Transport, Socket.SocketError, Scope.Scope> = Effect.fnUntraced(function* (socket, options) {
+  const runFork = yield* RunFork.make()
+  const outbox = yield* Mailbox.make<Outgoing>()
+  const transport = new SocketTransport(options, outbox, runFork)
+  const opened = yield* Deferred.make<void, Socket.SocketError>()
+
+  yield* Effect.addFinalizer(() => Effect.sync(() => transport.end({ code: CloseCode.GoingAway, reason: "" })))
+  const write = yield* socket.writer
+  const reading = socket
+    .runRaw((data) => transport.onData(data), { onOpen: Deferred.succeed(opened, undefined) })
+    .pipe(
+      Effect.catchAllCause((cause) => Effect.as(Deferred.failCause(opened, cause), closeEventOf(Cause.squash(cause)))),
+      // Nothing waits for this where it was open.
+      Effect.zipLeft(Deferred.fail(opened, new Socket.SocketCloseError({ reason: "Close", code: CloseCode.Abnormal }))),
+      Effect.map((event) => transport.end(event ?? lost))
+    )
+  transport.fibers.push(yield* Effect.forkScoped(Effect.interruptible(reading)))
+  yield* Deferred.await(opened)
+  transport.fibers.push(yield* Effect.forkScoped(Effect.interruptible(transport.writeAll(write))))
+  return transport
+})
+
+const ping = "i:::"
+const pong = "o:::"
+const goodbye = "q:::"
+
+/** How long the peer has to answer a goodbye. */
+const closeGrace = Duration.millis(250)
+
+/** A frame that waits to be written, or the end of all writing. */
+type Outgoing = string | Socket.CloseEvent
+
+/** What is written at once: frames, or the end. */
+interface Chunk {
+  readonly texts: Array<string>
+  length: number
+  readonly end?: Socket.CloseEvent
+}
+
+type Write = (chunk: string | Socket.CloseEvent) => Effect.Effect<void, Socket.SocketError>
+
+class SocketTransport implements Transport {
+  readonly extended: boolean
+  /** Those that read and write the socket, and with that keep it open; and the one that waits for a goodbye's answer. */
+  readonly fibers: Array<Fiber.RuntimeFiber<unknown>> = []
+  private readonly byLine: boolean
+  private readonly maxFrameBytes: number
+  private readonly decoder = new TextDecoder()
+  private listener: TransportListener | undefined
+  private closeEvent: CloseEvent | undefined
+  /** What has come of a line that hasn't ended yet. */
+  private line: Array<string> = []
+  private lineLength = 0
+  /** What came while nobody listened or reading paused. */
+  private held: Array<string> = []
+  private heldLength = 0
+  private paused = false
+  /** How this end has said goodbye, if it has. */
+  private closing: CloseEvent | undefined
+  private unsentLength = 0
+
+  constructor(
+    options: SocketTransportOptions,
+    private readonly outbox: Mailbox.Mailbox<Outgoing>,
+    private readonly runFork: RunFork.RunFork
+  ) {
+    this.extended = options.extended ?? true
+    this.byLine = options.framing === "lines"
+    this.maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
+  }
+
+  listen(listener: TransportListener): void {
+    this.listener = listener
+    queueMicrotask(() => {
+      this.release()
+      if (this.closeEvent !== undefined) listener.onClosed(this.closeEvent)
+    })
+  }
+
+  send(text: string): void {
+    if (this.closing !== undefined || this.closeEvent !== undefined) return
+    this.unsentLength += text.length
+    this.outbox.unsafeOffer(text)
+  }
+
+  unsent(): number {
+    return this.unsentLength
+  }
+
+  ping(): void {
+    if (this.extended) this.send(ping)
+    // Nothing can be asked of a plain peer; the socket beneath has to notice its end.
+    else queueMicrotask(() => this.listener?.onAlive())
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    queueMicrotask(() => this.release())
+  }
+
+  close(event: CloseEvent): void {
+    if (this.closing !== undefined || this.closeEvent !== undefined) return
+    if (this.byLine && this.extended) this.send(goodbye + JSON.stringify(event))
+    this.closing = event
+    this.outbox.unsafeOffer(new Socket.CloseEvent(event.code, event.reason))
+    this.fibers.push(
+      this.runFork(
+        Effect.delay(
+          Effect.sync(() => this.end(event)),
+          closeGrace
+        )
+      )
+    )
+  }
+
+  terminate(): void {
+    this.end(lost)
+  }
+
+  end(event: CloseEvent): void {
+    if (this.closeEvent !== undefined) return
+    this.closeEvent = this.closing ?? event
+    this.held = []
+    this.line = []
+    this.unsentLength = 0
+    for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+    this.listener?.onClosed(this.closeEvent)
+  }
+
+  /** Writes what there is together, until the end. */
+  writeAll(write: Write): Effect.Effect<void> {
+    const writeChunk = (chunk: Chunk) =>
+      Effect.map(write(chunk.end ?? this.print(chunk)), () => this.onWritten(chunk.length))
+    return this.outbox.takeAll.pipe(
+      Effect.flatMap(([batch]) => Effect.forEach(this.joined(batch), writeChunk, { discard: true })),
+      Effect.forever,
+      // A socket may throw, too: a browser's refuses most close codes.
+      Effect.catchAllCause((cause) => Effect.sync(() => this.end(closeEventOf(Cause.squash(cause)))))
+    )
+  }
+
+  onData(data: string | Uint8Array): void {
+    if (this.closing !== undefined || this.closeEvent !== undefined) return
+    if (this.byLine) return this.onChunk(typeof data === "string" ? data : this.decoder.decode(data, { stream: true }))
+    if (typeof data === "string") return this.onFrame(data)
+    this.listener?.onBinary(data.length)
+  }
+
+  private onChunk(chunk: string): void {
+    let start = 0
+    for (;;) {
+      const end = chunk.indexOf(Frame.separator, start)
+      if (end === -1) break
+      this.line.push(chunk.slice(start, end))
+      const text = this.line.length === 1 ? (this.line[0] as string) : this.line.join("")
+      this.line = []
+      this.lineLength = 0
+      this.onFrame(text)
+      start = end + 1
+    }
+    if (start === chunk.length) return
+    this.line.push(chunk.slice(start))
+    this.lineLength += chunk.length - start
+    // A character is at least a byte, so this many are over the limit whatever they are.
+    if (this.lineLength > this.maxFrameBytes) this.refuse(`a frame of over ${this.maxFrameBytes} bytes`)
+  }
+
+  private onFrame(text: string): void {
+    if (this.extended) {
+      if (text === ping) return this.send(pong)
+      if (text === pong) return this.listener?.onAlive()
+      if (text.startsWith(goodbye)) return this.end(goodbyeOf(text))
+    }
+    if (this.listener !== undefined && !this.paused && this.held.length === 0) return this.listener.onText(text)
+    this.held.push(text)
+    this.heldLength += text.length
+    if (this.heldLength > this.maxFrameBytes) {
+      this.refuse(`over ${this.maxFrameBytes} bytes while reading paused`)
+    }
+  }
+
+  private release(): void {
+    while (this.held.length > 0 && !this.paused && this.listener !== undefined && this.closeEvent === undefined) {
+      const text = this.held.shift() as string
+      this.heldLength -= text.length
+      this.listener.onText(text)
+    }
+  }
+
+  private refuse(reason: string): void {
+    this.held = []
+    this.line = []
+    this.close({ code: CloseCode.TooLarge, reason })
+  }
+
+  private onWritten(length: number): void {
+    if (this.closeEvent !== undefined) return
+    this.unsentLength -= length
+    this.listener?.onDrain()
+  }
+
+  private joined(batch: Iterable<Outgoing>): ReadonlyArray<Chunk> {
+    const chunks: Array<Chunk> = []
+    for (const outgoing of batch) {
+      const last = chunks.at(-1)
+      if (typeof outgoing !== "string") chunks.push({ texts: [], length: 0, end: outgoing })
+      else if (last === undefined || !this.fits(last, outgoing)) {
+        chunks.push({ texts: [outgoing], length: outgoing.length })
+      } else {
+        last.texts.push(outgoing)
+        last.length += outgoing.length
+      }
+    }
+    return chunks
+  }
+
+  /** Whether the text can be written together with what is in the chunk. */
+  private fits(chunk: Chunk, text: string): boolean {
+    if (chunk.end !== undefined || this.byLine) return chunk.end === undefined
+    // A heartbeat isn't looked for among joined frames.
+    if (!this.extended || isHeartbeat(text) || isHeartbeat(chunk.texts[0])) return false
+    return chunk.length + chunk.texts.length + text.length <= Frame.maxJoinedLength
+  }
+
+  private print({ texts }: Chunk): string {
+    const text = texts.length === 1 ? (texts[0] as string) : texts.join(Frame.separator)
+    return this.byLine ? text + Frame.separator : text
+  }
+}
+
+const isHeartbeat = (text: string | undefined): boolean => text === ping || text === pong
+
+/** The end of a socket that ends without a word. */
+const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
+
+const closeEventOf = (error: unknown): CloseEvent => {
+  if (!Socket.isSocketError(error)) return { code: CloseCode.Abnormal, reason: messageOf(error) }
+  return error.reason === "Close"
+    ? { code: error.code, reason: error.closeReason ?? "" }
+    : { code: CloseCode.Abnormal, reason: messageOf(error.cause) }
+}
+
+const goodbyeOf = (text: string): CloseEvent => {
+  const frame = Frame.parse(`m::goodbye:${text.slice(goodbye.length)}`)
+  const event = frame.type === "m" ? (frame.data as Partial<CloseEvent> | null | undefined) : undefined
+  return typeof event?.code === "number" && typeof event.reason === "string"
+    ? { code: event.code, reason: event.reason }
+    : lost
+}

@@ -1,0 +1,226 @@
+/**
+ * Discovery by election: while this process leads it keeps the registry, while it follows it registers with the leader.
+ * Either way its entries outlive every leader.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocket.js"
+import { CloseCode } from "../connection/Transport.js"
+import type { Discovery } from "../Discovery.js"
+import type { Election, SettledTerm } from "../election/Election.js"
+import type { RoleSetup } from "../election/GatewayElection.js"
+import type { IPCClient } from "../IPCClient.js"
+import type { RequestError } from "../IPCError.js"
+import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
+import type { RequestOptions } from "../IPCRequest.js"
+import * as RoutingStrategy from "../RoutingStrategy.js"
+import * as Protocol from "./DiscoveryProtocol.js"
+import * as LocalRegistrations from "./LocalRegistrations.js"
+import * as Registry from "./Registry.js"
+import * as RouteCache from "./RouteCache.js"
+import type { DiscoveryEntry, InvalidEntry } from "./RouteTable.js"
+import { validateEntry } from "./RouteTable.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface DiscoveryParticipantOptions {
+  /** This participant's name, by which its entries are told from the others'. */
+  readonly runtimeId: string
+  /** For every api without one of its own. Default round robin. */
+  readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
+  /** By api; count while this process leads, so every participant is best given the same. */
+  readonly strategies?: Readonly<Record<string, RoutingStrategy.RoutingStrategy>> | undefined
+}
+
+/**
+ * Takes part until the scope closes; from then on every call fails with `ConnectionClosed`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: <Elected extends Election<Registry.Registry, IPCClient.Service>, E>(
+  options: DiscoveryParticipantOptions,
+  join: (setup: RoleSetup<Registry.Registry, IPCClient.Service>) => Effect.Effect<Elected, E, Scope.Scope>
+) => Effect.Effect<{ readonly discovery: Discovery.Service; readonly election: Elected }, E, Scope.Scope> =
+  Effect.fnUntraced(function* (options, join) {
+    const { runtimeId } = options
+    const scope = yield* Effect.scope
+    const strategies = new Map(Object.entries(options.strategies ?? {}))
+    const own = LocalRegistrations.make()
+    const known = yield* RouteCache.make
+    /** Whom this participant has followed, or tried to, since it last had the routes of one: what they owned went with them. */
+    const leaders = new Set<string>()
+
+    const election = yield* join({
+      onLead: (server) =>
+        Effect.suspend(() => {
+          known.forget((route) => (route.owner === runtimeId ? !own.has(route) : leaders.has(route.owner)))
+          leaders.clear()
+          return Registry.make(server, {
+            runtimeId,
+            own: own.entries(),
+            inherited: known.routes().filter((route) => route.owner !== runtimeId),
+            strategy: options.strategy,
+            strategies,
+            onChanges: known.learn
+          })
+        }),
+      onFollow: Effect.fnUntraced(function* (client, leader) {
+        if (leader.runtimeId !== undefined) leaders.add(leader.runtimeId)
+        const view = known.view()
+        yield* client.handle(Protocol.Changed, (news) => Effect.sync(() => view.onChanged(news)))
+        const entries = own.entries()
+        if (entries.length > 0) yield* client.request(Protocol.Register, entries)
+        yield* Effect.forEach(strategies, ([api, strategy]) => sendStrategy(client, api, strategy), {
+          concurrency: "unbounded",
+          discard: true
+        })
+        // A leader that knows no watching is followed all the same.
+        const watched = yield* Effect.catchTag(client.request(Protocol.Watch), "NoHandler", () =>
+          Effect.succeed({ version: 0, routes: [] })
+        )
+        view.onWatched(watched)
+        leaders.clear()
+        if (leader.runtimeId !== undefined) leaders.add(leader.runtimeId)
+        return client
+      })
+    })
+
+    /** Asks whoever leads, and the next one where that one goes meanwhile. */
+    const askLeader = <A, E>(
+      request: string,
+      requestOptions: RequestOptions | undefined,
+      asLeader: (registry: Registry.Registry) => Effect.Effect<A, E>,
+      asFollower: (client: IPCClient.Service, within: RequestOptions) => Effect.Effect<A, E | RequestError>
+    ): Effect.Effect<A, E | RequestError> => {
+      const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
+      const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
+        Effect.flatMap(election.settledTerm(before), (found) => {
+          if (Option.isNone(found)) return Effect.fail(left(request))
+          const term = found.value
+          if (term.role === "leader") return asLeader(term.leader)
+          return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
+            error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
+          )
+        })
+      return Effect.timeoutFail(ask(), {
+        duration: millis,
+        onTimeout: () => new RequestTimeout({ request, target: "the leader", millis })
+      })
+    }
+
+    const sendRegister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) =>
+      askLeader(
+        Protocol.Register.name,
+        requestOptions,
+        (registry) => registry.register(entries),
+        (client, within) => client.request(Protocol.Register, entries, within)
+      )
+
+    /** When it comes to be sent, some may have been registered anew. */
+    const sendUnregister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) => {
+      const gone = Effect.sync(() => entries.filter((entry) => !own.has(entry)))
+      return askLeader(
+        Protocol.Unregister.name,
+        requestOptions,
+        (registry) => Effect.flatMap(gone, registry.unregister),
+        (client, within) => Effect.flatMap(gone, (still) => client.request(Protocol.Unregister, still, within))
+      )
+    }
+
+    /**
+     * Lasts no longer than a leader that is there takes to answer. It runs in a fiber of its own, since a release can't be
+     * interrupted, and so can't time out; where nobody leads, that fiber waits for the next one.
+     */
+    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> => {
+      if (entries.length === 0) return Effect.void
+      return Effect.flatMap(election.role, (role) => {
+        const timeout = role === "electing" ? "10 seconds" : "1 second"
+        const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(sendUnregister(entries, { timeout }))), scope)
+        return role === "electing" ? Effect.asVoid(sent) : Effect.asVoid(Effect.flatMap(sent, Fiber.await))
+      })
+    }
+
+    const routes = askLeader(
+      Protocol.GetRoutes.name,
+      undefined,
+      (registry) => registry.routes,
+      (client, within) => client.request(Protocol.GetRoutes, undefined, within)
+    )
+
+    const discovery: Discovery.Service = {
+      register: (inputs, requestOptions) =>
+        Effect.flatMap(validateAll(inputs), (entries) =>
+          Effect.flatMap(
+            Effect.acquireRelease(
+              Effect.sync(() => own.hold(entries)),
+              (letGo) => Effect.suspend(() => withdraw(letGo()))
+            ),
+            // What couldn't be registered isn't, though the scope lives on.
+            (letGo) =>
+              Effect.onError(sendRegister(entries, requestOptions), () => Effect.suspend(() => withdraw(letGo())))
+          )
+        ),
+      unregister: (inputs, requestOptions) =>
+        Effect.flatMap(validateAll(inputs), (entries) => {
+          own.drop(entries)
+          return sendUnregister(entries, requestOptions)
+        }),
+      discover: (api, requestOptions) =>
+        askLeader(
+          Protocol.DiscoverApi.name,
+          requestOptions,
+          (registry) => registry.discover(api),
+          (client, within) =>
+            Effect.flatMap(client.request(Protocol.DiscoverApi, api, within), (answer) =>
+              answer.success
+                ? Effect.succeed(answer.url)
+                : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
+            )
+        ),
+      instances: (api) => Effect.map(routes, (all) => all.filter((route) => route.api === api)),
+      routes,
+      changes: known.changes,
+      setStrategy: (api, strategy) =>
+        Effect.suspend(() => {
+          strategies.set(api, strategy)
+          return askLeader(
+            Protocol.SetStrategy.name,
+            undefined,
+            (registry) => registry.setStrategy(api, strategy),
+            (client, within) => sendStrategy(client, api, strategy, within)
+          )
+        })
+    }
+    return { discovery, election }
+  })
+
+const sendStrategy = (
+  client: IPCClient.Service,
+  api: string,
+  strategy: RoutingStrategy.RoutingStrategy,
+  within?: RequestOptions
+): Effect.Effect<void, RequestError> => {
+  const name = RoutingStrategy.nameOf(strategy)
+  if (name === undefined) return Effect.void
+  return Effect.catchTag(
+    client.request(Protocol.SetStrategy, { api, strategy: name }, within),
+    "NoHandler",
+    () => Effect.void
+  )
+}
+
+const validateAll = (
+  inputs: ReadonlyArray<typeof DiscoveryEntry.Encoded>
+): Effect.Effect<ReadonlyArray<DiscoveryEntry>, InvalidEntry> =>
+  Effect.suspend(() => Either.all(inputs.map(validateEntry)))
+
+const left = (request: string): ConnectionClosed =>
+  new ConnectionClosed({ request, target: "the leader", code: CloseCode.Normal, reason: "this participant has left" })

@@ -1,0 +1,80 @@
+/**
+ * An effect on its way, in a fiber only where it takes one.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import type { Waiting } from "./CallbackEffect.js"
+import { CallbackEffect } from "./CallbackEffect.js"
+import type { RunFork } from "./RunFork.js"
+import * as SyncEffect from "./SyncEffect.js"
+
+/**
+ * Runs an effect.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const start = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork): Execution<A, E> => {
+  const running = new Execution<A, E>(runFork)
+  running.run(effect)
+  return running
+}
+
+/**
+ * What a fiber is to the one who forked it, where there may be none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Execution<A, E> {
+  /** How it ended, once it has. */
+  exit: Exit.Exit<A, E> | undefined = undefined
+  private observer: ((exit: Exit.Exit<A, E>) => void) | undefined = undefined
+  private fiber: Fiber.RuntimeFiber<A, E> | undefined = undefined
+  private waiting: Waiting | undefined = undefined
+
+  constructor(private readonly runFork: RunFork) {}
+
+  /** Calls back when it has ended; at once where it has. For one observer. */
+  observe(observer: (exit: Exit.Exit<A, E>) => void): void {
+    if (this.exit === undefined) this.observer = observer
+    else observer(this.exit)
+  }
+
+  /** Ends it, as soon as its finalizers have run where it is in a fiber. */
+  interrupt(): void {
+    if (this.exit !== undefined) return
+    if (this.fiber !== undefined) return this.fiber.unsafeInterruptAsFork(FiberId.none)
+    this.waiting?.abandon()
+    this.end(Exit.interrupt(FiberId.none))
+  }
+
+  /** @internal */
+  run(effect: Effect.Effect<A, E>): void {
+    if (this.exit !== undefined) return
+    const exit = SyncEffect.exitOf(effect)
+    if (exit !== undefined) return this.end(exit)
+    if (effect instanceof CallbackEffect) return this.begin(effect)
+    this.waiting = undefined
+    this.fiber = this.runFork(effect)
+    this.fiber.addObserver((ended) => this.end(ended))
+  }
+
+  private begin(effect: CallbackEffect<A, E>): void {
+    try {
+      this.waiting = effect.begin((result) => this.run(result))
+    } catch (defect) {
+      this.end(Exit.die(defect))
+    }
+  }
+
+  private end(exit: Exit.Exit<A, E>): void {
+    if (this.exit !== undefined) return
+    this.exit = exit
+    this.observer?.(exit)
+  }
+}

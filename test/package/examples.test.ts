@@ -1,0 +1,78 @@
+import { execFile } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+import * as Port from "../support/Port.js"
+import { program } from "../support/program.js"
+
+const printed: Record<string, ReadonlyArray<string>> = {
+  "call-a-client.ts": [
+    "worker-1 is at 50 %",
+    "worker-1 answers 144",
+    'No client with runtimeId "worker-2" is connected (connected: worker-1). Wait until it connects, or check the name.'
+  ],
+  "config-and-token.ts": ["I am worker-1", "Rejected with 401"],
+  "discovery.ts": [
+    "leader: orders answers /orders/7",
+    "follower: orders answers /orders/7",
+    "leader: users answers /users/7",
+    'No service is registered as "orders". Registered: users. Is the service running, and is its name spelled so?'
+  ],
+  "http-gateway.ts": [
+    'GET /hello/Ada → 200 {"hello":"Ada"}',
+    "DELETE /sessions/1 → 204 ",
+    "GET /users/7?full=true → 200 users answers GET /users/7?full=true",
+    'GET /nowhere → 404 {"error":"No route for GET /nowhere. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"}'
+  ],
+  "leader-election.ts": [
+    "second is follower",
+    "first is leader",
+    "first sweeps",
+    "first sweeps",
+    "second sweeps",
+    "second sweeps"
+  ],
+  "promise-discovery.ts": [
+    "orders: leader",
+    "caller: follower: orders answers /orders/7",
+    'No service is registered as "orders". None is registered at all: are they running, and do they take part at this port?'
+  ],
+  "promise.ts": ["Hello, Ada! You are worker-1.", "144", "{ hello: 'Ada' }", "ClientNotConnected"],
+  "typed-failure.ts": ["Ada, since 2024", "nobody has id 2"],
+  "typed-request.ts": ["Hello, Ada!"]
+}
+
+const folder = new URL("../../examples/", import.meta.url)
+
+const run = promisify(execFile)
+
+describe("every example runs to its end and prints what the reader expects", { timeout: 90_000 }, () => {
+  for (const [name, lines] of Object.entries(printed)) {
+    it(name, async () => {
+      // Rejects on any exit code but 0.
+      const { stderr, stdout } = await run(process.execPath, [program(`examples/${name}`)], {
+        timeout: 60_000,
+        // By themselves they meet at port 9000, where others may be.
+        env: { ...process.env, IPC_PORT: String(await Port.free()) }
+      })
+      assert.deepStrictEqual(stdout.trimEnd().split("\n"), lines.join("\n").trimEnd().split("\n"))
+      assert.strictEqual(stderr, "")
+    })
+  }
+
+  it("testing/node-test.ts, as Node's own runner runs it", async () => {
+    // Rejects where a test fails.
+    const { stdout } = await run(
+      process.execPath,
+      ["--import", "tsx", "--test", "--test-reporter=tap", fileURLToPath(new URL("testing/node-test.ts", folder))],
+      { timeout: 60_000 }
+    )
+    assert.match(stdout, /^# tests 2\n(?:# .*\n)*# pass 2\n/m)
+  })
+
+  it("and each is looked at here", () => {
+    const present = readdirSync(folder).filter((name) => name.endsWith(".ts") && name !== "demo.ts")
+    assert.deepStrictEqual(present.sort(), Object.keys(printed).sort())
+  })
+})

@@ -1,0 +1,109 @@
+/**
+ * A place in memory that participants bid for: who asked when, and whether anything of them is left.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Election from "../../src/election/Election.js"
+import type { ListenFailed, TokenRequired } from "../../src/IPCError.js"
+import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
+
+interface Holder {
+  readonly name: string
+  readonly standalone: boolean
+  readonly ties: Map<string, Deferred.Deferred<Election.Loss>>
+  readonly asked: Deferred.Deferred<void>
+}
+
+export interface Attempt {
+  readonly at: number
+  readonly name: string
+  readonly what: "bid" | "follow"
+}
+
+export const refused = new ConnectFailed({ url: "place", reason: "Refused", detail: "nobody there" })
+
+export const make = () => {
+  let holder: Holder | undefined
+  let opened = 0
+  const attempts: Array<Attempt> = []
+  /** What a bid or an attempt to follow fails with, instead of asking the holder. */
+  const failing: { bid?: PortInUse | ListenFailed | TokenRequired | undefined; follow?: ConnectFailed } = {}
+  let slow: Attempt["what"] | undefined
+
+  const attempt = (name: string, what: Attempt["what"]) =>
+    Effect.zipRight(
+      Effect.map(Clock.currentTimeMillis, (at) => void attempts.push({ at, name, what })),
+      Effect.acquireRelease(
+        Effect.sync(() => void opened++),
+        () => Effect.sync(() => void opened--)
+      )
+    )
+
+  const endTies = (of: Holder, loss: Election.Loss) =>
+    Effect.forEach(of.ties.values(), (tie) => Deferred.succeed(tie, loss), { discard: true })
+
+  const take = (name: string, standalone: boolean): Effect.Effect<Holder, PortInUse, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.gen(function* () {
+        if (holder !== undefined) return yield* new PortInUse({ host: "place", port: 1 })
+        holder = { name, standalone, ties: new Map(), asked: yield* Deferred.make<void>() }
+        return holder
+      }),
+      (taken) =>
+        Effect.suspend(() => {
+          if (holder === taken) holder = undefined
+          return endTies(taken, "gone")
+        })
+    )
+
+  const participant = (
+    name: string,
+    retry?: Schedule.Schedule<unknown>
+  ): Effect.Effect<Election.Election<string, string>, Election.ElectionError, Scope.Scope> =>
+    Election.make({
+      retry,
+      bid: Effect.gen(function* () {
+        yield* attempt(name, "bid")
+        if (slow === "bid") yield* Effect.never
+        if (failing.bid !== undefined) return yield* failing.bid
+        const taken = yield* take(name, false)
+        return { leader: name, yielded: Effect.zipRight(Deferred.await(taken.asked), endTies(taken, "yielded")) }
+      }),
+      follow: Effect.gen(function* () {
+        yield* attempt(name, "follow")
+        if (slow === "follow") yield* Effect.never
+        if (failing.follow !== undefined) return yield* failing.follow
+        if (holder === undefined) return yield* refused
+        const tie = yield* Deferred.make<Election.Loss>()
+        const rank = holder.ties.size
+        holder.ties.set(name, tie)
+        return { follower: holder.name, standalone: holder.standalone, rank, lost: Deferred.await(tie) }
+      })
+    })
+
+  return {
+    attempts,
+    failing,
+    /** From now on it never comes to an end. */
+    slowDown: (what: Attempt["what"]) =>
+      Effect.sync(() => {
+        slow = what
+      }),
+    participant,
+    /** Holds the place as a standalone gateway does, until the scope closes. */
+    standalone: take("bin", true),
+    holder: () => holder?.name,
+    askToYield: Effect.suspend(() => (holder === undefined ? Effect.void : Deferred.succeed(holder.asked, undefined))),
+    /** One follower's tie ends. */
+    cut: (name: string, loss: Election.Loss) =>
+      Effect.suspend(() => {
+        const tie = holder?.ties.get(name)
+        return tie === undefined ? Effect.void : Deferred.succeed(tie, loss)
+      }),
+    /** Bids and ties that haven't been released. */
+    open: () => opened
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * A port in memory: participants take part at it as they do at a real one, without sockets, on the test's clock.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as ClientConnections from "../../src/connection/ClientConnections.js"
+import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
+import type { MemoryTransport } from "../../src/connection/Transport.js"
+import { makePair } from "../../src/connection/Transport.js"
+import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
+import type { Registry } from "../../src/discovery/Registry.js"
+import type { Election } from "../../src/election/Election.js"
+import * as Elections from "../../src/election/Election.js"
+import * as GatewayElection from "../../src/election/GatewayElection.js"
+import type { IPCClient } from "../../src/IPCClient.js"
+import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
+import type { IPCServer } from "../../src/IPCServer.js"
+import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
+import type { RouteProxyResolver } from "../../src/Upstream.js"
+
+type Service = IPCServer.Service
+
+interface Holder {
+  readonly clients: ClientConnections.ClientConnections
+  readonly ends: Map<string, MemoryTransport>
+  resolver: RouteProxyResolver | undefined
+  isOpen: boolean
+}
+
+export interface ParticipantOptions {
+  readonly runtimeId: string
+  readonly strategy?: RoutingStrategy
+  readonly strategies?: Record<string, RoutingStrategy>
+}
+
+export const make = () => {
+  let holder: Holder | undefined
+  let frozen = false
+
+  const serve = Effect.fnUntraced(function* <A>(prepare: (server: Service) => Effect.Effect<A, never, Scope.Scope>) {
+    if (holder !== undefined) return yield* new PortInUse({ host: "memory", port: 1 })
+    const clients = yield* ClientConnections.make({ heartbeat: "3 seconds" })
+    const own: Holder = { clients, ends: new Map(), resolver: undefined, isOpen: false }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        holder = own
+      }),
+      () =>
+        Effect.sync(() => {
+          if (holder === own) holder = undefined
+        })
+    )
+    const unsupported = () => Effect.die("not in memory")
+    const server: Service = {
+      url: "http://memory:1",
+      port: 1,
+      ...ClientConnections.toService(clients),
+      interceptHttp: unsupported,
+      setRouteProxyResolver: (resolver) =>
+        Effect.sync(() => {
+          own.resolver = resolver
+        })
+    }
+    const prepared = yield* prepare(server)
+    own.isOpen = true
+    return { server, prepared }
+  })
+
+  const connect = (runtimeId?: string): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
+    ReconnectingClient.make(
+      "memory",
+      (onOpen) =>
+        Effect.suspend(() => {
+          if (frozen) return Effect.never
+          if (holder?.isOpen !== true) {
+            return Effect.fail(new ConnectFailed({ url: "memory", reason: "Refused", detail: "nobody listens" }))
+          }
+          const [near, far] = makePair()
+          const { clientId } = holder.clients.accept(far, runtimeId)
+          holder.ends.set(runtimeId ?? clientId, far)
+          onOpen(near)
+          return Effect.void
+        }),
+      { reconnect: false, heartbeat: "3 seconds" }
+    )
+
+  const place = (runtimeId: string): GatewayElection.GatewayEndpoint<{ readonly server: Service }> => ({
+    name: "memory",
+    serve: (prepare) => Effect.suspend(() => serve(prepare)),
+    connect: connect(runtimeId)
+  })
+
+  /** In a scope of its own, which the test may close before its end. */
+  const inScope = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.gen(function* () {
+      const scope = yield* Effect.acquireRelease(Scope.make(), (closed) => Scope.close(closed, Exit.void))
+      return { ...(yield* Scope.extend(make, scope)), leave: Scope.close(scope, Exit.void) }
+    })
+
+  return {
+    participant: (options: ParticipantOptions) =>
+      inScope(
+        DiscoveryMember.make<Election<Registry, IPCClient.Service>, Elections.ElectionError>(options, (setup) =>
+          GatewayElection.make(place(options.runtimeId), setup, options)
+        )
+      ),
+    standalone: (options: ParticipantOptions) =>
+      inScope(
+        DiscoveryMember.make(options, (setup) =>
+          Effect.map(GatewayElection.makeStandalone(place(options.runtimeId), setup, options), ({ prepared }) =>
+            Elections.uncontested<Registry, IPCClient.Service>(prepared)
+          )
+        )
+      ),
+    /** A client that takes no part in the election. */
+    client: connect,
+    /** What the gateway would proxy to. */
+    route: (path: string) => {
+      const upstream = holder?.resolver?.(path)
+      if (typeof upstream === "string") return upstream
+      upstream?.release?.()
+      return upstream?.baseUrl
+    },
+    /** Breaks a client's connection without a word, as its death does. */
+    sever: (runtimeId: string) => Effect.sync(() => holder?.ends.get(runtimeId)?.terminate()),
+    /** The leader neither hears nor says anything, but holds the port: as one that is stopped. */
+    freeze: Effect.sync(() => {
+      frozen = true
+      for (const end of holder?.ends.values() ?? []) end.freeze()
+    }),
+    thaw: Effect.sync(() => {
+      frozen = false
+      for (const end of holder?.ends.values() ?? []) end.thaw()
+    }),
+    /** All connections break and the port is free, as at the leader's death. What the leader does from then on reaches nobody. */
+    crash: Effect.sync(() => {
+      const ends = holder?.ends.values() ?? []
+      holder = undefined
+      for (const end of ends) end.terminate()
+    })
+  }
+}
+
+export type MemoryPort = ReturnType<typeof make>

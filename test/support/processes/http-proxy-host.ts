@@ -1,0 +1,50 @@
+/**
+ * A proxy in a process of its own: `http-proxy` or our gateway, before the upstream given. Tells its port, then how many
+ * TCP connections it has open, or its peak memory, whenever asked.
+ */
+
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import { make } from "../../../layers/http/HttpGateway.js"
+
+const [kind, target] = process.argv.slice(2) as [string, string]
+const server = http.createServer()
+
+if (kind === "http-proxy") {
+  const { default: httpProxy } = await import("http-proxy")
+  const proxy = httpProxy.createProxyServer({ target, agent: new http.Agent({ keepAlive: true }) })
+  proxy.on("error", (error, _request, response) => {
+    if (!(response instanceof http.ServerResponse)) return
+    response.writeHead(502)
+    response.end((error as NodeJS.ErrnoException).code)
+  })
+  server.on("request", (request, response) => proxy.web(request, response))
+  server.on("upgrade", (request, socket, head) => proxy.ws(request, socket, head))
+} else {
+  const program = Effect.gen(function* () {
+    const gateway = yield* make({ maxBodyBytes: 1024 })
+    yield* gateway.setRouteProxyResolver(() => target)
+    server.on("request", gateway.onRequest)
+    server.on("upgrade", (request, socket: Duplex, head) => gateway.onUpgrade(request, socket, head))
+    yield* Effect.never
+  })
+  Effect.runFork(Effect.scoped(program))
+}
+
+let peak = 0
+const sample = () => {
+  const { rss, external } = process.memoryUsage()
+  peak = Math.max(peak, rss + external)
+}
+setInterval(sample, 10).unref()
+
+process.on("message", (question) => {
+  sample()
+  const connections = process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length
+  process.send?.({ question, connections, peak })
+  if (question === "reset peak") peak = 0
+})
+process.on("disconnect", () => process.exit())
+server.listen(0, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }))

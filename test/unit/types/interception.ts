@@ -1,0 +1,97 @@
+/**
+ * What doesn't compile of interception behind promises, and what is inferred. Nothing here runs: `tsc --noEmit` is the
+ * test, and an expected error that doesn't occur is an error.
+ */
+import { HttpApi, HttpApiBuilder } from "@effect/platform"
+import * as Effect from "effect/Effect"
+import type { RecordedCall, RecordedWebSocket, RecordedWebSocketMessage, UnmatchedRequest } from "effect-ipc"
+import { Intercept, type TestGateway, type TestInterception } from "effect-ipc/testing"
+import { Health, Users } from "../../integration/interception/api.js"
+
+const Api = HttpApi.make("api").add(Users).add(Health)
+
+/** Compiles if both types are the same; returns its argument so that the check is an expression. */
+const same = <A, B>(equal: (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false) => equal
+
+export const interception = async (gateway: TestGateway.TestGateway): Promise<void> => {
+  await using users = await gateway.mock(Intercept.get("/users/:id"), ({ body, headers, params, query }, signal) => {
+    same<typeof params, Readonly<Record<string, string | undefined>>>(true)
+    same<typeof query, Readonly<Record<string, string | ReadonlyArray<string>>>>(true)
+    same<typeof headers, Readonly<Record<string, string>>>(true)
+    same<typeof body, unknown>(true)
+    same<typeof signal, AbortSignal>(true)
+    return { id: params.id }
+  })
+  same<ReturnType<typeof users.calls>, ReadonlyArray<RecordedCall>>(true)
+  same<typeof users.stream, AsyncIterable<RecordedCall>>(true)
+  same<Awaited<ReturnType<typeof users.awaitCall>>, RecordedCall>(true)
+  for await (const { request, response } of users.stream) {
+    same<typeof request.path, string>(true)
+    same<typeof response, RecordedCall["response"]>(true)
+  }
+  await gateway.mock({ method: "GET", path: "/a", body: (body) => body === 1 }, async () => {}, {
+    cors: true,
+    times: 2
+  })
+  await gateway.mock(Intercept.any({ api: "users" }), Intercept.json({ name: "Ada" }), Intercept.once)
+  await gateway.fault(Intercept.any(), Intercept.delay("1 second"), { ...Intercept.times(2), optional: true })
+
+  // @ts-expect-error a fault isn't an answer
+  await gateway.mock(Intercept.any(), Intercept.drop)
+  // @ts-expect-error a value isn't a handler
+  await gateway.mock(Intercept.any(), { name: "Ada" })
+  // @ts-expect-error an answer isn't a fault
+  await gateway.fault(Intercept.any(), Intercept.status(500))
+  // @ts-expect-error a query's values are text
+  await gateway.spy(Intercept.get("/", { query: { page: 2 } }))
+  // @ts-expect-error a spy has no preflights to answer
+  await gateway.spy(Intercept.any(), { cors: true })
+
+  const chat = await gateway.webSocket(Intercept.get("/chat"), async ({ messages, request, send }) => {
+    same<typeof request.path, string>(true)
+    for await (const message of messages) {
+      same<typeof message, string | Uint8Array>(true)
+      send(message)
+    }
+    // @ts-expect-error text or bytes
+    send({ text: "hello" })
+  })
+  same<ReturnType<typeof chat.calls>, ReadonlyArray<RecordedWebSocket>>(true)
+  same<typeof chat.messageStream, AsyncIterable<RecordedWebSocketMessage>>(true)
+  same<typeof chat, Awaited<ReturnType<typeof gateway.spyWebSocket>>>(true)
+
+  same<ReturnType<typeof gateway.unmatched>, ReadonlyArray<UnmatchedRequest>>(true)
+  same<ReturnType<typeof gateway.verify>, void>(true)
+  await using strict = await gateway.strict()
+  const either: TestInterception.TestInterception = Math.random() < 2 ? strict : gateway
+  same<typeof either.mock, typeof gateway.mock>(true)
+  // @ts-expect-error workers are the gateway's
+  strict.worker
+}
+
+export const typed = async (gateway: TestGateway.TestGateway): Promise<void> => {
+  await gateway.mockEndpoint(Api, "users", "find", async ({ headers, path, urlParams }) => {
+    same<typeof path, { readonly id: number }>(true)
+    same<typeof urlParams, { readonly page?: number | undefined; readonly tag: ReadonlyArray<string> }>(true)
+    same<(typeof headers)["x-tenant"], string>(true)
+    return { id: path.id, name: "Ada", since: new Date() }
+  })
+  await gateway.mockEndpoint(Api, "users", "remove", () => {}, Intercept.once)
+  // @ts-expect-error the date is missing
+  await gateway.mockEndpoint(Api, "users", "find", async ({ path }) => ({ id: path.id, name: "Ada" }))
+  // @ts-expect-error its success is a string
+  await gateway.mockEndpoint(Api, "health", "check", () => 7)
+  // @ts-expect-error there is no such group
+  await gateway.mockEndpoint(Api, "nobody", "find", () => {})
+  // @ts-expect-error there is no such endpoint
+  await gateway.mockEndpoint(Api, "users", "lose", () => {})
+
+  const Checks = HttpApi.make("checks").add(Health)
+  const checks = HttpApiBuilder.group(Checks, "health", (all) => all.handle("check", () => Effect.succeed("fine")))
+  const mocked = await gateway.mockApi(Checks, checks)
+  same<typeof mocked.endpoints.health.check, TestInterception.TestCalls>(true)
+  // @ts-expect-error there is no such endpoint
+  mocked.endpoints.health.lose
+  // @ts-expect-error the handlers of a group are missing
+  await gateway.mockApi(Api, checks)
+}
