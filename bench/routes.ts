@@ -5,6 +5,7 @@
  * falls on all alike; the figures are medians, beside the slowest and the fastest round.
  */
 import * as Either from "effect/Either"
+import { validateEntry } from "../src/DiscoveryEntry.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
 
 const sizes = [10, 1_000, 100_000]
@@ -87,9 +88,7 @@ function tableOf(apis: number): RouteTable.RouteTable {
     const prefixes = [`/api${api}`, `/group${api % 7}/team/v1/api${api}`]
     const entries = prefixes.flatMap((pathPrefix) =>
       [4001, 4002].map((port) =>
-        Either.getOrThrow(
-          RouteTable.validateEntry({ api: `api${api}`, baseUrl: `http://127.0.0.1:${port}`, pathPrefix })
-        )
+        Either.getOrThrow(validateEntry({ api: `api${api}`, baseUrl: `http://127.0.0.1:${port}`, pathPrefix }))
       )
     )
     table.register(`owner${api % 50}`, entries)

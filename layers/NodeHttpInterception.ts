@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
-import type { Route } from "../src/discovery/RouteTable.js"
+import type { Route } from "../src/DiscoveryEntry.js"
 import type {
   Interceptor,
   InterceptorOptions,

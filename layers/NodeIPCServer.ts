@@ -88,7 +88,7 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   const service: IPCServer.Service = {
     url: `http://${hostInUrl(host)}:${port}`,
     port,
-    ...ClientConnections.toService(clients),
+    ...ClientConnections.toPeer(clients),
     interceptHttp: gateway.route,
     setRouteProxyResolver: gateway.setRouteProxyResolver
   }

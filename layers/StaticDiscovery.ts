@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { PCGRandom } from "effect/Utils"
 import { Discovery } from "../src/Discovery.js"
-import type { DiscoveryEntry, InvalidEntry, RouteChange } from "../src/discovery/RouteTable.js"
+import { type DiscoveryEntry, type InvalidEntry, type RouteChange, validateEntry } from "../src/DiscoveryEntry.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
 import { ServiceNotRegistered } from "../src/IPCError.js"
 import * as RoutingStrategy from "../src/RoutingStrategy.js"
@@ -275,7 +275,7 @@ const makeChoose = (strategy: RoutingStrategy.RoutingStrategy) =>
 const validateAll = (
   inputs: ReadonlyArray<typeof DiscoveryEntry.Encoded>
 ): Effect.Effect<ReadonlyArray<DiscoveryEntry>, InvalidEntry> =>
-  Effect.suspend(() => Either.all(inputs.map(RouteTable.validateEntry)))
+  Effect.suspend(() => Either.all(inputs.map(validateEntry)))
 
 const keyOf = ({ api, baseUrl, pathPrefix }: DiscoveryEntry): string => JSON.stringify([api, baseUrl, pathPrefix])
 

@@ -8,8 +8,8 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { InvalidEntry } from "./discovery/RouteTable.js"
-import type { HttpMethod, HttpRouteHandler } from "./HttpRoute.js"
+import type { InvalidEntry } from "./DiscoveryEntry.js"
+import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { InvalidRoute, RequestError, UnverifiedInterception } from "./IPCError.js"
 
 /**

@@ -7,9 +7,8 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { NotifyError } from "./connection/IPCSocket.js"
-import type { CloseEvent } from "./connection/Transport.js"
-import type { RequestError } from "./IPCError.js"
+import type { CloseEvent } from "./CloseEvent.js"
+import type { NotifyError, RequestError } from "./IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
 import { define } from "./IPCRequest.js"
 
@@ -101,5 +100,5 @@ export class IPCClient extends Context.Tag("effect-ipc/IPCClient")<IPCClient, IP
    *
    * @since 0.1.0
    */
-  static readonly defineRequest = define<"answered by a client">()
+  static readonly defineRequest = define<"client">()
 }

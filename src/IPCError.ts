@@ -263,6 +263,14 @@ export type RequestError =
   | FrameTooLarge
 
 /**
+ * Every way in which a message can fail to be sent.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export type NotifyError = ConnectionClosed | InvalidPayload | FrameTooLarge | RequestTimeout
+
+/**
  * The same HTTP method and path is already routed.
  *
  * @since 0.1.0

@@ -8,7 +8,6 @@ import type { DurationInput } from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Frame from "./connection/Frame.js"
 import { InvalidRequestName } from "./IPCError.js"
 
 /**
@@ -17,7 +16,7 @@ import { InvalidRequestName } from "./IPCError.js"
  * @since 0.1.0
  * @category models
  */
-export type Direction = "answered by the server" | "answered by a client"
+export type Direction = "server" | "client"
 
 declare const Shape: unique symbol
 
@@ -85,7 +84,7 @@ export type IPCRequest<D extends Direction, Payload, Success, Failure> =
  * @since 0.1.0
  * @category models
  */
-export type ServerRequest<Payload, Success, Failure> = Shaped<"answered by the server", Payload, Success, Failure>
+export type ServerRequest<Payload, Success, Failure> = Shaped<"server", Payload, Success, Failure>
 
 /**
  * A request that a client answers.
@@ -93,7 +92,7 @@ export type ServerRequest<Payload, Success, Failure> = Shaped<"answered by the s
  * @since 0.1.0
  * @category models
  */
-export type ClientRequest<Payload, Success, Failure> = Shaped<"answered by a client", Payload, Success, Failure>
+export type ClientRequest<Payload, Success, Failure> = Shaped<"client", Payload, Success, Failure>
 
 /**
  * The failures a handler of the request may end with: those of its failure Schema, or any where it has none (they cross
@@ -169,7 +168,7 @@ export interface DefineRequest<D extends Direction> {
  */
 export const define = <D extends Direction>(): DefineRequest<D> =>
   ((name: string, schemas?: Partial<Record<"payload" | "success" | "failure", AnySchema>>) => {
-    if (!Frame.isValidPath(name)) throw new InvalidRequestName({ request: name })
+    if (!isValidRequestName(name)) throw new InvalidRequestName({ request: name })
     if (schemas === undefined) return name
     return {
       name,
@@ -178,6 +177,17 @@ export const define = <D extends Direction>(): DefineRequest<D> =>
       failure: codec(schemas.failure ?? Schema.Never)
     }
   }) as DefineRequest<D>
+
+/**
+ * Whether a text can name a request: not empty, without `:`, control characters, and halves of surrogate pairs
+ * (UTF-8 has none).
+ *
+ * @internal
+ */
+export const isValidRequestName = (name: string): boolean => name.length > 0 && !invalidInName.test(name)
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const invalidInName = /[:\u0000-\u001f\p{Surrogate}]/u
 
 /**
  * A request as the engine sees it: its name alone, or with its codecs.

@@ -6,14 +6,10 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
-import type { ConnectedClient, ConnectionEvent } from "./connection/ClientConnections.js"
-import type { NotifyError } from "./connection/IPCSocket.js"
-import type { HttpMethod, HttpRouteHandler } from "./HttpRoute.js"
-import type { ClientNotConnected, InvalidRoute, RequestError, RouteConflict } from "./IPCError.js"
-import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
+import type { HttpMethod, HttpRouteHandler, RouteProxyResolver } from "./HttpGateway.js"
+import type { InvalidRoute, RouteConflict } from "./IPCError.js"
+import type { IPCPeer } from "./IPCPeer.js"
 import { define } from "./IPCRequest.js"
-import type { RouteProxyResolver } from "./Upstream.js"
 
 /**
  * @since 0.1.0
@@ -26,51 +22,11 @@ export declare namespace IPCServer {
    * @since 0.1.0
    * @category models
    */
-  export interface Service {
+  export interface Service extends IPCPeer {
     /** `http://host:port` */
     readonly url: string
     /** The port that was bound, also where any free one was asked for. */
     readonly port: number
-    /**
-     * Answers a request of the clients until the scope closes, those connected already and those to come. Of several
-     * handlers of one request the newest answers.
-     */
-    readonly handle: <Payload, Success, Failure, R = never>(
-      request: ServerRequest<Payload, Success, Failure>,
-      handler: (
-        payload: Payload,
-        caller: ConnectedClient
-      ) => Effect.Effect<NoInfer<Success>, HandlerFailure<NoInfer<Failure>>, R>
-    ) => Effect.Effect<void, never, R | Scope.Scope>
-    /**
-     * Asks the client with this runtimeId. Fails with `ClientNotConnected` at once where there is none.
-     */
-    readonly request: <Payload, Success, Failure>(
-      runtimeId: string,
-      request: ClientRequest<Payload, Success, Failure>,
-      ...args: Arguments<NoInfer<Payload>, RequestOptions>
-    ) => Effect.Effect<Success, Failure | RequestError | ClientNotConnected>
-    /**
-     * Tells the client with this runtimeId; done when the message is on its way.
-     */
-    readonly notify: <Payload, Success, Failure>(
-      runtimeId: string,
-      request: ClientRequest<Payload, Success, Failure>,
-      ...args: Arguments<NoInfer<Payload>, RequestOptions>
-    ) => Effect.Effect<void, NotifyError | ClientNotConnected>
-    /**
-     * Tells every client connected now. One that is closing or doesn't read keeps nothing from the others.
-     */
-    readonly broadcast: <Payload, Success, Failure>(
-      request: ClientRequest<Payload, Success, Failure>,
-      ...args: Arguments<NoInfer<Payload>, never>
-    ) => Effect.Effect<void, NotifyError>
-    /** Who is connected now. */
-    readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
-    /** Who comes and goes from now on. */
-    readonly connections: Stream.Stream<ConnectionEvent>
-    /** Waits until a client with this runtimeId is connected; at once where one is. */
-    readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
     /**
      * Answers an HTTP request until the scope closes: find-my-way paths (`/users/:id`, `/files/*`), one method or `ALL`.
      * Fails with `RouteConflict` where the same method and path is routed already.
@@ -118,5 +74,5 @@ export class IPCServer extends Context.Tag("effect-ipc/IPCServer")<IPCServer, IP
    *
    * @since 0.1.0
    */
-  static readonly defineRequest = define<"answered by the server">()
+  static readonly defineRequest = define<"server">()
 }

@@ -18,8 +18,8 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { Fault, RequestMatcher } from "./HttpInterception.js"
-import type { HttpMethod, HttpRouteHandler } from "./HttpRoute.js"
 
 /**
  * What else has to match, beside method and path.

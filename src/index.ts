@@ -3,15 +3,21 @@
  *
  * @since 0.1.0
  */
-export type { ConnectedClient, ConnectionEvent } from "./connection/ClientConnections.js"
-export * as ClientConnections from "./connection/ClientConnections.js"
-export * as Frame from "./connection/Frame.js"
-export type { IPCSocketOptions, NotifyError } from "./connection/IPCSocket.js"
-export * as ReconnectingClient from "./connection/ReconnectingClient.js"
-export * as Transport from "./connection/Transport.js"
+export { CloseCode, type CloseEvent } from "./CloseEvent.js"
+export type { IPCSocketOptions } from "./connection/IPCSocket.js"
 export { Discovery } from "./Discovery.js"
+export {
+  BaseUrl,
+  DiscoveryEntry,
+  InvalidEntry,
+  PathPrefix,
+  Route,
+  RouteChange,
+  validateEntry
+} from "./DiscoveryEntry.js"
 export * as RouteTable from "./discovery/RouteTable.js"
 export * as Election from "./election/Election.js"
+export type { HttpMethod, HttpRouteHandler, HttpRouteRequest, RouteProxyResolver, Upstream } from "./HttpGateway.js"
 export {
   type BodyMatcher,
   type Fault,
@@ -33,19 +39,24 @@ export {
   type WebSocketHandler,
   type WebSocketInterceptor
 } from "./HttpInterception.js"
-export type { HttpMethod, HttpRouteHandler, HttpRouteRequest } from "./HttpRoute.js"
 export * as Intercept from "./Intercept.js"
 export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.js"
 export * from "./IPCError.js"
+export type { ConnectedClient, ConnectionEvent, IPCPeer } from "./IPCPeer.js"
 export type {
+  Arguments,
   BrandedRequest,
   ClientRequest,
+  Codec,
+  DefineRequest,
+  Direction,
+  HandlerFailure,
   IPCRequest,
   RequestOptions,
   SchemaRequest,
-  ServerRequest
+  ServerRequest,
+  Shaped
 } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
-export type { RouteProxyResolver, Upstream } from "./Upstream.js"

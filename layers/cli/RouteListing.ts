@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Route } from "../../src/discovery/RouteTable.js"
+import type { Route } from "../../src/DiscoveryEntry.js"
 import { printable } from "./Output.js"
 
 /**

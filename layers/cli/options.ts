@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/discovery/RouteTable.js"
+import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/DiscoveryEntry.js"
 import { defaultHost, defaultPort } from "../ipc/Address.js"
 
 /**

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import FindMyWay from "find-my-way"
-import type { HttpMethod } from "../../src/HttpRoute.js"
+import type { HttpMethod } from "../../src/HttpGateway.js"
 import { InvalidRoute, RouteConflict } from "../../src/IPCError.js"
 
 /**

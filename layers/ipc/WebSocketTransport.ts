@@ -6,9 +6,10 @@
  */
 import type { Duplex } from "node:stream"
 import type { WebSocket } from "ws"
+import type { CloseEvent } from "../../src/CloseEvent.js"
+import { CloseCode } from "../../src/CloseEvent.js"
 import * as Frame from "../../src/connection/Frame.js"
-import type { CloseEvent, Transport, TransportListener } from "../../src/connection/Transport.js"
-import { CloseCode } from "../../src/connection/Transport.js"
+import type { Transport, TransportListener } from "../../src/connection/Transport.js"
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.

@@ -66,7 +66,7 @@ export class IPCClient {
 
   readonly #url: string
   readonly #options: IPCClientOptions
-  readonly #handlers = new PromiseHandlers<"answered by a client", [payload: unknown]>()
+  readonly #handlers = new PromiseHandlers<"client", [payload: unknown]>()
   readonly #closeCallbacks = new Callbacks<[]>("onClose")
   readonly #session = new Session<Service.Service>()
   #runtimeId: string | undefined

@@ -7,12 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { ConnectedClient, ConnectionEvent } from "../../src/connection/ClientConnections.js"
-import type { HttpMethod } from "../../src/HttpRoute.js"
+import type { HttpMethod, RouteProxyResolver } from "../../src/HttpGateway.js"
 import { PortInUse } from "../../src/IPCError.js"
+import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
-import type { RouteProxyResolver } from "../../src/Upstream.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
 import { addressOf } from "./Address.js"
 import { Callbacks } from "./Callbacks.js"
@@ -70,7 +69,7 @@ export class IPCServer {
   static readonly defineRequest: typeof Service.defineRequest = Service.defineRequest
 
   readonly #options: NodeIPCServer.NodeIPCServerOptions
-  readonly #handlers = new PromiseHandlers<"answered by the server", [payload: unknown, caller: ConnectedClient]>()
+  readonly #handlers = new PromiseHandlers<"server", [payload: unknown, caller: ConnectedClient]>()
   readonly #routes = new PromiseRoutes()
   readonly #disconnectCallbacks = new Callbacks<Parameters<DisconnectCallback>>("onClientDisconnect")
   readonly #session = new Session<Service.Service>()

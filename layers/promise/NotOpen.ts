@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 
-import { CloseCode } from "../../src/connection/Transport.js"
+import { CloseCode } from "../../src/CloseEvent.js"
 import { ClientNotConnected, ConnectionClosed } from "../../src/IPCError.js"
 
 /**

@@ -4,14 +4,14 @@
  *
  * @since 0.1.0
  */
-export type { ConnectedClient } from "../../src/connection/ClientConnections.js"
-export { InvalidEntry, type Route, type RouteChange } from "../../src/discovery/RouteTable.js"
-export type { HttpMethod } from "../../src/HttpRoute.js"
+
+export { InvalidEntry, type Route, type RouteChange } from "../../src/DiscoveryEntry.js"
+export type { HttpMethod, RouteProxyResolver, Upstream } from "../../src/HttpGateway.js"
 export * from "../../src/IPCError.js"
+export type { ConnectedClient } from "../../src/IPCPeer.js"
 export type { BrandedRequest, ClientRequest, SchemaRequest, ServerRequest } from "../../src/IPCRequest.js"
 export type { Role } from "../../src/LeaderElection.js"
 export type { Instance, RoutingStrategyName } from "../../src/RoutingStrategy.js"
-export type { RouteProxyResolver, Upstream } from "../../src/Upstream.js"
 export { Gateway, type GatewayOptions } from "./Gateway.js"
 export { IPCClient, type IPCClientOptions } from "./IPCClient.js"
 export { type DisconnectCallback, IPCServer, type IPCServerOptions } from "./IPCServer.js"

@@ -18,9 +18,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { InterceptError, Interceptor, MockOptions, RequestMatcher } from "../../src/HttpInterception.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
-import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpRoute.js"
 
 /**
  * As any mock's; `api` is the name by which `discover` finds the mocked service.

@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as ClientConnections from "../../src/connection/ClientConnections.js"
+import type { MemoryTransport } from "../../src/connection/MemoryTransport.js"
+import { makePair } from "../../src/connection/MemoryTransport.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
-import type { MemoryTransport } from "../../src/connection/Transport.js"
-import { makePair } from "../../src/connection/Transport.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed } from "../../src/IPCError.js"
 import { IPCServer } from "../../src/IPCServer.js"
@@ -149,7 +149,7 @@ const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
   const server: IPCServer.Service = {
     url,
     port: 0,
-    ...ClientConnections.toService(clients),
+    ...ClientConnections.toPeer(clients),
     interceptHttp: () => noHttp("interceptHttp"),
     setRouteProxyResolver: () => noHttp("setRouteProxyResolver")
   }

@@ -7,7 +7,6 @@ import {
   Intercept,
   IPCClient,
   IPCServer,
-  ReconnectingClient,
   type RequestError
 } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
@@ -57,12 +56,8 @@ export const wrong = Effect.gen(function* () {
   yield* server.handle(Double, () => Effect.succeed("42"))
 })
 
-/** What keeps a connection on a platform socket. */
-export const overSocket = (socket: Socket.Socket) =>
-  Effect.gen(function* () {
-    const transport = yield* SocketTransport.make(socket, { framing: "lines" })
-    return yield* ReconnectingClient.make("tcp", (onOpen) => Effect.sync(() => onOpen(transport)), { reconnect: false })
-  })
+/** A transport on a platform socket. */
+export const overSocket = (socket: Socket.Socket) => SocketTransport.make(socket, { framing: "lines" })
 
 export const suite: Effect.Effect<string, unknown> = Effect.gen(function* () {
   const http = yield* HttpInterception

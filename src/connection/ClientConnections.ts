@@ -8,40 +8,17 @@ import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { RequestError } from "../IPCError.js"
+import { CloseCode } from "../CloseEvent.js"
+import type { NotifyError, RequestError } from "../IPCError.js"
 import { ClientNotConnected } from "../IPCError.js"
+import type { ConnectedClient, ConnectionEvent, IPCPeer } from "../IPCPeer.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
-import type { IPCServer } from "../IPCServer.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import * as Handlers from "./Handlers.js"
-import type { IPCSocketOptions, NotifyError } from "./IPCSocket.js"
+import type { IPCSocketOptions } from "./IPCSocket.js"
 import { IPCSocket, makeContext } from "./IPCSocket.js"
-import type { CloseEvent, Transport } from "./Transport.js"
-import { CloseCode } from "./Transport.js"
-
-/**
- * A client as handlers and events name it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ConnectedClient {
-  /** The server's name for this one connection. */
-  readonly clientId: string
-  /** The client's own name, which outlives its connections. */
-  readonly runtimeId?: string
-}
-
-/**
- * A client came or went.
- *
- * @since 0.1.0
- * @category models
- */
-export type ConnectionEvent =
-  | ({ readonly _tag: "Connected" } & ConnectedClient)
-  | ({ readonly _tag: "Disconnected" } & ConnectedClient & CloseEvent)
+import type { Transport } from "./Transport.js"
 
 /**
  * @since 0.1.0
@@ -191,14 +168,11 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
   })
 
 /**
- * What a server offers of its clients, on whatever transport: the whole service but its address and its HTTP.
+ * What a server offers of its clients, on whatever transport.
  *
- * @since 0.1.0
- * @category conversions
+ * @internal
  */
-export const toService = (
-  clients: ClientConnections
-): Omit<IPCServer.Service, "url" | "port" | "interceptHttp" | "setRouteProxyResolver"> => ({
+export const toPeer = (clients: ClientConnections): IPCPeer => ({
   handle: clients.handlers.handle,
   request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
   notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),

@@ -168,7 +168,7 @@ export const plainSubprotocol = "effect-ipc.plain"
 
 /**
  * Joins frames into one message, between peers that agreed to the {@link subprotocol}. A line feed can't occur inside
- * a frame: JSON escapes it, and a path never holds one ({@link isValidPath}).
+ * a frame: JSON escapes it, and a path never holds one (`isValidRequestName`).
  *
  * @since 0.1.0
  * @category subprotocol
@@ -183,18 +183,6 @@ export const separator = "\n"
  * @category subprotocol
  */
 export const maxJoinedLength = 64 * 1024
-
-/**
- * Whether a text can be a path on the wire: not empty, without `:`, control characters, and halves of surrogate pairs
- * (UTF-8 has none).
- *
- * @since 0.1.0
- * @category paths
- */
-export const isValidPath = (path: string): boolean => path.length > 0 && !invalidInPath.test(path)
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const invalidInPath = /[:\u0000-\u001f\p{Surrogate}]/u
 
 /**
  * Reads one frame.

@@ -22,7 +22,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
-import type { RequestError } from "../IPCError.js"
+import type { CloseEvent } from "../CloseEvent.js"
+import { CloseCode } from "../CloseEvent.js"
+import type { NotifyError, RequestError } from "../IPCError.js"
 import {
   ConnectionClosed,
   FrameTooLarge,
@@ -44,8 +46,7 @@ import * as SyncEffect from "../internal/SyncEffect.js"
 import * as Frame from "./Frame.js"
 import type { Handler, Handlers } from "./Handlers.js"
 import { failureOf } from "./Handlers.js"
-import type { CloseEvent, Transport } from "./Transport.js"
-import { CloseCode } from "./Transport.js"
+import type { Transport } from "./Transport.js"
 
 /**
  * How connections behave; the same options at both ends.
@@ -82,14 +83,6 @@ export interface IPCSocketContext<Caller> {
   readonly maxHandlersInFlight: number
   readonly maxFrameBytes: number
 }
-
-/**
- * Every way in which a message can fail to be sent.
- *
- * @since 0.1.0
- * @category models
- */
-export type NotifyError = ConnectionClosed | InvalidPayload | FrameTooLarge | RequestTimeout
 
 /**
  * @since 0.1.0

@@ -12,12 +12,13 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import type * as Scope from "effect/Scope"
+import type { CloseEvent } from "../CloseEvent.js"
+import { CloseCode } from "../CloseEvent.js"
 import { messageOf } from "../internal/ErrorMessage.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
 import { defaultMaxFrameBytes } from "./IPCSocket.js"
-import type { CloseEvent, Transport, TransportListener } from "./Transport.js"
-import { CloseCode } from "./Transport.js"
+import type { Transport, TransportListener } from "./Transport.js"
 
 /**
  * How frames are told apart, and what the peer understands.

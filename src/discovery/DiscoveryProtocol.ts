@@ -5,10 +5,10 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
 import { IPCClient } from "../IPCClient.js"
 import { IPCServer } from "../IPCServer.js"
 import { RoutingStrategyName } from "../RoutingStrategy.js"
-import { DiscoveryEntry, Route, RouteChange } from "./RouteTable.js"
 
 /**
  * Adds the caller's entries.
@@ -39,47 +39,6 @@ export const DiscoverApi = IPCServer.defineRequest("discovery/discoverApi", {
     Schema.Struct({ success: Schema.Literal(false), error: Schema.String, hint: Schema.optional(Schema.String) })
   )
 })
-
-/**
- * What kind of leader answers, and its own name where it has one: `bin` is a standalone gateway, `embedded` a
- * participant that happens to lead. `others` is how many clients it has beside the one that asks.
- *
- * @since 0.1.0
- * @category models
- */
-export const ServerInfo = Schema.Struct({
-  kind: Schema.Literal("bin", "embedded"),
-  runtimeId: Schema.optional(Schema.String),
-  others: Schema.optional(Schema.Number)
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface ServerInfo extends Schema.Schema.Type<typeof ServerInfo> {}
-
-/**
- * @since 0.1.0
- * @category requests
- */
-export const GetServerInfo = IPCServer.defineRequest("discovery/getServerInfo", { success: ServerInfo })
-
-/**
- * Asks an embedded leader to give up the port to a standalone gateway.
- *
- * @since 0.1.0
- * @category requests
- */
-export const RequestYield = IPCServer.defineRequest("discovery/requestYield", {})
-
-/**
- * Tells the followers that the leader makes way for a standalone gateway: they are not to bid for its port.
- *
- * @since 0.1.0
- * @category requests
- */
-export const Yielding = IPCClient.defineRequest<void, void>("discovery/yielding")
 
 /**
  * All routes as they are now.

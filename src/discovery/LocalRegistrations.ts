@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { DiscoveryEntry } from "./RouteTable.js"
+import type { DiscoveryEntry } from "../DiscoveryEntry.js"
 
 /**
  * An entry may be registered several times over; it is held until the last of those who did lets go.

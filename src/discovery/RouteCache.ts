@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Route, RouteChange } from "../DiscoveryEntry.js"
 import { keyOf } from "./LocalRegistrations.js"
-import type { Route, RouteChange } from "./RouteTable.js"
 
 /**
  * @since 0.1.0

@@ -10,13 +10,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { CloseCode } from "../connection/Transport.js"
-import * as Protocol from "../discovery/DiscoveryProtocol.js"
+import { CloseCode } from "../CloseEvent.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { ListenFailed, RequestError, TokenRequired } from "../IPCError.js"
 import { ConnectFailed, type PortInUse } from "../IPCError.js"
 import type { IPCServer } from "../IPCServer.js"
 import * as Election from "./Election.js"
+import * as Protocol from "./GatewayProtocol.js"
 
 /**
  * Where one serves and all others connect.

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { Frame } from "effect-ipc"
 import { embedExamples } from "../../scripts/embed-examples.js"
+import * as Frame from "../../src/connection/Frame.js"
 import * as IPCError from "../../src/IPCError.js"
 
 const root = new URL("../../", import.meta.url)
@@ -62,16 +62,12 @@ describe("what the README says is so", () => {
   })
 
   it("the architecture's files exist", () => {
-    let folder = ""
-    const missing = section("Architecture")
-      .split("\n")
-      .flatMap((line) => {
-        const top = /^(\w+\/) /.exec(line)?.[1]
-        if (top !== undefined) folder = top
-        return top !== undefined ? [top] : all(line, /(?:^ {2}|; )(\w+(?:\.ts|\/)) /g).map((name) => folder + name)
-      })
-      .filter((path) => !existsSync(new URL(path, root)))
-    assert.deepStrictEqual(missing, [])
+    const paths = all(section("Architecture"), /`((?:src|layers|test|examples|bench)\/[\w/.]*)`/g)
+    assert.isAbove(paths.length, 20)
+    assert.deepStrictEqual(
+      paths.filter((path) => !existsSync(new URL(path, root))),
+      []
+    )
   })
 
   it("the errors are those of the library, each of them", () => {

@@ -5,19 +5,19 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as ClientConnections from "../../src/connection/ClientConnections.js"
+import type { MemoryTransport } from "../../src/connection/MemoryTransport.js"
+import { makePair } from "../../src/connection/MemoryTransport.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
-import type { MemoryTransport } from "../../src/connection/Transport.js"
-import { makePair } from "../../src/connection/Transport.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
 import type { Election } from "../../src/election/Election.js"
 import * as Elections from "../../src/election/Election.js"
 import * as GatewayElection from "../../src/election/GatewayElection.js"
+import type { RouteProxyResolver } from "../../src/HttpGateway.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
-import type { RouteProxyResolver } from "../../src/Upstream.js"
 
 type Service = IPCServer.Service
 
@@ -55,7 +55,7 @@ export const make = () => {
     const server: Service = {
       url: "http://memory:1",
       port: 1,
-      ...ClientConnections.toService(clients),
+      ...ClientConnections.toPeer(clients),
       interceptHttp: unsupported,
       setRouteProxyResolver: (resolver) =>
         Effect.sync(() => {

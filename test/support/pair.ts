@@ -2,11 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import type { CloseEvent } from "../../src/CloseEvent.js"
+import { CloseCode } from "../../src/CloseEvent.js"
 import * as Handlers from "../../src/connection/Handlers.js"
 import type { IPCSocketOptions } from "../../src/connection/IPCSocket.js"
 import { IPCSocket, makeContext } from "../../src/connection/IPCSocket.js"
-import type { CloseEvent, Transport, TransportListener } from "../../src/connection/Transport.js"
-import { CloseCode, makePair } from "../../src/connection/Transport.js"
+import { makePair } from "../../src/connection/MemoryTransport.js"
+import type { Transport, TransportListener } from "../../src/connection/Transport.js"
 import * as Deadlines from "../../src/internal/Deadlines.js"
 
 /** An engine over the transport, its handlers, and whom it thinks it talks to. */

@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as StaticDiscovery from "../../layers/StaticDiscovery.js"
 import { Discovery } from "../../src/Discovery.js"
-import type { Route } from "../../src/discovery/RouteTable.js"
+import type { Route } from "../../src/DiscoveryEntry.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import { told } from "../support/live.js"
 

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { isIP } from "node:net"
-import type { Upstream } from "../../../src/Upstream.js"
+import type { Upstream } from "../../../src/HttpGateway.js"
 
 /**
  * Where a base URL leads: the origin to connect to and the path to put before each request's own.

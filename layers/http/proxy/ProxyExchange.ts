@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
-import type { Upstream } from "../../../src/Upstream.js"
+import type { Upstream } from "../../../src/HttpGateway.js"
 import * as HttpBody from "../HttpBody.js"
 import * as JsonResponse from "../JsonResponse.js"
 import { RequestBody } from "../RequestBody.js"

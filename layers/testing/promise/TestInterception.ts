@@ -12,6 +12,7 @@ import { identity } from "effect/Function"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
+import type { HttpRouteRequest } from "../../../src/HttpGateway.js"
 import type {
   Fault,
   Interceptor,
@@ -21,7 +22,6 @@ import type {
   UnmatchedRequest
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
-import type { HttpRouteRequest } from "../../../src/HttpRoute.js"
 import * as Promises from "../../promise/Promises.js"
 import type { ScopeHandle } from "../../promise/ScopeHandle.js"
 import * as HttpApiMock from "../HttpApiMock.js"

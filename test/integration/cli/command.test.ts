@@ -1,7 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import packageJson from "../../../package.json" with { type: "json" }
-import type { Route } from "../../../src/discovery/RouteTable.js"
+import type { Route } from "../../../src/DiscoveryEntry.js"
 import * as Cli from "../../support/Cli.js"
 
 const millis = 40_000

@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { HttpRouteRequest } from "../../../src/HttpRoute.js"
+import type { HttpRouteRequest } from "../../../src/HttpGateway.js"
 import { ask, askJson, connect, converse, event, serve, serveGateway } from "./support.js"
 
 describe("a route", () => {

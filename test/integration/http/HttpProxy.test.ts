@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
-import type { Upstream } from "../../../src/Upstream.js"
+import type { Upstream } from "../../../src/HttpGateway.js"
 import * as Port from "../../support/Port.js"
 import { ask, askJson, connect, converse, event, proxied, type Served, serve, serveGateway } from "./support.js"
 

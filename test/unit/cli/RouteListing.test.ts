@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ChildCommand, subcommandOf } from "../../../layers/cli/ChildCommand.js"
 import * as RouteListing from "../../../layers/cli/RouteListing.js"
-import type { Route } from "../../../src/discovery/RouteTable.js"
+import type { Route } from "../../../src/DiscoveryEntry.js"
 
 const route = (fields: Partial<Route>): Route => ({
   api: "users",

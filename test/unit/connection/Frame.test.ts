@@ -2,11 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { InvalidRequestName, IPCClient, IPCServer } from "effect-ipc"
 import * as Frame from "../../../src/connection/Frame.js"
+import { isValidRequestName } from "../../../src/IPCRequest.js"
 
 const check = (property: FastCheck.IProperty<[unknown]> | FastCheck.IProperty<never>, numRuns = 500) =>
   FastCheck.assert(property as FastCheck.IProperty<[unknown]>, { numRuns })
 
-const name = FastCheck.string({ unit: "grapheme", minLength: 1 }).filter(Frame.isValidPath)
+const name = FastCheck.string({ unit: "grapheme", minLength: 1 }).filter(isValidRequestName)
 
 const id = FastCheck.oneof(
   FastCheck.nat(),

@@ -10,9 +10,9 @@ import {
   RequestFailed,
   RequestTimeout
 } from "effect-ipc"
+import { CloseCode } from "../../../src/CloseEvent.js"
 import * as Handlers from "../../../src/connection/Handlers.js"
 import { IPCSocket, makeContext } from "../../../src/connection/IPCSocket.js"
-import { CloseCode } from "../../../src/connection/Transport.js"
 import {
   heldBy,
   makeEnd,

@@ -6,10 +6,10 @@ import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue, Scope } from "effect"
 import { ConnectionClosed, IPCServer } from "effect-ipc"
+import { CloseCode } from "../../../src/CloseEvent.js"
 import type { IPCSocketOptions } from "../../../src/connection/IPCSocket.js"
 import type { SocketTransportOptions } from "../../../src/connection/SocketTransport.js"
 import * as SocketTransport from "../../../src/connection/SocketTransport.js"
-import { CloseCode } from "../../../src/connection/Transport.js"
 import { heldBy, makeEnd, nothing } from "../../support/pair.js"
 
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")

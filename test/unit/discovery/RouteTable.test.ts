@@ -2,12 +2,13 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, FastCheck as fc, Random, Schema, TestClock } from "effect"
+import { type DiscoveryEntry, type Route, RouteChange, validateEntry } from "../../../src/DiscoveryEntry.js"
 import * as RouteTable from "../../../src/discovery/RouteTable.js"
 import * as RoutingStrategy from "../../../src/RoutingStrategy.js"
 
-type Encoded = typeof RouteTable.DiscoveryEntry.Encoded
+type Encoded = typeof DiscoveryEntry.Encoded
 
-const valid = (entry: Encoded): RouteTable.DiscoveryEntry => Either.getOrThrow(RouteTable.validateEntry(entry))
+const valid = (entry: Encoded): DiscoveryEntry => Either.getOrThrow(validateEntry(entry))
 
 const entry = (api: string, pathPrefix: string, port: number) =>
   valid({ api, pathPrefix, baseUrl: `http://127.0.0.1:${port}` })
@@ -28,13 +29,13 @@ const chain = (selection: RouteTable.Selection | undefined): ReadonlyArray<Route
   selection === undefined ? [] : [selection, ...chain(selection.next())]
 
 const issueOf = (input: unknown): string =>
-  Either.match(RouteTable.validateEntry(input), { onLeft: ({ issue }) => issue, onRight: () => "valid" })
+  Either.match(validateEntry(input), { onLeft: ({ issue }) => issue, onRight: () => "valid" })
 
 describe("validateEntry", () => {
   it("drops trailing slashes, and whatever isn't part of an entry", () => {
     const input = { api: "users", baseUrl: "http://127.0.0.1:4001/", pathPrefix: "/api/users//", owner: "mallory" }
     const expected = { api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/api/users" }
-    assert.deepStrictEqual(RouteTable.validateEntry(input), Either.right(expected as RouteTable.DiscoveryEntry))
+    assert.deepStrictEqual(validateEntry(input), Either.right(expected as DiscoveryEntry))
     assert.strictEqual(entry("users", "/", 1).pathPrefix, "/")
   })
 
@@ -72,7 +73,7 @@ describe("validateEntry", () => {
   })
 
   it("tells in its message what was refused, why, and what an entry looks like", () => {
-    const refused = RouteTable.validateEntry({ api: "users", baseUrl: "http://h", pathPrefix: "users" })
+    const refused = validateEntry({ api: "users", baseUrl: "http://h", pathPrefix: "users" })
     assert.strictEqual(
       Either.getOrThrow(Either.flip(refused)).message,
       'The entry {"api":"users","baseUrl":"http://h","pathPrefix":"users"} can\'t be registered: pathPrefix must start with "/". An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:4001","pathPrefix":"/users"}.'
@@ -80,8 +81,8 @@ describe("validateEntry", () => {
   })
 
   it.prop("gives any value an answer, and its own answers back unchanged", [fc.anything()], ([input]) => {
-    const answer = RouteTable.validateEntry(input)
-    if (Either.isRight(answer)) assert.deepStrictEqual(RouteTable.validateEntry(answer.right), answer)
+    const answer = validateEntry(input)
+    if (Either.isRight(answer)) assert.deepStrictEqual(validateEntry(answer.right), answer)
     else assert.isBelow(answer.left.message.length, 2_000)
   })
 })
@@ -184,7 +185,7 @@ describe("registering", () => {
     const table = RouteTable.unsafeMake({ now: () => now++, random: () => 0 })
     const users = entry("users", "/users", 1)
     const orders = entry("orders", "/orders", 1)
-    const route = (one: RouteTable.DiscoveryEntry, owner: string, registeredAt: number) => ({
+    const route = (one: DiscoveryEntry, owner: string, registeredAt: number) => ({
       ...one,
       owner,
       registeredAt,
@@ -270,11 +271,11 @@ describe("registering", () => {
     [fc.array(operation, { maxLength: 40 })],
     ([operations]) => {
       const table = emptyTable()
-      let model: ReadonlyArray<RouteTable.DiscoveryEntry & { readonly owner: string }> = []
+      let model: ReadonlyArray<DiscoveryEntry & { readonly owner: string }> = []
       let version = 0
-      const same = (one: RouteTable.DiscoveryEntry, other: RouteTable.DiscoveryEntry) =>
+      const same = (one: DiscoveryEntry, other: DiscoveryEntry) =>
         one.api === other.api && one.baseUrl === other.baseUrl && one.pathPrefix === other.pathPrefix
-      const bare = ({ api, baseUrl, owner, pathPrefix }: RouteTable.Route) => ({ api, baseUrl, pathPrefix, owner })
+      const bare = ({ api, baseUrl, owner, pathPrefix }: Route) => ({ api, baseUrl, pathPrefix, owner })
       for (const { call, entries, owner } of operations) {
         const before = model
         if (call === "register") {
@@ -289,7 +290,7 @@ describe("registering", () => {
         const changes = call === "removeOwner" ? table.removeOwner(owner) : table[call](owner, entries)
         const expected =
           call === "register" ? model.slice(before.length) : before.filter((held) => !model.includes(held))
-        const tag: RouteTable.RouteChange["_tag"] = call === "register" ? "Registered" : "Unregistered"
+        const tag: RouteChange["_tag"] = call === "register" ? "Registered" : "Unregistered"
         assert.sameDeepMembers(
           changes.map(({ _tag, route }) => ({ _tag, ...bare(route) })),
           expected.map((held) => ({ _tag: tag, ...held }))
@@ -538,6 +539,6 @@ describe("make", () => {
     const table = emptyTable()
     const [change] = table.register("owner", [entry("users", "/users", 1)])
     const json = JSON.parse(JSON.stringify(change))
-    assert.deepStrictEqual(Schema.decodeUnknownSync(RouteTable.RouteChange)(json), change)
+    assert.deepStrictEqual(Schema.decodeUnknownSync(RouteChange)(json), change)
   })
 })

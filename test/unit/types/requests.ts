@@ -83,9 +83,9 @@ server.handle(Sum, ({ c }) => Effect.succeed(c))
 // What a request is.
 
 // @ts-expect-error a branded request isn't one of another payload
-export const other: BrandedRequest<"answered by the server", string, number> = Sum
+export const other: BrandedRequest<"server", string, number> = Sum
 // @ts-expect-error nor of another success
-export const otherToo: SchemaRequest<"answered by the server", { readonly id: number }, string, NotFound> = GetUser
+export const otherToo: SchemaRequest<"server", { readonly id: number }, string, NotFound> = GetUser
 // @ts-expect-error a Schema that needs services can't be run at both ends
 IPCServer.defineRequest("needs", { payload: {} as Schema.Schema<string, string, "a service"> })
 

@@ -1,5 +1,5 @@
 /**
- * An HTTP route of the gateway, as its handler sees it.
+ * The HTTP gateway on a server's port: routes of its own, and the upstreams that it sends everything else to.
  *
  * @since 0.1.0
  */
@@ -45,3 +45,29 @@ export interface HttpRouteRequest {
  * @category models
  */
 export type HttpRouteHandler<E = unknown, R = never> = (request: HttpRouteRequest) => Effect.Effect<unknown, E, R>
+
+/**
+ * One real service behind the gateway.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Upstream {
+  /** `http://host:port`, with a path in front of the request's own where the service lives below one. */
+  readonly baseUrl: string
+  /**
+   * The upstream to try when this one refuses the connection and nothing of the request was sent yet, or twice breaks the
+   * connection of a GET, HEAD or OPTIONS before it answers.
+   */
+  readonly next?: () => Upstream | undefined
+  /** Called once, when the exchange with this upstream has ended, however it ended. */
+  readonly release?: () => void
+}
+
+/**
+ * Chooses the upstream for a request's path (with its query), or none: then the gateway answers 404.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RouteProxyResolver = (path: string) => string | Upstream | undefined

@@ -1,0 +1,37 @@
+/**
+ * How a connection ended.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * How a connection ended: a WebSocket close code (RFC 6455 section 7.4) and reason.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CloseEvent {
+  readonly code: number
+  readonly reason: string
+}
+
+/**
+ * The close codes the library uses beside the standard ones.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const CloseCode = {
+  /** Closed on purpose. */
+  Normal: 1000,
+  /** The server or client goes away. */
+  GoingAway: 1001,
+  /** The connection broke without a close frame. */
+  Abnormal: 1006,
+  /** A frame over the limit arrived. */
+  TooLarge: 1009,
+  /** A newer connection has the same runtimeId; the one closed so doesn't reconnect. */
+  Replaced: 4001,
+  /** The peer was silent for two heartbeats. */
+  Silent: 4002
+} as const

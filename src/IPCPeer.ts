@@ -1,0 +1,83 @@
+/**
+ * The side that has clients, on whatever transport: it answers their requests and sends them its own.
+ *
+ * @since 0.2.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { CloseEvent } from "./CloseEvent.js"
+import type { ClientNotConnected, NotifyError, RequestError } from "./IPCError.js"
+import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
+
+/**
+ * A client as handlers and events name it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectedClient {
+  /** The server's name for this one connection. */
+  readonly clientId: string
+  /** The client's own name, which outlives its connections. */
+  readonly runtimeId?: string
+}
+
+/**
+ * A client came or went.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ConnectionEvent =
+  | ({ readonly _tag: "Connected" } & ConnectedClient)
+  | ({ readonly _tag: "Disconnected" } & ConnectedClient & CloseEvent)
+
+/**
+ * What a program does with its clients. An `IPCServer` is one with a port and HTTP beside it.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface IPCPeer {
+  /**
+   * Answers a request of the clients until the scope closes, those connected already and those to come. Of several
+   * handlers of one request the newest answers.
+   */
+  readonly handle: <Payload, Success, Failure, R = never>(
+    request: ServerRequest<Payload, Success, Failure>,
+    handler: (
+      payload: Payload,
+      caller: ConnectedClient
+    ) => Effect.Effect<NoInfer<Success>, HandlerFailure<NoInfer<Failure>>, R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
+  /**
+   * Asks the client with this runtimeId. Fails with `ClientNotConnected` at once where there is none.
+   */
+  readonly request: <Payload, Success, Failure>(
+    runtimeId: string,
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, RequestOptions>
+  ) => Effect.Effect<Success, Failure | RequestError | ClientNotConnected>
+  /**
+   * Tells the client with this runtimeId; done when the message is on its way.
+   */
+  readonly notify: <Payload, Success, Failure>(
+    runtimeId: string,
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, RequestOptions>
+  ) => Effect.Effect<void, NotifyError | ClientNotConnected>
+  /**
+   * Tells every client connected now. One that is closing or doesn't read keeps nothing from the others.
+   */
+  readonly broadcast: <Payload, Success, Failure>(
+    request: ClientRequest<Payload, Success, Failure>,
+    ...args: Arguments<NoInfer<Payload>, never>
+  ) => Effect.Effect<void, NotifyError>
+  /** Who is connected now. */
+  readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
+  /** Who comes and goes from now on. */
+  readonly connections: Stream.Stream<ConnectionEvent>
+  /** Waits until a client with this runtimeId is connected; at once where one is. */
+  readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
+}

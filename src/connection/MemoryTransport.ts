@@ -1,0 +1,140 @@
+/**
+ * A pair of connected transports in memory, for tests and for processes that are one.
+ *
+ * @internal
+ */
+import type { CloseEvent } from "../CloseEvent.js"
+import { CloseCode } from "../CloseEvent.js"
+import type { Transport, TransportListener } from "./Transport.js"
+
+/**
+ * A pair of connected transports in memory: what one sends, the other hears, in order, in a later microtask.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makePair = (options?: { readonly extended?: boolean }): readonly [MemoryTransport, MemoryTransport] => {
+  const extended = options?.extended ?? true
+  const left = new MemoryTransport(extended)
+  const right = new MemoryTransport(extended)
+  left.peer = right
+  right.peer = left
+  return [left, right]
+}
+
+/**
+ * One end of a pair in memory. A test can freeze it, as a stopped process would be: it hears and says nothing until
+ * thawed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class MemoryTransport implements Transport {
+  readonly extended: boolean
+  /** @internal */
+  peer!: MemoryTransport
+  private listener: TransportListener | undefined
+  private readonly inbox: Array<() => void> = []
+  /** What would have gone out while frozen. */
+  private outbox: Array<() => void> = []
+  private unsentBytes = 0
+  private scheduled = false
+  private paused = false
+  private frozen = false
+  private open = true
+
+  constructor(extended: boolean) {
+    this.extended = extended
+  }
+
+  listen(listener: TransportListener): void {
+    this.listener = listener
+    this.schedule()
+  }
+
+  send(text: string): void {
+    if (!this.open) return
+    this.unsentBytes += text.length
+    this.tell(() => {
+      this.unsentBytes -= text.length
+      if (this.peer.open) this.peer.listener?.onText(text)
+      if (this.open) this.listener?.onDrain()
+    })
+  }
+
+  unsent(): number {
+    return this.unsentBytes
+  }
+
+  ping(): void {
+    if (!this.open) return
+    this.tell(() => {
+      if (!this.peer.open) return
+      this.peer.listener?.onAlive()
+      this.peer.tell(() => {
+        if (this.open) this.listener?.onAlive()
+      })
+    })
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    this.schedule()
+  }
+
+  close(event: CloseEvent): void {
+    if (!this.open) return
+    this.tell(() => this.peer.end(event))
+    queueMicrotask(() => this.end(event))
+  }
+
+  terminate(): void {
+    if (!this.open) return
+    const event = { code: CloseCode.Abnormal, reason: "" }
+    this.tell(() => this.peer.end(event))
+    this.end(event)
+  }
+
+  freeze(): void {
+    this.frozen = true
+  }
+
+  thaw(): void {
+    this.frozen = false
+    const { outbox } = this
+    this.outbox = []
+    for (const deliver of outbox) this.peer.receive(deliver)
+    this.schedule()
+  }
+
+  private end(event: CloseEvent): void {
+    if (!this.open) return
+    this.open = false
+    this.listener?.onClosed(event)
+  }
+
+  private tell(deliver: () => void): void {
+    if (this.frozen) this.outbox.push(deliver)
+    else this.peer.receive(deliver)
+  }
+
+  private receive(deliver: () => void): void {
+    this.inbox.push(deliver)
+    this.schedule()
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.inbox.length === 0) return
+    this.scheduled = true
+    queueMicrotask(() => {
+      this.scheduled = false
+      while (this.inbox.length > 0 && this.listener !== undefined && !this.paused && !this.frozen) {
+        this.inbox.shift()?.()
+      }
+    })
+  }
+}
