@@ -98,11 +98,11 @@ describe("a request", () => {
 const wrong: Record<string, { readonly code: string; readonly names: ReadonlyArray<string> }> = {
   "a client's request sent by the client": {
     code: "client.request(Restart, { delay: 1 })",
-    names: ["'\" a client\"' is not assignable to type '\"answered by the server\"'", "delay: number"]
+    names: ["'\"client\"' is not assignable to type '\"server\"'", "delay: number"]
   },
   "a server's request sent by the server": {
     code: 'server.request("worker", Sum, { a: 1, b: 2 })',
-    names: ["'\" the server\"' is not assignable to type '\"answered by a client\"'", "ClientRequest"]
+    names: ["'\"server\"' is not assignable to type '\"client\"'", "ClientRequest"]
   },
   "a payload's property of the wrong type": {
     code: 'client.request(Sum, { a: 1, b: "2" })',
