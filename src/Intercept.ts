@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
@@ -169,11 +170,9 @@ export const resetInBody = (options: { readonly afterBytes: number }): Fault => 
   afterBytes: options.afterBytes
 })
 
-type ServerResponse = typeof import("@effect/platform/HttpServerResponse")
-
 // Loaded by the first answer: importing the platform costs start-up time.
 const answer =
-  (make: (response: ServerResponse) => Effect.Effect<unknown, unknown>): HttpRouteHandler<unknown> =>
+  (make: (response: typeof HttpServerResponse) => Effect.Effect<unknown, unknown>): HttpRouteHandler<unknown> =>
   () =>
     Effect.flatMap(
       Effect.promise(() => import("@effect/platform/HttpServerResponse")),

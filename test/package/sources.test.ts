@@ -1,0 +1,90 @@
+import { execFile } from "node:child_process"
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+
+const sources = ["src", "layers"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name))
+)
+
+const beingSplit = ["src/connection/IPCSocket.ts", "src/discovery/RouteTable.ts"]
+
+/** What the linter says of the files in a project of their own, with this project's rules. */
+const lint = async (files: Readonly<Record<string, string>>): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), "effect-ipc-lint-"))
+  try {
+    for (const name of ["biome.json", "scripts"]) cpSync(join(root, name), join(folder, name), { recursive: true })
+    for (const [name, code] of Object.entries(files)) {
+      mkdirSync(join(folder, name, ".."), { recursive: true })
+      writeFileSync(join(folder, name), code)
+    }
+    const biome = join(root, "node_modules", ".bin", process.platform === "win32" ? "biome.cmd" : "biome")
+    const args = ["lint", "--vcs-enabled=false", "--colors=off", "src", "layers"]
+    return await new Promise((resolve) => {
+      execFile(biome, args, { cwd: folder, shell: process.platform === "win32" }, (_error, stdout, stderr) =>
+        resolve(stdout + stderr)
+      )
+    })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+describe("the sources", () => {
+  it("no file is over 500 lines", () => {
+    const lines = (name: string) => readFileSync(join(root, name), "utf8").trimEnd().split("\n").length
+    assert.isAbove(sources.length, 100)
+    assert.deepStrictEqual(
+      sources.filter((name) => lines(name) > 500 && !beingSplit.includes(name)),
+      []
+    )
+  })
+
+  it("the linter finds a circle of imports of types alone", async () => {
+    const report = await lint({
+      "src/Left.ts": 'import type { Right } from "./Right.js"\nexport type Left = Right | 1\n',
+      "src/Right.ts": 'export type { Left as Right } from "./Left.js"\n',
+      "layers/Layer.ts": 'import type { Left } from "../src/Left.js"\nexport type Layer = Left\n'
+    })
+    assert.match(report, /^src\/Left\.ts:1:\d+ lint\/suspicious\/noImportCycles/m)
+    assert.match(report, /^src\/Right\.ts:1:\d+ lint\/suspicious\/noImportCycles/m)
+    assert.match(report, /Checked 3 files.*\nFound 2 errors/)
+  })
+
+  it("the linter finds the import of a type within an expression, which its search for circles doesn't follow", async () => {
+    const report = await lint({
+      "src/Left.ts": 'export type Left = import("./Right.js").Right | 1\n',
+      "layers/Layer.ts": 'export const load = () => import("../src/Left.js")\n'
+    })
+    assert.match(report, /src\/Left\.ts:1:20 plugin/)
+    assert.match(report, /Checked 2 files.*\nFound 1 error/)
+  })
+
+  it("the linter finds imports against the direction of the architecture", async () => {
+    const upward = {
+      "src/IPCThing.ts": "./connection/Engine.js",
+      "src/internal/Table.ts": "../IPCThing.js",
+      "src/connection/Engine.ts": "../discovery/Engine.js",
+      "src/election/Engine.ts": "../discovery/Engine.js",
+      "src/discovery/Engine.ts": "../../layers/Layer.js",
+      "src/service.ts": "node:fs",
+      "layers/Layer.ts": "effect"
+    }
+    const report = await lint(
+      Object.fromEntries(
+        Object.entries(upward).map(([name, target]) => [name, `import "${target}"\nexport const value = 1\n`])
+      )
+    )
+    const found = Object.keys(upward).filter((name) =>
+      new RegExp(`^${name}:1:\\d+ lint/(?:style/noRestrictedImports|correctness/noNodejsModules)`, "m").test(report)
+    )
+    assert.deepStrictEqual(found, Object.keys(upward))
+  })
+})
