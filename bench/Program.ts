@@ -4,6 +4,8 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
+const ownPrograms = new URL("./programs/", import.meta.url)
+
 /** Runs a file of `programs/` on plain Node: what loads TypeScript would be measured with it. */
 export class Program {
   private lastId = 0
@@ -28,8 +30,14 @@ export class Program {
     })
   }
 
-  static async start(file: string, args: ReadonlyArray<string> = [], execArgv: Array<string> = []): Promise<Program> {
-    const path = fileURLToPath(new URL(`./programs/${file}`, import.meta.url))
+  /** `folder` is where the programs are: those of another checkout measure that one's build. */
+  static async start(
+    file: string,
+    args: ReadonlyArray<string> = [],
+    execArgv: Array<string> = [],
+    folder: URL = ownPrograms
+  ): Promise<Program> {
+    const path = fileURLToPath(new URL(file, folder))
     const child = fork(path, args, { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] })
     const program = new Program(child)
     await program.answer(0)

@@ -21,7 +21,7 @@ export interface Workload {
 
 export const base = "hand-written ws"
 
-interface Peer {
+export interface Peer {
   readonly name: string
   readonly module: string
   readonly variant?: string
@@ -79,7 +79,7 @@ export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report;
   }
 }
 
-interface Pair {
+export interface Pair {
   readonly peer: Peer
   readonly server: Program
   readonly client: Program
@@ -90,23 +90,24 @@ interface Count {
   readonly seconds: number
 }
 
-const start = async (peer: Peer, warmUpMillis: number): Promise<Pair> => {
+/** `folder` as in {@link Program.start}. */
+export const start = async (peer: Peer, warmUpMillis: number, folder?: URL): Promise<Pair> => {
   const variant = peer.variant === undefined ? [] : [peer.variant]
-  const server = await Program.start("peer.mjs", ["server", peer.module, ...variant])
+  const server = await Program.start("peer.mjs", ["server", peer.module, ...variant], [], folder)
   const port = await server.ask<number>("serve")
-  const client = await Program.start("peer.mjs", ["client", peer.module, ...variant])
+  const client = await Program.start("peer.mjs", ["client", peer.module, ...variant], [], folder)
   await client.ask("connect", port)
   await client.ask("load", "small", 64, warmUpMillis)
   if (peer.bothWays) await server.ask("load", "small", 64, warmUpMillis)
   return { peer, server, client }
 }
 
-interface Result {
+export interface Result {
   readonly perSecond: number
   readonly cpuMicros: number
 }
 
-const measure = async (pair: Pair, workload: Workload, millis: number): Promise<Result> => {
+export const measure = async (pair: Pair, workload: Workload, millis: number): Promise<Result> => {
   const { client, server } = pair
   const asking = workload.direction === "to server" ? client : server
   const cpu = async () => (await client.cpu()) + (await server.cpu())
