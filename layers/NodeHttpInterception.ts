@@ -11,6 +11,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import type { Route } from "../src/DiscoveryEntry.js"
+import { HttpGateway } from "../src/HttpGateway.js"
 import type {
   Interceptor,
   InterceptorOptions,
@@ -26,7 +27,7 @@ import type {
 import { HttpInterception } from "../src/HttpInterception.js"
 import { UnverifiedInterception } from "../src/IPCError.js"
 import { IPCServer } from "../src/IPCServer.js"
-import { type Exchange, HttpGateway } from "./http/HttpGateway.js"
+import { type Exchange, fromService } from "./http/NodeHttpGateway.js"
 import { pathOf } from "./http/RequestTarget.js"
 import * as Faults from "./interception/Faults.js"
 import * as Matching from "./interception/Matching.js"
@@ -57,7 +58,7 @@ export const make: (
   options?: HttpInterceptionOptions
 ) => Effect.Effect<HttpInterception.Service, never, Scope.Scope | IPCServer | HttpGateway | Discovery> =
   Effect.fnUntraced(function* (options: HttpInterceptionOptions = {}) {
-    const gateway = yield* HttpGateway
+    const gateway = yield* Effect.flatMap(HttpGateway, fromService)
     const server = yield* IPCServer
     const discovery = yield* Discovery
     // The gateway's, whatever the clock of the test: what it intercepts comes over sockets.

@@ -18,9 +18,10 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as ClientConnections from "../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../src/connection/IPCSocket.js"
+import { HttpGateway } from "../src/HttpGateway.js"
 import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import { IPCServer } from "../src/IPCServer.js"
-import * as HttpGateway from "./http/HttpGateway.js"
+import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import { defaultHost, defaultPort } from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
@@ -69,7 +70,14 @@ export const make = (
  * @since 0.1.0
  * @category constructors
  */
-export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
+export const makePrepared: <A, E, R>(
+  options: NodeIPCServerOptions,
+  prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
+) => Effect.Effect<
+  { readonly server: IPCServer.Service; readonly gateway: HttpGateway.Service; readonly prepared: A },
+  PortInUse | ListenFailed | TokenRequired | E,
+  R | Scope.Scope
+> = Effect.fnUntraced(function* <A, E, R>(
   options: NodeIPCServerOptions,
   prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
 ) {
@@ -83,14 +91,14 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
   const letIn = holdEarly(server)
 
   const clients = yield* ClientConnections.make(options)
-  const gateway = yield* HttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
+  const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
   const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {
     url: `http://${hostInUrl(host)}:${port}`,
     port,
     ...ClientConnections.toPeer(clients),
     interceptHttp: gateway.route,
-    setRouteProxyResolver: gateway.setRouteProxyResolver
+    setRouteProxyResolver: gateway.proxy
   }
   const prepared = yield* prepare(service)
 
@@ -120,7 +128,7 @@ export const makePrepared = Effect.fnUntraced(function* <A, E, R>(
  */
 export const layer = (
   options?: NodeIPCServerOptions
-): Layer.Layer<IPCServer | HttpGateway.HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
+): Layer.Layer<IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
   Layer.scopedContext(makeWithGateway(options))
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535
@@ -147,14 +155,13 @@ export const config: Config.Config<NodeIPCServerOptions> = Config.all({
  */
 export const layerConfig = (
   options: Config.Config.Wrap<NodeIPCServerOptions> = config
-): Layer.Layer<IPCServer | HttpGateway.HttpGateway, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
+): Layer.Layer<IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
   Layer.scopedContext(Effect.flatMap(Config.unwrap(options), makeWithGateway))
 
-/** The gateway beside the server: what stands on top of it, interception say, needs more than the server's surface. */
 const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
   Effect.map(
     makePrepared(options, () => Effect.void),
-    ({ gateway, server }) => Context.make(IPCServer, server).pipe(Context.add(HttpGateway.HttpGateway, gateway))
+    ({ gateway, server }) => Context.make(IPCServer, server).pipe(Context.add(HttpGateway, gateway))
   )
 
 const loopback = new BlockList()

@@ -10,3 +10,11 @@ export * as NodeIPCClient from "./NodeIPCClient.js"
 export * as NodeIPCServer from "./NodeIPCServer.js"
 export * as PortElection from "./PortElection.js"
 export * as StaticDiscovery from "./StaticDiscovery.js"
+export * as UndiciUpstream from "./UndiciUpstream.js"
+export {
+  type ForwardedExchange,
+  type Forwarder,
+  type MakeForwarder,
+  type Upgrade,
+  UpstreamProxy
+} from "./UpstreamProxy.js"

@@ -1,9 +1,12 @@
 /**
- * The HTTP gateway on a server's port: routes of its own, and the upstreams that it sends everything else to.
+ * The HTTP gateway on a server's port: routes of its own, and the upstreams to which it forwards everything else.
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { InvalidRoute, RouteConflict } from "./IPCError.js"
 
 /**
  * A method that a route answers; `ALL` answers every one.
@@ -71,3 +74,59 @@ export interface Upstream {
  * @category models
  */
 export type RouteProxyResolver = (path: string) => string | Upstream | undefined
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export declare namespace HttpGateway {
+  /**
+   * What a program does with the gateway. `IPCServer.interceptHttp` and `IPCServer.setRouteProxyResolver` are the same two
+   * operations.
+   *
+   * @since 0.2.0
+   * @category models
+   */
+  export interface Service {
+    /**
+     * Answers a request until the scope closes: find-my-way paths (`/users/:id`, `/files/*`), one method or `ALL`. Runs in
+     * progress are interrupted with the scope. Fails with `RouteConflict` where the same method and path is routed already,
+     * with `InvalidRoute` where find-my-way refuses the method or the path.
+     */
+    readonly route: <E, R = never>(
+      method: HttpMethod,
+      path: string,
+      handler: HttpRouteHandler<E, R>
+    ) => Effect.Effect<void, RouteConflict | InvalidRoute, R | Scope.Scope>
+    /**
+     * Forwards what no route takes, HTTP and WebSocket alike, to the upstream that the resolver names, until the scope
+     * closes. The newest resolver decides; when its scope closes, the one beneath it is back.
+     */
+    readonly proxy: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
+  }
+}
+
+/**
+ * The HTTP gateway as a service; `NodeIPCServer` provides it beside `IPCServer`.
+ *
+ * @example
+ * ```ts
+ * import { HttpGateway } from "effect-ipc"
+ * import { NodeIPCServer } from "effect-ipc/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * const Routes = Layer.scopedDiscard(
+ *   Effect.gen(function* () {
+ *     const gateway = yield* HttpGateway
+ *     yield* gateway.route("GET", "/hello/:name", ({ params }) => Effect.succeed({ hello: params["name"] }))
+ *     yield* gateway.proxy((path) => (path.startsWith("/users") ? "http://127.0.0.1:4001" : undefined))
+ *   })
+ * )
+ *
+ * export const Live = Routes.pipe(Layer.provideMerge(NodeIPCServer.layer({ port: 9000 })))
+ * ```
+ *
+ * @since 0.2.0
+ * @category tags
+ */
+export class HttpGateway extends Context.Tag("effect-ipc/HttpGateway")<HttpGateway, HttpGateway.Service>() {}

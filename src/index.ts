@@ -18,6 +18,7 @@ export {
 export * as RouteTable from "./discovery/RouteTable.js"
 export * as Election from "./election/Election.js"
 export type { HttpMethod, HttpRouteHandler, HttpRouteRequest, RouteProxyResolver, Upstream } from "./HttpGateway.js"
+export { HttpGateway } from "./HttpGateway.js"
 export {
   type BodyMatcher,
   type Fault,

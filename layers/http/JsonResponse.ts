@@ -84,25 +84,6 @@ export const sendErrorEarly = (
   request.resume()
 }
 
-/**
- * A failure or a defect in words.
- *
- * @since 0.1.0
- * @category errors
- */
-export const messageOf = (error: unknown): string => {
-  if (typeof error === "string") return error
-  if (typeof error === "object" && error !== null) {
-    if ("message" in error && typeof error.message === "string" && error.message !== "") return error.message
-    if ("_tag" in error && typeof error._tag === "string") return error._tag
-  }
-  try {
-    return JSON.stringify(error) ?? String(error)
-  } catch {
-    return String(error)
-  }
-}
-
 const sendJson = (response: ServerResponse, status: number, text: string) => {
   response.writeHead(status, jsonHeaders(text))
   response.end(text)

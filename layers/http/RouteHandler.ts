@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as HttpBody from "./HttpBody.js"
 import type { Match } from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
@@ -79,11 +80,7 @@ export const make = <E, R>(
         try {
           body = HttpBody.parse(request, bytes)
         } catch (error) {
-          return JsonResponse.sendError(
-            response,
-            400,
-            `The body claims to be JSON and isn't: ${JsonResponse.messageOf(error)}`
-          )
+          return JsonResponse.sendError(response, 400, `The body claims to be JSON and isn't: ${messageOf(error)}`)
         }
         call(new RouteRequest(request, match, body, bytes), response)
       },
@@ -153,11 +150,7 @@ export const make = <E, R>(
     try {
       JsonResponse.sendValue(response, exit.value)
     } catch (error) {
-      fail(
-        Cause.die(new Error(`The handler's result can't be sent as JSON: ${JsonResponse.messageOf(error)}`)),
-        request,
-        response
-      )
+      fail(Cause.die(new Error(`The handler's result can't be sent as JSON: ${messageOf(error)}`)), request, response)
     }
   }
 
@@ -171,7 +164,7 @@ export const make = <E, R>(
     if (Cause.isDie(cause) || response.headersSent) {
       fork(Effect.logError(`The handler of ${request.method} ${request.path} failed`, cause))
     }
-    if (!response.destroyed) JsonResponse.sendError(response, 500, JsonResponse.messageOf(Cause.squash(cause)))
+    if (!response.destroyed) JsonResponse.sendError(response, 500, messageOf(Cause.squash(cause)))
   }
 
   const interrupt = Effect.withFiberRuntime<void>((self) => {

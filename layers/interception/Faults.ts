@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
 import type { Fault } from "../../src/HttpInterception.js"
-import type { Exchange } from "../http/HttpGateway.js"
 import * as JsonResponse from "../http/JsonResponse.js"
+import type { Exchange } from "../http/NodeHttpGateway.js"
 
 /**
  * Breaks exchanges until it is ended: then those that wait are answered 503.

@@ -22,7 +22,7 @@ import type {
   WebSocketHandler
 } from "../../src/HttpInterception.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
-import type { Exchange } from "../http/HttpGateway.js"
+import type { Exchange } from "../http/NodeHttpGateway.js"
 import * as UpgradedSocket from "../http/proxy/UpgradedSocket.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedExchange from "./RecordedExchange.js"

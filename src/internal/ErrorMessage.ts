@@ -19,7 +19,7 @@ export const messageOf = (error: unknown): string => {
     if (Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "") {
       return error.message
     }
-    return hasStringTag(error) ? error._tag : Inspectable.toStringUnknown(error)
+    return hasStringTag(error) ? error._tag : Inspectable.toStringUnknown(error, 0)
   } catch {
     return "an error that can't be shown"
   }

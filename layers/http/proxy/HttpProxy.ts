@@ -1,7 +1,7 @@
 /**
- * Sends requests and upgrades to the upstreams that a resolver chooses.
+ * Chooses the upstream for each request and upgrade by a resolver, and has it forwarded.
  *
- * @since 0.1.0
+ * @internal
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -9,20 +9,20 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
+import { messageOf } from "../../../src/internal/ErrorMessage.js"
+import { UpstreamProxy } from "../../UpstreamProxy.js"
 import * as JsonResponse from "../JsonResponse.js"
 import { originForm } from "../RequestTarget.js"
 import * as BaseUrl from "./BaseUrl.js"
-import { type ProxyContext, ProxyExchange, type Upgrade } from "./ProxyExchange.js"
-import * as UpstreamPool from "./UpstreamPool.js"
+import type { Upgrade } from "./Forwarder.js"
 
 /**
  * The proxy of a gateway.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface HttpProxy {
-  /** Relays the request, or answers why it can't; false when no upstream is meant for it, and nothing was done. */
+  /** Forwards the request, or answers why it can't; false when no upstream is meant for it, and nothing was done. */
   readonly relay: (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade) => boolean
   /** Whether a resolver is set. */
   readonly hasResolver: () => boolean
@@ -31,30 +31,19 @@ export interface HttpProxy {
 }
 
 /**
- * A proxy without a resolver. Its scope aborts every exchange and closes every connection to an upstream.
+ * A proxy without a resolver.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
-export const make = Effect.fnUntraced(function* (options: {
-  /** How long an upstream may take to answer with its headers, in milliseconds; 5 minutes unless told otherwise. */
-  readonly headersTimeout?: number
-}) {
+export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(function* () {
   const fork = Runtime.runFork(yield* Effect.runtime<never>())
-  const pool = UpstreamPool.make({ headersTimeout: options.headersTimeout ?? HEADERS_TIMEOUT })
-  const exchanges = new Set<ProxyExchange>()
+  const forwarder = yield* yield* UpstreamProxy
   const lingering = new Set<ServerResponse>()
   yield* Effect.addFinalizer(() =>
-    Effect.promise(() => {
-      for (const exchange of exchanges) exchange.abort()
+    Effect.sync(() => {
       for (const response of lingering) response.destroy()
-      return pool.close()
     })
   )
-  const onDefect = (what: string, defect: unknown) => {
-    fork(Effect.logError(what, defect))
-  }
-  const context: ProxyContext = { pool, exchanges, lingering, onDefect }
   const resolvers: Array<{ readonly resolve: RouteProxyResolver }> = []
   let newest: RouteProxyResolver | undefined
 
@@ -65,19 +54,19 @@ export const make = Effect.fnUntraced(function* (options: {
     try {
       resolved = newest(target)
     } catch (defect) {
-      onDefect(`The proxy resolver threw for ${target}`, defect)
-      const message = `The proxy resolver failed: ${JsonResponse.messageOf(defect)}`
+      fork(Effect.logError(`The proxy resolver threw for ${target}`, defect))
+      const message = `The proxy resolver failed: ${messageOf(defect)}`
       JsonResponse.sendErrorEarly(request, response, 500, message, lingering)
       return true
     }
     if (resolved === undefined) return false
     const upstream = BaseUrl.fromResolved(resolved)
     if (upstream === undefined) {
-      const message = `The proxy resolver gave ${JsonResponse.messageOf(resolved)} for ${target}. It returns a URL like http://127.0.0.1:3000, an upstream, or undefined.`
+      const message = `The proxy resolver gave ${messageOf(resolved)} for ${target}. It returns a URL like http://127.0.0.1:3000, an upstream, or undefined.`
       JsonResponse.sendErrorEarly(request, response, 502, message, lingering)
       return true
     }
-    new ProxyExchange(context, request, response, target, upstream, upgrade).dispatch()
+    forwarder.forward({ request, response, upgrade, target, upstream })
     return true
   }
 
@@ -96,8 +85,5 @@ export const make = Effect.fnUntraced(function* (options: {
         })
     ).pipe(Effect.asVoid)
 
-  const proxy: HttpProxy = { relay, setResolver, hasResolver: () => newest !== undefined }
-  return proxy
+  return { relay, setResolver, hasResolver: () => newest !== undefined }
 })
-
-const HEADERS_TIMEOUT = 300_000

@@ -12,6 +12,7 @@ import * as JsonResponse from "../JsonResponse.js"
 import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
+import type { ForwardedExchange, Upgrade } from "./Forwarder.js"
 import * as UpgradedSocket from "./UpgradedSocket.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
 
@@ -28,19 +29,6 @@ export interface ProxyContext {
   readonly lingering: Set<ServerResponse>
   /** Told of what the resolver's own functions threw. */
   readonly onDefect: (what: string, defect: unknown) => void
-}
-
-/**
- * The client's socket of an upgrade request, with what it sent after its headers.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Upgrade {
-  readonly socket: Duplex
-  readonly head: Buffer
-  /** Told of the upstream's socket and the headers of its 101, before a byte passes either way. */
-  readonly onSwitched?: (upstream: Duplex, rawHeaders: ReadonlyArray<Buffer>) => void
 }
 
 /**
@@ -77,14 +65,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #waitsForDrain = false
   #unwatch: (() => void) | undefined
 
-  constructor(
-    context: ProxyContext,
-    request: IncomingMessage,
-    response: ServerResponse,
-    target: string,
-    upstream: Upstream,
-    upgrade?: Upgrade
-  ) {
+  constructor(context: ProxyContext, { request, response, target, upgrade, upstream }: ForwardedExchange) {
     this.#context = context
     this.#request = request
     this.#response = response

@@ -30,6 +30,8 @@ export interface UpstreamPool {
 export const make = (options: {
   /** How long an upstream may take to answer with its headers, in milliseconds. */
   readonly headersTimeout: number
+  /** How long it may take to accept a connection, in milliseconds. */
+  readonly connectTimeout: number
 }): UpstreamPool => {
   const sockets = new Set<Socket>()
   let agents: Agents | undefined
@@ -38,7 +40,7 @@ export const make = (options: {
 
   const load = async (): Promise<Agents> => {
     const { Agent, buildConnector } = await import("undici")
-    const connector = buildConnector({ timeout: CONNECT_TIMEOUT })
+    const connector = buildConnector({ timeout: options.connectTimeout })
     const connect: typeof connector = (to, callback) => {
       const socket = connector(to, callback) as unknown as Socket
       sockets.add(socket)
@@ -86,8 +88,6 @@ interface Agents {
   readonly keepAlive: Agent
   readonly fresh: Agent
 }
-
-const CONNECT_TIMEOUT = 10_000
 
 // What the handler of a request that was never dispatched is given.
 const noController: Dispatcher.DispatchController = {

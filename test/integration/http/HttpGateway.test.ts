@@ -379,7 +379,7 @@ describe("a gateway", () => {
       const { gateway, url } = yield* serveGateway()
       yield* gateway.route("GET", "/routed", () => Effect.succeed("routed"))
       const paths: Array<string> = []
-      yield* gateway.setRouteProxyResolver((path) => {
+      yield* gateway.proxy((path) => {
         paths.push(path)
         return path.startsWith("/p") ? one.url : undefined
       })
@@ -387,7 +387,7 @@ describe("a gateway", () => {
       assert.strictEqual((yield* ask(`${url}/p?q=1`)).text, "one")
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* gateway.setRouteProxyResolver(() => two.url)
+          yield* gateway.proxy(() => two.url)
           assert.strictEqual((yield* ask(`${url}/p`)).text, "two")
         })
       )
@@ -410,7 +410,7 @@ describe("a gateway", () => {
   it.scopedLive("survives targets without a path and requests that aren't HTTP", () =>
     Effect.gen(function* () {
       const { gateway, port } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => "http://127.0.0.1:1")
+      yield* gateway.proxy(() => "http://127.0.0.1:1")
       const options = yield* converse(port, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
       assert.match(options, /^HTTP\/1.1 404 /)
       assert.match(yield* converse(port, "nonsense\r\n\r\n"), /^HTTP\/1.1 400 /)
@@ -437,7 +437,7 @@ describe("a gateway", () => {
         return Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted.fire()))
       })
       yield* gateway.gateway.route("POST", "/handler", () => Effect.die("called"))
-      yield* gateway.gateway.setRouteProxyResolver(() => upstream.url)
+      yield* gateway.gateway.proxy(() => upstream.url)
       const open = Effect.fnUntraced(function* (text: string) {
         const connection = yield* connect(gateway.port)
         connection.socket.write(text)

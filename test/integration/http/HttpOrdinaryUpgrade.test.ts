@@ -32,7 +32,7 @@ describe("a request that offers to go on in HTTP/2, as Java's HttpClient sends i
         }
       })
       const { gateway, port } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => upstream.url)
+      yield* gateway.proxy(() => upstream.url)
       const client = yield* connect(port)
       client.socket.write(`POST /x HTTP/1.1\r\n${H2C}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
       client.socket.write("2\r\nde\r\n0\r\n\r\n")

@@ -59,7 +59,7 @@ describe("a proxied request", () => {
     Effect.gen(function* () {
       const upstream = yield* serve({ onRequest: (request, response) => response.end(request.url) })
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => `${upstream.url}/base/`)
+      yield* gateway.proxy(() => `${upstream.url}/base/`)
       assert.strictEqual((yield* ask(`${url}/x?y=1`)).text, "/base/x?y=1")
     })
   )
@@ -309,7 +309,7 @@ describe("an upstream", () => {
   it.scopedLive("that refuses the connection is named in a 502 with its error code", () =>
     Effect.gen(function* () {
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => dead)
+      yield* gateway.proxy(() => dead)
       const expected = {
         status: 502,
         json: { error: `${dead} can't be reached (ECONNREFUSED); did the service crash?` }
@@ -325,7 +325,7 @@ describe("an upstream", () => {
       const nonsense = yield* serve({})
       nonsense.server.on("connection", (socket) => socket.end("nonsense\r\n\r\n"))
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver((path) => (path === "/nonsense" ? nonsense.url : upstream.url))
+      yield* gateway.proxy((path) => (path === "/nonsense" ? nonsense.url : upstream.url))
       const died = {
         error: `${upstream.url} closed the connection before it answered (ECONNRESET); did the service crash?`
       }
@@ -355,7 +355,7 @@ describe("an upstream", () => {
       const port = yield* Effect.promise(Port.free)
       const first = yield* serve({ port, onRequest: (_, response) => response.end("first") })
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => first.url)
+      yield* gateway.proxy(() => first.url)
       assert.strictEqual((yield* ask(url)).text, "first")
       yield* first.close
       const second = yield* serve({ port, onRequest: (_, response) => response.end("second") })
@@ -396,7 +396,7 @@ describe("an upstream", () => {
     Effect.gen(function* () {
       const upstream = yield* stale
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => upstream.url)
+      yield* gateway.proxy(() => upstream.url)
       yield* ask(url)
       const again = yield* ask(url)
       assert.deepStrictEqual([again.status, again.text], [200, "ok"])
@@ -414,7 +414,7 @@ describe("an upstream", () => {
         }
       })
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => upstream.url)
+      yield* gateway.proxy(() => upstream.url)
       yield* ask(`${url}/first`)
       assert.deepStrictEqual(yield* askJson(`${url}/second`), {
         status: 502,
@@ -438,7 +438,7 @@ describe("an upstream", () => {
         const [baseUrl = "", ...others] = urls
         return { baseUrl, next: () => (others.length === 0 ? undefined : upstreams(...others)) }
       }
-      yield* gateway.setRouteProxyResolver((path) =>
+      yield* gateway.proxy((path) =>
         path === "/all" ? upstreams(dying.url, dying.url, alive.url) : upstreams(dying.url, alive.url)
       )
       const answer = yield* ask(url)
@@ -454,7 +454,7 @@ describe("an upstream", () => {
     Effect.gen(function* () {
       const upstream = yield* stale
       const { gateway, url } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => upstream.url)
+      yield* gateway.proxy(() => upstream.url)
       yield* ask(url)
       assert.deepStrictEqual(yield* askJson(url, { method: "POST", body: "once" }), {
         status: 502,
@@ -484,7 +484,7 @@ describe("an upstream", () => {
         release: () => released.push(baseUrl),
         ...(next === undefined ? {} : { next })
       })
-      yield* gateway.setRouteProxyResolver((path) =>
+      yield* gateway.proxy((path) =>
         path === "/none"
           ? upstream(dead, () => undefined)
           : upstream(dead, () => upstream(dead, () => upstream(alive.url)))
@@ -503,7 +503,7 @@ describe("an upstream", () => {
       const released = event<string>()
       const silent = yield* serve({ onRequest: () => arrived.fire() })
       const { gateway, port } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver(() => ({ baseUrl: silent.url, release: () => released.fire("once") }))
+      yield* gateway.proxy(() => ({ baseUrl: silent.url, release: () => released.fire("once") }))
       const connection = yield* connect(port)
       connection.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
       yield* arrived.wait
@@ -528,7 +528,7 @@ describe("an upstream", () => {
           }
         }
       }
-      yield* gateway.setRouteProxyResolver((path) => {
+      yield* gateway.proxy((path) => {
         if (path === "/throw") throw new Error("thrown")
         return nonsense[path] as string
       })

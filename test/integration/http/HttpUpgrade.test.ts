@@ -110,7 +110,7 @@ describe("a proxied upgrade", () => {
     Effect.gen(function* () {
       const upstream = yield* serve({ onUpgrade: (_, socket) => socket.destroy() })
       const { gateway, port, noSockets } = yield* serveGateway()
-      yield* gateway.setRouteProxyResolver((path) => (path === "/refuses" ? "http://127.0.0.1:1" : upstream.url))
+      yield* gateway.proxy((path) => (path === "/refuses" ? "http://127.0.0.1:1" : upstream.url))
       assert.include(
         yield* converse(port, UPGRADE("/dies")),
         `{"error":"${upstream.url} closed the connection before it answered (ECONNRESET); did the service crash?"}`

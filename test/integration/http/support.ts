@@ -8,7 +8,8 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as HttpGateway from "../../../layers/http/HttpGateway.js"
+import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
+import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
 
 export interface Served {
   readonly server: http.Server
@@ -62,7 +63,7 @@ export const serve = (handlers: Handlers): Effect.Effect<Served, never, Scope.Sc
   )
 
 export interface ServedGateway extends Served {
-  readonly gateway: HttpGateway.HttpGateway.Service
+  readonly gateway: NodeHttpGateway.NodeHttpGateway
   /** Closes the gateway alone; its server stays. */
   readonly closeGateway: Effect.Effect<void>
 }
@@ -70,7 +71,11 @@ export interface ServedGateway extends Served {
 export const serveGateway = (options?: { readonly maxBodyBytes?: number; readonly headersTimeout?: number }) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const gateway = yield* Scope.extend(HttpGateway.make({ maxBodyBytes: 1024 * 1024, ...options }), scope)
+    const { headersTimeout, maxBodyBytes = 1024 * 1024 } = options ?? {}
+    const gateway = yield* NodeHttpGateway.make({ maxBodyBytes }).pipe(
+      Scope.extend(scope),
+      Effect.provide(UndiciUpstream.layer({ headersTimeout }))
+    )
     const served = yield* serve(gateway)
     const result: ServedGateway = { ...served, gateway, closeGateway: Scope.close(scope, Exit.void) }
     return result
@@ -81,7 +86,7 @@ export const proxied = (handlers: Handlers, options?: { readonly headersTimeout?
   Effect.gen(function* () {
     const upstream = yield* serve(handlers)
     const gateway = yield* serveGateway(options)
-    yield* gateway.gateway.setRouteProxyResolver(() => upstream.url)
+    yield* gateway.gateway.proxy(() => upstream.url)
     return { upstream, gateway }
   })
 

@@ -7,15 +7,15 @@ import type { AddressInfo } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as HttpGateway from "../../../layers/http/HttpGateway.js"
+import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
 
 const target = process.argv[2] as string
 
 const program = Effect.gen(function* () {
   const scope = yield* Scope.make()
-  const gateway = yield* Scope.extend(HttpGateway.make({ maxBodyBytes: 1024 }), scope)
+  const gateway = yield* Scope.extend(NodeHttpGateway.make({ maxBodyBytes: 1024 }), scope)
   yield* Scope.extend(
-    gateway.setRouteProxyResolver(() => target),
+    gateway.proxy(() => target),
     scope
   )
   yield* Scope.extend(

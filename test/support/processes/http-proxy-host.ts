@@ -7,7 +7,7 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
-import { make } from "../../../layers/http/HttpGateway.js"
+import { make } from "../../../layers/http/NodeHttpGateway.js"
 
 const [kind, target] = process.argv.slice(2) as [string, string]
 const server = http.createServer()
@@ -25,7 +25,7 @@ if (kind === "http-proxy") {
 } else {
   const program = Effect.gen(function* () {
     const gateway = yield* make({ maxBodyBytes: 1024 })
-    yield* gateway.setRouteProxyResolver(() => target)
+    yield* gateway.proxy(() => target)
     server.on("request", gateway.onRequest)
     server.on("upgrade", (request, socket: Duplex, head) => gateway.onUpgrade(request, socket, head))
     yield* Effect.never

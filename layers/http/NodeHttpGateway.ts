@@ -1,20 +1,19 @@
 /**
  * The HTTP side of a server's port: interceptors first, then routes, then the proxy, then 404.
  *
- * @since 0.1.0
+ * @internal
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { HttpMethod, HttpRouteHandler, RouteProxyResolver } from "../../src/HttpGateway.js"
-import type { InvalidRoute, RouteConflict } from "../../src/IPCError.js"
+import type { HttpGateway, HttpMethod, HttpRouteHandler } from "../../src/HttpGateway.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
+import type { Upgrade } from "./proxy/Forwarder.js"
 import * as HttpProxy from "./proxy/HttpProxy.js"
-import type { Upgrade } from "./proxy/ProxyExchange.js"
 import * as UpgradedSocket from "./proxy/UpgradedSocket.js"
 import { pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
@@ -22,8 +21,7 @@ import * as RouteHandler from "./RouteHandler.js"
 /**
  * A request on its way through the gateway.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface Exchange {
   readonly request: IncomingMessage
@@ -35,68 +33,54 @@ export interface Exchange {
 /**
  * Takes an exchange, or passes it on to what is beneath: once, now or later, as it is or another in its place.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchange) => void) => void
 
 /**
- * @since 0.1.0
- * @category models
+ * Answers the requests and upgrades of an `http.Server` that belongs to someone else.
+ *
+ * @internal
  */
-export declare namespace HttpGateway {
-  /**
-   * Answers the requests and upgrades of an `http.Server` that belongs to someone else.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  export interface Service {
-    /** Never throws. */
-    readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
-    /** Never throws. Upgrades are for interceptors and the proxy: a route has no socket to give. */
-    readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
-    /** A route for as long as the scope lives; with the scope its runs in progress are interrupted. */
-    readonly route: <E, R>(
-      method: HttpMethod,
-      path: string,
-      handler: HttpRouteHandler<E, R>
-    ) => Effect.Effect<void, RouteConflict | InvalidRoute, R | Scope.Scope>
-    /** The newest resolver wins; when its scope closes, the one beneath it is back. */
-    readonly setRouteProxyResolver: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
-    /** Puts the interceptor above all others for as long as the scope lives. */
-    readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
-    /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
-    readonly handler: <E, R>(
-      handler: HttpRouteHandler<E, R>
-    ) => Effect.Effect<RouteHandler.RouteHandler, never, R | Scope.Scope>
-    /** Is told of each request that nothing took, and may add a sentence to the 404. */
-    readonly onUnmatched: (
-      listener: (request: IncomingMessage) => string | undefined
-    ) => Effect.Effect<void, never, Scope.Scope>
-  }
+export interface NodeHttpGateway extends HttpGateway.Service {
+  readonly [TypeId]: typeof TypeId
+  /** Never throws. */
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
+  /** Never throws. Upgrades are for interceptors and the proxy: a route has no socket to give. */
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** Puts the interceptor above all others for as long as the scope lives. */
+  readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
+  /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
+  readonly handler: <E, R>(
+    handler: HttpRouteHandler<E, R>
+  ) => Effect.Effect<RouteHandler.RouteHandler, never, R | Scope.Scope>
+  /** Calls the listener with each request that nothing took; what it returns is added to the 404. */
+  readonly onUnmatched: (
+    listener: (request: IncomingMessage) => string | undefined
+  ) => Effect.Effect<void, never, Scope.Scope>
 }
 
+const TypeId: unique symbol = Symbol.for("effect-ipc/NodeHttpGateway")
+
 /**
- * The gateway of the server in this process.
+ * What interception needs of a gateway beyond its public service. Dies where the service isn't this module's.
  *
- * @since 0.1.0
- * @category tags
+ * @internal
  */
-export class HttpGateway extends Context.Tag("effect-ipc/node/HttpGateway")<HttpGateway, HttpGateway.Service>() {}
+export const fromService = (gateway: HttpGateway.Service): Effect.Effect<NodeHttpGateway> =>
+  TypeId in gateway
+    ? Effect.succeed(gateway as NodeHttpGateway)
+    : Effect.dieMessage("Interception needs the HttpGateway that NodeIPCServer or LocalDiscovery provides.")
 
 /**
  * A gateway without routes. When its scope closes, handlers are interrupted, proxied exchanges aborted, upgraded
  * sockets destroyed and connections to upstreams closed.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make = Effect.fnUntraced(function* (options: {
   /** The largest body, in bytes, that a route takes; one above it is answered 413. The proxy has no limit. */
   readonly maxBodyBytes: number
-  /** How long an upstream may take to answer with its headers, in milliseconds; 5 minutes unless told otherwise. */
-  readonly headersTimeout?: number
 }) {
   const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
   const running = new RouteHandler.Running()
@@ -106,7 +90,7 @@ export const make = Effect.fnUntraced(function* (options: {
   let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
   let closed = false
 
-  const proxy = yield* HttpProxy.make(options)
+  const proxy = yield* HttpProxy.make
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
@@ -158,7 +142,7 @@ export const make = Effect.fnUntraced(function* (options: {
     try {
       run(exchange)
     } catch (defect) {
-      JsonResponse.sendError(exchange.response, 500, JsonResponse.messageOf(defect))
+      JsonResponse.sendError(exchange.response, 500, messageOf(defect))
     }
   }
 
@@ -221,7 +205,7 @@ export const make = Effect.fnUntraced(function* (options: {
         })
     ).pipe(Effect.asVoid)
 
-  const onUnmatched: HttpGateway.Service["onUnmatched"] = (listener) =>
+  const onUnmatched: NodeHttpGateway["onUnmatched"] = (listener) =>
     Effect.acquireRelease(
       Effect.sync(() => {
         listeners = [...listeners, listener]
@@ -232,11 +216,12 @@ export const make = Effect.fnUntraced(function* (options: {
         })
     )
 
-  const gateway: HttpGateway.Service = {
+  const gateway: NodeHttpGateway = {
+    [TypeId]: TypeId,
     onRequest,
     onUpgrade,
     route,
-    setRouteProxyResolver: proxy.setResolver,
+    proxy: proxy.setResolver,
     intercept,
     handler,
     onUnmatched

@@ -1,0 +1,19 @@
+/**
+ * The gateway forwards by undici: streamed both ways, on connections that are kept alive.
+ *
+ * @since 0.2.0
+ */
+import * as Layer from "effect/Layer"
+import * as UndiciForwarder from "./http/proxy/UndiciForwarder.js"
+import { UpstreamProxy } from "./UpstreamProxy.js"
+
+export type { UndiciOptions } from "./http/proxy/UndiciForwarder.js"
+
+/**
+ * What the gateway does without any such Layer; to be provided where an option differs.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layer = (options?: UndiciForwarder.UndiciOptions): Layer.Layer<UpstreamProxy> =>
+  Layer.succeed(UpstreamProxy, UndiciForwarder.make(options))

@@ -1,0 +1,53 @@
+/**
+ * Forwards by undici.
+ *
+ * @since 0.2.0
+ */
+import type { ServerResponse } from "node:http"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type { MakeForwarder } from "./Forwarder.js"
+import { type ProxyContext, ProxyExchange } from "./ProxyExchange.js"
+import * as UpstreamPool from "./UpstreamPool.js"
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export interface UndiciOptions {
+  /** How long an upstream may take to answer with its headers. Default 5 minutes. */
+  readonly headersTimeout?: Duration.DurationInput | undefined
+  /** How long an upstream may take to accept a connection. Default 10 seconds. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+}
+
+/**
+ * @internal
+ */
+export const make = (options: UndiciOptions = {}): MakeForwarder =>
+  Effect.gen(function* () {
+    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    const pool = UpstreamPool.make({
+      headersTimeout: Duration.toMillis(options.headersTimeout ?? "5 minutes"),
+      connectTimeout: Duration.toMillis(options.connectTimeout ?? "10 seconds")
+    })
+    const exchanges = new Set<ProxyExchange>()
+    const lingering = new Set<ServerResponse>()
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(() => {
+        for (const exchange of exchanges) exchange.abort()
+        for (const response of lingering) response.destroy()
+        return pool.close()
+      })
+    )
+    const context: ProxyContext = {
+      pool,
+      exchanges,
+      lingering,
+      onDefect: (what, defect) => {
+        fork(Effect.logError(what, defect))
+      }
+    }
+    return { forward: (exchange) => new ProxyExchange(context, exchange).dispatch() }
+  })
