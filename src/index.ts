@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 export { CloseCode, type CloseEvent } from "./CloseEvent.js"
-export type { IPCSocketOptions } from "./connection/IPCSocket.js"
+export type { IPCSocketOptions } from "./connection/IPCSocketOptions.js"
 export { Discovery } from "./Discovery.js"
 export {
   BaseUrl,

@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import { WebSocketServer } from "ws"
 import type { ClientConnections } from "../../src/connection/ClientConnections.js"
 import * as Frame from "../../src/connection/Frame.js"
-import { defaultMaxFrameBytes } from "../../src/connection/IPCSocket.js"
+import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
 import * as Credentials from "./Credentials.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 

@@ -117,7 +117,7 @@ class WebSocketTransport implements Transport {
     if (webSocket.readyState !== webSocket.OPEN) return
     if (queue.length === 1) return webSocket.send(queue[0] as string)
     this.socket.cork()
-    for (const message of this.extended ? joined(queue) : queue) webSocket.send(message)
+    for (const message of this.extended ? Frame.join(queue) : queue) webSocket.send(message)
     this.socket.uncork()
   }
 
@@ -162,23 +162,6 @@ class WebSocketTransport implements Transport {
     this.error = { code: 1009, reason: `a frame of ${size} bytes; the limit is ${this.maxFrameBytes}` }
     this.close(this.error)
   }
-}
-
-/** The frames in as few messages as the limit on joining allows. */
-const joined = (frames: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const messages: Array<string> = []
-  let message = frames[0] as string
-  for (let i = 1; i < frames.length; i++) {
-    const frame = frames[i] as string
-    if (message.length + frame.length >= Frame.maxJoinedLength) {
-      messages.push(message)
-      message = frame
-    } else {
-      message += Frame.separator + frame
-    }
-  }
-  messages.push(message)
-  return messages
 }
 
 const endTurn = (transport: WebSocketTransport) => transport.endTurn()

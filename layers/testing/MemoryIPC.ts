@@ -8,11 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as ClientConnections from "../../src/connection/ClientConnections.js"
-import type { MemoryTransport } from "../../src/connection/MemoryTransport.js"
-import { makePair } from "../../src/connection/MemoryTransport.js"
+import { MemoryNetwork } from "../../src/connection/MemoryNetwork.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../../src/IPCClient.js"
-import { ConnectFailed } from "../../src/IPCError.js"
+import type { ConnectFailed } from "../../src/IPCError.js"
 import { IPCServer } from "../../src/IPCServer.js"
 
 /**
@@ -43,7 +42,7 @@ export declare namespace MemoryIPC {
     /** Breaks every connection, and refuses new ones until `goOnline`. */
     readonly goOffline: Effect.Effect<void>
     readonly goOnline: Effect.Effect<void>
-    /** Nothing arrives any more, though every connection stands: a peer that was stopped. Until `thaw`. */
+    /** Until `thaw` nothing arrives, though every connection stands, and connecting waits: the server was stopped. */
     readonly freeze: Effect.Effect<void>
     /** What was sent meanwhile arrives. */
     readonly thaw: Effect.Effect<void>
@@ -97,52 +96,16 @@ export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCServer | I
 
 const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
   const clients = yield* ClientConnections.make(serverOptions)
-  const ends = new Set<MemoryTransport>()
-  let online = true
-  let frozen = false
-
-  const connectAs =
-    (runtimeId: string): ReconnectingClient.Connect =>
-    (onOpen) =>
-      Effect.suspend(() => {
-        if (!online) return new ConnectFailed({ url, reason: "Refused", detail: "the test has gone offline" })
-        const [near, far] = makePair()
-        if (frozen) for (const end of [near, far]) end.freeze()
-        clients.accept(far, runtimeId)
-        onOpen(near)
-        ends.add(near)
-        return Effect.void
-      })
-
-  const disconnect = Effect.sync(() => {
-    for (const end of ends) end.terminate()
-    ends.clear()
-  })
-
-  const setFrozen = (freeze: boolean) =>
-    Effect.sync(() => {
-      if (frozen === freeze) return
-      frozen = freeze
-      for (const end of ends) {
-        for (const transport of [end, end.peer]) freeze ? transport.freeze() : transport.thaw()
-      }
-    })
+  const memory = new MemoryNetwork(clients, url)
+  const disconnect = Effect.sync(() => memory.disconnect())
+  const setFrozen = (frozen: boolean) => Effect.sync(() => memory.setFrozen(frozen))
+  const setOnline = (online: boolean) => Effect.sync(() => memory.setOnline(online))
 
   const network: MemoryIPC.Service = {
-    connect: (options = {}) => {
-      const { runtimeId = "client" } = options
-      return ReconnectingClient.make(url, connectAs(runtimeId), options)
-    },
+    connect: (options = {}) => ReconnectingClient.make(url, memory.connect(options.runtimeId ?? "client"), options),
     disconnect,
-    goOffline: Effect.zipRight(
-      Effect.sync(() => {
-        online = false
-      }),
-      disconnect
-    ),
-    goOnline: Effect.sync(() => {
-      online = true
-    }),
+    goOffline: Effect.zipRight(setOnline(false), disconnect),
+    goOnline: setOnline(true),
     freeze: setFrozen(true),
     thaw: setFrozen(false)
   }

@@ -15,9 +15,11 @@ import type { ConnectedClient, ConnectionEvent, IPCPeer } from "../IPCPeer.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
+import { Waiters } from "../internal/Waiters.js"
 import * as Handlers from "./Handlers.js"
-import type { IPCSocketOptions } from "./IPCSocket.js"
-import { IPCSocket, makeContext } from "./IPCSocket.js"
+import { IPCSocket } from "./IPCSocket.js"
+import type { IPCSocketOptions } from "./IPCSocketOptions.js"
+import { makeContext } from "./IPCSocketOptions.js"
 import type { Transport } from "./Transport.js"
 
 /**
@@ -66,7 +68,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
 
     const sockets = new Map<string, IPCSocket<ConnectedClient>>()
     const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
-    const waiting = new Map<string, Set<(client: Effect.Effect<ConnectedClient>) => void>>()
+    const waiting = new Map<string, Waiters>()
     let connectionCount = 0
     let closed = false
 
@@ -89,19 +91,14 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
         events.unsafeOffer({ _tag: "Disconnected", ...client, ...event })
       })
       events.unsafeOffer({ _tag: "Connected", ...client })
-      if (runtimeId !== undefined) {
-        const waiters = waiting.get(runtimeId)
-        waiting.delete(runtimeId)
-        if (waiters !== undefined) for (const resume of waiters) resume(Effect.succeed(client))
-      }
+      if (runtimeId !== undefined) waiting.get(runtimeId)?.announce()
       return client
     }
 
     const startClosing = Effect.sync(() => {
       closed = true
       // Nobody comes any more: to wait on would be for ever.
-      for (const waiters of waiting.values()) for (const resume of waiters) resume(Effect.interrupt)
-      waiting.clear()
+      for (const waiters of waiting.values()) waiters.announce()
       for (const socket of sockets.values())
         socket.startClosing({ code: CloseCode.GoingAway, reason: "the server closes" })
     })
@@ -150,17 +147,20 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       ),
       connections: Stream.fromPubSub(events),
       awaitClient: (runtimeId) =>
-        Effect.async((resume) => {
-          const socket = byRuntimeId.get(runtimeId)
-          if (socket !== undefined) return resume(Effect.succeed(socket.caller))
-          if (closed) return resume(Effect.interrupt)
-          const waiters = waiting.get(runtimeId) ?? new Set()
+        Effect.suspend(() => {
+          const waiters = waiting.get(runtimeId) ?? new Waiters()
           waiting.set(runtimeId, waiters)
-          waiters.add(resume)
-          return Effect.sync(() => {
-            waiters.delete(resume)
-            if (waiters.size === 0 && waiting.get(runtimeId) === waiters) waiting.delete(runtimeId)
+          const connected = waiters.until(() => {
+            const socket = byRuntimeId.get(runtimeId)
+            if (socket !== undefined) return Effect.succeed(socket.caller)
+            return closed ? Effect.interrupt : undefined
           })
+          return Effect.ensuring(
+            connected,
+            Effect.sync(() => {
+              if (waiters.size === 0 && waiting.get(runtimeId) === waiters) waiting.delete(runtimeId)
+            })
+          )
         }),
       startClosing
     }

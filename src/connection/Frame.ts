@@ -185,6 +185,48 @@ export const separator = "\n"
 export const maxJoinedLength = 64 * 1024
 
 /**
+ * Joins frames into as few messages as {@link maxJoinedLength} allows.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const join = (frames: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const messages: Array<string> = []
+  let message = frames[0]
+  if (message === undefined) return messages
+  for (let i = 1; i < frames.length; i++) {
+    const frame = frames[i] as string
+    if (fitsJoined(message.length, frame)) {
+      message += separator + frame
+    } else {
+      messages.push(message)
+      message = frame
+    }
+  }
+  messages.push(message)
+  return messages
+}
+
+/**
+ * Whether a frame can be joined to a message of this length.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const fitsJoined = (length: number, frame: string): boolean => length + frame.length < maxJoinedLength
+
+/**
+ * Where the frame that begins at `start` ends in a message that may be several frames.
+ *
+ * @since 0.1.0
+ * @category subprotocol
+ */
+export const endOf = (message: string, start: number): number => {
+  const end = message.length > maxJoinedLength ? -1 : message.indexOf(separator, start)
+  return end === -1 ? message.length : end
+}
+
+/**
  * Reads one frame.
  *
  * @since 0.1.0

@@ -18,117 +18,38 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError, RequestError } from "../IPCError.js"
-import {
-  ConnectionClosed,
-  FrameTooLarge,
-  InvalidPayload,
-  InvalidResponse,
-  NoHandler,
-  RequestFailed,
-  RequestTimeout
-} from "../IPCError.js"
+import { ConnectionClosed, FrameTooLarge, InvalidPayload, RequestTimeout } from "../IPCError.js"
 import type { Direction, RequestOptions, Shaped, UntypedRequest } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
-import { CallbackEffect, total } from "../internal/CallbackEffect.js"
-import type { Deadlines, Expiring } from "../internal/Deadlines.js"
+import { CallbackEffect } from "../internal/CallbackEffect.js"
+import type { Expiring } from "../internal/Deadlines.js"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
-import * as RunFork from "../internal/RunFork.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import { Waiters } from "../internal/Waiters.js"
 import * as Frame from "./Frame.js"
-import type { Handler, Handlers } from "./Handlers.js"
+import type { Handler } from "./Handlers.js"
 import { failureOf } from "./Handlers.js"
+import type { IPCSocketContext } from "./IPCSocketOptions.js"
+import { timeoutMillis } from "./IPCSocketOptions.js"
+import type { Departure } from "./Outbox.js"
+import { Outbox } from "./Outbox.js"
+import { PendingRequest } from "./PendingRequest.js"
+import * as ResponseDecoder from "./ResponseDecoder.js"
 import type { Transport } from "./Transport.js"
-
-/**
- * How connections behave; the same options at both ends.
- *
- * @since 0.1.0
- * @category models
- */
-export interface IPCSocketOptions {
-  /** How long a request waits for its response unless it says otherwise. Default 10 seconds. */
-  readonly requestTimeout?: Duration.DurationInput | undefined
-  /** How often a ping is sent; a peer silent for two is dropped. Default 15 seconds. */
-  readonly heartbeat?: Duration.DurationInput | undefined
-  /** Past this many unsent bytes a sender waits. Default 16 MiB. */
-  readonly highWaterMark?: number | undefined
-  /** Past this many handlers in flight on one connection, reading pauses. Default 1,024. */
-  readonly maxHandlersInFlight?: number | undefined
-  /** A larger frame, in bytes, isn't sent, and closes the connection it arrives on. Default 16 MiB. */
-  readonly maxFrameBytes?: number | undefined
-}
-
-/**
- * The options with their defaults filled in, and what all connections of one end share.
- *
- * @since 0.1.0
- * @category models
- */
-export interface IPCSocketContext<Caller> {
-  readonly handlers: Handlers<Caller>
-  readonly deadlines: Deadlines
-  readonly runFork: RunFork.RunFork
-  readonly requestTimeoutMillis: number
-  readonly heartbeatMillis: number
-  readonly highWaterMark: number
-  readonly maxHandlersInFlight: number
-  readonly maxFrameBytes: number
-}
 
 /**
  * @since 0.1.0
  * @category models
  */
 export type State = "open" | "closing" | "closed"
-
-/**
- * What the connections of one end share, made once.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const makeContext = Effect.fnUntraced(function* <Caller>(
-  handlers: Handlers<Caller>,
-  deadlines: Deadlines,
-  options: IPCSocketOptions
-) {
-  const context: IPCSocketContext<Caller> = {
-    handlers,
-    deadlines,
-    runFork: yield* RunFork.make(),
-    requestTimeoutMillis: Duration.toMillis(options.requestTimeout ?? defaultRequestTimeoutMillis),
-    heartbeatMillis: Duration.toMillis(options.heartbeat ?? "15 seconds"),
-    highWaterMark: options.highWaterMark ?? 16 * 1024 * 1024,
-    maxHandlersInFlight: options.maxHandlersInFlight ?? 1024,
-    maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes
-  }
-  return context
-})
-
-/**
- * How long a request waits where nothing says otherwise, in milliseconds: 10 seconds.
- *
- * @since 0.1.0
- * @category defaults
- */
-export const defaultRequestTimeoutMillis = 10_000
-
-/**
- * The limit of a frame in bytes where none is given: 16 MiB.
- *
- * @since 0.1.0
- * @category defaults
- */
-export const defaultMaxFrameBytes = 16 * 1024 * 1024
 
 /**
  * Requests and messages over one open transport.
@@ -138,14 +59,13 @@ export const defaultMaxFrameBytes = 16 * 1024 * 1024
  */
 export class IPCSocket<Caller> {
   state: State = "open"
-  private readonly pending = new IdMap<Pending>()
+  private readonly pending = new IdMap<PendingRequest>()
   private readonly inFlight = new IdMap<InFlight>()
-  /** What waits until enough unsent bytes have left, in order. */
-  private readonly departures = new Set<Departure>()
+  private readonly outbox: Outbox
   /** What had arrived when reading paused, in order. */
   private readonly backlog: Array<string> = []
   private readonly heartbeat: Expiring
-  private readonly closeListeners = new Set<(event: CloseEvent) => void>()
+  private readonly awaitingEnd = new Waiters()
   private closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
   private lastId = 0
   private lastMessageId = 0
@@ -164,6 +84,7 @@ export class IPCSocket<Caller> {
     /** What handlers here are told of who calls. */
     readonly caller: Caller
   ) {
+    this.outbox = new Outbox(transport, context.highWaterMark)
     this.heartbeat = { dueAt: 0, millis: context.heartbeatMillis, onDeadline: () => this.onHeartbeat() }
     context.deadlines.add(this.heartbeat)
     transport.listen({
@@ -172,7 +93,7 @@ export class IPCSocket<Caller> {
       onAlive: () => {
         this.heard = true
       },
-      onDrain: () => this.onDrain(),
+      onDrain: () => this.outbox.drain(),
       onClosed: (event) => this.onClosed(event)
     })
   }
@@ -217,7 +138,7 @@ export class IPCSocket<Caller> {
     if (typeof what === "string") return this.dispatch(what, payload, millis)
     return Effect.flatMap(
       Effect.suspend(() => this.encode(what, payload)),
-      (encoded) => this.dispatch(what, encoded, millis)
+      (encoded) => this.dispatch(what.name, encoded, millis)
     )
   }
 
@@ -232,16 +153,26 @@ export class IPCSocket<Caller> {
   }
 
   /** How the connection ended, once it has. */
-  readonly closed: Effect.Effect<CloseEvent> = Effect.async((resume) => {
-    if (this.state === "closed") return resume(Effect.succeed(this.closeEvent))
-    const listener = (event: CloseEvent) => resume(Effect.succeed(event))
-    this.closeListeners.add(listener)
-    return Effect.sync(() => this.closeListeners.delete(listener))
-  })
+  readonly closed: Effect.Effect<CloseEvent> = this.awaitingEnd.until(() =>
+    this.state === "closed" ? Effect.succeed(this.closeEvent) : undefined
+  )
 
   /** @internal Calls back when the connection has ended; without a fiber, for a server with very many. */
   onceClosed(listener: (event: CloseEvent) => void): void {
-    this.closeListeners.add(listener)
+    this.awaitingEnd.add(() => {
+      listener(this.closeEvent)
+      return true
+    })
+  }
+
+  /** @internal How much the connection holds; all zero at rest. */
+  get held() {
+    return {
+      pending: this.pending.size,
+      inFlight: this.inFlight.size,
+      departures: this.outbox.waiting,
+      backlog: this.backlog.length
+    }
   }
 
   /** @internal What `close` does at once. */
@@ -275,40 +206,38 @@ export class IPCSocket<Caller> {
     onEnd: OnEnd<unknown, unknown>
   ): Waiting | undefined {
     const id = ++this.lastId
-    const text = this.print(id, request, payload)
+    const text = this.print(nameOf(request), payload, id)
     if (typeof text !== "string") {
       onEnd(Exit.fail(text))
       return undefined
     }
-    const pending = new Pending(this, id, request, millis, onEnd)
+    const pending = new PendingRequest(this, id, request, millis, onEnd)
     this.pending.add(pending)
     this.context.deadlines.add(pending)
-    if (this.isCongested()) this.departures.add(pending.toDepart(text))
+    if (this.outbox.isCongested()) this.outbox.add(pending.toDepart(text))
     else this.transport.send(text)
     return pending
   }
 
-  /** The request's frame, or why it can't be sent. */
+  /** The frame of a request, or of a message where there is no id; or why it can't be sent. */
   private print(
-    id: number,
-    request: UntypedRequest,
-    payload: unknown
+    name: string,
+    payload: unknown,
+    id?: number
   ): string | ConnectionClosed | InvalidPayload | FrameTooLarge {
-    const name = nameOf(request)
     if (this.state !== "open") return this.connectionClosed(name)
-    const text = Frame.printRequest(id, name, payload)
+    const text = id === undefined ? Frame.printMessage(name, payload) : Frame.printRequest(id, name, payload)
     if (typeof text !== "string") return this.invalidPayload(name, text.issue)
-    return this.isTooLarge(text) ? this.tooLarge(name, text) : text
+    if (!this.isTooLarge(text)) return text
+    const limit = this.context.maxFrameBytes
+    return new FrameTooLarge({ request: name, target: this.target, size: utf8Length(text), limit })
   }
 
-  private dispatch(request: UntypedRequest, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
+  private dispatch(name: string, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
     return Effect.suspend(() => {
-      const name = nameOf(request)
-      if (this.state !== "open") return Effect.fail(this.connectionClosed(name))
-      const text = Frame.printMessage(name, payload)
-      if (typeof text !== "string") return Effect.fail(this.invalidPayload(name, text.issue))
-      if (this.isTooLarge(text)) return Effect.fail(this.tooLarge(name, text))
-      if (this.isCongested()) return this.waitToDepart(name, text, millis)
+      const text = this.print(name, payload)
+      if (typeof text !== "string") return Effect.fail(text)
+      if (this.outbox.isCongested()) return this.waitToDepart(name, text, millis)
       this.transport.send(text)
       return Effect.void
     })
@@ -327,21 +256,21 @@ export class IPCSocket<Caller> {
         dueAt: 0,
         millis,
         onDeadline: () => {
-          this.departures.delete(departure)
+          this.outbox.remove(departure)
           resume(Effect.fail(new RequestTimeout({ request: name, target: this.target, millis })))
         }
       }
-      this.departures.add(departure)
+      this.outbox.add(departure)
       this.context.deadlines.add(expiring)
       return Effect.sync(() => {
-        this.departures.delete(departure)
+        this.outbox.remove(departure)
         this.context.deadlines.remove(expiring)
       })
     })
   }
 
   /** @internal */
-  expire(pending: Pending): void {
+  expire(pending: PendingRequest): void {
     if (!this.forget(pending)) return
     this.cancelAtPeer(pending)
     const request = nameOf(pending.request)
@@ -349,21 +278,21 @@ export class IPCSocket<Caller> {
   }
 
   /** @internal */
-  abandon(pending: Pending): void {
+  abandon(pending: PendingRequest): void {
     if (this.forget(pending)) this.cancelAtPeer(pending)
   }
 
-  private cancelAtPeer(pending: Pending): void {
+  private cancelAtPeer(pending: PendingRequest): void {
     if (this.transport.extended && this.state === "open" && pending.departure === undefined) {
       this.transport.send(Frame.printCancel(pending.id))
     }
   }
 
   /** Whether it was still waiting. */
-  private forget(pending: Pending): boolean {
+  private forget(pending: PendingRequest): boolean {
     if (!this.pending.delete(pending.id)) return false
     this.context.deadlines.remove(pending)
-    if (pending.departure !== undefined) this.departures.delete(pending.departure)
+    if (pending.departure !== undefined) this.outbox.remove(pending.departure)
     return true
   }
 
@@ -376,17 +305,16 @@ export class IPCSocket<Caller> {
 
   /** Reads a message, frame by frame, until reading pauses. */
   private read(text: string): void {
-    if (!this.transport.extended || text.length > Frame.maxJoinedLength) return this.onFrame(text)
-    let start = 0
-    for (;;) {
-      const end = text.indexOf(Frame.separator, start)
-      if (end === -1) return this.onFrame(start === 0 ? text : text.slice(start))
-      this.onFrame(text.slice(start, end))
-      start = end + 1
+    if (!this.transport.extended) return this.onFrame(text)
+    let end = -1
+    while (end < text.length) {
+      const start = end + 1
       if (this.paused) {
         this.backlog.unshift(text.slice(start))
         return
       }
+      end = Frame.endOf(text, start)
+      this.onFrame(text.slice(start, end))
     }
   }
 
@@ -420,32 +348,7 @@ export class IPCSocket<Caller> {
       return
     }
     this.forget(pending)
-    pending.onEnd(this.outcome(pending.request, frame.data))
-  }
-
-  private outcome(request: UntypedRequest, data: unknown): Effect.Effect<unknown, unknown> {
-    if (!Frame.isOutcome(data)) {
-      return Exit.fail(
-        this.invalidResponse(request, 'it is neither {"success":true,…} nor {"success":false,"error":"…"}')
-      )
-    }
-    if (data.success) {
-      if (typeof request === "string") return Exit.succeed(data.data)
-      // A Schema may throw.
-      return total(() =>
-        SyncEffect.mapError(request.success.decode(data.data), (issue) =>
-          this.invalidResponse(request, ParseResult.TreeFormatter.formatIssueSync(issue))
-        )
-      )
-    }
-    const failure = this.failure(request, data)
-    if (typeof request === "string" || data.failure === undefined) return Exit.fail(failure)
-    return total(() =>
-      Effect.matchEffect(request.failure.decode(data.failure), {
-        onFailure: () => Effect.fail(failure),
-        onSuccess: Effect.fail
-      })
-    )
+    pending.onEnd(ResponseDecoder.decode(pending.request, this.target, frame.data))
   }
 
   private onRequest(frame: Frame.Request): void {
@@ -533,9 +436,9 @@ export class IPCSocket<Caller> {
   }
 
   private depart(text: string): void {
-    if (!this.isCongested()) return this.transport.send(text)
+    if (!this.outbox.isCongested()) return this.transport.send(text)
     this.waitingResponses++
-    this.departures.add({
+    this.outbox.add({
       text,
       onDeparted: () => {
         this.waitingResponses--
@@ -558,22 +461,6 @@ export class IPCSocket<Caller> {
     }
   }
 
-  /** Whether what is sent now has to wait, for what has been sent or behind what waits already. */
-  private isCongested(): boolean {
-    if (this.departures.size > 0) this.onDrain()
-    return this.transport.unsent() > this.context.highWaterMark
-  }
-
-  private onDrain(): void {
-    if (this.departures.size === 0) return
-    for (const departure of this.departures) {
-      if (this.transport.unsent() > this.context.highWaterMark) return
-      this.departures.delete(departure)
-      this.transport.send(departure.text)
-      departure.onDeparted()
-    }
-  }
-
   private onHeartbeat(): void {
     if (this.state !== "open") return
     // While we don't read, what the peer says isn't heard; that isn't its silence.
@@ -593,8 +480,7 @@ export class IPCSocket<Caller> {
     if (this.state === "open" && this.closeEvent.code === CloseCode.Abnormal) this.closeEvent = event
     this.state = "closed"
     this.release()
-    for (const listener of this.closeListeners) listener(this.closeEvent)
-    this.closeListeners.clear()
+    this.awaitingEnd.announce()
   }
 
   private release(): void {
@@ -606,9 +492,7 @@ export class IPCSocket<Caller> {
       pending.onEnd(Exit.fail(this.connectionClosed(nameOf(pending.request))))
     }
     this.pending.clear()
-    const departures = [...this.departures]
-    this.departures.clear()
-    for (const departure of departures) departure.onDeparted()
+    this.outbox.clear()
   }
 
   private encode(request: Exclude<UntypedRequest, string>, payload: unknown): Effect.Effect<unknown, InvalidPayload> {
@@ -622,32 +506,12 @@ export class IPCSocket<Caller> {
     return text.length * 3 > this.context.maxFrameBytes && utf8Length(text) > this.context.maxFrameBytes
   }
 
-  private tooLarge(request: string, text: string): FrameTooLarge {
-    return new FrameTooLarge({
-      request,
-      target: this.target,
-      size: utf8Length(text),
-      limit: this.context.maxFrameBytes
-    })
-  }
-
   private connectionClosed(request: string): ConnectionClosed {
     return new ConnectionClosed({ request, target: this.target, ...this.closeEvent })
   }
 
   private invalidPayload(request: string, issue: string): InvalidPayload {
     return new InvalidPayload({ request, target: this.target, foundBy: "caller", issue })
-  }
-
-  private invalidResponse(request: UntypedRequest, issue: string): InvalidResponse {
-    return new InvalidResponse({ request: nameOf(request), target: this.target, issue })
-  }
-
-  private failure(request: UntypedRequest, data: Frame.Failure): NoHandler | InvalidPayload | RequestFailed {
-    const at = { request: nameOf(request), target: this.target }
-    if (data.reason === "NoHandler") return new NoHandler(at)
-    if (data.reason === "InvalidPayload") return new InvalidPayload({ ...at, foundBy: "peer", issue: data.error })
-    return new RequestFailed({ ...at, error: data.error, ...(typeof data.tag === "string" ? { tag: data.tag } : {}) })
   }
 
   private logMalformed(text: string, issue: string): void {
@@ -663,65 +527,12 @@ export class IPCSocket<Caller> {
   }
 }
 
-/**
- * A request that waits for its response.
- */
-class Pending implements Expiring, Waiting {
-  dueAt = 0
-  previous: Expiring | undefined = undefined
-  next: Expiring | undefined = undefined
-  /** Set while the request itself waits for unsent bytes to leave. */
-  departure: Departure | undefined = undefined
-
-  constructor(
-    private readonly socket: Exchanging,
-    readonly id: number,
-    readonly request: UntypedRequest,
-    readonly millis: number,
-    readonly onEnd: OnEnd<unknown, unknown>
-  ) {}
-
-  toDepart(text: string): Departure {
-    this.departure = {
-      text,
-      onDeparted: () => {
-        this.departure = undefined
-      }
-    }
-    return this.departure
-  }
-
-  abandon(): void {
-    this.socket.abandon(this)
-  }
-
-  onDeadline(): void {
-    this.socket.expire(this)
-  }
-}
-
-/** What an {@link IPCSocket} of any caller is to its requests. */
-interface Exchanging {
-  readonly expire: (pending: Pending) => void
-  readonly abandon: (pending: Pending) => void
-}
-
-/** A frame that waits for unsent bytes to leave. */
-interface Departure {
-  readonly text: string
-  readonly onDeparted: () => void
-}
-
 /** A handler that hasn't ended yet. */
 interface InFlight {
   readonly id: number
   readonly running: Execution.Execution<unknown, Frame.Failure>
   cancelled: boolean
 }
-
-/** @internal */
-export const timeoutMillis = (options: RequestOptions | undefined, otherwise: number): number =>
-  options?.timeout === undefined ? otherwise : Duration.toMillis(options.timeout)
 
 /** How many malformed frames of one connection are logged before the rest are dropped in silence. */
 const maxMalformedLogged = 10

@@ -21,9 +21,11 @@ import { nameOf, untyped } from "../IPCRequest.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import { messageOf } from "../internal/ErrorMessage.js"
+import { Waiters } from "../internal/Waiters.js"
 import * as Handlers from "./Handlers.js"
-import type { IPCSocketOptions } from "./IPCSocket.js"
-import { IPCSocket, makeContext, timeoutMillis } from "./IPCSocket.js"
+import { IPCSocket } from "./IPCSocket.js"
+import type { IPCSocketOptions } from "./IPCSocketOptions.js"
+import { makeContext, timeoutMillis } from "./IPCSocketOptions.js"
 import type { Transport } from "./Transport.js"
 
 /**
@@ -84,18 +86,13 @@ export const make: (
     /** Why there will be no further connection. */
     let end: CloseEvent | undefined
     const ended = yield* Deferred.make<CloseEvent>()
-    const waiting = new Set<() => void>()
-
-    const wake = () => {
-      for (const resume of waiting) resume()
-      waiting.clear()
-    }
+    const waiters = new Waiters()
 
     const finish = (event: CloseEvent) =>
       Effect.suspend(() => {
         end ??= event
         Deferred.unsafeDone(ended, Effect.succeed(end))
-        wake()
+        waiters.announce()
         return SubscriptionRef.set(status, "closed")
       })
 
@@ -111,7 +108,7 @@ export const make: (
       // Too late: nobody would ever close it.
       if (end !== undefined) return transport.terminate()
       socket = new IPCSocket(context, transport, url, undefined)
-      wake()
+      waiters.announce()
     }).pipe(
       Effect.timeoutFail({
         duration: connectTimeout,
@@ -196,13 +193,9 @@ export const make: (
       return loop
     }
 
-    const nextConnection = Effect.async<void>((resume) => {
-      // It may have opened, or all may have ended, since the caller looked.
-      if (end !== undefined || socket?.state === "open") return resume(Effect.void)
-      const waiter = () => resume(Effect.void)
-      waiting.add(waiter)
-      return Effect.sync(() => waiting.delete(waiter))
-    })
+    const nextConnection = waiters.until(() =>
+      end !== undefined || socket?.state === "open" ? Effect.void : undefined
+    )
 
     const request = <D extends Direction, Payload, Success, Failure>(
       what: Shaped<D, Payload, Success, Failure>,

@@ -17,7 +17,7 @@ import { CloseCode } from "../CloseEvent.js"
 import { messageOf } from "../internal/ErrorMessage.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
-import { defaultMaxFrameBytes } from "./IPCSocket.js"
+import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
 import type { Transport, TransportListener } from "./Transport.js"
 
 /**
@@ -276,7 +276,7 @@ class SocketTransport implements Transport {
     if (chunk.end !== undefined || this.byLine) return chunk.end === undefined
     // A heartbeat isn't looked for among joined frames.
     if (!this.extended || isHeartbeat(text) || isHeartbeat(chunk.texts[0])) return false
-    return chunk.length + chunk.texts.length + text.length <= Frame.maxJoinedLength
+    return Frame.fitsJoined(chunk.length + chunk.texts.length - 1, text)
   }
 
   private print({ texts }: Chunk): string {

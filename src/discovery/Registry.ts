@@ -12,6 +12,7 @@ import type { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
 import { ServiceNotRegistered } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
+import { Waiters } from "../internal/Waiters.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import * as RouteTable from "./RouteTable.js"
@@ -77,7 +78,7 @@ export const make: (
   /** Which connection each owner registers by: an earlier one's end takes nothing of a later one's. */
   const connections = new Map<string, string>()
   const watchers = new Map<string, string>()
-  const arrivals = makeArrivals()
+  const arrivals = new Waiters()
 
   const changed = (changes: ReadonlyArray<RouteChange>): Effect.Effect<void> => {
     if (changes.length === 0) return Effect.void
@@ -163,7 +164,7 @@ export const make: (
   const discover = (api: string): Effect.Effect<string, ServiceNotRegistered> =>
     Effect.suspend(() => {
       if (isRegistered(api)) return Effect.succeed(server.url)
-      const arrived = arrivals.wait(() => isRegistered(api))
+      const arrived = arrivals.until(() => (isRegistered(api) ? Effect.void : undefined))
       return Effect.flatMap(Effect.raceFirst(arrived, settled.await), () =>
         isRegistered(api) ? Effect.succeed(server.url) : Effect.fail(notRegistered(api))
       )
@@ -203,25 +204,6 @@ const makeOwnerOf = (leader: string): Effect.Effect<(caller: ConnectedClient) =>
     return ({ clientId, runtimeId }) =>
       runtimeId === undefined || runtimeId === leader ? `${clientId}@${term}` : runtimeId
   })
-
-/** Those who wait for an api to be registered. */
-const makeArrivals = () => {
-  const waiting = new Set<() => void>()
-  return {
-    announce: () => {
-      for (const look of waiting) look()
-    },
-    wait: (isThere: () => boolean): Effect.Effect<void> =>
-      Effect.async((resume) => {
-        const look = () => {
-          if (isThere()) resume(Effect.void)
-        }
-        waiting.add(look)
-        look()
-        return Effect.sync(() => waiting.delete(look))
-      })
-  }
-}
 
 /** How many registered apis an error names. */
 const maxNamesInError = 20

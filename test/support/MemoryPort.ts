@@ -5,8 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as ClientConnections from "../../src/connection/ClientConnections.js"
-import type { MemoryTransport } from "../../src/connection/MemoryTransport.js"
-import { makePair } from "../../src/connection/MemoryTransport.js"
+import { MemoryNetwork } from "../../src/connection/MemoryNetwork.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
@@ -22,8 +21,7 @@ import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 type Service = IPCServer.Service
 
 interface Holder {
-  readonly clients: ClientConnections.ClientConnections
-  readonly ends: Map<string, MemoryTransport>
+  readonly network: MemoryNetwork
   resolver: RouteProxyResolver | undefined
   isOpen: boolean
 }
@@ -36,12 +34,11 @@ export interface ParticipantOptions {
 
 export const make = () => {
   let holder: Holder | undefined
-  let frozen = false
 
   const serve = Effect.fnUntraced(function* <A>(prepare: (server: Service) => Effect.Effect<A, never, Scope.Scope>) {
     if (holder !== undefined) return yield* new PortInUse({ host: "memory", port: 1 })
     const clients = yield* ClientConnections.make({ heartbeat: "3 seconds" })
-    const own: Holder = { clients, ends: new Map(), resolver: undefined, isOpen: false }
+    const own: Holder = { network: new MemoryNetwork(clients, "memory"), resolver: undefined, isOpen: false }
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         holder = own
@@ -72,15 +69,10 @@ export const make = () => {
       "memory",
       (onOpen) =>
         Effect.suspend(() => {
-          if (frozen) return Effect.never
           if (holder?.isOpen !== true) {
             return Effect.fail(new ConnectFailed({ url: "memory", reason: "Refused", detail: "nobody listens" }))
           }
-          const [near, far] = makePair()
-          const { clientId } = holder.clients.accept(far, runtimeId)
-          holder.ends.set(runtimeId ?? clientId, far)
-          onOpen(near)
-          return Effect.void
+          return holder.network.connect(runtimeId)(onOpen)
         }),
       { reconnect: false, heartbeat: "3 seconds" }
     )
@@ -123,21 +115,15 @@ export const make = () => {
       return upstream?.baseUrl
     },
     /** Breaks a client's connection without a word, as its death does. */
-    sever: (runtimeId: string) => Effect.sync(() => holder?.ends.get(runtimeId)?.terminate()),
+    sever: (runtimeId: string) => Effect.sync(() => holder?.network.disconnect(runtimeId)),
     /** The leader neither hears nor says anything, but holds the port: as one that is stopped. */
-    freeze: Effect.sync(() => {
-      frozen = true
-      for (const end of holder?.ends.values() ?? []) end.freeze()
-    }),
-    thaw: Effect.sync(() => {
-      frozen = false
-      for (const end of holder?.ends.values() ?? []) end.thaw()
-    }),
+    freeze: Effect.sync(() => holder?.network.setFrozen(true)),
+    thaw: Effect.sync(() => holder?.network.setFrozen(false)),
     /** All connections break and the port is free, as at the leader's death. What the leader does from then on reaches nobody. */
     crash: Effect.sync(() => {
-      const ends = holder?.ends.values() ?? []
+      const network = holder?.network
       holder = undefined
-      for (const end of ends) end.terminate()
+      network?.disconnect()
     })
   }
 }

@@ -5,8 +5,9 @@ import * as LogLevel from "effect/LogLevel"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as Handlers from "../../src/connection/Handlers.js"
-import type { IPCSocketOptions } from "../../src/connection/IPCSocket.js"
-import { IPCSocket, makeContext } from "../../src/connection/IPCSocket.js"
+import { IPCSocket } from "../../src/connection/IPCSocket.js"
+import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
+import { makeContext } from "../../src/connection/IPCSocketOptions.js"
 import { makePair } from "../../src/connection/MemoryTransport.js"
 import type { Transport, TransportListener } from "../../src/connection/Transport.js"
 import * as Deadlines from "../../src/internal/Deadlines.js"
@@ -113,21 +114,7 @@ export class ScriptedTransport implements Transport {
   }
 }
 
-/** What an engine still holds; all zero at rest. */
-export const heldBy = (socket: object) => {
-  const held = socket as Record<
-    "pending" | "inFlight" | "departures" | "backlog",
-    { readonly size?: number; readonly length?: number } | undefined
-  >
-  const count = (of: keyof typeof held) => held[of]?.size ?? held[of]?.length ?? 0
-  return {
-    pending: count("pending"),
-    inFlight: count("inFlight"),
-    departures: count("departures"),
-    backlog: count("backlog")
-  }
-}
-
+/** What an engine holds at rest. */
 export const nothing = { pending: 0, inFlight: 0, departures: 0, backlog: 0 }
 
 /** Runs the effect with what is logged, from debug up, collected as `LEVEL message`. */

@@ -12,17 +12,9 @@ import {
 } from "effect-ipc"
 import { CloseCode } from "../../../src/CloseEvent.js"
 import * as Handlers from "../../../src/connection/Handlers.js"
-import { IPCSocket, makeContext } from "../../../src/connection/IPCSocket.js"
-import {
-  heldBy,
-  makeEnd,
-  makeEndAndPeer,
-  makeEnds,
-  nothing,
-  ScriptedTransport,
-  settled,
-  withLog
-} from "../../support/pair.js"
+import { IPCSocket } from "../../../src/connection/IPCSocket.js"
+import { makeContext } from "../../../src/connection/IPCSocketOptions.js"
+import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled, withLog } from "../../support/pair.js"
 
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")
 const Slow = IPCServer.defineRequest<number, number>("slow")
@@ -57,7 +49,7 @@ describe("IPCSocket", () => {
         )
         yield* settled
         assert.deepStrictEqual(
-          { near: heldBy(near.socket), far: heldBy(far.socket) },
+          { near: near.socket.held, far: far.socket.held },
           { near: { ...nothing, pending: 500 }, far: { ...nothing, inFlight: 500 } }
         )
         for (const gate of [...gates].reverse()) yield* Deferred.succeed(gate, undefined)
@@ -65,7 +57,7 @@ describe("IPCSocket", () => {
           yield* Fiber.join(requests),
           gates.map((_, n) => n * 2)
         )
-        assert.deepStrictEqual([heldBy(near.socket), heldBy(far.socket)], [nothing, nothing])
+        assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
       })
     )
 
@@ -99,7 +91,7 @@ describe("IPCSocket", () => {
         yield* near.socket.notify(Echo, { a: 1 })
         assert.deepStrictEqual(yield* Deferred.await(told), { a: 1 })
         yield* settled
-        assert.deepStrictEqual([heldBy(near.socket), heldBy(far.socket)], [nothing, nothing])
+        assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
       })
     )
 
@@ -151,7 +143,7 @@ describe("IPCSocket", () => {
           new RequestTimeout({ request: "echo", target: "peer", millis: 10_000 })
         )
         yield* Fiber.interrupt(never)
-        assert.deepStrictEqual(heldBy(socket), nothing)
+        assert.deepStrictEqual(socket.held, nothing)
       })
     )
 
@@ -163,7 +155,7 @@ describe("IPCSocket", () => {
           yield* peer.hears(1)
           yield* TestClock.adjust(100)
           assert.instanceOf(yield* Fiber.join(request), RequestTimeout)
-          assert.deepStrictEqual(heldBy(socket), nothing)
+          assert.deepStrictEqual(socket.held, nothing)
           peer.transport.send('s:1:echo:{"success":true}')
           peer.transport.send(`s:2:${"e".repeat(500)}:{"success":true}`)
           yield* settled
@@ -206,10 +198,10 @@ describe("IPCSocket", () => {
         const request = yield* Effect.fork(near.socket.request(Slow, 1))
         yield* Deferred.await(started)
         yield* Fiber.interrupt(request)
-        assert.deepStrictEqual(heldBy(near.socket), nothing)
+        assert.deepStrictEqual(near.socket.held, nothing)
         yield* Deferred.await(interrupted)
         yield* settled
-        assert.deepStrictEqual(heldBy(far.socket), nothing)
+        assert.deepStrictEqual(far.socket.held, nothing)
       })
     )
 
@@ -219,7 +211,7 @@ describe("IPCSocket", () => {
         yield* handle(Slow, () => Effect.never)
         peer.transport.send("r:1:slow:1\nc:1::")
         yield* settled
-        assert.deepStrictEqual([heldBy(socket), peer.heard], [nothing, []])
+        assert.deepStrictEqual([socket.held, peer.heard], [nothing, []])
       })
     )
 
@@ -250,7 +242,7 @@ describe("IPCSocket", () => {
         yield* peer.hears(1)
         yield* Fiber.interrupt(request)
         yield* settled
-        assert.deepStrictEqual([heldBy(socket), peer.heard], [nothing, ["r:1:echo:1"]])
+        assert.deepStrictEqual([socket.held, peer.heard], [nothing, ["r:1:echo:1"]])
       })
     )
 
@@ -439,7 +431,7 @@ describe("IPCSocket", () => {
           yield* Fiber.join(request),
           new RequestFailed({ request: "slow", target: "far", error: "the handler was interrupted" })
         )
-        assert.deepStrictEqual(heldBy(far.socket), nothing)
+        assert.deepStrictEqual(far.socket.held, nothing)
       })
     )
 
@@ -455,7 +447,7 @@ describe("IPCSocket", () => {
           yield* Effect.flip(near.socket.request(Slow, 1)),
           new RequestFailed({ request: "slow", target: "far", error: "the handler was interrupted" })
         )
-        assert.deepStrictEqual(heldBy(far.socket), nothing)
+        assert.deepStrictEqual(far.socket.held, nothing)
       })
     )
 
@@ -487,7 +479,7 @@ describe("IPCSocket", () => {
           peer.transport.send("r:1:echo:2")
           yield* settled
           assert.deepStrictEqual(
-            { calls, held: heldBy(socket), lines },
+            { calls, held: socket.held, lines },
             {
               calls: 1,
               held: { ...nothing, inFlight: 1 },
@@ -579,7 +571,7 @@ describe("IPCSocket", () => {
           assert.match(error.issue, /\["id"\]/)
         }
         yield* settled
-        assert.deepStrictEqual([heldBy(socket), peer.heard], [nothing, []])
+        assert.deepStrictEqual([socket.held, peer.heard], [nothing, []])
       })
     )
 
@@ -697,7 +689,7 @@ describe("IPCSocket", () => {
             error: "the response isn't JSON: Do not know how to serialize a BigInt"
           })
         )
-        assert.deepStrictEqual([heldBy(near.socket), heldBy(far.socket)], [nothing, nothing])
+        assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
       })
     )
 
@@ -715,7 +707,7 @@ describe("IPCSocket", () => {
           assert.deepStrictEqual(error, new FrameTooLarge({ request: "echo", target: "far", size, limit: 100 }))
         }
         assert.instanceOf(yield* Effect.flip(near.socket.notify(Echo, "x".repeat(100))), FrameTooLarge)
-        assert.deepStrictEqual(heldBy(near.socket), nothing)
+        assert.deepStrictEqual(near.socket.held, nothing)
       })
     )
 
@@ -846,7 +838,7 @@ describe("IPCSocket", () => {
             reason: "silent for two heartbeats"
           })
         )
-        assert.deepStrictEqual([near.socket.state, heldBy(near.socket)], ["closed", nothing])
+        assert.deepStrictEqual([near.socket.state, near.socket.held], ["closed", nothing])
       })
     )
 
@@ -939,11 +931,11 @@ describe("IPCSocket", () => {
         const message = yield* Effect.fork(socket.notify(Echo, 2))
         yield* Effect.fork(socket.request(Echo, 3))
         yield* settled
-        assert.deepStrictEqual([transport.sent.length, heldBy(socket).departures, message.unsafePoll()], [1, 3, null])
+        assert.deepStrictEqual([transport.sent.length, socket.held.departures, message.unsafePoll()], [1, 3, null])
         transport.drain()
         yield* Fiber.join(message)
         assert.deepStrictEqual(transport.sent.slice(1), ["r:1:echo:1", "m::echo:2", "r:2:echo:3"])
-        assert.deepStrictEqual(heldBy(socket), { ...nothing, pending: 2 })
+        assert.deepStrictEqual(socket.held, { ...nothing, pending: 2 })
       })
     )
 
@@ -955,7 +947,7 @@ describe("IPCSocket", () => {
         const left: Array<number> = []
         for (let i = 0; i < 4; i++) {
           transport.drain()
-          left.push(heldBy(socket).departures)
+          left.push(socket.held.departures)
         }
         assert.deepStrictEqual(left, [2, 1, 0, 0])
       })
@@ -987,7 +979,7 @@ describe("IPCSocket", () => {
         yield* TestClock.adjust(100)
         assert.deepStrictEqual(yield* Fiber.join(message), new RequestTimeout({ ...timeout, millis: 200 }))
         transport.drain()
-        assert.deepStrictEqual([transport.sent.length, heldBy(socket)], [1, nothing])
+        assert.deepStrictEqual([transport.sent.length, socket.held], [1, nothing])
       })
     )
 
@@ -997,7 +989,7 @@ describe("IPCSocket", () => {
         const fibers = yield* Effect.all([Effect.fork(socket.request(Echo, 1)), Effect.fork(socket.notify(Echo, 2))])
         yield* settled
         yield* Fiber.interruptAll(fibers)
-        assert.deepStrictEqual(heldBy(socket), nothing)
+        assert.deepStrictEqual(socket.held, nothing)
         transport.drain()
         assert.strictEqual(transport.sent.length, 1)
       })
@@ -1012,7 +1004,7 @@ describe("IPCSocket", () => {
         transport.listener.onClosed({ code: 1006, reason: "" })
         const closed = new ConnectionClosed({ request: "echo", target: "peer", code: 1006, reason: "" })
         assert.deepStrictEqual([yield* Fiber.join(request), yield* Fiber.join(message)], [closed, closed])
-        assert.deepStrictEqual([transport.sent.length, heldBy(socket)], [1, nothing])
+        assert.deepStrictEqual([transport.sent.length, socket.held], [1, nothing])
       })
     )
 
@@ -1031,7 +1023,7 @@ describe("IPCSocket", () => {
         transport.listener.onText("r:3:nobody:")
         transport.listener.onText(`r:4:echo:"${"y".repeat(985)}"`)
         assert.deepStrictEqual(
-          { sent: transport.sent.length, held: heldBy(socket), calls: transport.calls },
+          { sent: transport.sent.length, held: socket.held, calls: transport.calls },
           { sent: 1, held: { ...nothing, departures: 3 }, calls: [] }
         )
         transport.listener.onText(`r:5:${"z".repeat(900)}:`)
@@ -1043,7 +1035,7 @@ describe("IPCSocket", () => {
           ["s:1:", "s:2:", "s:3:", "s:4:", "s:5:"]
         )
         assert.include(transport.sent[3], "the limit is 1000")
-        assert.deepStrictEqual([transport.calls, heldBy(socket)], [["pause", "resume"], nothing])
+        assert.deepStrictEqual([transport.calls, socket.held], [["pause", "resume"], nothing])
       })
     )
 
@@ -1065,7 +1057,7 @@ describe("IPCSocket", () => {
         const counts: Array<number> = []
         for (const gate of gates) {
           yield* settled
-          counts.push(heldBy(far.socket).inFlight)
+          counts.push(far.socket.held.inFlight)
           yield* Deferred.succeed(gate, undefined)
         }
         assert.deepStrictEqual(
@@ -1073,7 +1065,7 @@ describe("IPCSocket", () => {
           gates.map((_, n) => n)
         )
         assert.deepStrictEqual({ most, counts }, { most: 3, counts: [3, 3, 3, 3, 3, 3, 3, 3, 2, 1] })
-        assert.deepStrictEqual(heldBy(far.socket), nothing)
+        assert.deepStrictEqual(far.socket.held, nothing)
       })
     )
 
@@ -1092,7 +1084,7 @@ describe("IPCSocket", () => {
         transport.listener.onText("r:4:slow:4\nr:5:slow:5")
         const inFlight: Array<number> = []
         for (const gate of gates) {
-          inFlight.push(heldBy(socket).inFlight)
+          inFlight.push(socket.held.inFlight)
           yield* Deferred.succeed(gate, undefined)
           yield* settled
         }
@@ -1101,7 +1093,7 @@ describe("IPCSocket", () => {
           transport.sent.map((text) => text.slice(0, 4)),
           [0, 1, 2, 3, 4, 5].map((n) => `s:${n}:`)
         )
-        assert.deepStrictEqual([transport.calls.at(-1), heldBy(socket)], ["resume", nothing])
+        assert.deepStrictEqual([transport.calls.at(-1), socket.held], ["resume", nothing])
       })
     )
 
@@ -1118,10 +1110,10 @@ describe("IPCSocket", () => {
         )
         transport.listener.onText("r:1:slow:1\nr:2:slow:2")
         transport.listener.onText("r:3:slow:3")
-        assert.deepStrictEqual(heldBy(socket), { ...nothing, inFlight: 1, backlog: 2 })
+        assert.deepStrictEqual(socket.held, { ...nothing, inFlight: 1, backlog: 2 })
         const closing = yield* Effect.fork(socket.close(goodbye))
         yield* settled
-        assert.deepStrictEqual([calls, heldBy(socket), transport.calls], [1, nothing, ["pause", "close 1000"]])
+        assert.deepStrictEqual([calls, socket.held, transport.calls], [1, nothing, ["pause", "close 1000"]])
         transport.listener.onClosed(goodbye)
         yield* Fiber.join(closing)
         yield* settled
@@ -1157,7 +1149,7 @@ describe("IPCSocket", () => {
         )
         yield* settled
         assert.deepStrictEqual(
-          { state: socket.state, calls: transport.calls, closing: closing.unsafePoll(), held: heldBy(socket) },
+          { state: socket.state, calls: transport.calls, closing: closing.unsafePoll(), held: socket.held },
           { state: "closing", calls: ["close 1000"], closing: null, held: nothing }
         )
         transport.listener.onClosed({ code: 1005, reason: "" })
@@ -1182,7 +1174,7 @@ describe("IPCSocket", () => {
           [new ConnectionClosed({ request: "echo", target: "peer", ...event }), event, "closed"]
         )
         yield* settled
-        assert.deepStrictEqual([heldBy(socket), transport.sent, transport.calls], [nothing, ["r:1:echo:1"], []])
+        assert.deepStrictEqual([socket.held, transport.sent, transport.calls], [nothing, ["r:1:echo:1"], []])
       })
     )
 
@@ -1241,7 +1233,7 @@ describe("IPCSocket", () => {
         yield* settled
         yield* Deferred.succeed(gate, undefined)
         yield* settled
-        assert.deepStrictEqual([transport.sent, heldBy(socket)], [[], nothing])
+        assert.deepStrictEqual([transport.sent, socket.held], [[], nothing])
         transport.listener.onClosed(goodbye)
         yield* Fiber.join(closing)
       })
@@ -1264,10 +1256,7 @@ describe("IPCSocket", () => {
           assert.strictEqual(yield* Deferred.await(outcome), "interrupted")
           transport.listener.onClosed(goodbye)
           yield* settled
-          assert.deepStrictEqual(
-            [transport.sent, heldBy(socket)],
-            [before === Effect.void ? [] : transport.sent, nothing]
-          )
+          assert.deepStrictEqual([transport.sent, socket.held], [before === Effect.void ? [] : transport.sent, nothing])
         }
       })
     )
@@ -1345,7 +1334,7 @@ describe("IPCSocket", () => {
       })
       assert.deepStrictEqual(kinds, expected)
       yield* settled
-      assert.deepStrictEqual([heldBy(near.socket), heldBy(far.socket)], [nothing, nothing])
+      assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
     })
   )
 })

@@ -7,10 +7,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue, Scope } from "effect"
 import { ConnectionClosed, IPCServer } from "effect-ipc"
 import { CloseCode } from "../../../src/CloseEvent.js"
-import type { IPCSocketOptions } from "../../../src/connection/IPCSocket.js"
+import type { IPCSocketOptions } from "../../../src/connection/IPCSocketOptions.js"
 import type { SocketTransportOptions } from "../../../src/connection/SocketTransport.js"
 import * as SocketTransport from "../../../src/connection/SocketTransport.js"
-import { heldBy, makeEnd, nothing } from "../../support/pair.js"
+import { makeEnd, nothing } from "../../support/pair.js"
 
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")
 const Slow = IPCServer.defineRequest("slow")
@@ -71,7 +71,7 @@ for (const kind of ["tcp", "webSocket"] as const) {
           values
         )
         assert.deepStrictEqual(yield* far.socket.request(Echo, 1), [1])
-        assert.deepStrictEqual([heldBy(near.socket), heldBy(far.socket)], [nothing, nothing])
+        assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
       })
     )
 

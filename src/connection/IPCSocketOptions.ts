@@ -1,0 +1,85 @@
+/**
+ * How connections behave, and what all connections of one end share.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { RequestOptions } from "../IPCRequest.js"
+import type { Deadlines } from "../internal/Deadlines.js"
+import * as RunFork from "../internal/RunFork.js"
+import type { Handlers } from "./Handlers.js"
+
+/**
+ * How connections behave; the same options at both ends.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface IPCSocketOptions {
+  /** How long a request waits for its response unless it says otherwise. Default 10 seconds. */
+  readonly requestTimeout?: Duration.DurationInput | undefined
+  /** How often a ping is sent; a peer silent for two is dropped. Default 15 seconds. */
+  readonly heartbeat?: Duration.DurationInput | undefined
+  /** Past this many unsent bytes a sender waits. Default 16 MiB. */
+  readonly highWaterMark?: number | undefined
+  /** Past this many handlers in flight on one connection, reading pauses. Default 1,024. */
+  readonly maxHandlersInFlight?: number | undefined
+  /** A larger frame, in bytes, isn't sent, and closes the connection it arrives on. Default 16 MiB. */
+  readonly maxFrameBytes?: number | undefined
+}
+
+/**
+ * The options with their defaults filled in, and what all connections of one end share.
+ *
+ * @internal
+ */
+export interface IPCSocketContext<Caller> {
+  readonly handlers: Handlers<Caller>
+  readonly deadlines: Deadlines
+  readonly runFork: RunFork.RunFork
+  readonly requestTimeoutMillis: number
+  readonly heartbeatMillis: number
+  readonly highWaterMark: number
+  readonly maxHandlersInFlight: number
+  readonly maxFrameBytes: number
+}
+
+/**
+ * What the connections of one end share, made once.
+ *
+ * @internal
+ */
+export const makeContext = Effect.fnUntraced(function* <Caller>(
+  handlers: Handlers<Caller>,
+  deadlines: Deadlines,
+  options: IPCSocketOptions
+) {
+  const context: IPCSocketContext<Caller> = {
+    handlers,
+    deadlines,
+    runFork: yield* RunFork.make(),
+    requestTimeoutMillis: Duration.toMillis(options.requestTimeout ?? defaultRequestTimeoutMillis),
+    heartbeatMillis: Duration.toMillis(options.heartbeat ?? "15 seconds"),
+    highWaterMark: options.highWaterMark ?? 16 * 1024 * 1024,
+    maxHandlersInFlight: options.maxHandlersInFlight ?? 1024,
+    maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes
+  }
+  return context
+})
+
+/**
+ * How long a request waits where nothing says otherwise, in milliseconds: 10 seconds.
+ *
+ * @internal
+ */
+export const defaultRequestTimeoutMillis = 10_000
+
+/**
+ * The limit of a frame in bytes where none is given: 16 MiB.
+ *
+ * @internal
+ */
+export const defaultMaxFrameBytes = 16 * 1024 * 1024
+
+/** @internal */
+export const timeoutMillis = (options: RequestOptions | undefined, otherwise: number): number =>
+  options?.timeout === undefined ? otherwise : Duration.toMillis(options.timeout)

@@ -1,0 +1,40 @@
+/**
+ * Effects that wait until something is so.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+
+/** Each waits until its own look finds what it waits for. */
+export class Waiters {
+  private readonly waiting = new Set<() => boolean>()
+
+  /** How many wait. */
+  get size(): number {
+    return this.waiting.size
+  }
+
+  /** Calls back at each `announce` until it returns true. */
+  add(look: () => boolean): void {
+    this.waiting.add(look)
+  }
+
+  /** Ends as `look` says, now or at a later `announce`. */
+  until<A, E>(look: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
+    return Effect.async((resume) => {
+      const attempt = () => {
+        const found = look()
+        if (found !== undefined) resume(found)
+        return found !== undefined
+      }
+      if (attempt()) return
+      this.add(attempt)
+      return Effect.sync(() => this.waiting.delete(attempt))
+    })
+  }
+
+  /** Something has changed: each looks again. */
+  announce(): void {
+    for (const attempt of this.waiting) if (attempt()) this.waiting.delete(attempt)
+  }
+}
