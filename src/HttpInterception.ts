@@ -1,5 +1,5 @@
 /**
- * HTTP between services, mocked, watched or broken for a test: on the gateway, above routes and instances.
+ * HTTP between services, mocked, recorded or broken for a test: on the gateway, before its routes and upstreams.
  *
  * @since 0.1.0
  */
@@ -23,22 +23,22 @@ export interface RequestMatcher {
   readonly method?: HttpMethod | undefined
   /** find-my-way syntax (`/users/:id`, `/files/*`). Default any. */
   readonly path?: string | undefined
-  /** Names that have to be there, with this value or one that the expression matches. */
+  /** Parameters that have to be present, with this value or one that the expression matches. */
   readonly query?: Readonly<Record<string, string | RegExp>> | undefined
-  /** Names in any case, as `query`. */
+  /** As `query`; names in any case. */
   readonly headers?: Readonly<Record<string, string | RegExp>> | undefined
-  /** What the body has to be. Looking at it holds the request until its body is there. */
+  /** What the body has to be. The request is held until its body has arrived. */
   readonly body?: BodyMatcher | undefined
   /**
-   * The api that is meant: while the interceptor lives, `discover` finds it, registered or not. Where no path is given,
-   * the requests that would go to the api are taken, or those below `/<api>` where it isn't registered.
+   * The api that is meant. Until the interceptor is removed `discover` finds the api, registered or not. Without a path,
+   * the requests that would be routed to the api match, or those below `/<api>` where it isn't registered.
    */
   readonly api?: string | undefined
 }
 
 /**
- * A predicate over the parsed body, an expression that its text matches, or a value that it equals. Of an object the
- * body has to have the fields, deeply; it may have more.
+ * A predicate over the parsed body, an expression that its text matches, or a value that it equals. The body has to have
+ * the fields of an object, deeply, and may have more.
  *
  * @since 0.1.0
  * @category models
@@ -54,17 +54,17 @@ export type BodyMatcher =
   | { readonly [name: string]: unknown }
 
 /**
- * How long an interceptor takes requests, and what it is called in reports.
+ * How many requests an interceptor takes, and its name in reports.
  *
  * @since 0.1.0
  * @category models
  */
 export interface InterceptorOptions {
-  /** After so many calls it lets requests through to what is beneath it. Default without limit. */
+  /** After this many calls, requests are passed on to the interceptor beneath or the service. Default without limit. */
   readonly times?: number | undefined
-  /** Default its matcher, as text. */
+  /** Default: its matcher as text. */
   readonly name?: string | undefined
-  /** Whether it is all the same to `verify` how often it was called. Default false. */
+  /** Whether `verify` accepts any number of calls. Default false. */
   readonly optional?: boolean | undefined
 }
 
@@ -73,24 +73,24 @@ export interface InterceptorOptions {
  * @category models
  */
 export interface MockOptions extends InterceptorOptions {
-  /** Lets web pages of any origin call it: answers their preflights and allows its answers to them. Default false. */
+  /** Whether web pages of any origin may call it: preflights are answered, and its answers allow the origin. Default false. */
   readonly cors?: boolean | undefined
 }
 
 /**
- * What a service does wrong. `Intercept` has a constructor for each.
+ * A failure to inject. `Intercept` has a constructor for each.
  *
  * @since 0.1.0
  * @category models
  */
 export type Fault =
-  /** Passes the request on after a while. */
+  /** Passes the request on after the duration. */
   | { readonly _tag: "Delay"; readonly duration: Duration.DurationInput }
   /** Answers with this status and an error in JSON. */
   | { readonly _tag: "Status"; readonly status: number }
   /** Closes the connection without an answer. */
   | { readonly _tag: "Drop" }
-  /** Lets the service answer, and resets the connection once this many bytes of the body went by. */
+  /** Lets the service answer, and resets the connection once this many bytes of the body were sent. */
   | { readonly _tag: "ResetInBody"; readonly afterBytes: number }
 
 /**
@@ -104,9 +104,9 @@ export interface RecordedMessage {
   readonly headers: Readonly<Record<string, string>>
   /** Decoded for reading: decompressed, JSON parsed, text as a string, anything else as bytes; `undefined` without one. */
   readonly body: unknown
-  /** The body as it went by, up to the recording limit. */
+  /** The body as it was sent, up to the recording limit. */
   readonly bytes: Uint8Array
-  /** Whether more went by than was recorded, or less than was announced. */
+  /** Whether more was sent than recorded, or less than announced. */
   readonly truncated: boolean
 }
 
@@ -118,7 +118,7 @@ export interface RecordedRequest extends RecordedMessage {
   readonly method: string
   /** The path without the query. */
   readonly path: string
-  /** What the matcher's `:name` and `*` stood for, percent-decoded. */
+  /** The values of the matcher's `:name` and `*`, percent-decoded. */
   readonly params: Readonly<Record<string, string | undefined>>
   /** A name given more than once has all its values, in order. */
   readonly query: Readonly<Record<string, string | ReadonlyArray<string>>>
@@ -134,20 +134,20 @@ export interface RecordedResponse extends RecordedMessage {
 }
 
 /**
- * A request and what came of it.
+ * A request and its outcome.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RecordedCall {
   readonly request: RecordedRequest
-  /** As far as it came; `undefined` where the connection was closed without one. */
+  /** The response, or the part that was sent; `undefined` where the connection was closed without one. */
   readonly response: RecordedResponse | undefined
-  /** Why the response didn't come whole. */
+  /** Why the response isn't complete. */
   readonly failure: string | undefined
   /** In milliseconds since 1970, by the gateway's clock. */
   readonly startedAt: number
-  /** Until the response had passed whole. */
+  /** Until the end of the response. */
   readonly duration: Duration.Duration
 }
 
@@ -174,7 +174,7 @@ export interface RecordedWebSocketMessage {
  */
 export interface RecordedWebSocket {
   readonly request: RecordedRequest
-  /** The first of its messages, up to a thousand; every message comes by in `messageStream`. */
+  /** Its first thousand messages; `messageStream` has all. */
   readonly messages: ReadonlyArray<RecordedWebSocketMessage>
   /** The close code, RFC 6455 section 7.4; 1006 where the connection ended without one. */
   readonly code: number
@@ -184,7 +184,7 @@ export interface RecordedWebSocket {
 }
 
 /**
- * What an interceptor has seen. Calls are in the order in which they ended.
+ * What an interceptor has recorded. Calls are in the order in which they ended.
  *
  * @since 0.1.0
  * @category models
@@ -193,16 +193,16 @@ export interface Interceptor<Call = RecordedCall> {
   readonly name: string
   /** The calls that have ended, since the last `reset`. */
   readonly calls: Effect.Effect<ReadonlyArray<Call>>
-  /** Waits for the n-th call, counted from 1. Dies where the interceptor goes before it came. */
+  /** Waits for the n-th call, counted from 1. Dies where the interceptor is removed first. */
   readonly awaitCall: (n: number) => Effect.Effect<Call>
-  /** Every call since the last `reset` and to come; ends when the interceptor goes. */
+  /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
   readonly stream: Stream.Stream<Call>
-  /** Forgets the calls. A limited number of calls isn't counted anew. */
+  /** Forgets the calls. The count for `times` isn't reset. */
   readonly reset: Effect.Effect<void>
 }
 
 /**
- * What an interceptor of WebSockets has seen: messages as they come, and calls once they have closed.
+ * What an interceptor of WebSockets has recorded: messages as they arrive, and WebSockets as calls once they have closed.
  *
  * @since 0.1.0
  * @category models
@@ -210,10 +210,10 @@ export interface Interceptor<Call = RecordedCall> {
 export interface WebSocketInterceptor extends Interceptor<RecordedWebSocket> {
   /** The messages of all its WebSockets, since the last `reset`. */
   readonly messages: Effect.Effect<ReadonlyArray<RecordedWebSocketMessage>>
-  /** Waits for the n-th message, counted from 1. Dies where the interceptor goes before it came. */
+  /** Waits for the n-th message, counted from 1. Dies where the interceptor is removed first. */
   readonly awaitMessage: (n: number) => Effect.Effect<RecordedWebSocketMessage>
   readonly messageStream: Stream.Stream<RecordedWebSocketMessage>
-  /** Drops those of its WebSockets that are open, on both sides and without a close frame: as a crash of the service does. */
+  /** Drops its open WebSockets on both sides without a close frame, as a crash of the service would. */
   readonly drop: Effect.Effect<void>
 }
 
@@ -226,9 +226,9 @@ export interface WebSocketInterceptor extends Interceptor<RecordedWebSocket> {
 export interface MockedWebSocket {
   /** The request that opened it. */
   readonly request: RecordedRequest
-  /** What the client sends: a string of a text message, the bytes of a binary one. Ends when it closes. */
+  /** What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. */
   readonly messages: Stream.Stream<string | Uint8Array>
-  /** Sends to the client; a string as a text message, bytes as a binary one. Nothing happens once it has closed. */
+  /** Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed. */
   readonly send: (data: string | Uint8Array) => Effect.Effect<void>
   /** Default code 1000. */
   readonly close: (code?: number, reason?: string) => Effect.Effect<void>
@@ -241,7 +241,7 @@ export interface MockedWebSocket {
 export type WebSocketHandler<E = unknown, R = never> = (socket: MockedWebSocket) => Effect.Effect<unknown, E, R>
 
 /**
- * A request that nothing matched: no interceptor, no route, no instance. It was answered 404.
+ * A request that no interceptor, route or instance matched. It was answered 404.
  *
  * @since 0.1.0
  * @category models
@@ -250,12 +250,12 @@ export interface UnmatchedRequest {
   readonly method: string
   /** The path without the query. */
   readonly path: string
-  /** The interceptor that came nearest, and what was different. */
+  /** The interceptor that matched most of it, and what differed. */
   readonly nearest: string | undefined
 }
 
 /**
- * Why an interceptor can't stand: its path isn't one, or its `api` can't be registered.
+ * Why an interceptor can't be installed: its path is invalid, or its `api` can't be registered.
  *
  * @since 0.1.0
  * @category models
@@ -263,12 +263,12 @@ export interface UnmatchedRequest {
 export type InterceptError = InvalidRoute | InvalidEntry | RequestError
 
 /**
- * Puts an interceptor in its place until the scope closes.
+ * Installs an interceptor until the scope closes.
  *
  * @since 0.1.0
  * @category models
  */
-export type Placing<Placed, R = never> = Effect.Effect<Placed, InterceptError, R | Scope.Scope>
+export type Installing<Installed, R = never> = Effect.Effect<Installed, InterceptError, R | Scope.Scope>
 
 /**
  * @since 0.1.0
@@ -276,7 +276,7 @@ export type Placing<Placed, R = never> = Effect.Effect<Placed, InterceptError, R
  */
 export declare namespace HttpInterception {
   /**
-   * Interceptors live as long as the scope they are made in, and nest: of those that match, the newest takes the request.
+   * Interceptors are installed until their scope closes, and nest: the newest that matches takes the request.
    *
    * @since 0.1.0
    * @category models
@@ -287,33 +287,33 @@ export declare namespace HttpInterception {
       match: RequestMatcher,
       answer: HttpRouteHandler<E, R>,
       options?: MockOptions
-    ) => Placing<Interceptor, R>
-    /** Watches requests and responses on the way to and from whatever is beneath, and changes nothing. */
-    readonly spy: (match: RequestMatcher, options?: InterceptorOptions) => Placing<Interceptor>
-    /** Breaks what passes. */
-    readonly fault: (match: RequestMatcher, fault: Fault, options?: InterceptorOptions) => Placing<Interceptor>
+    ) => Installing<Interceptor, R>
+    /** Records requests and responses on their way to and from the interceptor beneath or the service, unchanged. */
+    readonly spy: (match: RequestMatcher, options?: InterceptorOptions) => Installing<Interceptor>
+    /** Injects a failure. */
+    readonly fault: (match: RequestMatcher, fault: Fault, options?: InterceptorOptions) => Installing<Interceptor>
     /**
-     * Answers WebSockets instead of the service. When the handler ends the WebSocket is closed, with 1000; where it fails,
+     * Answers WebSockets instead of the service. When the handler ends, the WebSocket is closed with 1000; where it fails,
      * with 1011.
      */
     readonly webSocket: <E, R = never>(
       match: RequestMatcher,
       handler: WebSocketHandler<E, R>,
       options?: InterceptorOptions
-    ) => Placing<WebSocketInterceptor, R>
-    /** Watches the messages of WebSockets both ways, and changes nothing. */
-    readonly spyWebSocket: (match: RequestMatcher, options?: InterceptorOptions) => Placing<WebSocketInterceptor>
-    /** The requests since the beginning that nothing matched, the latest thousand. */
+    ) => Installing<WebSocketInterceptor, R>
+    /** Records the messages of WebSockets in both directions, unchanged. */
+    readonly spyWebSocket: (match: RequestMatcher, options?: InterceptorOptions) => Installing<WebSocketInterceptor>
+    /** The requests that nothing matched, the latest thousand. */
     readonly unmatched: Effect.Effect<ReadonlyArray<UnmatchedRequest>>
     /**
      * Fails with a list of the interceptors that weren't called, or not as often as their `times`, and of the requests
-     * that nothing matched. Counts those made by this service, and still alive.
+     * that nothing matched. Checks the interceptors that were made by this service and are still installed.
      */
     readonly verify: Effect.Effect<void, UnverifiedInterception>
     /**
-     * The same service, which counts for itself what is made by it, those that have gone too, and what nothing matches at
-     * the gateway meanwhile, and verifies that when the scope closes with success: closing it dies with
-     * `UnverifiedInterception` where something is left.
+     * The same service for one test: verifies the interceptors that were made by it, removed ones included, and what
+     * nothing matched at the gateway meanwhile, when the scope closes with success. Closing then dies with
+     * `UnverifiedInterception`.
      */
     readonly strict: Effect.Effect<Service, never, Scope.Scope>
   }
@@ -332,7 +332,7 @@ export declare namespace HttpInterception {
  *   const users = yield* http.mock(Intercept.get("/users/:id", { api: "users" }), ({ params }) =>
  *     Effect.succeed({ id: params["id"], name: "Ada" })
  *   )
- *   // … what is tested calls GET /users/7 on the gateway …
+ *   // … the tested service calls GET /users/7 on the gateway …
  *   const call = yield* users.awaitCall(1)
  *   yield* Effect.log(call.request.params, call.response?.body)
  *   yield* http.verify

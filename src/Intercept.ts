@@ -1,5 +1,5 @@
 /**
- * The words of interception: which requests, what answer, which fault, how often.
+ * Constructors for interception: request matchers, answers, faults and counts.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { Fault, RequestMatcher } from "./HttpInterception.js"
 
 /**
- * What else has to match, beside method and path.
+ * What has to match beside method and path.
  *
  * @since 0.1.0
  * @category matchers
@@ -31,7 +31,7 @@ import type { Fault, RequestMatcher } from "./HttpInterception.js"
 export type Where = Omit<RequestMatcher, "method" | "path">
 
 /**
- * Requests of any method: at any path, or at this one.
+ * Requests of any method, at any path unless one is given.
  *
  * @since 0.1.0
  * @category matchers
@@ -128,7 +128,7 @@ export const status = (code: number, headers?: Readonly<Record<string, string>>)
 export const once: { readonly times: number } = { times: 1 }
 
 /**
- * Takes the first so many calls only.
+ * Takes the first `count` calls only.
  *
  * @since 0.1.0
  * @category counts
@@ -136,7 +136,7 @@ export const once: { readonly times: number } = { times: 1 }
 export const times = (count: number): { readonly times: number } => ({ times: count })
 
 /**
- * Passes requests on after a while, by the gateway's clock: the real one of `GatewayTest.layer`, in `it.effect` too.
+ * Passes requests on after the duration, by the gateway's clock: with `GatewayTest.layer` the real one, in `it.effect` too.
  *
  * @since 0.1.0
  * @category faults
@@ -144,7 +144,7 @@ export const times = (count: number): { readonly times: number } => ({ times: co
 export const delay = (duration: Duration.DurationInput): Fault => ({ _tag: "Delay", duration })
 
 /**
- * Answers with this status and an error in JSON, as a service in trouble does.
+ * Answers with this status and an error in JSON.
  *
  * @since 0.1.0
  * @category faults
@@ -160,7 +160,8 @@ export const failWith = (code: number): Fault => ({ _tag: "Status", status: code
 export const drop: Fault = { _tag: "Drop" }
 
 /**
- * Lets the service answer, and resets the connection once this many bytes of the body went by. A shorter body passes.
+ * Lets the service answer, and resets the connection once this many bytes of the body were sent. A shorter body is sent
+ * in full.
  *
  * @since 0.1.0
  * @category faults
@@ -170,7 +171,7 @@ export const resetInBody = (options: { readonly afterBytes: number }): Fault => 
   afterBytes: options.afterBytes
 })
 
-// Loaded by the first answer: importing the platform costs start-up time.
+// Loaded with the first answer, since importing the platform costs start-up time.
 const answer =
   (make: (response: typeof HttpServerResponse) => Effect.Effect<unknown, unknown>): HttpRouteHandler<unknown> =>
   () =>

@@ -1,7 +1,5 @@
 /**
- * What goes wrong, done to one exchange.
- *
- * @since 0.1.0
+ * Faults, applied to one exchange each.
  */
 import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
@@ -10,89 +8,109 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import type { Fault } from "../../src/HttpInterception.js"
 import * as JsonResponse from "../http/JsonResponse.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 
-/**
- * Breaks exchanges until it is ended: then those that wait are answered 503.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Breaker {
-  readonly breakIt: (exchange: Exchange, fail: (reason: string) => void, passOn: (exchange: Exchange) => void) => void
-  readonly end: () => void
+export interface FaultInjector {
+  /** Applies the fault; `fail` is told why the response won't be complete. */
+  readonly apply: (exchange: Exchange, fail: (reason: string) => void, passOn: (exchange: Exchange) => void) => void
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
-export const make = (fault: Fault, name: string, clock: Clock.Clock): Breaker => {
-  const waiting = new Set<RuntimeFiber<void>>()
-  const lingering = new Set<ServerResponse>()
-
-  const end = () => {
-    for (const fiber of waiting) fiber.unsafeInterruptAsFork(fiber.id())
-    for (const response of lingering) response.destroy()
-  }
-
-  const delay = (exchange: Exchange, passOn: (exchange: Exchange) => void, duration: Duration.DurationInput) => {
-    const { request, response } = exchange
-    const fiber = Effect.runFork(Effect.withClock(Effect.sleep(duration), clock))
-    const onClose = () => fiber.unsafeInterruptAsFork(fiber.id())
-    waiting.add(fiber)
-    response.once("close", onClose)
-    fiber.addObserver((exit) => {
-      waiting.delete(fiber)
-      response.off("close", onClose)
-      if (Exit.isSuccess(exit)) passOn(exchange)
-      else if (!response.destroyed)
-        JsonResponse.sendErrorEarly(request, response, 503, `The interceptor ${name} has just gone.`, lingering)
+/** Injects the fault until the scope closes; exchanges that are delayed then are answered 503. */
+export const make = (
+  fault: Fault,
+  name: string,
+  clock: Clock.Clock
+): Effect.Effect<FaultInjector, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => new Pending()),
+      (pending) => Effect.sync(() => pending.end())
+    ),
+    (pending) => ({
+      apply: (exchange, fail, passOn) => {
+        const { request, response } = exchange
+        switch (fault._tag) {
+          case "Delay":
+            return delay(exchange, passOn, fault.duration, name, clock, pending)
+          case "Status":
+            return JsonResponse.sendErrorEarly(
+              request,
+              response,
+              fault.status,
+              `By the interceptor ${name}.`,
+              pending.lingering
+            )
+          case "Drop":
+            fail("the fault dropped the connection")
+            response.destroy()
+            return
+          case "ResetInBody":
+            resetInBody(response, fault.afterBytes, fail)
+            return passOn(exchange)
+        }
+      }
     })
-  }
+  )
 
-  const breakIt: Breaker["breakIt"] = (exchange, fail, passOn) => {
-    const { request, response } = exchange
-    switch (fault._tag) {
-      case "Delay":
-        return delay(exchange, passOn, fault.duration)
-      case "Status":
-        return JsonResponse.sendErrorEarly(request, response, fault.status, `By the interceptor ${name}.`, lingering)
-      case "Drop":
-        fail("the fault dropped the connection")
-        response.destroy()
-        return
-      case "ResetInBody":
-        resetInBody(response, fault.afterBytes, fail)
-        return passOn(exchange)
-    }
+/** What has to end with the injector. */
+class Pending {
+  readonly delays = new Set<RuntimeFiber<void>>()
+  /** Responses that were sent before their request had arrived. */
+  readonly lingering = new Set<ServerResponse>()
+
+  end(): void {
+    for (const fiber of this.delays) fiber.unsafeInterruptAsFork(fiber.id())
+    for (const response of this.lingering) response.destroy()
   }
-  return { breakIt, end }
+}
+
+const delay = (
+  exchange: Exchange,
+  passOn: (exchange: Exchange) => void,
+  duration: Duration.DurationInput,
+  name: string,
+  clock: Clock.Clock,
+  { delays, lingering }: Pending
+) => {
+  const { request, response } = exchange
+  const fiber = Effect.runFork(Effect.withClock(Effect.sleep(duration), clock))
+  const onClose = () => fiber.unsafeInterruptAsFork(fiber.id())
+  delays.add(fiber)
+  response.once("close", onClose)
+  fiber.addObserver((exit) => {
+    delays.delete(fiber)
+    response.off("close", onClose)
+    if (Exit.isSuccess(exit)) passOn(exchange)
+    else if (!response.destroyed)
+      JsonResponse.sendErrorEarly(request, response, 503, `The interceptor ${name} has just been removed.`, lingering)
+  })
 }
 
 const resetInBody = (response: ServerResponse, afterBytes: number, fail: (reason: string) => void) => {
   const { end, write } = response
   let left = afterBytes
-  let broken = false
+  let isCut = false
 
   const reset = () => {
     fail(`the fault reset the connection after ${afterBytes} bytes of the body`)
     ;(response.socket as Socket | null)?.resetAndDestroy()
     response.destroy()
   }
-  const breakOff = (bytes: Buffer) => {
-    broken = true
-    // What was written is with the operating system before the reset is.
+  const cut = (bytes: Buffer) => {
+    isCut = true
+    // The reset comes after the operating system has what was written.
     if (left > 0) write.call(response, bytes.subarray(0, left), "latin1", () => setImmediate(reset))
     else {
       response.flushHeaders()
       setImmediate(reset)
     }
   }
+  /** Whether the chunk was dealt with here. */
   const takes = (chunk: unknown, encoding: unknown): boolean => {
-    if (broken) return true
+    if (isCut) return true
     if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return false
     const bytes =
       typeof chunk === "string"
@@ -102,7 +120,7 @@ const resetInBody = (response: ServerResponse, afterBytes: number, fail: (reason
       left -= bytes.length
       return false
     }
-    breakOff(bytes)
+    cut(bytes)
     return true
   }
   Object.assign(response, {

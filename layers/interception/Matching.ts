@@ -1,7 +1,5 @@
 /**
  * Whether a request is one that an interceptor takes.
- *
- * @since 0.1.0
  */
 import type { IncomingMessage } from "node:http"
 import { parse as parseQuery } from "node:querystring"
@@ -14,23 +12,13 @@ import { pathOf } from "../http/RequestTarget.js"
 import * as ReadableBody from "./ReadableBody.js"
 import type { ReplayedRequest } from "./ReplayedRequest.js"
 
-/**
- * What the matcher's `:name` and `*` stood for, and the query as it came.
- *
- * @since 0.1.0
- * @category models
- */
+/** What the matcher's `:name` and `*` stood for, and the query as it came. */
 export interface Matched {
   readonly params: Readonly<Record<string, string | undefined>>
   readonly query: string
 }
 
-/**
- * A matcher made ready.
- *
- * @since 0.1.0
- * @category models
- */
+/** A matcher made ready. */
 export interface Matching {
   /** By method, path, query and headers; `undefined` where one differs. A preflight is matched as what it asks for. */
   readonly match: (request: IncomingMessage, preflightOf?: string) => Matched | undefined
@@ -40,12 +28,7 @@ export interface Matching {
   readonly difference: (request: IncomingMessage) => { readonly agreed: number; readonly what: string }
 }
 
-/**
- * Fails where the path isn't find-my-way syntax.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Fails where the path isn't find-my-way syntax. */
 export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRoute> =>
   Effect.gen(function* () {
     const method = matcher.method?.toUpperCase() ?? "ALL"
@@ -116,20 +99,10 @@ const queryIn = (path: string): string | undefined => {
   return rest === plain || rest === "" || rest.startsWith("/") ? undefined : rest
 }
 
-/**
- * What `difference` gives for `agreed` where nothing differs.
- *
- * @since 0.1.0
- * @category constants
- */
+/** What `difference` gives for `agreed` where nothing differs. */
 export const ALL_AGREED = 5
 
-/**
- * How much two paths resemble each other: the segments that they have in common, from the left.
- *
- * @since 0.1.0
- * @category paths
- */
+/** How much two paths resemble each other: the segments that they have in common, from the left. */
 export const resemblance = (pattern: string | undefined, url: string): number => {
   if (pattern === undefined) return 0
   const segments = pathOf(url).split("/")
@@ -181,12 +154,7 @@ const contains = (value: unknown, wanted: unknown): boolean => {
   return Object.entries(wanted).every(([name, item]) => Object.hasOwn(value, name) && contains(value[name], item))
 }
 
-/**
- * The matcher as text.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The matcher as text. */
 export const textOf = (matcher: RequestMatcher): string => {
   const query = Object.entries(matcher.query ?? {}).map(([name, value]) => `${name}=${value}`)
   const path = matcher.path ?? (matcher.api === undefined ? "any path" : `any path of ${matcher.api}`)

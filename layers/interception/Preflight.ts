@@ -1,27 +1,15 @@
 /**
- * Web pages of another origin, as far as a test lets them call: the Fetch standard's CORS protocol.
- *
- * @since 0.1.0
+ * Preflights of web pages of another origin: the Fetch standard's CORS protocol.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 
-/**
- * The method that a preflight asks for; `undefined` where the request isn't one.
- *
- * @since 0.1.0
- * @category preflights
- */
+/** The method that a preflight asks for; `undefined` where the request isn't one. */
 export const methodOf = (request: IncomingMessage): string | undefined => {
   if (request.method !== "OPTIONS" || request.headers.origin === undefined) return undefined
   return request.headers["access-control-request-method"]
 }
 
-/**
- * Allows what a preflight asks for.
- *
- * @since 0.1.0
- * @category preflights
- */
+/** Allows what a preflight asks for. */
 export const answer = (request: IncomingMessage, response: ServerResponse, method: string): void => {
   allow(request, response)
   response.setHeader("access-control-allow-methods", method)
@@ -31,12 +19,7 @@ export const answer = (request: IncomingMessage, response: ServerResponse, metho
   response.end()
 }
 
-/**
- * Lets the page that asks read the answer.
- *
- * @since 0.1.0
- * @category answers
- */
+/** Lets the page that asks read the answer. */
 export const allow = (request: IncomingMessage, response: ServerResponse): void => {
   const { origin } = request.headers
   if (origin === undefined) return

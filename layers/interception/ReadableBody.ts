@@ -1,17 +1,12 @@
 /**
- * Bodies as people read them: decompressed and parsed.
- *
- * @since 0.1.0
+ * Bodies decoded for reading: decompressed and parsed.
  */
 import * as Zlib from "node:zlib"
 import * as HttpBody from "../http/HttpBody.js"
 
 /**
- * The value of a body: what is compressed is decompressed, JSON is parsed, text is a string, all else is bytes;
- * `undefined` for none. Never throws: what can't be decoded stays what it was.
- *
- * @since 0.1.0
- * @category decoding
+ * The value of a body: decompressed, JSON parsed, text as a string, anything else as bytes, `undefined` for none. Never
+ * throws: what can't be decoded stays as it is.
  */
 export const decode = (
   headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,
@@ -26,7 +21,7 @@ export const decode = (
   try {
     return HttpBody.parse(asType, plain)
   } catch {
-    // Half a JSON text, or none at all: its text is what can be read.
+    // Cut or invalid JSON is readable as its text.
     return truncated || plain.length > 0 ? plain.toString("utf8") : undefined
   }
 }
@@ -49,7 +44,7 @@ const decompress = (encodings: string, bytes: Buffer): Buffer | undefined => {
   }
 }
 
-// A body that was cut gives as much as is there; one that would grow without end gives nothing.
+// A body that was cut gives what is there; one that expands beyond the limit is left compressed.
 const zlib = { finishFlush: Zlib.constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }
 const brotli = { finishFlush: Zlib.constants.BROTLI_OPERATION_FLUSH, maxOutputLength: zlib.maxOutputLength }
 

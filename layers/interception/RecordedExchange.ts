@@ -1,7 +1,5 @@
 /**
  * Watches an exchange without touching it: what passes is what passed before, in the same pieces.
- *
- * @since 0.1.0
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { parse as parseQuery } from "node:querystring"
@@ -13,10 +11,6 @@ import { pathOf } from "../http/RequestTarget.js"
 import type { Matched } from "./Matching.js"
 import * as ReadableBody from "./ReadableBody.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface RecorderOptions {
   /** Of each body, in bytes. */
   readonly maxBytes: number
@@ -25,12 +19,7 @@ export interface RecorderOptions {
   readonly onEnd: (call: RecordedCall) => void
 }
 
-/**
- * What a watcher is told of, beside what it sees.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a watcher is told of, beside what it sees. */
 export interface Watched {
   /** Why the response won't come whole, before it is cut off. */
   readonly fail: (reason: string) => void
@@ -38,12 +27,7 @@ export interface Watched {
   readonly switched: () => void
 }
 
-/**
- * Begins to watch.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Begins to watch. */
 export const watch = (
   { request, response }: Pick<Exchange, "request" | "response">,
   matched: Matched,
@@ -103,12 +87,7 @@ export const watch = (
   return { fail: end, switched }
 }
 
-/**
- * The request as it is recorded.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** The request as it is recorded. */
 export const requestOf = (
   request: IncomingMessage,
   matched: Matched,

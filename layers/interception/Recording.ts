@@ -1,63 +1,57 @@
 /**
- * Things as they happen: to be read, awaited and streamed.
- *
- * @since 0.1.0
+ * What happened, in order: read, awaited and streamed.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export class Recording<A> {
-  readonly #what: string
+  readonly #label: string
   readonly #listeners = new Set<Listener<A>>()
-  #kept: Array<A> = []
+  #items: Array<A> = []
   #ended = false
 
-  /** `what` names one of them in the defect of who waits in vain. */
-  constructor(what: string) {
-    this.#what = what
+  /** `label` names the recorder in the defect of `awaitNth`. */
+  constructor(label: string) {
+    this.#label = label
   }
 
   readonly add = (item: A): void => {
     if (this.#ended) return
-    this.#kept.push(item)
+    this.#items.push(item)
     for (const listener of this.#listeners) listener.onItem(item)
   }
 
-  /** Whoever waits or streams gets no more. */
+  /** Records no more: streams end, and awaiting dies. */
   readonly end = (): void => {
     this.#ended = true
     for (const listener of this.#listeners) listener.onEnd()
     this.#listeners.clear()
   }
 
-  readonly all: Effect.Effect<ReadonlyArray<A>> = Effect.sync(() => this.#kept.slice())
+  readonly all: Effect.Effect<ReadonlyArray<A>> = Effect.sync(() => this.#items.slice())
 
   readonly reset: Effect.Effect<void> = Effect.sync(() => {
-    this.#kept = []
+    this.#items = []
   })
 
   readonly awaitNth = (n: number): Effect.Effect<A> =>
     Effect.async((resume) => {
-      const inVain = () => {
-        const came = this.#kept.length === 0 ? "none came" : `only ${this.#kept.length} came`
-        resume(Effect.dieMessage(`${this.#what} has gone; ${came}, so number ${n} never will.`))
+      const giveUp = () => {
+        const seen = this.#items.length === 0 ? "nothing" : `only ${this.#items.length}`
+        resume(Effect.dieMessage(`${this.#label} was removed and had recorded ${seen}, so number ${n} never comes.`))
       }
       const look = () => {
-        const item = this.#kept[n - 1]
+        const item = this.#items[n - 1]
         if (item !== undefined) resume(Effect.succeed(item))
         return item !== undefined
       }
       if (look()) return
-      if (this.#ended) return inVain()
+      if (this.#ended) return giveUp()
       const listener: Listener<A> = {
         onItem: () => {
           if (look()) this.#listeners.delete(listener)
         },
-        onEnd: inVain
+        onEnd: giveUp
       }
       this.#listeners.add(listener)
       return Effect.sync(() => {
@@ -70,7 +64,7 @@ export class Recording<A> {
       Effect.acquireRelease(
         Effect.sync(() => {
           const listener: Listener<A> = { onItem: (item) => emit.single(item), onEnd: () => emit.end() }
-          for (const item of this.#kept) emit.single(item)
+          for (const item of this.#items) emit.single(item)
           if (this.#ended) emit.end()
           else this.#listeners.add(listener)
           return listener

@@ -1,24 +1,18 @@
 /**
- * A request whose body was looked at before it went on.
- *
- * @since 0.1.0
+ * A request whose body was read for matching before it was passed on.
  */
 import type { IncomingMessage } from "node:http"
 import { Readable } from "node:stream"
 import * as HttpBody from "../http/HttpBody.js"
 
 /**
- * Stands for the request from which the beginning of the body was taken: gives that beginning first, then the rest as it
- * comes.
- *
- * @since 0.1.0
- * @category models
+ * Stands in for a request whose body was read in part: gives that part first, then the rest as it arrives.
  */
 export class ReplayedRequest extends Readable {
   readonly #source: IncomingMessage
-  /** The beginning of the body. */
+  /** The part that was read. */
   readonly beginning: Buffer
-  /** Whether the beginning is the whole body. */
+  /** Whether that is the whole body. */
   readonly isWhole: boolean
   #state: "untouched" | "replayed" | "relaying" = "untouched"
 
@@ -52,7 +46,7 @@ export class ReplayedRequest extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    // As a request does: what nobody reads is discarded.
+    // As a request does: discards what isn't read.
     this.#source.resume()
     callback(error)
   }
@@ -76,11 +70,8 @@ const FIELDS = [
 ] as const
 
 /**
- * Takes the body, or as much of it as `maxBytes`, and gives a request that still has all of it. A client that goes away
- * meanwhile gets no answer, and `onRead` isn't called.
- *
- * @since 0.1.0
- * @category reading
+ * Reads up to `maxBytes` of the body, and gives a request that still has all of it. Where the client disconnects
+ * meanwhile, `onRead` isn't called.
  */
 export const read = (
   request: IncomingMessage,

@@ -1,7 +1,5 @@
 /**
  * Streams for callers who don't use Effect.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,11 +9,8 @@ import * as Stream from "effect/Stream"
 import { run } from "./Promises.js"
 
 /**
- * Each loop over it runs the stream anew, and ends it where the loop is left. Takes no element before it is asked for, so
- * that what one loop leaves a later one finds, where the stream has it still.
- *
- * @since 0.1.0
- * @category conversions
+ * Each loop runs the stream anew and ends it when the loop is left. Elements are pulled on demand, so that a later loop
+ * finds what an earlier one left, where the stream keeps it.
  */
 export const toAsyncIterable = <A>(stream: Stream.Stream<A>): AsyncIterable<A> => ({
   async *[Symbol.asyncIterator]() {

@@ -1,18 +1,13 @@
 /**
- * Callbacks that the facade's user registers.
- *
- * @since 0.1.0
+ * Callbacks that users of the facade register.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { fork } from "./Promises.js"
 
 /**
- * What was registered under one method, called in that order. A callback that throws or rejects is logged and keeps
- * nothing from the others.
- *
- * @since 0.1.0
- * @category models
+ * The callbacks registered with one method, called in that order. Where one throws or rejects, that is logged and the
+ * others are called.
  */
 export class Callbacks<Args extends ReadonlyArray<unknown>> {
   readonly #callbacks: Array<(...args: Args) => unknown> = []
@@ -26,10 +21,9 @@ export class Callbacks<Args extends ReadonlyArray<unknown>> {
     this.#callbacks.push(callback)
   }
 
-  /** Calls all; waits for none, so that a callback may itself wait for what called it. */
+  /** Calls all and waits for none, so that a callback may wait for its caller. */
   call(...args: Args): void {
     for (const callback of [...this.#callbacks]) {
-      // An async function turns a throw into a rejection.
       const called = async () => callback(...args)
       called().catch((error) => fork(Effect.logError(`A callback of ${this.#method} failed`, Cause.die(error))))
     }

@@ -1,5 +1,5 @@
 /**
- * The standalone gateway for callers who don't use Effect.
+ * The standalone gateway for programs without Effect.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import { Participant, type ParticipantOptions, type Participation } from "./Part
 import { handled } from "./Promises.js"
 
 /**
- * How to be the gateway, beside the port.
+ * The options of a gateway, beside the port.
  *
  * @since 0.1.0
  * @category models
@@ -23,14 +23,14 @@ import { handled } from "./Promises.js"
 export interface GatewayOptions extends ParticipantOptions {}
 
 /**
- * The gateway by itself: a participant that leads for as long as it runs. It asks one that leads already to make way, and
- * whoever has seen it follows it, and waits for it where it is gone. It registers and discovers as every participant does.
+ * The standalone gateway: a participant that leads while it runs. It asks a leading participant to step down. Participants
+ * that have followed it never bid for the port again, and wait for it when it has gone. It registers and discovers as every
+ * participant does.
  *
- * Callbacks may be registered at any time, before `start` too, and hold until the gateway is garbage. Entries and
- * strategies hold until `teardown`.
+ * Callbacks may be registered at any time, before `start` too, and stay registered. Entries and strategies last until
+ * `teardown`.
  *
- * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
- * the process.
+ * Failures reject with the tagged errors of `effect-ipc`. A rejection that isn't awaited never ends the process.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export interface GatewayOptions extends ParticipantOptions {}
  * gateway.onChange(({ _tag, route }) => console.log(`${_tag}: ${route.api} at ${route.baseUrl}`))
  *
  * if (await gateway.start()) console.log(`listening at ${gateway.getUrl()}`)
- * else console.log(`${gateway.getPort()} is held by another gateway, or by something else`)
+ * else console.log(`${gateway.getPort()} is held by another gateway or another program`)
  * await gateway.teardown()
  * ```
  *
@@ -48,15 +48,15 @@ export interface GatewayOptions extends ParticipantOptions {}
  * @category models
  */
 export class Gateway extends Participant<IPCServer> {
-  /** The port everybody knows; 9000 unless told otherwise. Port 0 is any free one. */
+  /** The port that all participants know. Port 0 is any free port. */
   constructor(port = defaultPort, options: GatewayOptions = {}) {
     super("start", port, options)
   }
 
   /**
-   * Takes the port. Resolves with `false` where another standalone gateway has it, or something that doesn't make way; any
+   * Binds the port. Resolves with `false` where another standalone gateway has it, or a process that doesn't step down; any
    * other failure rejects: `ListenFailed`, `TokenRequired`, and `ConnectionClosed` where `teardown` was called meanwhile.
-   * One that runs, or is starting, isn't started twice.
+   * One that runs or is starting isn't started twice.
    */
   start(): Promise<boolean> {
     const started = this.session.open(
@@ -75,8 +75,8 @@ export class Gateway extends Participant<IPCServer> {
   }
 
   /**
-   * The port that is bound, or will be. Throws `ConnectionClosed` where that isn't known: any free one was asked for, and
-   * the gateway isn't running.
+   * The port that is bound, or will be. Throws `ConnectionClosed` where that isn't known: the gateway was made with port 0
+   * and isn't running.
    */
   getPort(): number {
     const port = this.#server?.port ?? this.options.port

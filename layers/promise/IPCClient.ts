@@ -1,5 +1,5 @@
 /**
- * The client for callers who don't use Effect: `NodeIPCClient` behind promises.
+ * The client for programs without Effect: `NodeIPCClient` with promises.
  *
  * @since 0.1.0
  */
@@ -29,13 +29,11 @@ import { Session } from "./Session.js"
 export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "port" | "url">
 
 /**
- * Sends requests to the server and answers the server's, over a connection that comes back by itself.
+ * Sends requests to the server and answers the server's, over a connection that reconnects by itself.
  *
- * What is registered (handlers, callbacks) may be so at any time, before `connect` too, and holds over every connection
- * that follows. Registering the handler of a request again replaces the one before.
+ * Handlers and callbacks may be registered at any time, before `connect` too. A request's handler replaces the one before.
  *
- * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
- * the process.
+ * Failures reject with the tagged errors of `effect-ipc`. A rejection that isn't awaited never ends the process.
  *
  * @example
  * ```ts
@@ -79,11 +77,11 @@ export class IPCClient {
   }
 
   /**
-   * Connects, under the name by which the server can call this client. Rejects with `ConnectFailed`, or with
+   * Connects, with the name by which the server can call this client. Rejects with `ConnectFailed`, or with
    * `ConnectionClosed` where `disconnect` was called meanwhile.
    *
-   * A client that is connected, connecting or reconnecting under the same name isn't connected twice; one that is so under
-   * another name disconnects first.
+   * A client that is connected, connecting or reconnecting with the same name isn't connected twice; with another name it
+   * disconnects first.
    */
   connect(runtimeId: string | undefined = this.#options.runtimeId): Promise<void> {
     if (this.#session.isOpen && this.#runtimeId !== runtimeId) this.disconnect()
@@ -96,14 +94,14 @@ export class IPCClient {
   }
 
   /**
-   * Closes the connection for good and resolves when nothing is left open. May be called at any time, any number of times.
+   * Closes the connection and resolves when nothing is left open. May be called at any time, any number of times.
    */
   disconnect(): Promise<void> {
     return this.#session.close()
   }
 
   /**
-   * Whether the connection stands; not so while it is being restored.
+   * Whether the connection is open; false while it reconnects.
    */
   isConnected(): boolean {
     return this.#connected && this.#session.value !== undefined
@@ -118,8 +116,8 @@ export class IPCClient {
   }
 
   /**
-   * Answers a request of the server. What the handler throws or rejects with crosses as its message, or as itself where
-   * the request's failure Schema takes it.
+   * Answers a request of the server. An error that the handler throws or rejects with arrives at the caller as its message,
+   * or as itself where the request's failure Schema has it.
    */
   onFrameworkRequest<Payload, Success, Failure>(
     request: ClientRequest<Payload, Success, Failure>,
@@ -129,9 +127,9 @@ export class IPCClient {
   }
 
   /**
-   * Asks the server; while the connection is being restored, waits for it within the request's own timeout, which is 10
-   * seconds unless told otherwise. Rejects with the request's own typed failure or a `RequestError`, which is
-   * `ConnectionClosed` where the client isn't connected.
+   * Sends a request to the server. While the client reconnects, waits for the connection within the request's timeout, by
+   * default 10 seconds. Rejects with the request's own typed failure or a `RequestError`: `ConnectionClosed` where the client
+   * isn't connected.
    */
   sendFrameworkRequest<Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
@@ -159,7 +157,7 @@ export class IPCClient {
     options: NodeIPCClient.NodeIPCClientOptions
   ): Effect.Effect<void, unknown> {
     const connecting = Effect.gen(this, function* () {
-      // Closed last: what a handler is doing for a peer ends with their connection, which tells the peer why.
+      // Closed last: handlers are interrupted by the end of their connection, whose close frame gives the reason.
       const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const client = yield* NodeIPCClient.make(options)
       yield* Scope.extend(this.#handlers.attach(client.handle), handling)

@@ -1,5 +1,5 @@
 /**
- * The server for callers who don't use Effect: `NodeIPCServer` behind promises.
+ * The server for programs without Effect: `NodeIPCServer` with promises.
  *
  * @since 0.1.0
  */
@@ -32,14 +32,12 @@ import { Session } from "./Session.js"
 export type IPCServerOptions = Omit<NodeIPCServer.NodeIPCServerOptions, "port">
 
 /**
- * Answers its clients' requests, sends them its own, and is an HTTP gateway, all on one port.
+ * Answers its clients' requests, sends them requests of its own, and is an HTTP gateway, all on one port.
  *
- * What is registered (handlers, routes, the resolver, callbacks) may be so at any time, before `start` too, and holds
- * until the server is garbage: a server started again after `teardown` has it all. Registering the handler of a request,
- * or the resolver, again replaces the one before.
+ * Handlers, routes, the resolver and callbacks may be registered at any time, before `start` too. They stay registered when
+ * the server is started again after `teardown`. A request's handler and the resolver replace the one before.
  *
- * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
- * the process.
+ * Failures reject with the tagged errors of `effect-ipc`. A rejection that isn't awaited never ends the process.
  *
  * @example
  * ```ts
@@ -76,7 +74,7 @@ export class IPCServer {
   #resolver: RouteProxyResolver | undefined
   #registerResolver: (() => void) | undefined
 
-  /** Port 0 is any free one. */
+  /** Port 0 is any free port. */
   constructor(port = 0, options: IPCServerOptions = {}) {
     this.#options = { ...options, port }
   }
@@ -102,16 +100,16 @@ export class IPCServer {
   }
 
   /**
-   * Closes every connection, ends what is in progress, and resolves when nothing is left open. May be called at any time,
-   * any number of times.
+   * Closes every connection, ends what is in flight, and resolves when nothing is left open. May be called at any time, any
+   * number of times.
    */
   teardown(): Promise<void> {
     return this.#session.close()
   }
 
   /**
-   * The port that is bound, or will be. Throws `ConnectionClosed` where that isn't known: any free one was asked for, and
-   * the server isn't running.
+   * The port that is bound, or will be. Throws `ConnectionClosed` where that isn't known: the server was made with port 0
+   * and isn't running.
    */
   getPort(): number {
     const port = this.#session.value?.port ?? this.#options.port
@@ -127,8 +125,8 @@ export class IPCServer {
   }
 
   /**
-   * Answers a request of the clients. What the handler throws or rejects with crosses as its message, or as itself where
-   * the request's failure Schema takes it.
+   * Answers a request of the clients. An error that the handler throws or rejects with arrives at the caller as its message,
+   * or as itself where the request's failure Schema has it.
    */
   onFrameworkMessage<Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
@@ -138,8 +136,8 @@ export class IPCServer {
   }
 
   /**
-   * Asks the client with this runtimeId. Rejects with `ClientNotConnected` where there is none, with the request's own
-   * typed failure, or with any other `RequestError`.
+   * Sends a request to the client with this runtimeId. Rejects with `ClientNotConnected` where there is none, with the
+   * request's own typed failure, or with another `RequestError`.
    */
   sendFrameworkMessage<Payload, Success, Failure>(
     runtimeId: string,
@@ -155,7 +153,7 @@ export class IPCServer {
   }
 
   /**
-   * Called once for each connection that has ended, those that `teardown` ends too.
+   * Called once for each connection that has closed, by `teardown` too.
    */
   onClientDisconnect(callback: DisconnectCallback): void {
     this.#disconnectCallbacks.add(callback)
@@ -163,22 +161,22 @@ export class IPCServer {
 
   /**
    * Answers an HTTP request: find-my-way paths (`/users/:id`, `/files/*`), one method or `ALL`. Throws `RouteConflict`
-   * where the same method and path is routed already, `InvalidRoute` where find-my-way takes neither.
+   * where the same method and path is routed already, `InvalidRoute` where find-my-way refuses the method or the path.
    */
   interceptHttp<Body = unknown>(method: HttpMethod, path: string, handler: HttpHandler<Body>): void {
     this.#routes.add(method, path, handler as HttpHandler)
   }
 
   /**
-   * Removes the route that `interceptHttp` made of the same method and path, if any. Requests in progress are still
-   * answered, so a handler may remove its own route.
+   * Removes the route of the same method and path, if any. Requests in flight are still answered, so a handler may remove
+   * its own route.
    */
   removeInterceptHttp(method: HttpMethod, path: string): void {
     this.#routes.remove(method, path)
   }
 
   /**
-   * Sends what no route takes, HTTP and WebSocket alike, to the upstream that the resolver names.
+   * Forwards requests that no route matches, HTTP and WebSocket alike, to the upstream that the resolver returns.
    */
   setRouteProxyResolver(resolver: RouteProxyResolver): void {
     const isFirst = this.#resolver === undefined
@@ -203,7 +201,7 @@ export class IPCServer {
       else this.#onDisconnected(event, present)
     }
     const serving = Effect.gen(this, function* () {
-      // Closed last: what a handler is doing for a peer ends with their connection, which tells the peer why.
+      // Closed last: handlers are interrupted by the end of their connection, whose close frame gives the reason.
       const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const server = yield* NodeIPCServer.make(this.#options)
       yield* Effect.addFinalizer(() =>
@@ -230,7 +228,7 @@ export class IPCServer {
     this.#disconnectCallbacks.call(clientId, runtimeId)
   }
 
-  /** One resolver for the run, which asks the one that is set: a replaced one leaves nothing behind. */
+  /** Registers one resolver per run, which calls the one that is set. */
   #attachResolver(server: Service.Service): Effect.Effect<void, never, Scope.Scope> {
     return Effect.flatMap(Effect.scope, (scope) =>
       Effect.acquireRelease(
@@ -254,7 +252,7 @@ export class IPCServer {
 }
 
 /**
- * Told of a connection that has ended: the server's name for it, and the client's own, where it has one.
+ * Is called with the server's id for a connection that has closed, and the client's name where it has one.
  *
  * @since 0.1.0
  * @category models

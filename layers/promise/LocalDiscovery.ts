@@ -1,5 +1,5 @@
 /**
- * Discovery with election for callers who don't use Effect: the layer `LocalDiscovery` behind promises.
+ * Discovery with election for programs without Effect: the layer `LocalDiscovery` with promises.
  *
  * @since 0.1.0
  */
@@ -16,7 +16,7 @@ import { Participant, type ParticipantOptions, type Participation } from "./Part
 import { handled, runSync } from "./Promises.js"
 
 /**
- * How to take part, beside the port.
+ * The options of a participant, beside the port.
  *
  * @since 0.1.0
  * @category models
@@ -24,15 +24,14 @@ import { handled, runSync } from "./Promises.js"
 export interface LocalDiscoveryOptions extends ParticipantOptions {}
 
 /**
- * Takes part in discovery among the processes of one machine that know one port. Whoever comes first leads: it binds the
- * port, keeps the registry and is the gateway. The others follow, and one of them leads when it goes. Leader's and
- * follower's programs are written alike.
+ * Takes part in discovery among the processes of one machine that share a known port. The first process binds the port: it
+ * leads, keeps the registry and is the gateway. The others follow it, and one of them takes over when it has gone. The
+ * program of a leader and of a follower is the same.
  *
- * Callbacks may be registered at any time, before `join` too, and hold until the participant is garbage. Entries and
- * strategies hold until `teardown`, whoever leads.
+ * Callbacks may be registered at any time, before `join` too, and stay registered. Entries and strategies last until
+ * `teardown`, through every change of leader.
  *
- * Failures reject with the tagged errors of `effect-ipc`. A promise that nobody awaits rejects unnoticed; it never ends
- * the process.
+ * Failures reject with the tagged errors of `effect-ipc`. A rejection that isn't awaited never ends the process.
  *
  * @example
  * ```ts
@@ -55,15 +54,15 @@ export interface LocalDiscoveryOptions extends ParticipantOptions {}
 export class LocalDiscovery extends Participant<LeaderElection> {
   readonly #roleCallbacks = new Callbacks<[role: Role]>("onRoleChange")
 
-  /** The port everybody knows; 9000 unless told otherwise. */
+  /** The port that all participants know. */
   constructor(port = defaultPort, options: LocalDiscoveryOptions = {}) {
     super("join", port, options)
   }
 
   /**
-   * Takes part, and resolves when this process leads or follows. Rejects with `ConnectFailed` where the port is held by
-   * something that can't be followed, with `ListenFailed` or `TokenRequired`, or with `ConnectionClosed` where `teardown`
-   * was called meanwhile. One that takes part, or is joining, doesn't join twice.
+   * Takes part, and resolves when this process leads or follows. Rejects with `ConnectFailed` where the process that holds the
+   * port can't be followed, with `ListenFailed` or `TokenRequired`, or with `ConnectionClosed` where `teardown` was called
+   * meanwhile. One that takes part or is joining doesn't join twice.
    */
   join(): Promise<void> {
     const joined = this.session.open(
@@ -85,9 +84,9 @@ export class LocalDiscovery extends Participant<LeaderElection> {
   }
 
   /**
-   * Calls the function once this process leads, and again each time it leads anew, until a call is done while this
-   * process still leads: settles as that call does. The signal is aborted when leadership is lost. Where this process
-   * gives it up, in `teardown` or to a gateway, the port is free once the function is done, or after a second.
+   * Calls the function once this process leads, and again each time it leads again, until a call is done while this process
+   * still leads: settles as that call does. The signal is aborted when leadership is lost. Where this process releases it, by
+   * `teardown` or a step-down, the port is free once the function is done, or after a second.
    */
   whileLeader<A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Promise<A> {
     return this.ask("whileLeader", (participation) =>

@@ -1,5 +1,5 @@
 /**
- * Taking part in discovery, behind promises: what a participant and a standalone gateway have in common.
+ * Participation in discovery with promises: what `LocalDiscovery` and `Gateway` have in common.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ import { Session } from "./Session.js"
 import { type Strategy, toRoutingStrategy } from "./Strategy.js"
 
 /**
- * One instance of one api: its base URL, and the path below which the gateway passes requests on to it.
+ * One instance of one api: its base URL, and the path prefix of the requests that the gateway forwards to it.
  *
  * @since 0.1.0
  * @category models
@@ -39,16 +39,16 @@ export interface DiscoveryEntry extends Readonly<typeof Validated.Encoded> {}
 export interface ParticipantOptions extends Omit<Layer.LocalDiscoveryOptions, "port" | "strategy" | "strategies"> {
   /** How the gateway chooses among an api's instances. Default `roundRobin`. */
   readonly strategy?: Strategy | undefined
-  /** Strategies by api. They count while this process leads, so every participant is best given the same. */
+  /** Strategies by api. They apply while this process leads, so give every participant the same. */
   readonly strategies?: Readonly<Record<string, Strategy>> | undefined
 }
 
 /**
- * Registers and discovers from the moment it takes part until `teardown`. Before and after, its calls reject with
- * `ConnectionClosed`; those under way when `teardown` is called do so too.
+ * Registers and discovers until `teardown`. Before it takes part and after `teardown`, calls reject with
+ * `ConnectionClosed`, and so do calls in flight when `teardown` is called.
  *
- * Each call waits for a leader where there is none just then, for 10 seconds unless told otherwise, and rejects with
- * `RequestTimeout` where none comes, or with any other `RequestError`.
+ * While there is no leader, each call waits for one, by default for 10 seconds, and then rejects with `RequestTimeout`. It may
+ * also reject with another `RequestError`.
  *
  * @since 0.1.0
  * @category models
@@ -73,7 +73,7 @@ export abstract class Participant<Services> {
   }
 
   /**
-   * Registers instances of apis, with whoever leads now or later, until `unregister` or `teardown`. Rejects with
+   * Registers instances of apis with the present and every later leader, until `unregister` or `teardown`. Rejects with
    * `InvalidEntry` where one can't be routed; then none is registered.
    */
   register(entries: DiscoveryEntry | ReadonlyArray<DiscoveryEntry>, timeoutMs?: number): Promise<void> {
@@ -91,8 +91,8 @@ export abstract class Participant<Services> {
   }
 
   /**
-   * The gateway's URL, below which the api's paths are answered. Rejects with `ServiceNotRegistered` where nobody
-   * registered the api.
+   * The gateway's URL, below which the api's paths are served. Rejects with `ServiceNotRegistered` where the api isn't
+   * registered.
    */
   discover(api: string, timeoutMs?: number): Promise<string> {
     return this.#discovery("discover", (discovery) => discovery.discover(api, within(timeoutMs)))
@@ -109,8 +109,7 @@ export abstract class Participant<Services> {
   }
 
   /**
-   * How the gateway chooses among an api's instances, until `teardown`. A function is of this process: it counts while this
-   * process leads.
+   * How the gateway chooses among an api's instances, until `teardown`. A function applies while this process leads.
    */
   setStrategy(api: string, strategy: Strategy): Promise<void> {
     return this.#discovery("setStrategy", (discovery) =>
@@ -121,13 +120,13 @@ export abstract class Participant<Services> {
     )
   }
 
-  /** Called with each route that comes or goes while this participant takes part, whoever registered it. */
+  /** Called with each route that is added or removed while this process takes part, by any owner. */
   onChange(callback: (change: RouteChange) => unknown): void {
     this.#changeCallbacks.add(callback)
   }
 
   /**
-   * Unregisters, gives up the port or the connection to it, and resolves when nothing is left open. May be called at any
+   * Unregisters, releases the port or the connection to it, and resolves when nothing is left open. May be called at any
    * time, any number of times.
    */
   teardown(): Promise<void> {
@@ -154,9 +153,9 @@ export abstract class Participant<Services> {
       yield* Effect.forkScoped(
         Stream.runForEach(changes, (change) => Effect.sync(() => this.#changeCallbacks.call(change)))
       )
-      // Lets the fiber subscribe before anything is registered.
+      // The fiber subscribes before anything is registered.
       yield* Effect.yieldNow()
-      // Closed first the calls, then what they registered: all at once, since the leader may be slow to answer.
+      // Calls are closed before registrations; each in parallel, since the leader may be slow to answer.
       const registrations = yield* parallelScope
       const calls = yield* parallelScope
       return { services, registrations, calls }
@@ -193,16 +192,16 @@ export abstract class Participant<Services> {
 }
 
 /**
- * What a participant holds while it takes part.
+ * The services of a participant and the scopes of its calls.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Participation<Services> {
   readonly services: Context.Context<Services | Discovery>
-  /** In which every registration lives. */
+  /** The scope of every registration. */
   readonly registrations: Scope.Scope
-  /** In which every call runs. */
+  /** The scope of every call. */
   readonly calls: Scope.Scope
 }
 

@@ -5,8 +5,7 @@
  */
 
 /**
- * The arguments after the request: its payload, which may be left out where it is `void`, and how long to wait for the
- * response in milliseconds.
+ * The arguments after the request: its payload, optional where that is `void`, and the timeout in milliseconds.
  *
  * @since 0.1.0
  * @category models

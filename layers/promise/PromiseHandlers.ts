@@ -1,7 +1,6 @@
 /**
- * Request handlers that give promises, as data: they are there before the service is, and for every one that follows.
- *
- * @since 0.1.0
+ * Request handlers that return promises, kept apart from the service: they may be registered before it runs, and are
+ * attached again each time it starts.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,23 +11,13 @@ import { nameOf, untyped } from "../../src/IPCRequest.js"
 import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
 import { runSync } from "./Promises.js"
 
-/**
- * `handle` of either service.
- *
- * @since 0.1.0
- * @category models
- */
+/** `handle` of either service. */
 export type Handle<D extends Direction, Args extends ReadonlyArray<unknown>> = (
   request: Shaped<D, unknown, unknown, unknown>,
   handler: (...args: Args) => Effect.Effect<unknown, unknown>
 ) => Effect.Effect<void, never, Scope.Scope>
 
-/**
- * One handler a request; the newest registration replaces the one before.
- *
- * @since 0.1.0
- * @category models
- */
+/** One handler per request; a new registration replaces the one before. */
 export class PromiseHandlers<D extends Direction, Args extends ReadonlyArray<unknown>> {
   readonly #entries = new Map<string, Entry<D, Args>>()
   #register: ((entry: Entry<D, Args>) => void) | undefined
@@ -49,7 +38,7 @@ export class PromiseHandlers<D extends Direction, Args extends ReadonlyArray<unk
     this.#register?.(entry)
   }
 
-  /** Registers the handlers there are, and those to come, until the scope closes. */
+  /** Registers the handlers, also those set from now on, until the scope closes. */
   attach(handle: Handle<D, Args>): Effect.Effect<void, never, Scope.Scope> {
     return Effect.flatMap(Effect.scope, (scope) =>
       Effect.acquireRelease(
@@ -72,23 +61,13 @@ export class PromiseHandlers<D extends Direction, Args extends ReadonlyArray<unk
   }
 }
 
-/**
- * Calls a handler: what it returns or throws has ended at once, what it promises ends later.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Calls a handler; without a fiber where it returns or throws at once. */
 export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> => {
   const result = settle(call)
   return isPromiseLike(result) ? awaiting(result) : result
 }
 
-/**
- * What a handler returned or threw, or the promise it gave.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** A call's result or throw as an Exit, or its promise of one. */
 export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promise<Exit.Exit<unknown, unknown>> => {
   try {
     const result = call()

@@ -1,5 +1,6 @@
 /**
- * HTTP routes whose handlers give promises, as data: they are there before the server is, and for every run that follows.
+ * HTTP routes whose handlers return promises, kept apart from the server: they may be registered before it runs, and are
+ * attached again each time it starts.
  *
  * @since 0.1.0
  */
@@ -18,10 +19,10 @@ import { runSync } from "./Promises.js"
 
 /**
  * Answers an HTTP request with a value (a 200 in JSON), `undefined` (an empty 200), a platform `HttpServerResponse`, or a
- * promise of one of these. What it throws or rejects with answers 500 `{"error": message}`.
+ * promise of one of these. Where it throws or rejects, the answer is 500 `{"error": message}`.
  *
  * `body` is the parsed JSON whatever the content type says, the text of what isn't JSON, or `undefined` without one. Its
- * type is what the handler says it is, unchecked. The headers' names are in lower case.
+ * type is the handler's own and isn't checked. The headers' names are in lower case.
  *
  * @since 0.1.0
  * @category models
@@ -33,13 +34,13 @@ export type HttpHandler<Body = unknown> = (
 ) => unknown
 
 /**
- * One handler a route.
+ * One handler per route.
  *
  * @since 0.1.0
  * @category models
  */
 export class PromiseRoutes {
-  // A table of its own, so that a conflict is found when it is made, whether the server runs or not.
+  // Finds conflicts whether the server runs or not.
   readonly #table = HttpRoutes.make<HttpHandler>()
   readonly #routes = new Map<string, Route>()
   readonly #inProgress = new Set<() => void>()
@@ -53,7 +54,7 @@ export class PromiseRoutes {
     this.#register?.(route)
   }
 
-  /** Requests in progress are still answered; there may be no such route. */
+  /** Removes the route if there is one. Requests in flight are still answered. */
   remove(method: HttpMethod, path: string): void {
     const route = this.#routes.get(key(method, path))
     if (route === undefined) return
@@ -62,7 +63,7 @@ export class PromiseRoutes {
     if (route.scope !== undefined) runSync(Scope.close(route.scope, Exit.void))
   }
 
-  /** Registers the routes there are, and those to come, until the scope closes; requests in progress end with it. */
+  /** Registers the routes, also those added from now on, until the scope closes; requests in flight end with it. */
   attach(server: IPCServer.Service): Effect.Effect<void, never, Scope.Scope> {
     return Effect.flatMap(Effect.scope, (scope) =>
       Effect.acquireRelease(
@@ -91,8 +92,7 @@ export class PromiseRoutes {
   }
 
   /**
-   * A promise can't be interrupted, and its handler may well remove its own route (one that answers once): so removing
-   * the route doesn't end it, only closing the server does.
+   * A handler may remove its own route and a promise can't be interrupted, so only closing the server ends it.
    */
   #awaiting(promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<unknown, unknown> {
     if (this.#register === undefined) return Effect.interrupt
@@ -113,13 +113,13 @@ export class PromiseRoutes {
 interface Route {
   readonly registered: HttpRoutes.RegisteredRoute
   readonly handler: HttpHandler
-  /** That of its registration with the running server. */
+  /** The scope of its registration with the running server. */
   scope: Scope.CloseableScope | undefined
 }
 
 const key = (method: HttpMethod, path: string): string => `${method.toUpperCase()} ${path}`
 
-/** What the gateway left as text or bytes may still be JSON; what it parsed is. */
+/** Parses as JSON what the gateway left as text or bytes. */
 const parsed = (body: unknown, bytes: Uint8Array): unknown => {
   if (typeof body !== "string" && !(body instanceof Uint8Array)) return body
   const text = decoder.decode(bytes)
@@ -132,5 +132,5 @@ const parsed = (body: unknown, bytes: Uint8Array): unknown => {
 
 const decoder = new TextDecoder()
 
-/** Unlike after Effect.uninterruptible, an interruption that came meanwhile isn't made up for at the end. */
+/** Unlike with Effect.uninterruptible, an interruption that arrives meanwhile isn't applied at the end. */
 const uninterruptibleToTheEnd = Effect.patchRuntimeFlags(RuntimeFlagsPatch.disable(RuntimeFlags.Interruption))

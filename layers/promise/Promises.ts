@@ -1,8 +1,6 @@
 /**
- * Effects run for programs without Effect: promises that may be left alone, since one that nobody awaits is no unhandled
- * rejection, which would end the process, and a log on stderr, since stdout is the program's own.
- *
- * @since 0.1.0
+ * Runs effects for programs without Effect. A rejection that isn't awaited is no unhandled rejection, which would end the
+ * process; the log goes to stderr, since stdout is the program's own.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -11,23 +9,13 @@ import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Execution from "../../src/internal/Execution.js"
 
-/**
- * The same promise. Whoever awaits it sees its rejection; if nobody does, nothing happens.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** The same promise, whose rejection counts as handled. */
 export const handled = <A>(promise: Promise<A>): Promise<A> => {
   promise.catch(ignore)
   return promise
 }
 
-/**
- * Runs an effect. The promise rejects with the failure itself.
- *
- * @since 0.1.0
- * @category running
- */
+/** Runs an effect. The promise rejects with the failure itself. */
 export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   handled(
     new Promise((resolve, reject) => {
@@ -37,23 +25,13 @@ export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
     })
   )
 
-/**
- * Runs an effect in a fiber of its own. What it logs, and whatever it starts, goes to stderr.
- *
- * @since 0.1.0
- * @category running
- */
+/** Runs an effect in a fiber of its own. It and the fibers it forks log to stderr. */
 export const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> =>
   Effect.runFork(Effect.provide(effect, logOnStderr))
 
 const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
 
-/**
- * Runs an effect that needs no waiting. Throws the failure itself.
- *
- * @since 0.1.0
- * @category running
- */
+/** Runs a synchronous effect. Throws the failure itself. */
 export const runSync = <A, E>(effect: Effect.Effect<A, E>): A => {
   const exit = Effect.runSyncExit(effect)
   if (Exit.isSuccess(exit)) return exit.value

@@ -1,7 +1,5 @@
 /**
- * What tests that don't use Effect hold open: each thing until it is closed, and all until their handle is.
- *
- * @since 0.1.0
+ * Scopes with promises: what programs without Effect acquire, each with a handle that releases it.
  */
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -11,60 +9,53 @@ import type { ConnectionClosed } from "../../src/IPCError.js"
 import { notOpen } from "./NotOpen.js"
 import * as Promises from "./Promises.js"
 
-/**
- * Something held open.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Held<A> {
+/** A value, and the handle that releases it. */
+export interface Acquired<A> {
   readonly value: A
   readonly handle: ScopeHandle
 }
 
-/**
- * A scope behind promises. `what` names in errors what is closed with it.
- *
- * @since 0.1.0
- * @category models
- */
+/** A scope that a promise closes. Errors call it by its label. */
 export class ScopeHandle {
   readonly #scope: Scope.CloseableScope
-  readonly #what: string
+  readonly #label: string
   #closing: Promise<void> | undefined
 
-  private constructor(what: string, scope: Scope.CloseableScope) {
-    this.#what = what
+  private constructor(label: string, scope: Scope.CloseableScope) {
+    this.#label = label
     this.#scope = scope
   }
 
-  /** Acquires what is to be held, until the handle it comes with is closed. */
-  static readonly make = <A, E>(what: string, acquire: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<Held<A>, E> =>
-    Effect.flatMap(Scope.make(), (scope) => keepIn(scope, acquire, new ScopeHandle(what, scope)))
-
-  /** Acquires something else, with a handle of its own. Fails with `ConnectionClosed` where this one is closed. */
-  keep<A, E>(
-    method: string,
-    what: string,
+  /** Acquires in a new scope. */
+  static readonly make = <A, E>(
+    label: string,
     acquire: Effect.Effect<A, E, Scope.Scope>
-  ): Effect.Effect<Held<A>, E | ConnectionClosed> {
-    return this.whileOpen(
+  ): Effect.Effect<Acquired<A>, E> =>
+    Effect.flatMap(Scope.make(), (scope) => acquireIn(scope, acquire, new ScopeHandle(label, scope)))
+
+  /** Acquires in a scope of its own that closes with this one at the latest. Fails with `ConnectionClosed` once closed. */
+  acquire<A, E>(
+    method: string,
+    label: string,
+    acquire: Effect.Effect<A, E, Scope.Scope>
+  ): Effect.Effect<Acquired<A>, E | ConnectionClosed> {
+    return this.use(
       method,
       Effect.flatMap(Scope.fork(this.#scope, ExecutionStrategy.sequential), (scope) =>
-        keepIn(scope, acquire, new ScopeHandle(what, scope))
+        acquireIn(scope, acquire, new ScopeHandle(label, scope))
       )
     )
   }
 
-  /** Does something whose traces go with this handle. Fails with `ConnectionClosed` where it is closed. */
-  whileOpen<A, E>(method: string, effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E | ConnectionClosed> {
+  /** Runs the effect in this scope. Fails with `ConnectionClosed` once closed. */
+  use<A, E>(method: string, effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E | ConnectionClosed> {
     return Effect.suspend((): Effect.Effect<A, E | ConnectionClosed> => {
       if (this.#closing === undefined) return Scope.extend(effect, this.#scope)
-      return notOpen(method, this.#what, `${method}() was called after ${this.#what} had been closed.`)
+      return notOpen(method, this.#label, `${method}() was called after ${this.#label} had been closed.`)
     })
   }
 
-  /** Releases everything; resolves when that is done. Rejects, once, with what went wrong. */
+  /** Releases everything; resolves when that is done. The first call rejects where a finalizer dies, later ones resolve. */
   readonly close = (): Promise<void> => {
     if (this.#closing !== undefined) return this.#closing
     const closing = Promises.run(Scope.close(this.#scope, Exit.void))
@@ -73,11 +64,11 @@ export class ScopeHandle {
   }
 }
 
-const keepIn = <A, E>(
+const acquireIn = <A, E>(
   scope: Scope.CloseableScope,
   acquire: Effect.Effect<A, E, Scope.Scope>,
   handle: ScopeHandle
-): Effect.Effect<Held<A>, E> =>
+): Effect.Effect<Acquired<A>, E> =>
   Scope.extend(acquire, scope).pipe(
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
     Effect.map((value) => ({ value, handle }))

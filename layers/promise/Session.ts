@@ -1,7 +1,5 @@
 /**
- * A program that holds something open, started and ended from outside Effect.
- *
- * @since 0.1.0
+ * A scoped program that is started and ended from outside Effect.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -10,28 +8,25 @@ import * as Fiber from "effect/Fiber"
 import { fork, handled, run } from "./Promises.js"
 
 /**
- * What is started and ended any number of times: one run at a time, each once the one before has released what it held.
- *
- * @since 0.1.0
- * @category models
+ * Runs a program any number of times, one after the other: each begins once the one before has released everything.
  */
 export class Session<A> {
   #run: Run<A> | undefined
   #released: Promise<void> = Promise.resolve()
 
-  /** What the program opened; nothing before it has, and nothing any more once `close` was called. */
+  /** The value that the program opened; `undefined` before that and after `close`. */
   get value(): A | undefined {
     return this.#run?.value
   }
 
-  /** Whether a program runs that wasn't told to end. */
+  /** Whether the program runs and wasn't closed. */
   get isOpen(): boolean {
     return this.#run !== undefined && !this.#run.isOver
   }
 
   /**
-   * Runs the program, which calls `open` once it holds what it is for; joins the one that runs already. Rejects with the
-   * program's failure, or with `closedEarly` where it was ended before it had opened.
+   * Runs the program, which calls `open` with its value; joins one that runs already. Rejects with the program's failure, or
+   * with `closedEarly` where it was closed before it had opened.
    */
   open(program: Program<A>, closedEarly: () => Error): Promise<A> {
     if (this.#run === undefined || this.#run.isOver) {
@@ -48,7 +43,7 @@ export class Session<A> {
     return this.#run.opened
   }
 
-  /** Ends the program; resolves when everything it held, and every one before it, is released. */
+  /** Ends the program; resolves once it and every one before it have released everything. */
   close(): Promise<void> {
     if (this.#run !== undefined) {
       this.#released = Promise.all([this.#released, this.#run.close()]).then(() => {})
@@ -58,12 +53,7 @@ export class Session<A> {
   }
 }
 
-/**
- * Holds something open for as long as it runs.
- *
- * @since 0.1.0
- * @category models
- */
+/** Calls `open`, and keeps its value open while it runs. */
 export type Program<A> = (open: (value: A) => void) => Effect.Effect<void, unknown>
 
 class Run<A> {

@@ -1,5 +1,5 @@
 /**
- * Routing strategies as the facade's user gives them: by name, or as a function.
+ * Routing strategies of the facade: by name, or as a function.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 
 /**
- * How the gateway chooses among an api's instances: by name, or by a function that picks one of those it is given.
+ * How the gateway chooses among an api's instances: a strategy's name, or a function that picks one of the instances.
  *
  * @since 0.1.0
  * @category models

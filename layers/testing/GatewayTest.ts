@@ -1,5 +1,5 @@
 /**
- * A gateway for a suite: on a free port of its own, with discovery and interception, gone when the suite is.
+ * A gateway for a suite, on a free port of its own, with discovery and interception.
  *
  * @since 0.1.0
  */
@@ -24,7 +24,7 @@ export interface GatewayTestOptions
     NodeHttpInterception.HttpInterceptionOptions {}
 
 /**
- * What a suite has.
+ * The services of a suite.
  *
  * @since 0.1.0
  * @category models
@@ -32,9 +32,9 @@ export interface GatewayTestOptions
 export type GatewayTest = IPCServer | Discovery | LeaderElection | HttpInterception | HttpGateway
 
 /**
- * Suites in parallel have a gateway each. Its timeouts, and the delays of its faults, run on the real clock, in `it.effect`
- * too, as its sockets do; a process that stands still (in a debugger, or on a machine that is busy) is dropped after a
- * minute and more, unless `heartbeat` says otherwise.
+ * A gateway until the scope closes; parallel suites have one each. Its timeouts and the delays of its faults run on the
+ * real clock, in `it.effect` too, as its sockets do. A process that is stopped (in a debugger, or on a busy machine) is
+ * dropped after two heartbeats, of a minute each unless `heartbeat` says otherwise.
  *
  * @example
  * ```ts
@@ -63,6 +63,6 @@ export const layer = (
   options: GatewayTestOptions = {}
 ): Layer.Layer<GatewayTest, PortInUse | ListenFailed | TokenRequired> => {
   const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", ...options })
-  const stack = Layer.provideMerge(NodeHttpInterception.layerWith(options), gateway)
+  const stack = Layer.provideMerge(NodeHttpInterception.layer(options), gateway)
   return Layer.scopedContext(Effect.withClock(Layer.build(stack), Clock.make()))
 }

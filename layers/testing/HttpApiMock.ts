@@ -1,7 +1,6 @@
 /**
- * Mocks typed by an `HttpApi` of the platform: a handler gets the endpoint's own request, decoded, and has to return its
- * success or fail with one of its errors, which are encoded by its schemas. In an entry of its own, as the platform's
- * modules take time to load.
+ * Mocks typed by a platform `HttpApi`: a handler gets the endpoint's decoded request, and succeeds with its success or
+ * fails with one of its errors, which are encoded by its schemas.
  *
  * @since 0.1.0
  */
@@ -23,7 +22,7 @@ import type { InterceptError, Interceptor, MockOptions, RequestMatcher } from ".
 import { HttpInterception } from "../../src/HttpInterception.js"
 
 /**
- * As any mock's; `api` is the name by which `discover` finds the mocked service.
+ * The options of a mock, and what has to match beside the endpoint's method and path.
  *
  * @since 0.1.0
  * @category models
@@ -43,8 +42,8 @@ export type HttpApiMocks<Groups extends HttpApiGroup.HttpApiGroup.Any> = {
 }
 
 /**
- * Mocks one endpoint. Its middleware isn't run: the handler answers for it, and may fail with its errors. The files of a
- * multipart payload are on the disk for as long as the handler runs.
+ * Mocks one endpoint. Its middleware isn't run; the handler may fail with the middleware's errors. The files of a
+ * multipart payload are on disk while the handler runs.
  *
  * @example
  * ```ts
@@ -106,8 +105,8 @@ export const endpoint = <
 }
 
 /**
- * Mocks every endpoint by the handlers that `HttpApiBuilder.group` makes, with their middleware. None of them has to be
- * called for `verify`, unless `{ optional: false }` is given.
+ * Mocks every endpoint with the handlers that `HttpApiBuilder.group` makes, and runs their middleware. `verify` accepts
+ * endpoints that weren't called, unless `{ optional: false }` is given.
  *
  * @since 0.1.0
  * @category mocks
@@ -162,7 +161,7 @@ const mockEndpoint = (
     })
   )
 
-/** What answers a request as the platform would serve the api. */
+/** Answers a request as the platform would serve the api. */
 const answerOf = <E, R>(
   api: AnyApi,
   handlers: Layer.Layer<never, E, R>
@@ -183,7 +182,7 @@ const answerOf = <E, R>(
         Effect.provide(context),
         Effect.scoped,
         Effect.catchAllCause((cause) =>
-          // A defect, or a failure that the api doesn't declare, is the test's own mistake, and is shown with its message.
+          // A defect, or a failure that the api doesn't declare, is a mistake in the test: its message is shown.
           Cause.isInterruptedOnly(cause) || !HttpServerRespondable.isRespondable(Cause.squash(cause))
             ? Effect.failCause(cause)
             : Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
@@ -210,7 +209,7 @@ const endpointOf = (api: AnyApi, group: string, name: string): AnyEndpoint =>
     name
   ] as AnyEndpoint
 
-/** The api with this endpoint alone, and without middleware. */
+/** The api with only this endpoint, without middleware. */
 const onlyEndpoint = (api: AnyApi, group: string, name: string): AnyApi => {
   const declared = (api.groups as Readonly<Record<string, HttpApiGroup.HttpApiGroup.AnyWithProps>>)[group]
   const bare = { middlewares: new Set() }

@@ -1,5 +1,5 @@
 /**
- * A server and its clients in one process, with no socket between them: every timeout is the test clock's.
+ * A server and its clients in one process, without sockets: `TestClock` drives every timeout.
  *
  * @since 0.1.0
  */
@@ -29,22 +29,22 @@ export interface MemoryIPCOptions extends ReconnectingClient.ReconnectingClientO
  */
 export declare namespace MemoryIPC {
   /**
-   * The network between the server and its clients, for a test to disturb.
+   * The network between the server and its clients, for a test to interrupt.
    *
    * @since 0.1.0
    * @category models
    */
   export interface Service {
-    /** Another client of the server, until the scope closes. */
+    /** Connects another client until the scope closes. */
     readonly connect: (options?: MemoryIPCOptions) => Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope>
-    /** Breaks every connection without a word. The clients reconnect, each by its own schedule. */
+    /** Breaks every connection without a close frame. The clients reconnect, each by its own schedule. */
     readonly disconnect: Effect.Effect<void>
     /** Breaks every connection, and refuses new ones until `goOnline`. */
     readonly goOffline: Effect.Effect<void>
     readonly goOnline: Effect.Effect<void>
-    /** Until `thaw` nothing arrives, though every connection stands, and connecting waits: the server was stopped. */
+    /** Connections stay open, nothing arrives, and connecting waits, as with a stopped server, until `thaw`. */
     readonly freeze: Effect.Effect<void>
-    /** What was sent meanwhile arrives. */
+    /** Delivers what was sent meanwhile. */
     readonly thaw: Effect.Effect<void>
   }
 }
@@ -59,7 +59,7 @@ export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<Memor
 
 /**
  * A server, one client that is connected to it, and the network between them. The server has no HTTP: `interceptHttp` and
- * `setRouteProxyResolver` die, saying so.
+ * `setRouteProxyResolver` die.
  *
  * @example
  * ```ts

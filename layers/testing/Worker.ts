@@ -1,5 +1,5 @@
 /**
- * Worker processes: a runner starts them from a module, commands them, and ends them with its scope.
+ * Worker processes: a runner starts them from a module, sends them requests, and ends them with its scope.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ import * as WorkerProcess from "./WorkerProcess.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
 
 /**
- * What to start, and how.
+ * Which module to start, and how.
  *
  * @since 0.1.0
  * @category models
@@ -33,27 +33,27 @@ import * as WorkerProtocol from "./WorkerProtocol.js"
 export interface WorkerOptions {
   /** `new URL("./worker.js", import.meta.url)`, or a path from the current directory. It calls `WorkerClient.run`. */
   readonly module: URL | string
-  /** The name by which it connects. Default the module's, and something random. */
+  /** The name by which it connects. Default: the module's name and a random suffix. */
   readonly runtimeId?: string | undefined
-  /** What its environment has beside the runner's own. */
+  /** Variables in addition to the runner's environment. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** What it finds in `process.argv` after its module. */
+  /** Its `process.argv` after the module. */
   readonly args?: ReadonlyArray<string> | undefined
-  /** Arguments of Node itself: `["--import", "tsx"]` for a module in TypeScript. */
+  /** Arguments of Node: `["--import", "tsx"]` for a module in TypeScript. */
   readonly execArgv?: ReadonlyArray<string> | undefined
   readonly cwd?: string | undefined
-  /** The token of the runner's server, where that asks for one. */
+  /** The token of the runner's server, where it has one. */
   readonly token?: string | Redacted.Redacted | undefined
-  /** Whether its stdout and stderr appear among the runner's, or are kept for `output`. Default `inherit`. */
+  /** Whether its stdout and stderr are passed through to the runner's, or kept for `output`. Default `inherit`. */
   readonly stdio?: "inherit" | "capture" | undefined
-  /** How long it may take to be ready. Default 20 seconds. */
+  /** The limit for becoming ready. Default 20 seconds. */
   readonly startTimeout?: Duration.DurationInput | undefined
-  /** How long it may take to end after SIGTERM, before SIGKILL. Default 2 seconds. */
+  /** The time between SIGTERM and SIGKILL. Default 2 seconds. */
   readonly stopGrace?: Duration.DurationInput | undefined
 }
 
 /**
- * A worker process that was ready, and the next one after each `restart`.
+ * A worker process that is ready, and its successor after each `restart`.
  *
  * @since 0.1.0
  * @category models
@@ -62,23 +62,22 @@ export interface Worker {
   readonly runtimeId: string
   readonly pid: Effect.Effect<number>
   /**
-   * Asks it. Fails with `WorkerDied` where its process ends before the response, or has ended. While it is started anew,
-   * waits for that.
+   * Sends it a request. Fails with `WorkerDied` where its process ends before the response. Waits while it restarts.
    */
   readonly request: <Payload, Success, Failure>(
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, RequestOptions>
   ) => Effect.Effect<Success, Failure | RequestError | ClientNotConnected | WorkerDied>
-  /** Tells it; done when the message is on its way. */
+  /** Sends it a message; completes when that is sent. */
   readonly notify: <Payload, Success, Failure>(
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, RequestOptions>
   ) => Effect.Effect<void, NotifyError | ClientNotConnected | WorkerDied>
-  /** The effect, which is interrupted and fails with `WorkerDied` where the process ends first: for what it is to bring about. */
+  /** Runs the effect; interrupts it and fails with `WorkerDied` where the process ends first. */
   readonly whileAlive: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WorkerDied, R>
-  /** Waits for the end of its process. */
+  /** Waits until its process has ended. */
   readonly exit: Effect.Effect<WorkerExit>
-  /** Ends its process and starts another under the same name; done when that is ready. */
+  /** Ends its process and starts another under the same name; completes when that is ready. */
   readonly restart: Effect.Effect<void, WorkerDied | WorkerStartFailed>
   /** Ends its process: SIGTERM, and SIGKILL after the grace. */
   readonly stop: Effect.Effect<WorkerExit>
@@ -90,7 +89,7 @@ export interface Worker {
 
 /**
  * Starts a worker, waits until it is ready, and ends it with the scope. Fails with `WorkerDied` where its process ends
- * first, and with `WorkerStartFailed` where the limit passes; then no process is left.
+ * first, and with `WorkerStartFailed` where it can't be started or isn't ready within the limit; no process is left then.
  *
  * @example
  * ```ts
@@ -186,7 +185,7 @@ export const make: (
 
   const start = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      // The scope may have closed while the process before was being ended.
+      // The scope may have closed while the previous process was being ended.
       if (closed) return yield* died(current as Incarnation, "before its restart")
       const incarnation = yield* spawn
       return yield* Deferred.await(incarnation.ready).pipe(
@@ -216,14 +215,15 @@ export const make: (
     return restarting === undefined ? now : Effect.zipRight(Deferred.await(restarting), now)
   })
 
-  /** Whether it was the end of the process that ended the connection is known once the process has ended too. */
+  /** A lost connection is an ended process where that ends soon after. */
   const orDied = <E>(incarnation: Incarnation, when: string, error: E): Effect.Effect<never, E | WorkerDied> =>
     Effect.flatMap(
       WorkerProcess.realTime(Effect.timeoutOption(Effect.interruptible(incarnation.process.exit), deathMillis)),
       (exit): Effect.Effect<never, E | WorkerDied> => Effect.fail(Option.isSome(exit) ? died(incarnation, when) : error)
     )
 
-  const mayYetCome = ({ complete, readyAt }: Incarnation) => !complete && performance.now() - readyAt < handlersMillis
+  const mayBeRegistered = ({ complete, readyAt }: Incarnation) =>
+    !complete && performance.now() - readyAt < handlersMillis
 
   const send = <A, E>(name: string, verb: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | WorkerDied> =>
     Effect.flatMap(running, (incarnation) => {
@@ -234,7 +234,7 @@ export const make: (
       const attempt: Effect.Effect<A, E | WorkerDied> = Effect.zipRight(
         failIfEnded,
         Effect.catchAll(effect, (error): Effect.Effect<A, E | WorkerDied> => {
-          if (isNoHandler(error, name) && mayYetCome(incarnation)) {
+          if (isNoHandler(error, name) && mayBeRegistered(incarnation)) {
             return Effect.zipRight(WorkerProcess.realTime(Effect.sleep(handlerRetryMillis)), attempt)
           }
           const isLoss = error instanceof ConnectionClosed || error instanceof ClientNotConnected
@@ -287,21 +287,21 @@ export const make: (
   return worker
 })
 
-/** One process of a worker. */
+/** One process of a worker, between two restarts. */
 interface Incarnation {
   readonly process: WorkerProcess.WorkerProcess
   readonly ready: Deferred.Deferred<void, WorkerDied | WorkerStartFailed>
-  /** Whether all its handlers stood when it was ready. */
+  /** Whether all its handlers were registered when it was ready. */
   complete: boolean
   readyAt: number
-  /** Whether it was told to end. */
+  /** Whether the runner ended it. */
   stopped: boolean
 }
 
-/** How long a process may take to end after its connection has, in milliseconds. */
+/** How long to wait for the end of a process whose connection has closed, in milliseconds. */
 const deathMillis = 3_000
 
-/** For how long after a worker was ready a handler that is missing may yet come, in milliseconds. */
+/** How long after a worker was ready a missing handler may still be registered, in milliseconds. */
 const handlersMillis = 2_000
 
 const handlerRetryMillis = 20

@@ -1,5 +1,5 @@
 /**
- * The worker's end: one call connects its process to the runner that started it, and ends the process with the runner.
+ * The worker's end: connects its process to the runner that started it, and ends the process with that connection.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ import * as Promises from "../promise/Promises.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
 
 /**
- * What a worker has of its runner: the connection, and discovery at the runner's gateway over the same connection.
+ * A worker's services: the connection to its runner, and discovery at the runner's gateway over the same connection.
  *
  * @since 0.1.0
  * @category models
@@ -48,9 +48,8 @@ export type WorkerServices = IPCClient | Discovery
 export type WorkerConnectError = ConnectFailed | ConfigError.ConfigError | RequestError
 
 /**
- * Connects the process, does what is given, and tells the runner that it is ready: from then on it answers. Then it runs
- * until it is told to end, or until the connection to its runner is lost. What fails is printed to stderr, which the
- * runner's error quotes.
+ * Connects the process, runs the setup, and tells the runner that it is ready. The process then runs until it is ended or
+ * the connection to its runner is lost. A failure is printed to stderr, which the runner's error quotes.
  *
  * @example
  * ```ts
@@ -78,7 +77,7 @@ export const run = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scop
     ready(setup).pipe(
       Effect.zipRight(Effect.never),
       Effect.scoped,
-      // The runtime would report it to stdout, among what the worker's program has to say.
+      // The runtime would report it on stdout, which is the program's own.
       Effect.tapErrorCause((cause) =>
         Cause.isInterruptedOnly(cause) ? Effect.void : say(`${Cause.pretty(cause, { renderErrorCause: true })}\n`)
       )
@@ -87,8 +86,8 @@ export const run = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scop
   )
 
 /**
- * The connection as a Layer, for a program that runs by itself. The runner takes it to be ready once it is connected, and
- * waits 2 seconds longer for handlers that are missing.
+ * The connection as a Layer, for a program that runs by itself. The runner takes it for ready once it is connected, and
+ * waits 2 seconds longer for missing handlers.
  *
  * @since 0.1.0
  * @category layers
@@ -102,7 +101,7 @@ export const layer: Layer.Layer<WorkerServices, WorkerConnectError> = Layer.scop
 )
 
 /**
- * The connection for a worker that doesn't use Effect.
+ * The connection of a worker without Effect.
  *
  * @since 0.1.0
  * @category models
@@ -114,22 +113,22 @@ export interface WorkerConnection extends AsyncDisposable {
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ) => void
-  /** Asks the runner. Rejects with the request's own failure or a `RequestError`. */
+  /** Sends the runner a request. Rejects with the request's own failure or a `RequestError`. */
   readonly request: <Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
   ) => Promise<Success>
-  /** Registers instances of apis at the runner's gateway, for as long as the worker is connected. */
+  /** Registers instances of apis at the runner's gateway, while the worker is connected. */
   readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
-  /** The gateway's URL for an api. Rejects with `ServiceNotRegistered` where nobody has registered it. */
+  /** The gateway's URL for an api. Rejects with `ServiceNotRegistered` where it isn't registered. */
   readonly discover: (api: string) => Promise<string>
-  /** Closes the connection; the process then ends when it has nothing left to do. */
+  /** Closes the connection; the process then ends once it has nothing left to do. */
   readonly close: () => Promise<void>
 }
 
 /**
- * `run` for a worker that doesn't use Effect: resolves once what is given has been done and the runner was told so.
- * Rejects where it could not connect, or what is given rejects; left alone, that ends the process with its message.
+ * `run` for a worker without Effect: resolves once the setup is done and the runner was told so. Rejects where it can't
+ * connect or the setup rejects; unless caught, that ends the process with its message.
  *
  * @example
  * ```ts
@@ -166,7 +165,7 @@ export const connect = async (setup: (runner: WorkerConnection) => unknown = () 
   throw Cause.squash(exit.cause)
 }
 
-/** Connects, does what is given, and says that it is ready. */
+/** Connects, runs the setup, and tells that it is ready. */
 const ready = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scope>) =>
   Effect.gen(function* () {
     const { announce, context } = yield* makeConnection
@@ -179,11 +178,11 @@ const makeConnection = Effect.gen(function* () {
   const client = yield* NodeIPCClient.make({
     ...options,
     runtimeId,
-    // A runner is gone when its socket is; one that stands still in a debugger is only silent.
+    // A runner in a debugger is silent and alive; one that has ended closes its socket.
     heartbeat: "1 day",
     reconnect: false
   })
-  // Ends before the client does: a connection that is closed here isn't lost.
+  // Interrupted before the client closes: a connection that is closed here isn't lost.
   yield* client.closed.pipe(
     Effect.flatMap((event) => endProcess(runtimeId, options.url, event)),
     Effect.interruptible,
@@ -213,7 +212,7 @@ const config = Config.all({
   token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
 })
 
-/** Follows the runner's gateway for as long as the connection lasts, and nobody after it. */
+/** Follows the runner's gateway until the connection ends, and no other leader after it. */
 const follower = (client: IPCClient.Service): Election.Election<Registry, IPCClient.Service> => ({
   settledTerm: (before) =>
     before === undefined ? Effect.succeedSome({ role: "follower", follower: client }) : Effect.succeedNone,
@@ -222,7 +221,7 @@ const follower = (client: IPCClient.Service): Election.Election<Registry, IPCCli
   whileLeader: () => Effect.never
 })
 
-/** As SIGTERM would, so that what the program holds is released; a program that takes too long about it is cut off. */
+/** Ends the process as SIGTERM would, so that finalizers run, and exits after the grace at the latest. */
 const endProcess = (runtimeId: string, url: string, { code, reason }: CloseEvent): Effect.Effect<void> => {
   const why = reason === "" ? `code ${code}` : `code ${code}: ${reason}`
   const line = `Worker ${JSON.stringify(runtimeId)} lost the connection to its runner at ${url} (${why}); it ends.\n`
@@ -239,10 +238,10 @@ const endProcess = (runtimeId: string, url: string, { code, reason }: CloseEvent
   )
 }
 
-/** How long a worker without a runner may take to release what it holds, in milliseconds. */
+/** How long finalizers may take once the runner is lost, in milliseconds. */
 const endGraceMillis = 2_000
 
-/** At once, since the process may end in the next moment, and though nobody may be left to read it. */
+/** Synchronous, since the process may exit next; ignores a closed stderr. */
 const say = (text: string): Effect.Effect<void> => Effect.ignore(Effect.try(() => writeSync(2, text)))
 
 const promised = (

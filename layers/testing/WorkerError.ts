@@ -1,12 +1,12 @@
 /**
- * How a worker process fails whoever waits for it: each message tells the author of a test what to do.
+ * The errors of worker processes. Each message tells the author of a test what to do.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /**
- * The worker's process ended while something waited for it.
+ * The worker's process ended while a call waited for it.
  *
  * @since 0.1.0
  * @category workers
@@ -15,11 +15,11 @@ export class WorkerDied extends Schema.TaggedError<WorkerDied>("effect-ipc/Worke
   runtimeId: Schema.String,
   /** The path of its module. */
   module: Schema.String,
-  /** What waited: `before it was ready`, or `during request "config/set"`. */
+  /** When: `before it was ready`, or `during request "config/set"`. */
   when: Schema.String,
   code: Schema.optional(Schema.Number),
   signal: Schema.optional(Schema.String),
-  /** Whether the runner ended it: by `stop` or `restart`, or as its scope closed. */
+  /** Whether the runner ended it: by `stop` or `restart`, or because its scope closed. */
   stopped: Schema.Boolean,
   /** The end of what it wrote to stderr, at most 4 KiB. */
   stderr: Schema.String,
@@ -34,7 +34,7 @@ export class WorkerDied extends Schema.TaggedError<WorkerDied>("effect-ipc/Worke
 }
 
 /**
- * The worker's process could not be started, or wasn't ready within the limit; it has been ended.
+ * The worker's process could not be started, or wasn't ready within the limit and was ended.
  *
  * @since 0.1.0
  * @category workers
@@ -46,7 +46,7 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
     /** The path of its module. */
     module: Schema.String,
     reason: Schema.Literal("NotSpawned", "NotConnected", "NotReady"),
-    /** What the operating system said, or how long was waited. */
+    /** The operating system's message, or how long the runner waited. */
     detail: Schema.String,
     /** The end of what it wrote to stderr, at most 4 KiB. */
     stderr: Schema.String,
@@ -61,19 +61,19 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
 }
 
 const diedHint = ({ code, signal, stderr, stopped, when }: WorkerDied): string => {
-  if (stopped) return "The test ended it: by stop or restart, or as the worker's scope closed."
+  if (stopped) return "The test ended it: by stop or restart, or because the worker's scope closed."
   if (stderr.includes("ERR_UNKNOWN_FILE_EXTENSION")) {
     return 'Node can\'t load its module as it is: pass { execArgv: ["--import", "tsx"] }, or the path of the compiled file.'
   }
   // Of an import ERR_MODULE_NOT_FOUND; of the program itself, where nothing is preloaded, without ERR_.
   if (stderr.includes("MODULE_NOT_FOUND")) return "Is the module's path right? Pass a URL: new URL(…, import.meta.url)."
-  if (signal === "SIGKILL") return "Something killed it: the test, another process, or the system for want of memory."
-  if (signal !== undefined) return "Something sent it that signal."
+  if (signal === "SIGKILL") return "It was killed by the test, by another process, or by the system for lack of memory."
+  if (signal !== undefined) return "It was sent that signal from outside."
   if (code === 0 && when === beforeReady) {
-    return "It ended as if it had nothing to do: does its module call WorkerClient.run, or await WorkerClient.connect?"
+    return "It ended because it had nothing left to do: does its module call WorkerClient.run, or await WorkerClient.connect?"
   }
-  if (code === 0) return "It ended of its own accord: does it call process.exit, or close what kept it connected?"
-  return stderr.trim() === "" ? "It didn't say why on stderr." : "Mend what it says on stderr:"
+  if (code === 0) return "It ended by itself: does it call process.exit, or close its connection?"
+  return stderr.trim() === "" ? "It printed no reason on stderr." : "Fix the error printed on stderr:"
 }
 
 const startHint = (reason: WorkerStartFailed["reason"], detail: string): string => {
@@ -90,7 +90,7 @@ const startHint = (reason: WorkerStartFailed["reason"], detail: string): string 
 /** @internal */
 export const beforeReady = "before it was ready"
 
-/** Whichever stream has something to say; stderr first. */
+/** The end of stderr, or of stdout where stderr is empty. */
 const quotedEnd = ({ stderr, stdout }: { readonly stderr: string; readonly stdout: string }): ReadonlyArray<string> => {
   const [name, text] = stderr.trim() === "" ? ["stdout", stdout.trim()] : ["stderr", stderr.trim()]
   if (text === "") return ["It wrote nothing to stderr or stdout."]

@@ -1,7 +1,5 @@
 /**
- * A worker as the operating system sees it: started, listened to, ended.
- *
- * @since 0.1.0
+ * A worker's operating-system process: start, output, end.
  */
 import * as ChildProcess from "node:child_process"
 import type { Readable } from "node:stream"
@@ -13,21 +11,12 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 
-/**
- * How a process ended: with a code, or by a signal. Neither where it could not be started.
- *
- * @since 0.1.0
- * @category models
- */
+/** How a process ended: with a code, or by a signal. Neither where it could not be started. */
 export interface WorkerExit {
   readonly code?: number
   readonly signal?: NodeJS.Signals
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface WorkerProcessOptions {
   /** The module's path. */
   readonly path: string
@@ -35,22 +24,18 @@ export interface WorkerProcessOptions {
   readonly execArgv: ReadonlyArray<string>
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string | undefined
-  /** Whether its output is kept for reading, instead of passed through. */
+  /** Whether its output is kept, instead of passed through. */
   readonly capture: boolean
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface WorkerProcess {
-  /** `undefined` where the system started none. */
+  /** `undefined` where the process could not be started. */
   readonly pid: number | undefined
   /** How it ended; `undefined` while it runs. */
   readonly ended: () => WorkerExit | undefined
-  /** Why there is none. */
+  /** Why it could not be started. */
   readonly spawnError: () => Error | undefined
-  /** Waits for its end. */
+  /** Waits until it has ended. */
   readonly exit: Effect.Effect<WorkerExit>
   readonly onExit: (listener: () => void) => void
   readonly kill: (signal: NodeJS.Signals) => void
@@ -58,12 +43,7 @@ export interface WorkerProcess {
   readonly stderr: Tail
 }
 
-/**
- * Starts a process; where that fails, it is one that has ended.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Starts a process. One that can't be started counts as ended. */
 export const spawn = (options: WorkerProcessOptions): WorkerProcess => {
   const { args, capture, cwd, env, execArgv, path } = options
   const limit = capture ? maxCapturedBytes : maxTailBytes
@@ -79,13 +59,13 @@ export const spawn = (options: WorkerProcessOptions): WorkerProcess => {
     stdio: ["ignore", "pipe", "pipe"]
   })
 
-  // Where file descriptors are used up there are none, whatever the types say.
+  // There are none where no file descriptor is left, whatever the types say.
   const stdio: { readonly stdout?: Readable; readonly stderr?: Readable } = child
 
   const end = (exit: WorkerExit) => {
     if (ended !== undefined) return
     ended = exit
-    // Whoever inherited its output, a child of its own say, may hold it open for ever, and this process with it.
+    // A child of its own may have inherited the pipes and hold them open, which would keep this process alive.
     stdio.stdout?.destroy()
     stdio.stderr?.destroy()
     Deferred.unsafeDone(exited, Exit.succeed(exit))
@@ -123,12 +103,7 @@ export const spawn = (options: WorkerProcessOptions): WorkerProcess => {
   }
 }
 
-/**
- * SIGTERM, and SIGKILL where it still runs after the grace. Whatever interrupts, it has ended when this has.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Sends SIGTERM, and SIGKILL after the grace. The process has ended when this completes, even when interrupted. */
 export const stop = (worker: WorkerProcess, grace: Duration.DurationInput): Effect.Effect<WorkerExit> =>
   Effect.uninterruptible(
     Effect.gen(function* () {
@@ -142,21 +117,11 @@ export const stop = (worker: WorkerProcess, grace: Duration.DurationInput): Effe
     })
   )
 
-/**
- * A process keeps no test clock: what waits for it runs on the real one.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Waits for a process run on the real clock, whatever the test's. */
 export const realTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withClock(effect, Clock.make())
 
-/**
- * The end of a stream of text.
- *
- * @since 0.1.0
- * @category models
- */
+/** The end of a stream of text. */
 export class Tail {
   private readonly chunks: Array<Buffer> = []
   private size = 0
@@ -171,7 +136,7 @@ export class Tail {
     }
   }
 
-  /** Its last bytes as text, from a whole character on. */
+  /** Its last bytes as text, beginning with a whole character. */
   text(maxBytes: number = this.limit): string {
     const bytes = Buffer.concat(this.chunks).subarray(-Math.min(maxBytes, this.limit))
     if (this.size <= maxBytes) return bytes.toString()
@@ -180,17 +145,12 @@ export class Tail {
   }
 }
 
-/**
- * How much of a worker's output an error tells, in bytes.
- *
- * @since 0.1.0
- * @category limits
- */
+/** How much of a worker's output an error quotes, in bytes. */
 export const maxTailBytes = 4096
 
 const maxCapturedBytes = 1024 * 1024
 
-/** How long output may come after the process has ended, in milliseconds. */
+/** How long to wait for output after the process has ended, in milliseconds. */
 const outputGraceMillis = 500
 
 const follow = (stream: Readable | undefined, tail: Tail, sink: NodeJS.WritableStream | undefined) => {

@@ -1,26 +1,15 @@
 /**
- * What a worker tells its runner beside what the two define themselves.
- *
- * @since 0.1.0
+ * The requests between a worker and its runner, beside those that a suite defines.
  */
 import { IPCServer } from "../../src/IPCServer.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Readiness {
-  /** Which process: one that was started anew under the same name isn't taken for the one before. */
+  /** Tells a restarted process from the one before it. */
   readonly pid: number
-  /** Whether every handler stands. Where not, one that is missing may yet come. */
+  /** Whether every handler is registered; otherwise missing ones may still be. */
   readonly complete: boolean
 }
 
-/**
- * The worker of this name is ready. A request of its own for each worker, so that each one's runner answers it.
- *
- * @since 0.1.0
- * @category requests
- */
+/** Tells that the worker is ready. One request per worker, so that each worker's own runner answers it. */
 export const ready = (runtimeId: string) =>
   IPCServer.defineRequest<Readiness, void>(`worker/ready/${encodeURIComponent(runtimeId)}`)

@@ -1,5 +1,5 @@
 /**
- * A suite's gateway, its workers and its interception, for tests that don't use Effect.
+ * A suite's gateway, its workers and its interception, for tests without Effect.
  *
  * @since 0.1.0
  */
@@ -14,14 +14,14 @@ import type { ConnectedClient } from "../../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
 import { IPCServer } from "../../../src/IPCServer.js"
 import * as Promises from "../../promise/Promises.js"
-import { type Held, ScopeHandle } from "../../promise/ScopeHandle.js"
+import { type Acquired, ScopeHandle } from "../../promise/ScopeHandle.js"
 import * as GatewayTest from "../GatewayTest.js"
 import * as Worker from "../Worker.js"
 import type { WorkerExit } from "../WorkerProcess.js"
 import * as TestInterception from "./TestInterception.js"
 
 /**
- * `Worker` behind promises. They reject as its effects fail.
+ * `Worker` with promises, which reject as its effects fail.
  *
  * @since 0.1.0
  * @category models
@@ -37,9 +37,9 @@ export interface TestWorker extends AsyncDisposable {
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
   ) => Promise<void>
-  /** What the function promises, which rejects with `WorkerDied`, and the signal is aborted, where the process ends first. */
+  /** Calls the function; rejects with `WorkerDied` and aborts the signal where the process ends first. */
   readonly whileAlive: <A>(work: (signal: AbortSignal) => A | PromiseLike<A>) => Promise<A>
-  /** Resolves when its process has ended. */
+  /** Resolves once its process has ended. */
   readonly exit: () => Promise<WorkerExit>
   /** Ends its process and starts another under the same name; resolves when that is ready. */
   readonly restart: () => Promise<void>
@@ -47,7 +47,7 @@ export interface TestWorker extends AsyncDisposable {
   readonly stop: () => Promise<WorkerExit>
   readonly kill: (signal: NodeJS.Signals) => void
   readonly output: () => { readonly stdout: string; readonly stderr: string }
-  /** Ends it for good. */
+  /** Ends it and releases its handlers. */
   readonly close: () => Promise<void>
 }
 
@@ -62,7 +62,7 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
   readonly port: number
   /** Starts a worker and waits until it is ready. */
   readonly worker: (options: Worker.WorkerOptions) => Promise<TestWorker>
-  /** Answers a request of the workers. Of several handlers of one request the newest answers. */
+  /** Answers a request of the workers. Of several handlers for one request the newest answers. */
   readonly handle: <Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
@@ -78,8 +78,8 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
 }
 
 /**
- * Starts a gateway. Rejects with `PortInUse`, `ListenFailed` or `TokenRequired`. What is asked of it once it is closed
- * rejects with `ConnectionClosed`.
+ * Starts a gateway. Rejects with `PortInUse`, `ListenFailed` or `TokenRequired`. Once it is closed, its methods reject with
+ * `ConnectionClosed`.
  *
  * @example
  * ```ts
@@ -106,7 +106,10 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
 export const start = (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> =>
   Promises.run(Effect.map(ScopeHandle.make("the gateway", Layer.build(GatewayTest.layer(options))), behindPromises))
 
-const behindPromises = ({ handle, value: services }: Held<Context.Context<GatewayTest.GatewayTest>>): TestGateway => {
+const behindPromises = ({
+  handle,
+  value: services
+}: Acquired<Context.Context<GatewayTest.GatewayTest>>): TestGateway => {
   const server = Context.get(services, IPCServer)
   const discovery = Context.get(services, Discovery)
   return {
@@ -116,7 +119,7 @@ const behindPromises = ({ handle, value: services }: Held<Context.Context<Gatewa
     worker: (workerOptions) =>
       Promises.run(
         Effect.map(
-          handle.keep("worker", "the worker", Effect.provideService(Worker.make(workerOptions), IPCServer, server)),
+          handle.acquire("worker", "the worker", Effect.provideService(Worker.make(workerOptions), IPCServer, server)),
           workerBehindPromises
         )
       ),
@@ -129,18 +132,18 @@ const behindPromises = ({ handle, value: services }: Held<Context.Context<Gatewa
           try: async () => handler(payload, caller),
           catch: (error) => error as HandlerFailure<Failure>
         })
-      Promises.runSync(handle.whileOpen("handle", server.handle(request, answer)))
+      Promises.runSync(handle.use("handle", server.handle(request, answer)))
     },
-    register: (entries) => Promises.run(handle.whileOpen("register", discovery.register(entries))),
-    discover: (api) => Promises.run(handle.whileOpen("discover", discovery.discover(api))),
-    instances: (api) => Promises.run(handle.whileOpen("instances", discovery.instances(api))),
-    routes: () => Promises.run(handle.whileOpen("routes", discovery.routes)),
+    register: (entries) => Promises.run(handle.use("register", discovery.register(entries))),
+    discover: (api) => Promises.run(handle.use("discover", discovery.discover(api))),
+    instances: (api) => Promises.run(handle.use("instances", discovery.instances(api))),
+    routes: () => Promises.run(handle.use("routes", discovery.routes)),
     close: handle.close,
     [Symbol.asyncDispose]: handle.close
   }
 }
 
-const workerBehindPromises = ({ handle: { close }, value: worker }: Held<Worker.Worker>): TestWorker => ({
+const workerBehindPromises = ({ handle: { close }, value: worker }: Acquired<Worker.Worker>): TestWorker => ({
   runtimeId: worker.runtimeId,
   pid: () => Effect.runSync(worker.pid),
   request: (request, ...args) => Promises.run(worker.request(request, ...args)),

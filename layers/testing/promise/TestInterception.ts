@@ -1,5 +1,5 @@
 /**
- * Interception for tests that don't use Effect: `HttpInterception` behind promises.
+ * Interception for tests without Effect: `HttpInterception` with promises.
  *
  * @since 0.1.0
  */
@@ -39,8 +39,9 @@ export type { TestCalls, TestInterceptor, TestWebSocket, TestWebSocketIntercepto
 
 /**
  * Answers a request with a value (a 200 in JSON), `undefined` (an empty 200), a platform `HttpServerResponse`, what an
- * answer of `Intercept` gives (`Intercept.status(404)(request)`), or a promise of one of these. What it throws or rejects
- * with answers 500 `{"error": message}`. The signal is aborted where the client or the mock goes before there is an answer.
+ * answer of `Intercept` gives (`Intercept.status(404)(request)`), or a promise of one of these. Where it throws or
+ * rejects, the answer is 500 `{"error": message}`. The signal is aborted where the client disconnects or the mock is removed
+ * before the answer.
  *
  * @since 0.1.0
  * @category models
@@ -48,8 +49,8 @@ export type { TestCalls, TestInterceptor, TestWebSocket, TestWebSocketIntercepto
 export type TestHandler = (request: HttpRouteRequest, signal: AbortSignal) => unknown
 
 /**
- * Answers an endpoint's decoded request with its success, or a promise of it. Throws or rejects with one of the errors
- * that the endpoint, its group or its api declares; any other answers 500 with its message.
+ * Answers an endpoint's decoded request with its success, or a promise of it. May throw or reject with one of the errors
+ * that the endpoint, its group or its api declares; any other error answers 500 with its message.
  *
  * @since 0.1.0
  * @category models
@@ -73,7 +74,7 @@ export type TestEndpointHandler<
  * @category models
  */
 export interface TestApiMock<Groups extends HttpApiGroup.HttpApiGroup.Any> extends AsyncDisposable {
-  /** What each endpoint was asked, by group and endpoint. */
+  /** The calls of each endpoint, by group and endpoint. */
   readonly endpoints: {
     readonly [Group in HttpApiGroup.HttpApiGroup.Name<Groups>]: {
       readonly [Name in EndpointName<Groups, Group>]: TestCalls
@@ -83,8 +84,8 @@ export interface TestApiMock<Groups extends HttpApiGroup.HttpApiGroup.Any> exten
 }
 
 /**
- * Mocks, spies and faults on a gateway. They nest: of those that match, the newest takes the request. `Intercept` has the
- * words for what they match, answer and break.
+ * Mocks, spies and faults on a gateway. They nest: the newest that matches takes the request. `Intercept` has the
+ * constructors for matchers, answers and faults.
  *
  * @since 0.1.0
  * @category models
@@ -92,12 +93,12 @@ export interface TestApiMock<Groups extends HttpApiGroup.HttpApiGroup.Any> exten
 export interface TestInterception {
   /** Answers instead of the service. */
   readonly mock: (match: RequestMatcher, answer: TestHandler, options?: MockOptions) => Promise<TestInterceptor>
-  /** Watches requests and responses on the way to and from whatever is beneath, and changes nothing. */
+  /** Records requests and responses on their way to and from the interceptor beneath or the service, unchanged. */
   readonly spy: (match: RequestMatcher, options?: InterceptorOptions) => Promise<TestInterceptor>
-  /** Breaks what passes. */
+  /** Injects a failure. */
   readonly fault: (match: RequestMatcher, fault: Fault, options?: InterceptorOptions) => Promise<TestInterceptor>
   /**
-   * Answers WebSockets instead of the service. When the handler is done the WebSocket is closed, with 1000; where it
+   * Answers WebSockets instead of the service. When the handler is done, the WebSocket is closed with 1000; where it
    * throws or rejects, with 1011.
    */
   readonly webSocket: (
@@ -105,7 +106,7 @@ export interface TestInterception {
     handler: (socket: TestWebSocket) => unknown,
     options?: InterceptorOptions
   ) => Promise<TestWebSocketInterceptor>
-  /** Watches the messages of WebSockets both ways, and changes nothing. */
+  /** Records the messages of WebSockets in both directions, unchanged. */
   readonly spyWebSocket: (match: RequestMatcher, options?: InterceptorOptions) => Promise<TestWebSocketInterceptor>
   /** `HttpApiMock.endpoint`: a mock typed by an endpoint of a platform `HttpApi`. */
   readonly mockEndpoint: <
@@ -122,25 +123,25 @@ export interface TestInterception {
     handler: TestEndpointHandler<Groups, Group, Name>,
     options?: HttpApiMock.HttpApiMockOptions
   ) => Promise<TestInterceptor>
-  /** `HttpApiMock.all`: mocks every endpoint by the handlers that `HttpApiBuilder.group` makes. */
+  /** `HttpApiMock.all`: mocks every endpoint with the handlers that `HttpApiBuilder.group` makes. */
   readonly mockApi: <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, E>(
     api: HttpApi.HttpApi<Id, Groups, ApiError, ApiR>,
     handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, E>,
     options?: HttpApiMock.HttpApiMockOptions
   ) => Promise<TestApiMock<Groups>>
-  /** The requests since the beginning that nothing matched, the latest thousand. */
+  /** The requests that nothing matched, the latest thousand. */
   readonly unmatched: () => ReadonlyArray<UnmatchedRequest>
   /**
    * Throws `UnverifiedInterception`: the interceptors that weren't called, or not as often as their `times`, and the
-   * requests that nothing matched. Counts those that are still in their place.
+   * requests that nothing matched. Checks the interceptors that are still installed.
    */
   readonly verify: () => void
-  /** The same for a test, or a part of one, which is verified when it is closed. */
+  /** The same for one test, verified when it is closed. */
   readonly strict: () => Promise<StrictInterception>
 }
 
 /**
- * Counts for itself what is made by it, those that have gone too, and what nothing matches at the gateway meanwhile.
+ * Verifies the interceptors that were made by it, removed ones included, and what nothing matched at the gateway meanwhile.
  *
  * @since 0.1.0
  * @category models
@@ -155,7 +156,7 @@ export interface StrictInterception extends TestInterception, AsyncDisposable {
 }
 
 /**
- * The same service behind promises; what is made by it goes with the handle at the latest.
+ * The service with promises. Its interceptors are removed with the handle at the latest.
  *
  * @since 0.1.0
  * @category constructors
@@ -168,7 +169,7 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
   ): Promise<B & Closeable> =>
     Promises.run(
       Effect.map(
-        handle.keep(method, "the interceptor", Effect.provideService(placing, HttpInterception, http)),
+        handle.acquire(method, "the interceptor", Effect.provideService(placing, HttpInterception, http)),
         ({ handle: own, value }) => ({ ...toPromises(value), ...closeableBy(own) })
       )
     )
@@ -191,7 +192,7 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
           api,
           group,
           name,
-          // What it rejects with is a declared error, or is told as the test's own mistake.
+          // A rejection is a declared error, or a mistake in the test whose message is shown.
           ((request: Parameters<typeof handler>[0]) => settled(() => handler(request))) as never,
           options
         ) as Effect.Effect<Interceptor, unknown, Scope.Scope | HttpInterception>,
@@ -213,7 +214,7 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
     verify: () => Promises.runSync(http.verify),
     strict: () =>
       Promises.run(
-        Effect.map(handle.keep("strict", "the strict interception", http.strict), ({ handle: own, value }) => ({
+        Effect.map(handle.acquire("strict", "the strict interception", http.strict), ({ handle: own, value }) => ({
           ...make(value, own),
           ...closeableBy(own)
         }))

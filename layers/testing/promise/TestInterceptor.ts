@@ -1,5 +1,5 @@
 /**
- * What a test that doesn't use Effect has of an interceptor.
+ * Interceptors for tests without Effect.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import { toAsyncIterable } from "../../promise/AsyncIterables.js"
 import * as Promises from "../../promise/Promises.js"
 
 /**
- * What an interceptor has seen. Calls are in the order in which they ended.
+ * What an interceptor has recorded. Calls are in the order in which they ended.
  *
  * @since 0.1.0
  * @category models
@@ -26,27 +26,27 @@ export interface TestCalls<Call = RecordedCall> {
   readonly name: string
   /** The calls that have ended, since the last `reset`. */
   readonly calls: () => ReadonlyArray<Call>
-  /** Resolves with the n-th call, counted from 1. Rejects where the interceptor goes before it came. */
+  /** Resolves with the n-th call, counted from 1. Rejects where the interceptor is removed first. */
   readonly awaitCall: (n: number) => Promise<Call>
-  /** Every call since the last `reset` and to come; ends when the interceptor goes. */
+  /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
   readonly stream: AsyncIterable<Call>
-  /** Forgets the calls. A limited number of calls isn't counted anew. */
+  /** Forgets the calls. The count for `times` isn't reset. */
   readonly reset: () => void
 }
 
 /**
- * An interceptor, in its place until it is closed.
+ * An interceptor, installed until it is closed.
  *
  * @since 0.1.0
  * @category models
  */
 export interface TestInterceptor<Call = RecordedCall> extends TestCalls<Call>, AsyncDisposable {
-  /** Removes it: what was beneath is back. */
+  /** Removes it: the interceptor beneath or the service takes its requests again. */
   readonly close: () => Promise<void>
 }
 
 /**
- * What an interceptor of WebSockets has seen: messages as they come, and calls once they have closed.
+ * What an interceptor of WebSockets has recorded: messages as they arrive, and WebSockets as calls once they have closed.
  *
  * @since 0.1.0
  * @category models
@@ -54,15 +54,15 @@ export interface TestInterceptor<Call = RecordedCall> extends TestCalls<Call>, A
 export interface TestWebSockets extends TestCalls<RecordedWebSocket> {
   /** The messages of all its WebSockets, since the last `reset`. */
   readonly messages: () => ReadonlyArray<RecordedWebSocketMessage>
-  /** Resolves with the n-th message, counted from 1. Rejects where the interceptor goes before it came. */
+  /** Resolves with the n-th message, counted from 1. Rejects where the interceptor is removed first. */
   readonly awaitMessage: (n: number) => Promise<RecordedWebSocketMessage>
   readonly messageStream: AsyncIterable<RecordedWebSocketMessage>
-  /** Drops those of its WebSockets that are open, on both sides and without a close frame: as a crash of the service does. */
+  /** Drops its open WebSockets on both sides without a close frame, as a crash of the service would. */
   readonly drop: () => void
 }
 
 /**
- * An interceptor of WebSockets, in its place until it is closed.
+ * An interceptor of WebSockets, installed until it is closed.
  *
  * @since 0.1.0
  * @category models
@@ -78,16 +78,16 @@ export interface TestWebSocketInterceptor extends TestWebSockets, TestIntercepto
 export interface TestWebSocket {
   /** The request that opened it. */
   readonly request: RecordedRequest
-  /** What the client sends: a string of a text message, the bytes of a binary one. Ends when it closes. */
+  /** What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. */
   readonly messages: AsyncIterable<string | Uint8Array>
-  /** Sends to the client; a string as a text message, bytes as a binary one. Nothing happens once it has closed. */
+  /** Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed. */
   readonly send: (data: string | Uint8Array) => void
   /** Default code 1000. */
   readonly close: (code?: number, reason?: string) => void
 }
 
 /**
- * What an interceptor has seen, behind promises.
+ * An interceptor with promises.
  *
  * @since 0.1.0
  * @category conversions
@@ -101,7 +101,7 @@ export const callsOf = <Call>({ awaitCall, calls, name, reset, stream }: Interce
 })
 
 /**
- * What an interceptor of WebSockets has seen, behind promises.
+ * An interceptor of WebSockets with promises.
  *
  * @since 0.1.0
  * @category conversions
@@ -115,7 +115,7 @@ export const webSocketsOf = (interceptor: WebSocketInterceptor): TestWebSockets 
 })
 
 /**
- * A WebSocket as a handler without Effect answers it.
+ * A WebSocket for a handler without Effect.
  *
  * @since 0.1.0
  * @category conversions

@@ -168,7 +168,7 @@ describe("the calls of an interceptor", () => {
       )
       assert.strictEqual((yield* Fiber.join(streamed)).length, 1)
       const told = Cause.squash(yield* Fiber.join(waiting))
-      assert.include(String(told), "The mock GET /x has gone; only 1 came, so number 2 never will.")
+      assert.include(String(told), "The mock GET /x was removed and had recorded only 1, so number 2 never comes.")
       assert.strictEqual((yield* mock.calls).length, 1)
     })
   )

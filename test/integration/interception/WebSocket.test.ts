@@ -172,7 +172,7 @@ describe("a mocked WebSocket", () => {
           return client
         })
       )
-      assert.deepStrictEqual(yield* client.closed, { code: 1001, reason: "the interceptor has gone" })
+      assert.deepStrictEqual(yield* client.closed, { code: 1001, reason: "the interceptor was removed" })
       assert.isTrue(interrupted)
       const next = yield* Bare.connect(`ws://127.0.0.1:${gateway.port}/chat`)
       assert.strictEqual(yield* next.next, "welcome")

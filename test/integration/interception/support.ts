@@ -26,10 +26,7 @@ export interface Suite {
 
 export const suite = (options: NodeHttpInterception.HttpInterceptionOptions = {}) =>
   Effect.gen(function* () {
-    const layer = Layer.provideMerge(
-      NodeHttpInterception.layerWith(options),
-      LocalDiscovery.layerStandalone({ port: 0 })
-    )
+    const layer = Layer.provideMerge(NodeHttpInterception.layer(options), LocalDiscovery.layerStandalone({ port: 0 }))
     const context = yield* Layer.build(layer)
     const { port, url } = Context.get(context, IPCServer)
     const result: Suite = {

@@ -247,7 +247,7 @@ describe("the calls of an interceptor behind promises", () => {
     const never = spy.awaitCall(2).catch((error: Error) => error.message)
     await spy.close()
     assert.deepStrictEqual(await streamed, ["1", "2", "3", "4"])
-    assert.strictEqual(await never, "The spy users has gone; only 1 came, so number 2 never will.")
+    assert.strictEqual(await never, "The spy users was removed and had recorded only 1, so number 2 never comes.")
   })
 })
 
@@ -335,7 +335,7 @@ describe("a WebSocket behind promises", () => {
     const client = await open(`${gateway.url}/chat`)
     await client.next()
     await chat.close()
-    assert.deepStrictEqual(await client.closed, { code: 1001, reason: "the interceptor has gone" })
+    assert.deepStrictEqual(await client.closed, { code: 1001, reason: "the interceptor was removed" })
     await ended.fired
   })
 })
@@ -445,7 +445,7 @@ describe("a gateway that is closed", () => {
     await gateway.close()
     assert.isTrue(closed)
     await first
-    assert.include((await waiting).message, "The spy ALL any path has gone; none came")
+    assert.include((await waiting).message, "The spy ALL any path was removed and had recorded nothing")
     const late = [
       gateway.mock(Intercept.any(), () => {}),
       gateway.register([]),

@@ -87,7 +87,7 @@ describe("a worker", () => {
       const lines = message.split("\n")
       assert.strictEqual(
         lines[0],
-        `Worker "faller" (${path("worker-effect.ts")}) exited with code 3 during request "worker/fall". Mend what it says on stderr:`
+        `Worker "faller" (${path("worker-effect.ts")}) exited with code 3 during request "worker/fall". Fix the error printed on stderr:`
       )
       assert.deepStrictEqual(lines.slice(-2), ["  | no disk left", "  | really"])
       const others = [yield* Fiber.join(waiting), yield* Fiber.join(bystander)]
@@ -113,7 +113,7 @@ describe("a worker", () => {
       yield* worker.kill("SIGKILL")
       const error = yield* Fiber.join(waiting)
       assert.deepStrictEqual(text(error), [
-        `Worker "phoenix" (${path("worker-effect.ts")}) was ended by SIGKILL during request "worker/hang". Something killed it: the test, another process, or the system for want of memory.`,
+        `Worker "phoenix" (${path("worker-effect.ts")}) was ended by SIGKILL during request "worker/hang". It was killed by the test, by another process, or by the system for lack of memory.`,
         "It wrote nothing to stderr or stdout."
       ])
       assert.deepStrictEqual(yield* worker.exit, { signal: "SIGKILL" })
@@ -144,7 +144,7 @@ describe("a worker", () => {
       for (const asked of late) {
         const error = yield* Effect.flip(asked)
         assert.instanceOf(error, WorkerDied)
-        assert.include(error.message, "The test ended it: by stop or restart, or as the worker's scope closed.")
+        assert.include(error.message, "The test ended it: by stop or restart, or because the worker's scope closed.")
       }
     })
   )

@@ -15,14 +15,14 @@ describe("a worker that is never ready", () => {
         assert.include(lines.slice(1).join("\n"), end)
       })
     )
-  const mend = "1 before it was ready. Mend what it says on stderr:"
-  dies("worker-unready.mjs", "throws", mend, "Error: the database is missing")
-  dies("worker-broken.ts", "fails", mend, "Error: the setup went wrong")
-  dies("worker-broken.ts", "rejects", mend, "Error: the promise went wrong")
+  const fix = "1 before it was ready. Fix the error printed on stderr:"
+  dies("worker-unready.mjs", "throws", fix, "Error: the database is missing")
+  dies("worker-broken.ts", "fails", fix, "Error: the setup went wrong")
+  dies("worker-broken.ts", "rejects", fix, "Error: the promise went wrong")
   dies(
     "worker-unready.mjs",
     "returns",
-    "0 before it was ready. It ended as if it had nothing to do: does its module call WorkerClient.run, or await WorkerClient.connect?",
+    "0 before it was ready. It ended because it had nothing left to do: does its module call WorkerClient.run, or await WorkerClient.connect?",
     "It wrote nothing to stderr or stdout."
   )
 

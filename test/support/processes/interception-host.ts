@@ -22,7 +22,7 @@ const program = Effect.gen(function* () {
   process.send?.({ port: server.port })
   yield* Effect.never
 }).pipe(
-  Effect.provide(Layer.provideMerge(NodeHttpInterception.layer, LocalDiscovery.layerStandalone({ port: 0 }))),
+  Effect.provide(Layer.provideMerge(NodeHttpInterception.layer(), LocalDiscovery.layerStandalone({ port: 0 }))),
   Effect.scoped
 )
 
