@@ -20,7 +20,7 @@ import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
 import type { Transport } from "../src/connection/Transport.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
-import { defaultHost, defaultPort } from "./ipc/Address.js"
+import { defaultHost, defaultPort, urlOf } from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as WebSocketTransport from "./ipc/WebSocketTransport.js"
 
@@ -86,7 +86,7 @@ export const config: Config.Config<NodeIPCClientOptions> = Config.all({
       Config.zipWith(
         Config.withDefault(Config.string("IPC_HOST"), defaultHost),
         Config.withDefault(Config.port("IPC_PORT"), defaultPort),
-        (host, port) => `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+        (host, port) => urlOf({ host, port })
       )
     )
   ),

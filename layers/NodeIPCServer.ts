@@ -5,7 +5,7 @@
  */
 
 import * as Http from "node:http"
-import { type AddressInfo, BlockList, isIP, type Socket } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
@@ -22,7 +22,7 @@ import { HttpGateway } from "../src/HttpGateway.js"
 import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import { IPCServer } from "../src/IPCServer.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
-import { defaultHost, defaultPort } from "./ipc/Address.js"
+import * as Address from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
@@ -81,8 +81,12 @@ export const makePrepared: <A, E, R>(
   options: NodeIPCServerOptions,
   prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
 ) {
-  const host = options.host ?? defaultHost
-  if (!isLoopback(host) && Credentials.tokenOf(options.token) === undefined && options.allowWithoutToken !== true) {
+  const host = options.host ?? Address.defaultHost
+  if (
+    !Address.isLoopback(host) &&
+    Credentials.tokenOf(options.token) === undefined &&
+    options.allowWithoutToken !== true
+  ) {
     return yield* new TokenRequired({ host })
   }
   // First, since it is what may fail: whoever bids for a port that others bid for too learns at once who has it.
@@ -94,7 +98,7 @@ export const makePrepared: <A, E, R>(
   const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
   const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {
-    url: `http://${hostInUrl(host)}:${port}`,
+    url: Address.urlOf({ host, port }),
     port,
     ...ClientConnections.toPeer(clients),
     interceptHttp: gateway.route,
@@ -131,8 +135,6 @@ export const layer = (
 ): Layer.Layer<IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
   Layer.scopedContext(makeWithGateway(options))
 
-const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535
-
 /**
  * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000) and `IPC_TOKEN` give them.
  *
@@ -140,11 +142,11 @@ const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 &&
  * @category config
  */
 export const config: Config.Config<NodeIPCServerOptions> = Config.all({
-  host: Config.withDefault(Config.string("IPC_HOST"), defaultHost),
+  host: Config.withDefault(Config.string("IPC_HOST"), Address.defaultHost),
   // Config.port leaves out 0, which here means any free port.
   port: Config.integer("IPC_PORT").pipe(
-    Config.validate({ message: "a port is a number from 0 (any free one) to 65535", validation: isPort }),
-    Config.withDefault(defaultPort)
+    Config.validate({ message: "a port is a number from 0 (any free one) to 65535", validation: Address.isPort }),
+    Config.withDefault(Address.defaultPort)
   ),
   token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
 })
@@ -163,21 +165,6 @@ const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
     makePrepared(options, () => Effect.void),
     ({ gateway, server }) => Context.make(IPCServer, server).pipe(Context.add(HttpGateway, gateway))
   )
-
-const loopback = new BlockList()
-loopback.addSubnet("127.0.0.0", 8, "ipv4")
-loopback.addAddress("::1", "ipv6")
-
-const isLoopback = (host: string): boolean => {
-  const version = isIP(host)
-  return version === 0 ? host.toLowerCase() === "localhost" : loopback.check(host, version === 4 ? "ipv4" : "ipv6")
-}
-
-/** As clients on this machine reach it: not every system connects to the address that stands for all. */
-const hostInUrl = (host: string): string => {
-  if (UpgradeEndpoint.isWildcard(host)) return isIP(host) === 6 ? "[::1]" : defaultHost
-  return host.includes(":") ? `[${host}]` : host
-}
 
 /** Released last: by then what could end by itself has. */
 const acquireServer = Effect.acquireRelease(
@@ -217,7 +204,7 @@ const listen = (server: Http.Server, host: string, port: number): Effect.Effect<
             code === "EADDRINUSE" ? new PortInUse({ host, port }) : new ListenFailed({ host, port, code, reason })
           )
         )
-      if (!isPort(port)) {
+      if (!Address.isPort(port)) {
         return fail("ERR_SOCKET_BAD_PORT", "a port is a whole number from 0 to 65535")
       }
       const onError = (error: NodeJS.ErrnoException) => fail(error.code ?? "UNKNOWN", error.message)

@@ -16,7 +16,7 @@ import type { HttpGateway } from "../src/HttpGateway.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
-import { defaultHost, defaultPort } from "./ipc/Address.js"
+import { defaultHost, defaultPort, urlOf } from "./ipc/Address.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -108,7 +108,7 @@ const endpointAt = (
       ),
     connect: Effect.suspend(() =>
       NodeIPCClient.make({
-        url: `http://${reachable(host)}:${port}`,
+        url: urlOf({ host, port }),
         runtimeId,
         reconnect: false,
         heartbeat,
@@ -121,10 +121,4 @@ const endpointAt = (
       })
     )
   }
-}
-
-/** The address at which this machine reaches what listens on the host. */
-const reachable = (host: string): string => {
-  if (host === "0.0.0.0" || host === "::") return defaultHost
-  return host.includes(":") ? `[${host}]` : host
 }

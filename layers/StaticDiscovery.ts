@@ -3,21 +3,22 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
-import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { PCGRandom } from "effect/Utils"
 import { Discovery } from "../src/Discovery.js"
-import { type DiscoveryEntry, type InvalidEntry, type RouteChange, validateEntry } from "../src/DiscoveryEntry.js"
+import { type DiscoveryEntry, type InvalidEntry, validateEntry } from "../src/DiscoveryEntry.js"
+import * as DiscoveryService from "../src/discovery/DiscoveryService.js"
+import * as LocalRegistrations from "../src/discovery/LocalRegistrations.js"
+import * as RouteChanges from "../src/discovery/RouteChanges.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
+import * as StrategyLog from "../src/discovery/StrategyLog.js"
 import { ServiceNotRegistered } from "../src/IPCError.js"
-import * as RoutingStrategy from "../src/RoutingStrategy.js"
+import type * as RoutingStrategy from "../src/RoutingStrategy.js"
 
 /**
  * Where an api is: a base URL, several of them, or either with what else there is to say.
@@ -54,8 +55,8 @@ export interface StaticDiscoveryOptions {
 }
 
 /**
- * `discover` answers an instance's own URL, by the api's strategy. What this process registers it sees itself, and
- * nobody else does. Fails with `InvalidEntry` where a service can't be one.
+ * `discover` answers an instance's own URL, by the api's strategy. What this process registers is visible in this process
+ * only. Fails with `InvalidEntry` where a service can't be registered.
  *
  * @since 0.1.0
  * @category constructors
@@ -67,70 +68,44 @@ export const make: (
   services: Services,
   options: StaticDiscoveryOptions = {}
 ) {
-  const table = yield* RouteTable.make({ strategy: options.strategy })
-  const events = yield* Effect.acquireRelease(PubSub.unbounded<RouteChange>(), PubSub.shutdown)
-  const choose = yield* makeChoose(options.strategy ?? RoutingStrategy.roundRobin)
-  const holders = new Map<string, number>()
-
-  const setStrategy = (api: string, strategy: RoutingStrategy.RoutingStrategy): void => {
-    table.setStrategy(api, strategy)
-    choose.setStrategy(api, strategy)
-  }
-
-  const tell = (changes: ReadonlyArray<RouteChange>): void => {
-    for (const change of changes) events.unsafeOffer(change)
-  }
+  const strategyLog = yield* StrategyLog.make
+  const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
+  const changes = yield* RouteChanges.make
+  const registrations = LocalRegistrations.make()
 
   for (const [api, instances] of Object.entries(services)) {
     const { baseUrl, pathPrefix = "/", strategy } = described(instances)
-    const entries = yield* validateAll([baseUrl].flat().map((url) => ({ api, baseUrl: url, pathPrefix })))
-    table.register(configured, entries)
-    if (strategy !== undefined) setStrategy(api, strategy)
+    const urls = Arr.ensure(baseUrl)
+    table.register(configured, yield* Either.all(urls.map((url) => validateEntry({ api, baseUrl: url, pathPrefix }))))
+    if (strategy !== undefined) table.setStrategy(api, strategy)
   }
 
-  const hold = (entry: DiscoveryEntry): void => {
-    const key = keyOf(entry)
-    holders.set(key, (holders.get(key) ?? 0) + 1)
-  }
+  const unregister = (entries: ReadonlyArray<DiscoveryEntry>) =>
+    Effect.sync(() => table.unregister(registered, entries).forEach(changes.publish))
 
-  /** Whether no scope here holds it any longer. */
-  const letGo = (entry: DiscoveryEntry): boolean => {
-    const key = keyOf(entry)
-    const left = (holders.get(key) ?? 0) - 1
-    if (left > 0) holders.set(key, left)
-    return left <= 0 && holders.delete(key)
-  }
-
-  const discovery: Discovery.Service = {
-    register: (inputs) =>
-      Effect.flatMap(validateAll(inputs), (entries) =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            for (const entry of entries) hold(entry)
-            tell(table.register(registered, entries))
-          }),
-          () => Effect.sync(() => tell(table.unregister(registered, entries.filter(letGo))))
-        )
-      ),
-    unregister: (inputs) =>
-      Effect.map(validateAll(inputs), (entries) => {
-        for (const entry of entries) holders.delete(keyOf(entry))
-        tell(table.unregister(registered, entries))
-      }),
+  return DiscoveryService.make({
+    registrations,
+    register: (entries) => Effect.sync(() => table.register(registered, entries).forEach(changes.publish)),
+    unregister,
+    withdraw: unregister,
     discover: (api) =>
-      Effect.flatMap(
-        Effect.sync(() => table.instances(api)),
-        (instances) =>
-          isNonEmpty(instances)
-            ? Effect.map(choose.from(api, instances), ({ baseUrl }) => baseUrl)
-            : Effect.fail(new ServiceNotRegistered({ api, hint: hint(table) }))
-      ),
-    instances: (api) => Effect.sync(() => table.routes().filter((route) => route.api === api)),
+      Effect.suspend(() => {
+        const chosen = table.chooseInstance(api)
+        if (chosen !== undefined) return Effect.succeed(chosen.baseUrl)
+        return Effect.fail(
+          table.has(api)
+            ? new ServiceNotRegistered({ api, hint: "Its strategy chose none of its instances." })
+            : DiscoveryService.notRegistered(api, table.apis(), unknown)
+        )
+      }),
     routes: Effect.sync(table.routes),
-    changes: Stream.fromPubSub(events),
-    setStrategy: (api, strategy) => Effect.sync(() => setStrategy(api, strategy))
-  }
-  return discovery
+    changes: changes.stream,
+    setStrategy: (api, strategy) =>
+      Effect.sync(() => {
+        table.setStrategy(api, strategy)
+        strategyLog.reset(api)
+      })
+  })
 })
 
 /**
@@ -233,58 +208,7 @@ const described = (instances: Instances) =>
 // Array.isArray doesn't take a ReadonlyArray out of a union.
 const isArray = (instances: Exclude<Instances, string>): instances is ReadonlyArray<string> => Array.isArray(instances)
 
-type NonEmptyInstances = Parameters<RoutingStrategy.Pick>[0]
-
-const isNonEmpty = (instances: ReadonlyArray<RoutingStrategy.Instance>): instances is NonEmptyInstances =>
-  instances.length > 0
-
-/** The strategies at work, each api's with a memory of its own; the table's count by prefix, and nobody sends us a path. */
-const makeChoose = (strategy: RoutingStrategy.RoutingStrategy) =>
-  Effect.gen(function* () {
-    const generator = new PCGRandom(yield* Random.nextIntBetween(0, 0x7fffffff))
-    const start = (started: RoutingStrategy.RoutingStrategy) => started.start({ random: () => generator.number() })
-    const strategies = new Map<string, RoutingStrategy.RoutingStrategy>()
-    const picks = new Map<string, RoutingStrategy.Pick>()
-
-    const from = (api: string, instances: NonEmptyInstances): Effect.Effect<RoutingStrategy.Instance> =>
-      Effect.try(() => {
-        const pick = picks.get(api) ?? start(strategies.get(api) ?? strategy)
-        picks.set(api, pick)
-        return pick(instances, instances[0].pathPrefix) ?? instances[0]
-      }).pipe(
-        Effect.filterOrFail(
-          (picked) => instances.includes(picked),
-          () => "it picked what wasn't one of the instances"
-        ),
-        // A strategy is the caller's function: what it throws must not cost the call.
-        Effect.catchAll((error) =>
-          Effect.as(
-            Effect.logWarning(`The strategy of ${api} failed, the first instance is taken`, error),
-            instances[0]
-          )
-        )
-      )
-
-    const setStrategy = (api: string, next: RoutingStrategy.RoutingStrategy): void => {
-      strategies.set(api, next)
-      picks.delete(api)
-    }
-    return { from, setStrategy }
-  })
-
-const validateAll = (
-  inputs: ReadonlyArray<typeof DiscoveryEntry.Encoded>
-): Effect.Effect<ReadonlyArray<DiscoveryEntry>, InvalidEntry> =>
-  Effect.suspend(() => Either.all(inputs.map(validateEntry)))
-
-const keyOf = ({ api, baseUrl, pathPrefix }: DiscoveryEntry): string => JSON.stringify([api, baseUrl, pathPrefix])
-
-const hint = (table: RouteTable.RouteTable): string => {
-  const apis = Array.from(new Set(table.routes().map((route) => route.api))).slice(0, maxNamesInError)
-  return apis.length === 0
-    ? "No service is configured: give StaticDiscovery.layer some, or set IPC_SERVICES."
-    : `Configured: ${apis.join(", ")}. Is its name spelled so?`
+const unknown = {
+  none: "No service is configured: give StaticDiscovery.layer some, or set IPC_SERVICES.",
+  some: (names: string) => `Configured: ${names}. Is its name spelled so?`
 }
-
-/** How many apis an error names. */
-const maxNamesInError = 20

@@ -18,25 +18,26 @@ import type { RoutingStrategy } from "./RoutingStrategy.js"
  */
 export declare namespace Discovery {
   /**
-   * Every call waits, within its timeout (default 10 seconds), for a leader where there is none just then.
+   * While there is no leader, every call waits for the next one, within its timeout (10 seconds unless told otherwise).
    *
    * @since 0.1.0
    * @category models
    */
   export interface Service {
     /**
-     * Registers instances of apis until the scope closes, with whoever leads now or later. Fails with `InvalidEntry`
-     * where one can't be routed; what fails or is interrupted isn't registered later either.
+     * Registers instances of apis until the scope closes, with this leader and every later one. Fails with `InvalidEntry`
+     * when one can't be routed; then none is registered. An entry whose registration fails or is interrupted isn't
+     * registered later either.
      */
     readonly register: (
-      entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>,
+      entries: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>,
       options?: RequestOptions
     ) => Effect.Effect<void, InvalidEntry | RequestError, Scope.Scope>
     /**
      * Removes entries that this participant registered, before their scope closes. What others registered stays.
      */
     readonly unregister: (
-      entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>,
+      entries: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>,
       options?: RequestOptions
     ) => Effect.Effect<void, InvalidEntry | RequestError>
     /**
@@ -50,12 +51,15 @@ export declare namespace Discovery {
     readonly instances: (api: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
     /** Every registered instance of every api. */
     readonly routes: Effect.Effect<ReadonlyArray<Route>, RequestError>
-    /** What is registered and unregistered from now on, by whomever. */
+    /**
+     * What any participant registers and unregisters from now on. A consumer that is more than 4,096 changes behind misses
+     * the oldest of them; `routes` has the current state.
+     */
     readonly changes: Stream.Stream<RouteChange>
     /**
-     * How the gateway chooses among an api's instances. This participant repeats it to each new leader; where several
-     * set one api's, the last to come counts. A custom strategy is a function of this process: it counts while this
-     * process leads.
+     * Sets how the gateway chooses among an api's instances. This participant repeats it to each new leader; of several
+     * participants that set one api's strategy, the last one wins. A custom strategy is a function of this process: it
+     * applies while this process leads.
      */
     readonly setStrategy: (api: string, strategy: RoutingStrategy) => Effect.Effect<void, RequestError>
   }

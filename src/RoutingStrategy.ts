@@ -32,8 +32,9 @@ export interface Instance {
  * Picks one of the live instances, which come in the order of their registration. `path` is the request's, with its
  * query.
  *
- * `undefined` means no preference and picks the first instance. So does a function that throws or returns anything
- * but one of the instances it was given; that is reported to the route table's `onFallback`.
+ * `undefined` means none of them: the request is answered as if nothing were registered, and a warning is logged. A
+ * function that throws, or returns anything else than one of the instances it was given, gets the first instance; a warning
+ * is logged then, too.
  *
  * @since 0.1.0
  * @category models
@@ -184,7 +185,6 @@ export const fromName = (name: RoutingStrategyName): RoutingStrategy => {
   }
 }
 
-/** The index of the first instance with a greater id, or the length. Ids ascend, so whoever left meanwhile is no matter. */
 /**
  * The name by which `fromName` gives this very strategy; none for a custom one.
  *
@@ -194,6 +194,7 @@ export const fromName = (name: RoutingStrategyName): RoutingStrategy => {
 export const nameOf = (strategy: RoutingStrategy): RoutingStrategyName | undefined =>
   RoutingStrategyName.literals.find((name) => fromName(name) === strategy)
 
+/** The index of the first instance with a greater id, or the length. Ids ascend, so instances that left don't matter. */
 const firstAfter = (instances: ReadonlyArray<Instance>, id: number): number => {
   let low = 0
   let high = instances.length

@@ -5,8 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 import type { ConnectFailed, ListenFailed, RequestError, TokenRequired } from "../../src/IPCError.js"
+import { urlOf } from "../ipc/Address.js"
 import type { GatewayAddress } from "./options.js"
-import { urlOf } from "./options.js"
 
 /**
  * What a command ends with when it isn't its child's exit code. The last two are a shell's own.

@@ -14,7 +14,7 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/DiscoveryEntry.js"
-import { defaultHost, defaultPort } from "../ipc/Address.js"
+import * as Address from "../ipc/Address.js"
 
 /**
  * Where the gateway is, or is to be.
@@ -29,13 +29,6 @@ export interface GatewayAddress {
 }
 
 /**
- * @since 0.1.0
- * @category conversions
- */
-export const urlOf = ({ host, port }: GatewayAddress): string =>
-  `http://${host.includes(":") ? `[${host}]` : host}:${port}`
-
-/**
  * `--port`, `--host` and `--token`, each with its variable.
  *
  * @since 0.1.0
@@ -46,14 +39,14 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
     port: Options.text("port").pipe(
       Options.withPseudoName("number"),
       Options.withFallbackConfig(Config.string("IPC_PORT")),
-      Options.withDefault(String(defaultPort)),
+      Options.withDefault(String(Address.defaultPort)),
       checked("--port (or IPC_PORT)", portFrom(lowestPort)),
-      Options.withDescription(`The gateway's port. Default IPC_PORT, else ${defaultPort}.`)
+      Options.withDescription(`The gateway's port. Default IPC_PORT, else ${Address.defaultPort}.`)
     ),
     host: Options.text("host").pipe(
       Options.withFallbackConfig(Config.string("IPC_HOST")),
-      Options.withDefault(defaultHost),
-      Options.withDescription(`The gateway's host. Default IPC_HOST, else ${defaultHost}: this machine alone.`)
+      Options.withDefault(Address.defaultHost),
+      Options.withDescription(`The gateway's host. Default IPC_HOST, else ${Address.defaultHost}: this machine alone.`)
     ),
     token: Options.redacted("token").pipe(
       Options.withPseudoName("secret"),

@@ -14,11 +14,12 @@ import type { Route } from "../../src/DiscoveryEntry.js"
 import * as Protocol from "../../src/discovery/DiscoveryProtocol.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import type { RequestError } from "../../src/IPCError.js"
+import { urlOf } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { explain } from "./CommandFailed.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
-import { gateway, runtimeIdFor, urlOf } from "./options.js"
+import { gateway, runtimeIdFor } from "./options.js"
 import * as RouteListing from "./RouteListing.js"
 
 /**

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Protocol from "../../src/election/GatewayProtocol.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
+import { urlOf } from "../ipc/Address.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import type { CommandFailed } from "./CommandFailed.js"
@@ -17,7 +18,7 @@ import { explain, heldByAnotherGateway, heldByStranger } from "./CommandFailed.j
 import * as ListeningPort from "./ListeningPort.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
-import { gateway, runtimeIdFor, urlOf } from "./options.js"
+import { gateway, runtimeIdFor } from "./options.js"
 
 /**
  * @since 0.1.0

@@ -1,13 +1,13 @@
 /**
- * Where a server is looked for when nothing says otherwise.
+ * Hosts and ports: their one spelling, which of them are this machine's, and the URLs made of them.
  *
- * @since 0.1.0
+ * @internal
  */
+import { BlockList, isIP } from "node:net"
 
 /**
  * This machine, and no other.
  *
- * @since 0.1.0
  * @category defaults
  */
 export const defaultHost = "127.0.0.1"
@@ -15,7 +15,108 @@ export const defaultHost = "127.0.0.1"
 /**
  * The port of `IPC_PORT` where that isn't set.
  *
- * @since 0.1.0
  * @category defaults
  */
 export const defaultPort = 9000
+
+/**
+ * A name or address in one spelling, as the WHATWG URL standard has it: in lower case, IPv4 with four numbers (`127.1` is
+ * `127.0.0.1`), IPv6 shortened and without brackets, an IPv4-mapped IPv6 address as IPv4, and a name without its last dot.
+ *
+ * @category conversions
+ */
+export const canonicalHost = (host: string): string => {
+  const bare = host.replace(/^\[(.*)\]$/, "$1")
+  const isIPv6 = isIP(bare) === 6
+  const url = `http://${isIPv6 ? `[${bare}]` : host}`
+  // A URL may have more in that place than a host: a port, a path, a user.
+  const isHost = isIPv6 || !/[\s:/?#@\\]/.test(host)
+  if (!isHost || !URL.canParse(url)) return host.toLowerCase()
+  const name = new URL(url).hostname.replace(/^\[|\]$/g, "")
+  return mappedIPv4(name) ?? name.replace(/(.)\.$/, "$1")
+}
+
+/** `::ffff:7f00:1` is how a URL shows `::ffff:127.0.0.1`. */
+const mappedIPv4 = (host: string): string | undefined => {
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(host) ?? []
+  if (high === undefined || low === undefined) return undefined
+  const words = [high, low].map((word) => Number.parseInt(word, 16))
+  return words.flatMap((word) => [word >> 8, word & 0xff]).join(".")
+}
+
+/**
+ * Whether only this machine reaches what listens on the host. Names below `localhost` are (RFC 6761 section 6.3).
+ *
+ * @category predicates
+ */
+export const isLoopback = (host: string): boolean => {
+  const name = canonicalHost(host)
+  const version = isIP(name)
+  if (version !== 0) return loopback.check(name, version === 4 ? "ipv4" : "ipv6")
+  return name === "localhost" || name.endsWith(".localhost")
+}
+
+const loopback = new BlockList()
+loopback.addSubnet("127.0.0.0", 8, "ipv4")
+loopback.addAddress("::1", "ipv6")
+
+/**
+ * The address to listen on. `localhost` may be `127.0.0.1` or `::1`, by the system's configuration; here it is always the
+ * first, so that processes that spell the host differently meet.
+ *
+ * @category conversions
+ */
+export const listenHost = (host: string): string => {
+  const name = canonicalHost(host)
+  return isLoopback(name) && isIP(name) === 0 ? defaultHost : name
+}
+
+/**
+ * Whether the host stands for all addresses of the machine.
+ *
+ * @category predicates
+ */
+export const isWildcard = (host: string): boolean => {
+  const name = canonicalHost(host)
+  return name === "" || name === "::" || name === "0.0.0.0"
+}
+
+/**
+ * The address at which this machine reaches what listens on the host: not every system connects to an address that stands
+ * for all.
+ *
+ * @category conversions
+ */
+export const reachableHost = (host: string): string => {
+  const name = canonicalHost(host)
+  if (!isWildcard(name)) return name
+  return name === "::" ? "::1" : defaultHost
+}
+
+/**
+ * The host as a URL has it (RFC 3986 section 3.2.2): an IPv6 address in brackets.
+ *
+ * @category conversions
+ */
+export const hostInUrl = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host)
+
+/**
+ * `host:port` as a URL has it.
+ *
+ * @category conversions
+ */
+export const addressOf = (host: string | undefined = defaultHost, port: number | undefined): string =>
+  `${hostInUrl(host)}:${port}`
+
+/**
+ * The URL at which this machine reaches what listens there.
+ *
+ * @category conversions
+ */
+export const urlOf = ({ host = defaultHost, port }: { readonly host?: string | undefined; readonly port: number }) =>
+  `http://${addressOf(reachableHost(host), port)}`
+
+/**
+ * @category predicates
+ */
+export const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535

@@ -17,6 +17,7 @@ import { WebSocketServer } from "ws"
 import type { ClientConnections } from "../../src/connection/ClientConnections.js"
 import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
+import * as Address from "./Address.js"
 import * as Credentials from "./Credentials.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 
@@ -163,35 +164,21 @@ const makeRefusal = (options: UpgradeEndpointOptions) => {
 }
 
 const makeIsName = (options: UpgradeEndpointOptions) => {
-  const names = new Set(["localhost", "127.0.0.1", "::1", options.host, ...(options.allowedHosts ?? [])].map(canonical))
-  if (!isWildcard(options.host)) return (name: string | undefined) => name !== undefined && names.has(name)
-  names.add(canonical(hostname()))
+  const { canonicalHost } = Address
+  const names = new Set(
+    ["localhost", "127.0.0.1", "::1", options.host, ...(options.allowedHosts ?? [])].map(canonicalHost)
+  )
+  if (!Address.isWildcard(options.host)) return (name: string | undefined) => name !== undefined && names.has(name)
+  names.add(canonicalHost(hostname()))
   // The address that was connected to is this machine's, whatever addresses it gets and loses meanwhile.
   return (name: string | undefined, { localAddress }: Socket) =>
     name !== undefined && (names.has(name) || name === localAddress?.replace(/^::ffff:/, ""))
 }
 
-/**
- * Whether a host stands for all addresses of the machine.
- *
- * @since 0.1.0
- * @category guards
- */
-export const isWildcard = (host: string): boolean => {
-  const name = canonical(host)
-  return name === "" || name === "::" || name === "0.0.0.0"
-}
-
-/** The Host header (RFC 9110 section 7.2) without its port, as `canonical` writes it; undefined where it is none. */
+/** The Host header (RFC 9110 section 7.2) without its port, in its canonical spelling; undefined where it is none. */
 const hostnameOf = (host: string | undefined): string | undefined => {
   const name = /^(\[[^[\]]+\]|[^:/?#@[\]\\\s]+)(?::\d*)?$/.exec(host ?? "")?.[1]
-  return name === undefined ? undefined : canonical(name)
-}
-
-/** A name or address in its one spelling (WHATWG URL): lower case, IPv6 shortened and without brackets. */
-const canonical = (host: string): string => {
-  const url = `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}`
-  return (URL.canParse(url) ? new URL(url).hostname : host.toLowerCase()).replace(/^\[|\]$/g, "")
+  return name === undefined ? undefined : Address.canonicalHost(name)
 }
 
 /** Digests have one length, which a comparison in constant time needs. */

@@ -7,9 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { PortInUse } from "../../src/IPCError.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import { defaultPort } from "../ipc/Address.js"
+import { defaultPort, urlOf } from "../ipc/Address.js"
 import * as Layer from "../LocalDiscovery.js"
-import { addressOf } from "./Address.js"
 import { notOpen } from "./NotOpen.js"
 import { Participant, type ParticipantOptions, type Participation } from "./Participant.js"
 import { handled } from "./Promises.js"
@@ -86,7 +85,7 @@ export class Gateway extends Participant<IPCServer> {
 
   /** `http://host:port`. Throws as {@link getPort} does. */
   getUrl(): string {
-    return this.#server?.url ?? `http://${addressOf(this.options.host, this.getPort())}`
+    return this.#server?.url ?? urlOf({ host: this.options.host, port: this.getPort() })
   }
 
   get #server(): IPCServer.Service | undefined {

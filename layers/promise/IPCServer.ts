@@ -12,8 +12,8 @@ import { PortInUse } from "../../src/IPCError.js"
 import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
+import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
-import { addressOf } from "./Address.js"
 import { Callbacks } from "./Callbacks.js"
 import { notOpen, ServerNotRunning } from "./NotOpen.js"
 import type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
@@ -121,7 +121,7 @@ export class IPCServer {
    * `http://host:port`. Throws as {@link getPort} does.
    */
   getUrl(): string {
-    return this.#session.value?.url ?? `http://${addressOf(this.#options.host, this.getPort())}`
+    return this.#session.value?.url ?? urlOf({ host: this.#options.host, port: this.getPort() })
   }
 
   /**

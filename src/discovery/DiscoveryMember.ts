@@ -2,18 +2,16 @@
  * Discovery by election: while this process leads it keeps the registry, while it follows it registers with the leader.
  * Either way its entries outlive every leader.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
-import type { DiscoveryEntry, InvalidEntry } from "../DiscoveryEntry.js"
-import { validateEntry } from "../DiscoveryEntry.js"
+import type { DiscoveryEntry } from "../DiscoveryEntry.js"
 import type { Election, SettledTerm } from "../election/Election.js"
 import type { RoleSetup } from "../election/GatewayElection.js"
 import type { IPCClient } from "../IPCClient.js"
@@ -22,31 +20,30 @@ import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCEr
 import type { RequestOptions } from "../IPCRequest.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
+import * as DiscoveryService from "./DiscoveryService.js"
 import * as LocalRegistrations from "./LocalRegistrations.js"
 import * as Registry from "./Registry.js"
 import * as RouteCache from "./RouteCache.js"
 
 /**
- * @since 0.1.0
  * @category models
  */
-export interface DiscoveryParticipantOptions {
-  /** This participant's name, by which its entries are told from the others'. */
+export interface DiscoveryMemberOptions {
+  /** This participant's name, which owns its entries. */
   readonly runtimeId: string
-  /** For every api without one of its own. Default round robin. */
+  /** For every api without a strategy of its own. Default round robin. */
   readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
-  /** By api; count while this process leads, so every participant is best given the same. */
+  /** By api. They apply while this process leads, so every participant should be given the same. */
   readonly strategies?: Readonly<Record<string, RoutingStrategy.RoutingStrategy>> | undefined
 }
 
 /**
  * Takes part until the scope closes; from then on every call fails with `ConnectionClosed`.
  *
- * @since 0.1.0
  * @category constructors
  */
 export const make: <Elected extends Election<Registry.Registry, IPCClient.Service>, E>(
-  options: DiscoveryParticipantOptions,
+  options: DiscoveryMemberOptions,
   join: (setup: RoleSetup<Registry.Registry, IPCClient.Service>) => Effect.Effect<Elected, E, Scope.Scope>
 ) => Effect.Effect<{ readonly discovery: Discovery.Service; readonly election: Elected }, E, Scope.Scope> =
   Effect.fnUntraced(function* (options, join) {
@@ -55,7 +52,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     const strategies = new Map(Object.entries(options.strategies ?? {}))
     const own = LocalRegistrations.make()
     const known = yield* RouteCache.make
-    /** Whom this participant has followed, or tried to, since it last had the routes of one: what they owned went with them. */
+    /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
     const leaders = new Set<string>()
 
     const election = yield* join({
@@ -82,7 +79,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
           concurrency: "unbounded",
           discard: true
         })
-        // A leader that knows no watching is followed all the same.
+        // An original leader can't be watched. It is followed all the same.
         const watched = yield* Effect.catchTag(client.request(Protocol.Watch), "NoHandler", () =>
           Effect.succeed({ version: 0, routes: [] })
         )
@@ -93,7 +90,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
       })
     })
 
-    /** Asks whoever leads, and the next one where that one goes meanwhile. */
+    /** Asks the leader, and the next one when that one goes before it answers. */
     const askLeader = <A, E>(
       request: string,
       requestOptions: RequestOptions | undefined,
@@ -116,7 +113,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
       })
     }
 
-    const sendRegister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) =>
+    const register = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) =>
       askLeader(
         Protocol.Register.name,
         requestOptions,
@@ -124,8 +121,8 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         (client, within) => client.request(Protocol.Register, entries, within)
       )
 
-    /** When it comes to be sent, some may have been registered anew. */
-    const sendUnregister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) => {
+    /** By the time that it is sent, some may have been registered again. */
+    const unregister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) => {
       const gone = Effect.sync(() => entries.filter((entry) => !own.has(entry)))
       return askLeader(
         Protocol.Unregister.name,
@@ -136,43 +133,21 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     }
 
     /**
-     * Lasts no longer than a leader that is there takes to answer. It runs in a fiber of its own, since a release can't be
-     * interrupted, and so can't time out; where nobody leads, that fiber waits for the next one.
+     * Takes as long as the leader takes to answer. The request runs in a fiber of its own, since a release can't be
+     * interrupted, and so can't time out. Without a leader, that fiber waits for the next one, and the release doesn't.
      */
-    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> => {
-      if (entries.length === 0) return Effect.void
-      return Effect.flatMap(election.role, (role) => {
+    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> =>
+      Effect.flatMap(election.role, (role) => {
         const timeout = role === "electing" ? "10 seconds" : "1 second"
-        const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(sendUnregister(entries, { timeout }))), scope)
+        const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(unregister(entries, { timeout }))), scope)
         return role === "electing" ? Effect.asVoid(sent) : Effect.asVoid(Effect.flatMap(sent, Fiber.await))
       })
-    }
 
-    const routes = askLeader(
-      Protocol.GetRoutes.name,
-      undefined,
-      (registry) => registry.routes,
-      (client, within) => client.request(Protocol.GetRoutes, undefined, within)
-    )
-
-    const discovery: Discovery.Service = {
-      register: (inputs, requestOptions) =>
-        Effect.flatMap(validateAll(inputs), (entries) =>
-          Effect.flatMap(
-            Effect.acquireRelease(
-              Effect.sync(() => own.hold(entries)),
-              (letGo) => Effect.suspend(() => withdraw(letGo()))
-            ),
-            // What couldn't be registered isn't, though the scope lives on.
-            (letGo) =>
-              Effect.onError(sendRegister(entries, requestOptions), () => Effect.suspend(() => withdraw(letGo())))
-          )
-        ),
-      unregister: (inputs, requestOptions) =>
-        Effect.flatMap(validateAll(inputs), (entries) => {
-          own.drop(entries)
-          return sendUnregister(entries, requestOptions)
-        }),
+    const discovery = DiscoveryService.make({
+      registrations: own,
+      register,
+      unregister,
+      withdraw,
       discover: (api, requestOptions) =>
         askLeader(
           Protocol.DiscoverApi.name,
@@ -185,8 +160,12 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
                 : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
             )
         ),
-      instances: (api) => Effect.map(routes, (all) => all.filter((route) => route.api === api)),
-      routes,
+      routes: askLeader(
+        Protocol.GetRoutes.name,
+        undefined,
+        (registry) => registry.routes,
+        (client, within) => client.request(Protocol.GetRoutes, undefined, within)
+      ),
       changes: known.changes,
       setStrategy: (api, strategy) =>
         Effect.suspend(() => {
@@ -198,7 +177,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
             (client, within) => sendStrategy(client, api, strategy, within)
           )
         })
-    }
+    })
     return { discovery, election }
   })
 
@@ -216,11 +195,6 @@ const sendStrategy = (
     () => Effect.void
   )
 }
-
-const validateAll = (
-  inputs: ReadonlyArray<typeof DiscoveryEntry.Encoded>
-): Effect.Effect<ReadonlyArray<DiscoveryEntry>, InvalidEntry> =>
-  Effect.suspend(() => Either.all(inputs.map(validateEntry)))
 
 const left = (request: string): ConnectionClosed =>
   new ConnectionClosed({ request, target: "the leader", code: CloseCode.Normal, reason: "this participant has left" })

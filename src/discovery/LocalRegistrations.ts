@@ -1,45 +1,29 @@
 /**
  * What a participant has registered and still holds, whoever leads.
  *
- * @since 0.1.0
+ * @internal
  */
-import type { DiscoveryEntry } from "../DiscoveryEntry.js"
+import type { DiscoveryEntry, Route } from "../DiscoveryEntry.js"
+import { keyOf } from "./EntryKey.js"
 
 /**
- * An entry may be registered several times over; it is held until the last of those who did lets go.
+ * An entry may be registered several times; it is held until the last registration of it is released.
  *
- * @since 0.1.0
  * @category models
  */
 export interface LocalRegistrations {
-  /** Returns how to let go: the first call returns the entries that nobody holds any longer, later ones none. */
+  /**
+   * Increments the reference counts of the entries. The returned release gives the entries whose count reached zero at its
+   * first call, and none later.
+   */
   readonly hold: (entries: ReadonlyArray<DiscoveryEntry>) => () => ReadonlyArray<DiscoveryEntry>
-  /** Whoever holds them, they are held no longer. */
+  /** Sets the reference counts to zero. */
   readonly drop: (entries: ReadonlyArray<DiscoveryEntry>) => void
-  readonly has: (entry: Location) => boolean
+  readonly has: (entry: DiscoveryEntry | Route) => boolean
   readonly entries: () => ReadonlyArray<DiscoveryEntry>
 }
 
 /**
- * What tells one entry of an owner from another.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Location {
-  readonly api: string
-  readonly baseUrl: string
-  readonly pathPrefix: string
-}
-
-/**
- * @since 0.1.0
- * @category conversions
- */
-export const keyOf = ({ api, baseUrl, pathPrefix }: Location): string => JSON.stringify([api, baseUrl, pathPrefix])
-
-/**
- * @since 0.1.0
  * @category constructors
  */
 export const make = (): LocalRegistrations => {
@@ -50,15 +34,15 @@ export const make = (): LocalRegistrations => {
       const holder = Symbol("holder")
       for (const entry of entries) {
         const key = keyOf(entry)
-        const at = held.get(key)
-        if (at === undefined) held.set(key, { entry, holders: new Set([holder]) })
-        else at.holders.add(holder)
+        const existing = held.get(key)
+        if (existing === undefined) held.set(key, { entry, holders: new Set([holder]) })
+        else existing.holders.add(holder)
       }
       return () =>
         entries.filter((entry) => {
           const key = keyOf(entry)
-          const at = held.get(key)
-          return at?.holders.delete(holder) === true && at.holders.size === 0 && held.delete(key)
+          const existing = held.get(key)
+          return existing?.holders.delete(holder) === true && existing.holders.size === 0 && held.delete(key)
         })
     },
     drop: (entries) => {

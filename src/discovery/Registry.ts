@@ -9,13 +9,16 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
-import { ServiceNotRegistered } from "../IPCError.js"
+import type { ServiceNotRegistered } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
+import { notRegistered } from "./DiscoveryService.js"
+import { ownedKeyOf } from "./EntryKey.js"
 import * as RouteTable from "./RouteTable.js"
+import * as StrategyLog from "./StrategyLog.js"
 
 /**
  * What a new leader knows before anybody has registered with it.
@@ -71,7 +74,8 @@ export const make: (
   options: RegistryOptions
 ) {
   const scope = yield* Effect.scope
-  const table = yield* RouteTable.make({ strategy: options.strategy })
+  const strategyLog = yield* StrategyLog.make
+  const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
   for (const [api, strategy] of options.strategies) table.setStrategy(api, strategy)
 
   const ownerOf = yield* makeOwnerOf(options.runtimeId)
@@ -92,8 +96,9 @@ export const make: (
     ).pipe(Effect.forkIn(scope), Effect.asVoid)
   }
 
-  const inherited = new Set<Route>(options.inherited)
-  for (const route of inherited) table.register(route.owner, [entryOf(route)])
+  /** The inherited routes that their owners haven't registered again. */
+  const inherited = new Map(options.inherited.map((route) => [ownedKeyOf(route.owner, route), route]))
+  for (const route of options.inherited) table.register(route.owner, [route])
   options.onChanges(table.register(options.runtimeId, options.own))
 
   /** What a new connection of an owner doesn't register again ends with the old connection. */
@@ -107,9 +112,7 @@ export const make: (
   yield* server.handle(Protocol.Register, (entries, caller) =>
     Effect.suspend(() => {
       const [owner, dropped] = claim(caller)
-      for (const route of inherited) {
-        if (route.owner === owner && entries.some((entry) => isEntryOf(route, entry))) inherited.delete(route)
-      }
+      for (const entry of entries) inherited.delete(ownedKeyOf(owner, entry))
       return changed([...dropped, ...table.register(owner, entries)])
     })
   )
@@ -150,7 +153,7 @@ export const make: (
     Effect.forkScoped
   )
   yield* Effect.suspend(() => {
-    const abandoned = Array.from(inherited, (route) => table.unregister(route.owner, [entryOf(route)]))
+    const abandoned = Array.from(inherited.values(), (route) => table.unregister(route.owner, [route]))
     inherited.clear()
     return changed(abandoned.flat())
   }).pipe(Effect.delay(inheritance), Effect.forkScoped)
@@ -159,29 +162,19 @@ export const make: (
 
   const routes = Effect.sync(table.routes)
 
-  const isRegistered = (api: string) => table.instances(api).length > 0
-
   const discover = (api: string): Effect.Effect<string, ServiceNotRegistered> =>
     Effect.suspend(() => {
-      if (isRegistered(api)) return Effect.succeed(server.url)
-      const arrived = arrivals.until(() => (isRegistered(api) ? Effect.void : undefined))
+      if (table.has(api)) return Effect.succeed(server.url)
+      const arrived = arrivals.until(() => (table.has(api) ? Effect.void : undefined))
       return Effect.flatMap(Effect.raceFirst(arrived, settled.await), () =>
-        isRegistered(api) ? Effect.succeed(server.url) : Effect.fail(notRegistered(api))
+        table.has(api) ? Effect.succeed(server.url) : Effect.fail(notRegistered(api, table.apis(), unknown))
       )
     })
-
-  const notRegistered = (api: string): ServiceNotRegistered => {
-    const apis = Array.from(new Set(table.routes().map((route) => route.api))).slice(0, maxNamesInError)
-    const hint =
-      apis.length === 0
-        ? "None is registered at all: are they running, and do they take part at this port?"
-        : `Registered: ${apis.join(", ")}. Is the service running, and is its name spelled so?`
-    return new ServiceNotRegistered({ api, hint })
-  }
 
   const setStrategy = (api: string, strategy: RoutingStrategy.RoutingStrategy) =>
     Effect.sync(() => {
       table.setStrategy(api, strategy)
+      strategyLog.reset(api)
     })
 
   const registry: Registry = {
@@ -205,12 +198,7 @@ const makeOwnerOf = (leader: string): Effect.Effect<(caller: ConnectedClient) =>
       runtimeId === undefined || runtimeId === leader ? `${clientId}@${term}` : runtimeId
   })
 
-/** How many registered apis an error names. */
-const maxNamesInError = 20
-
-const entryOf = (route: Route): DiscoveryEntry =>
-  // A route was an entry once, and validated then.
-  ({ api: route.api, baseUrl: route.baseUrl, pathPrefix: route.pathPrefix }) as DiscoveryEntry
-
-const isEntryOf = (route: Route, entry: DiscoveryEntry): boolean =>
-  route.api === entry.api && route.baseUrl === entry.baseUrl && route.pathPrefix === entry.pathPrefix
+const unknown = {
+  none: "None is registered at all: are they running, and do they take part at this port?",
+  some: (names: string) => `Registered: ${names}. Is the service running, and is its name spelled so?`
+}

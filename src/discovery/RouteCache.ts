@@ -1,34 +1,33 @@
 /**
- * The routes as a participant last heard of them: what it tells its program of, and inherits when it comes to lead.
+ * The routes as a participant last heard of them: what it tells its program of, and what it starts from when it comes to
+ * lead.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
-import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { Route, RouteChange } from "../DiscoveryEntry.js"
-import { keyOf } from "./LocalRegistrations.js"
+import { ownedKeyOf } from "./EntryKey.js"
+import * as RouteChanges from "./RouteChanges.js"
 
 /**
- * @since 0.1.0
  * @category models
  */
 export interface RouteCache {
   readonly routes: () => ReadonlyArray<Route>
   readonly learn: (changes: ReadonlyArray<RouteChange>) => void
   readonly forget: (isGone: (route: Route) => boolean) => void
-  /** What a new leader says, from now on. */
+  /** For the routes and changes that a new leader sends. */
   readonly view: () => LeaderView
-  /** What is news here: a route that a new leader repeats isn't. Ends with the scope. */
+  /** The changes that are new to this participant: a route that a new leader repeats isn't. Ends with the scope. */
   readonly changes: Stream.Stream<RouteChange>
 }
 
 /**
- * One leader's routes, which come as a whole, and its changes, which may come before that: then those that are in the
- * whole already don't count.
+ * One leader's routes, which come as a whole, and its changes. Changes that come before the whole count only where the
+ * whole doesn't include them.
  *
- * @since 0.1.0
  * @category models
  */
 export interface LeaderView {
@@ -37,20 +36,19 @@ export interface LeaderView {
 }
 
 /**
- * @since 0.1.0
  * @category constructors
  */
 export const make: Effect.Effect<RouteCache, never, Scope.Scope> = Effect.gen(function* () {
-  const events = yield* Effect.acquireRelease(PubSub.unbounded<RouteChange>(), PubSub.shutdown)
+  const news = yield* RouteChanges.make
   const known = new Map<string, Route>()
 
   const learn = (changes: ReadonlyArray<RouteChange>): void => {
     for (const change of changes) {
-      const key = ownedKeyOf(change.route)
+      const key = routeKeyOf(change.route)
       const isNews = known.has(key) === (change._tag === "Unregistered")
       if (change._tag === "Registered") known.set(key, change.route)
       else known.delete(key)
-      if (isNews) events.unsafeOffer(change)
+      if (isNews) news.publish(change)
     }
   }
 
@@ -67,8 +65,8 @@ export const make: Effect.Effect<RouteCache, never, Scope.Scope> = Effect.gen(fu
     return {
       onChanged,
       onWatched: ({ routes, version }) => {
-        const present = new Set(routes.map(ownedKeyOf))
-        forget((route) => !present.has(ownedKeyOf(route)))
+        const present = new Set(routes.map(routeKeyOf))
+        forget((route) => !present.has(routeKeyOf(route)))
         learn(routes.map((route) => ({ _tag: "Registered", route })))
         since = version
         early.forEach(onChanged)
@@ -76,7 +74,7 @@ export const make: Effect.Effect<RouteCache, never, Scope.Scope> = Effect.gen(fu
     }
   }
 
-  return { routes: () => Array.from(known.values()), learn, forget, view, changes: Stream.fromPubSub(events) }
+  return { routes: () => Array.from(known.values()), learn, forget, view, changes: news.stream }
 })
 
-const ownedKeyOf = (route: Route): string => `${route.owner}\n${keyOf(route)}`
+const routeKeyOf = (route: Route): string => ownedKeyOf(route.owner, route)

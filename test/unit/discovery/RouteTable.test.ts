@@ -412,7 +412,6 @@ describe("strategies", () => {
       }),
       RoutingStrategy.custom((instances) => [...instances].reverse()[0] && gone, "the dead"),
       RoutingStrategy.custom((instances) => ({ ...instances[1] }) as RoutingStrategy.Instance, "a copy"),
-      RoutingStrategy.custom((() => null) as never, "null"),
       RoutingStrategy.custom(
         (instances) => (instances as unknown as Array<RoutingStrategy.Instance>).reverse()[0],
         "in place"
@@ -428,12 +427,40 @@ describe("strategies", () => {
     )
     assert.strictEqual(told[0]?.cause, thrown)
     assert.strictEqual(told[1]?.cause, thrown)
+  })
+
+  it("routes nowhere, and tells, when a strategy chooses none", () => {
+    const declined: Array<unknown> = []
+    const fallbacks: Array<RouteTable.Fallback> = []
+    const table = emptyTable({
+      onDeclined: (told) => declined.push(told),
+      onFallback: (fallback) => fallbacks.push(fallback)
+    })
+    table.register("owner", threeUsers)
+    for (const none of [undefined, null] as Array<undefined>) {
+      table.setStrategy(
+        "users",
+        RoutingStrategy.custom(() => none, "picky")
+      )
+      assert.strictEqual(table.choose("/users"), undefined)
+      assert.strictEqual(table.chooseInstance("users"), undefined)
+    }
+    assert.deepStrictEqual(declined, new Array(4).fill({ api: "users", strategy: "picky" }))
+    assert.deepStrictEqual(fallbacks, [])
+    assert.deepStrictEqual(connectionsOf(table, "users"), [0, 0, 0])
+  })
+
+  it("routes on to none, when a strategy chooses none of those that are left", () => {
+    const table = emptyTable()
+    table.register("owner", threeUsers)
     table.setStrategy(
       "users",
-      RoutingStrategy.custom(() => undefined)
+      RoutingStrategy.custom((instances) => (instances.length === 3 ? instances[0] : undefined))
     )
-    assert.deepStrictEqual(ports(table, "/users", 1), [1])
-    assert.strictEqual(told.length, strategies.length)
+    const chosen = table.choose("/users")
+    assert.strictEqual(portOf(chosen), 1)
+    assert.strictEqual(chosen?.next(), undefined)
+    assert.deepStrictEqual(connectionsOf(table, "users"), [0, 0, 0])
   })
 })
 

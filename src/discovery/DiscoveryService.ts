@@ -1,0 +1,95 @@
+/**
+ * `Discovery` on top of whatever keeps the registry: validates entries, holds them for as long as a scope does, and
+ * derives the rest.
+ *
+ * @internal
+ */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { Discovery } from "../Discovery.js"
+import type { DiscoveryEntry, InvalidEntry } from "../DiscoveryEntry.js"
+import { validateEntry } from "../DiscoveryEntry.js"
+import type { RequestError } from "../IPCError.js"
+import { ServiceNotRegistered } from "../IPCError.js"
+import type { RequestOptions } from "../IPCRequest.js"
+import type { LocalRegistrations } from "./LocalRegistrations.js"
+
+/**
+ * What a registry has to offer.
+ *
+ * @category models
+ */
+export interface Primitives extends Pick<Discovery.Service, "discover" | "routes" | "changes" | "setStrategy"> {
+  /** What this participant has registered; changed before `register` and `unregister` are called. */
+  readonly registrations: LocalRegistrations
+  readonly register: (
+    entries: ReadonlyArray<DiscoveryEntry>,
+    options?: RequestOptions
+  ) => Effect.Effect<void, RequestError>
+  readonly unregister: (
+    entries: ReadonlyArray<DiscoveryEntry>,
+    options?: RequestOptions
+  ) => Effect.Effect<void, RequestError>
+  /** As `unregister`, when a scope closes: it doesn't fail, and doesn't wait long. */
+  readonly withdraw: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
+}
+
+/**
+ * @category constructors
+ */
+export const make = (primitives: Primitives): Discovery.Service => {
+  const { changes, discover, registrations, routes, setStrategy } = primitives
+
+  const release = (hold: () => ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const released = hold()
+      return released.length === 0 ? Effect.void : primitives.withdraw(released)
+    })
+
+  return {
+    register: (inputs, options) =>
+      Effect.flatMap(validateAll(inputs), (entries) =>
+        Effect.acquireRelease(
+          Effect.sync(() => registrations.hold(entries)),
+          release
+        ).pipe(
+          // What couldn't be registered isn't held, though the scope lives on.
+          Effect.flatMap((hold) => Effect.onError(primitives.register(entries, options), () => release(hold)))
+        )
+      ),
+    unregister: (inputs, options) =>
+      Effect.flatMap(validateAll(inputs), (entries) => {
+        registrations.drop(entries)
+        return primitives.unregister(entries, options)
+      }),
+    discover,
+    instances: (api) => Effect.map(routes, (all) => all.filter((route) => route.api === api)),
+    routes,
+    changes,
+    setStrategy
+  }
+}
+
+/**
+ * The failure of `discover` for an unknown api; `described` says which apis there are.
+ *
+ * @category errors
+ */
+export const notRegistered = (
+  api: string,
+  known: Iterable<string>,
+  words: { readonly none: string; readonly some: (names: string) => string }
+): ServiceNotRegistered => {
+  const names: Array<string> = []
+  for (const name of known) if (names.push(name) === maxNamesInError) break
+  return new ServiceNotRegistered({ api, hint: names.length === 0 ? words.none : words.some(names.join(", ")) })
+}
+
+/** How many apis an error names. */
+const maxNamesInError = 20
+
+const validateAll = (
+  inputs: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>
+): Effect.Effect<ReadonlyArray<DiscoveryEntry>, InvalidEntry> =>
+  Effect.suspend(() => Either.all(Arr.ensure(inputs).map(validateEntry)))

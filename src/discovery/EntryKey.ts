@@ -1,0 +1,21 @@
+/**
+ * Entries and routes as keys of a `Map` or `Set`.
+ *
+ * @internal
+ */
+import type { DiscoveryEntry, Route } from "../DiscoveryEntry.js"
+
+/**
+ * What tells one entry of an owner from another.
+ *
+ * @category conversions
+ */
+export const keyOf = ({ api, baseUrl, pathPrefix }: DiscoveryEntry | Route): string =>
+  JSON.stringify([api, baseUrl, pathPrefix])
+
+/**
+ * What tells one route from another.
+ *
+ * @category conversions
+ */
+export const ownedKeyOf = (owner: string, entry: DiscoveryEntry | Route): string => `${owner}\n${keyOf(entry)}`
