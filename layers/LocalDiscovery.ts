@@ -49,7 +49,7 @@ const takePart: (
   function* (options: LocalDiscoveryOptions = {}) {
     const { runtimeId = randomUUID() } = options
     const { discovery, election } = yield* DiscoveryMember.make({ ...options, runtimeId }, (setup) =>
-      PortElection.make({ ...options, runtimeId }, setup)
+      PortElection.makeWith({ ...options, runtimeId }, setup)
     )
     return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, election))
   }

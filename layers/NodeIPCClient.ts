@@ -24,6 +24,8 @@ import { defaultHost, defaultPort, urlOf } from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as WebSocketTransport from "./ipc/WebSocketTransport.js"
 
+export { defaultReconnect } from "../src/connection/ReconnectingClient.js"
+
 /**
  * Where to connect, and as whom.
  *

@@ -21,6 +21,8 @@ import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 
+export { defaultRetry } from "../src/election/Election.js"
+
 /**
  * The port that is bid for, how it is served when won, and how a leader is followed.
  *
@@ -32,7 +34,7 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
   readonly port?: number | undefined
   /** This participant's name. Default a random one. */
   readonly runtimeId?: string | undefined
-  /** When to try again while the port is neither free nor answered. Default `Election.defaultRetry`. */
+  /** When to try again while the port is neither free nor answered. Default {@link defaultRetry}. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /** How long one attempt to reach the leader may take. Default 5 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
@@ -44,13 +46,23 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
 }
 
 /**
- * Takes part in the election until the scope closes; `setup` is what has to stand in each role. Fails, instead of ever
- * having a role, with `ConnectFailed` where something that isn't a gateway, or that doesn't answer, holds the port.
+ * Takes part in the election until the scope closes. Fails with `ConnectFailed` where something that isn't a gateway, or
+ * that doesn't answer, holds the port, and with `ListenFailed` or `TokenRequired` where the port can't be bound.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = <Leader, Follower>(
+export const make = (
+  options: PortElectionOptions = {}
+): Effect.Effect<LeaderElection.Service, ElectionError, Scope.Scope> =>
+  makeWith(options, { onLead: () => Effect.void, onFollow: () => Effect.void })
+
+/**
+ * `make` with what has to stand in each role before it counts.
+ *
+ * @internal
+ */
+export const makeWith = <Leader, Follower>(
   options: PortElectionOptions,
   setup: RoleSetup<Leader, Follower>
 ): Effect.Effect<Election<Leader, Follower>, ElectionError, Scope.Scope> =>
@@ -60,11 +72,10 @@ export const make = <Leader, Follower>(
   })
 
 /**
- * The port as a standalone gateway holds it: asks an embedded leader to yield, and never follows. Fails with `PortInUse`
- * where another standalone gateway, or something else, has the port and keeps it.
+ * The port as a standalone gateway holds it: asks an embedded leader to step down, and never follows. Fails with
+ * `PortInUse` where another standalone gateway, or something else, holds the port.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const makeStandalone = <Leader, Follower>(
   options: PortElectionOptions,
@@ -80,11 +91,13 @@ export const makeStandalone = <Leader, Follower>(
   })
 
 /**
+ * Provides the election as a service. As {@link make}.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElection, ElectionError> =>
-  Layer.scoped(LeaderElection, make(options, { onLead: () => Effect.void, onFollow: () => Effect.void }))
+  Layer.scoped(LeaderElection, make(options))
 
 /** How often participants ping each other. */
 const defaultHeartbeat = Duration.seconds(3)

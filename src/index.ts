@@ -5,6 +5,7 @@
  */
 export { CloseCode, type CloseEvent } from "./CloseEvent.js"
 export type { IPCSocketOptions } from "./connection/IPCSocketOptions.js"
+export type { ReconnectingClientOptions } from "./connection/ReconnectingClient.js"
 export { Discovery } from "./Discovery.js"
 export {
   BaseUrl,
@@ -15,8 +16,7 @@ export {
   RouteChange,
   validateEntry
 } from "./DiscoveryEntry.js"
-export * as RouteTable from "./discovery/RouteTable.js"
-export * as Election from "./election/Election.js"
+export type { ElectionError } from "./election/Election.js"
 export type { HttpMethod, HttpRouteHandler, HttpRouteRequest, RouteProxyResolver, Upstream } from "./HttpGateway.js"
 export { HttpGateway } from "./HttpGateway.js"
 export {
@@ -45,6 +45,7 @@ export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.j
 export * from "./IPCError.js"
 export type { ConnectedClient, ConnectionEvent, IPCPeer } from "./IPCPeer.js"
 export type {
+  AnySchema,
   Arguments,
   BrandedRequest,
   ClientRequest,
@@ -61,3 +62,4 @@ export type {
 export { IPCServer } from "./IPCServer.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
+export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

@@ -19,10 +19,12 @@ import { ClientNotConnected, ConnectionClosed, NoHandler } from "../../src/IPCEr
 import type { Arguments, ClientRequest, RequestOptions } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import { beforeReady, WorkerDied, WorkerStartFailed } from "./WorkerError.js"
+import { beforeReady, WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 import type { WorkerExit } from "./WorkerProcess.js"
 import * as WorkerProcess from "./WorkerProcess.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
+
+export type { WorkerExit } from "./WorkerProcess.js"
 
 /**
  * Which module to start, and how.

@@ -6,6 +6,7 @@
  */
 
 export * as Intercept from "../../src/Intercept.js"
+export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export * as GatewayTest from "./GatewayTest.js"
 export * as HttpApiMock from "./HttpApiMock.js"
 export * as MemoryIPC from "./MemoryIPC.js"
@@ -13,4 +14,3 @@ export * as TestGateway from "./promise/TestGateway.js"
 export * as TestInterception from "./promise/TestInterception.js"
 export * as Worker from "./Worker.js"
 export * as WorkerClient from "./WorkerClient.js"
-export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

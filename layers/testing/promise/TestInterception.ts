@@ -35,7 +35,13 @@ import {
   webSocketsOf
 } from "./TestInterceptor.js"
 
-export type { TestCalls, TestInterceptor, TestWebSocket, TestWebSocketInterceptor } from "./TestInterceptor.js"
+export type {
+  TestCalls,
+  TestInterceptor,
+  TestWebSocket,
+  TestWebSocketInterceptor,
+  TestWebSockets
+} from "./TestInterceptor.js"
 
 /**
  * Answers a request with a value (a 200 in JSON), `undefined` (an empty 200), a platform `HttpServerResponse`, what an
@@ -158,8 +164,7 @@ export interface StrictInterception extends TestInterception, AsyncDisposable {
 /**
  * The service with promises. Its interceptors are removed with the handle at the latest.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestInterception => {
   const place = <A, B, E>(
@@ -222,12 +227,24 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
   }
 }
 
-type EndpointName<
+/**
+ * The names of a group's endpoints.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type EndpointName<
   Groups extends HttpApiGroup.HttpApiGroup.Any,
   Group extends string
 > = HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>["name"]
 
-type EndpointAnswer<Groups extends HttpApiGroup.HttpApiGroup.Any, Group extends string, Name extends string> =
+/**
+ * What a handler of an endpoint may answer: the endpoint's success, or a response as it is.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type EndpointAnswer<Groups extends HttpApiGroup.HttpApiGroup.Any, Group extends string, Name extends string> =
   | HttpApiEndpoint.HttpApiEndpoint.SuccessWithName<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>, Name>
   | HttpServerResponse
 
