@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
+import * as Facade from "../../layers/promise/index.js"
 import { embedExamples } from "../../scripts/embed-examples.js"
 import * as Frame from "../../src/connection/Frame.js"
-import * as IPCError from "../../src/IPCError.js"
+import * as Root from "../../src/index.js"
 
 const root = new URL("../../", import.meta.url)
 const readme = readFileSync(new URL("README.md", root), "utf8")
@@ -14,6 +15,23 @@ const section = (title: string): string => {
   const end = readme.indexOf("\n## ", start + 1)
   return readme.slice(start, end === -1 ? undefined : end)
 }
+
+const errorsOf = (entry: Readonly<Record<string, unknown>>): ReadonlyArray<string> =>
+  Object.entries(entry)
+    .filter(([, value]) => typeof value === "function" && value.prototype instanceof Error)
+    .map(([name]) => name)
+    .sort()
+
+/** Those that the sources declare with a name of the library, the command's own apart. */
+const declaredErrors = (): ReadonlyArray<string> =>
+  ["src/", "layers/"]
+    .flatMap((folder) =>
+      readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".ts"))
+        .map((name) => readFileSync(new URL(folder + name, root), "utf8"))
+    )
+    .flatMap((code) => all(code, /TaggedError<\w+>\(\s*"effect-ipc\/(\w+)"\s*\)/g))
+    .sort()
 
 const all = (text: string, pattern: RegExp): Array<string> =>
   Array.from(text.matchAll(pattern), (match) => match[1] as string)
@@ -71,8 +89,10 @@ describe("what the README says is so", () => {
   })
 
   it("the errors are those of the library, each of them", () => {
-    const listed = all(readme, /^\| `(\w+)` \| [^|]+\|$/gm).filter((name) => /^[A-Z][a-z]/.test(name))
-    assert.deepStrictEqual(listed.sort(), Object.keys(IPCError).sort())
+    const listed = all(section("Errors"), /^\| `(\w+)` \|/gm).sort()
+    assert.deepStrictEqual(errorsOf(Root), listed)
+    assert.deepStrictEqual(errorsOf(Facade), listed)
+    assert.deepStrictEqual(declaredErrors(), listed)
   })
 
   it("the dependencies are the package's", () => {
