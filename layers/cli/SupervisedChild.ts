@@ -1,102 +1,111 @@
 /**
- * A child process as if it had been started in this one's place: its input and output are ours, our signals and its exit
- * code are passed on.
+ * Runs a command in this process's place: it shares input and output, gets this process's signals, and its exit code becomes
+ * this process's.
  *
- * @since 0.1.0
+ * @internal
  */
-import { type ChildProcess, spawn } from "node:child_process"
 import { constants } from "node:os"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as ProcessGroup from "../process/ProcessGroup.js"
 import { CommandFailed, exitCodes } from "./CommandFailed.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface SupervisedChild {
-  /** Waits for its end. */
+  /** Waits until the command has ended. */
   readonly ended: Effect.Effect<void>
 }
 
 /**
- * Starts it, not through a shell. When the scope closes while it runs, it is sent the signal that this process has
- * received, else SIGTERM, and waited for. This process's exit code is then the child's, or 128 and the number of the
- * signal that ended it.
- *
- * @since 0.1.0
- * @category constructors
+ * Starts a command, without a shell. When the scope closes while the command runs, it gets the signal that this process has
+ * received, else SIGTERM; the scope waits for it and its process group to end. This process's exit code is then the
+ * command's, or 128 and the number of the signal that ended it.
  */
 export const start = (
   program: string,
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>
 ): Effect.Effect<SupervisedChild, CommandFailed, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(spawned(program, args, env), (child) =>
-      Effect.sync(() => {
-        child.unsafeEnd()
-      }).pipe(
-        Effect.zipRight(child.ended),
-        Effect.zipRight(
-          Effect.sync(() => {
-            child.unsafeRelease()
-            process.exitCode = child.unsafeExitCode()
-          })
-        )
-      )
-    ),
-    ({ ended }) => ({ ended })
-  )
+  Effect.gen(function* () {
+    const signals = yield* Effect.acquireRelease(Effect.sync(listenForSignals), ({ release }) => Effect.sync(release))
+    const spawned = ProcessGroup.spawn(program, args, { stdio: "inherit", env: { ...process.env, ...env } })
+    const group = yield* Effect.acquireRelease(
+      Effect.tap(spawned, (group) => Effect.sync(() => signals.passTo(group))),
+      (group) =>
+        Effect.gen(function* () {
+          signals.end()
+          const exit = yield* group.ended
+          process.exitCode = exit.code ?? 128 + constants.signals[exit.signal]
+        })
+    )
+    return { ended: Effect.asVoid(group.exit) }
+  }).pipe(Effect.mapError((error) => notStarted(program, error)))
 
-const signals: ReadonlyArray<NodeJS.Signals> = ["SIGINT", "SIGTERM", "SIGHUP"]
+/** Signals that are not passed: they can't be caught, concern only this process, or are used by V8's profiler. */
+const own: ReadonlyArray<NodeJS.Signals> = [
+  ...(["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGTTIN", "SIGTTOU", "SIGPROF"] as const),
+  ...(["SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"] as const)
+]
 
-const spawned = (
-  program: string,
-  args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>>
-): Effect.Effect<ReturnType<typeof supervise>, CommandFailed> =>
-  Effect.async((resume) => {
-    const child = spawn(program, args, { stdio: "inherit", env: { ...process.env, ...env } })
-    const supervised = supervise(child)
-    child.once("spawn", () => resume(Effect.succeed(supervised)))
-    // Later ones say that a signal couldn't be sent, to a child that isn't ours any more, say.
-    child.on("error", (error: NodeJS.ErrnoException) => {
-      if (child.pid !== undefined) return
-      supervised.unsafeRelease()
-      resume(Effect.fail(notStarted(program, error)))
-    })
+/** Each signal once, although some have several names. */
+const passed: ReadonlyArray<NodeJS.Signals> = (() => {
+  const numbers = new Set(own.map((signal) => constants.signals[signal]))
+  return (Object.keys(constants.signals) as Array<NodeJS.Signals>).filter((signal) => {
+    const isNew = !numbers.has(constants.signals[signal])
+    numbers.add(constants.signals[signal])
+    return isNew
   })
+})()
 
-const supervise = (child: ChildProcess) => {
+/**
+ * Signals that a terminal sends. It sends them to the whole foreground group, so they are passed to the whole group here: a
+ * shell that waits for a command ignores a SIGINT that only the shell gets.
+ */
+const forGroup: ReadonlySet<NodeJS.Signals> = new Set(["SIGINT", "SIGQUIT", "SIGTSTP", "SIGCONT", "SIGWINCH"])
+
+/** How long the command may handle SIGTSTP before it is stopped, in milliseconds. */
+const suspendMillis = 100
+
+const listenForSignals = () => {
+  let group: ProcessGroup.ProcessGroup | undefined
   let received: NodeJS.Signals | undefined
   let ending = false
-  const running = () => child.exitCode === null && child.signalCode === null
-  const send = (signal: NodeJS.Signals) => {
-    // Ctrl-C in a terminal reaches both, and many programs take the second one for impatience.
-    if (running() && !(signal === "SIGINT" && process.stdin.isTTY)) child.kill(signal)
+  let terminated = false
+
+  const pass = (signal: NodeJS.Signals) => {
+    if (group === undefined) return
+    // The first SIGTERM goes to the command alone: npm and others pass it on, and many services end at once on a second one.
+    // Processes that outlive the command get theirs when it has ended.
+    if (forGroup.has(signal) || (signal === "SIGTERM" && terminated)) group.signal(signal)
+    else group.child.kill(signal)
+    terminated ||= signal === "SIGTERM"
+  }
+  const suspend = () => {
+    group?.signal("SIGSTOP")
+    process.kill(process.pid, "SIGSTOP")
   }
   const onSignal = (signal: NodeJS.Signals) => {
-    // SIGHUP, which many services take for "reload", ends nothing of ours; the others wait for the entry to be gone.
-    if (ending || signal === "SIGHUP") send(signal)
-    else received = signal
+    // The service is unregistered first; then the scope calls `end`.
+    if (!ending && (signal === "SIGINT" || signal === "SIGTERM")) {
+      received = signal
+      return
+    }
+    pass(signal)
+    // The system discards SIGTSTP for a group without a terminal, but Ctrl-Z is expected to stop both.
+    if (signal === "SIGTSTP" && process.stdin.isTTY) setTimeout(suspend, suspendMillis)
   }
-  for (const signal of signals) process.on(signal, onSignal)
+  for (const signal of passed) process.on(signal, onSignal)
+
   return {
-    ended: Effect.async<void>((resume) => {
-      if (!running()) return resume(Effect.void)
-      const onExit = () => resume(Effect.void)
-      child.once("exit", onExit)
-      return Effect.sync(() => void child.off("exit", onExit))
-    }),
-    unsafeEnd: () => {
+    passTo: (started: ProcessGroup.ProcessGroup) => {
+      group = started
+    },
+    end: () => {
       ending = true
-      send(received ?? "SIGTERM")
+      pass(received ?? "SIGTERM")
     },
-    unsafeRelease: () => {
-      for (const signal of signals) process.off(signal, onSignal)
-    },
-    unsafeExitCode: () => child.exitCode ?? 128 + (constants.signals[child.signalCode ?? "SIGKILL"] ?? 0)
+    release: () => {
+      for (const signal of passed) process.off(signal, onSignal)
+    }
   }
 }
 

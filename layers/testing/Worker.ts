@@ -120,7 +120,6 @@ export const make: (
   const server = yield* IPCServer
   const path = pathOf(options.module)
   const runtimeId = options.runtimeId ?? `${basename(path).replace(/\.[^.]*$/, "")}-${randomUUID().slice(0, 8)}`
-  const stopGrace = options.stopGrace ?? "2 seconds"
   const startTimeout = options.startTimeout ?? "20 seconds"
   const spawnOptions: WorkerProcess.WorkerProcessOptions = {
     path,
@@ -128,7 +127,8 @@ export const make: (
     execArgv: options.execArgv ?? [],
     env: environment(options, runtimeId, server.url),
     cwd: options.cwd,
-    capture: options.stdio === "capture"
+    capture: options.stdio === "capture",
+    stopGrace: options.stopGrace ?? "2 seconds"
   }
   const restarts = yield* Effect.makeSemaphore(1)
   let closed = false
@@ -150,39 +150,37 @@ export const make: (
   const stop = (incarnation: Incarnation) =>
     Effect.suspend(() => {
       if (incarnation.process.ended() === undefined) incarnation.stopped = true
-      return WorkerProcess.stop(incarnation.process, stopGrace)
+      return incarnation.process.stop
     })
 
   const startFailed = (
-    { process }: Incarnation,
     reason: WorkerStartFailed["reason"],
-    detail: string
-  ): WorkerStartFailed => new WorkerStartFailed({ runtimeId, module: path, reason, detail, ...endOfOutput(process) })
+    detail: string,
+    output: ReturnType<typeof endOfOutput> = { stderr: "", stdout: "" }
+  ): WorkerStartFailed => new WorkerStartFailed({ runtimeId, module: path, reason, detail, ...output })
 
-  const spawn = Effect.sync((): Incarnation => {
-    const process = WorkerProcess.spawn(spawnOptions)
-    const incarnation: Incarnation = {
-      process,
-      ready: Deferred.unsafeMake(FiberId.none),
-      complete: false,
-      readyAt: 0,
-      stopped: false
-    }
-    process.onExit(() => {
-      const error = process.spawnError()
-      const failure =
-        error === undefined ? died(incarnation, beforeReady) : startFailed(incarnation, "NotSpawned", error.message)
-      Deferred.unsafeDone(incarnation.ready, Exit.fail(failure))
+  const spawn = WorkerProcess.spawn(spawnOptions).pipe(
+    Effect.mapError(({ message }) => startFailed("NotSpawned", message)),
+    Effect.map((process): Incarnation => {
+      const incarnation: Incarnation = {
+        process,
+        ready: Deferred.unsafeMake(FiberId.none),
+        complete: false,
+        readyAt: 0,
+        stopped: false
+      }
+      process.onExit(() => Deferred.unsafeDone(incarnation.ready, Exit.fail(died(incarnation, beforeReady))))
+      current = incarnation
+      return incarnation
     })
-    current = incarnation
-    return incarnation
-  })
+  )
 
   const limitPassed = (incarnation: Incarnation) =>
     Effect.flatMap(server.clients, (clients) => {
       const connected = clients.some((client) => client.runtimeId === runtimeId)
       const waited = `after ${Duration.format(startTimeout)}`
-      return Effect.fail(startFailed(incarnation, connected ? "NotReady" : "NotConnected", waited))
+      const output = endOfOutput(incarnation.process)
+      return Effect.fail(startFailed(connected ? "NotReady" : "NotConnected", waited, output))
     })
 
   const start = Effect.uninterruptibleMask((restore) =>

@@ -1,7 +1,8 @@
 /**
- * A worker's operating-system process: start, output, end.
+ * A worker's operating-system process: start, output, end of the process and of its process group.
+ *
+ * @internal
  */
-import * as ChildProcess from "node:child_process"
 import type { Readable } from "node:stream"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -10,11 +11,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as ProcessGroup from "../process/ProcessGroup.js"
 
-/** How a process ended: with a code, or by a signal. Neither where it could not be started. */
+/** How a process ended: with a code, or by a signal. */
 export interface WorkerExit {
-  readonly code?: number
-  readonly signal?: NodeJS.Signals
+  readonly code?: number | undefined
+  readonly signal?: NodeJS.Signals | undefined
 }
 
 export interface WorkerProcessOptions {
@@ -26,53 +28,54 @@ export interface WorkerProcessOptions {
   readonly cwd: string | undefined
   /** Whether its output is kept, instead of passed through. */
   readonly capture: boolean
+  /** How long it may take to end after SIGTERM, before SIGKILL. */
+  readonly stopGrace: Duration.DurationInput
 }
 
 export interface WorkerProcess {
-  /** `undefined` where the process could not be started. */
-  readonly pid: number | undefined
+  readonly pid: number
   /** How it ended; `undefined` while it runs. */
   readonly ended: () => WorkerExit | undefined
-  /** Why it could not be started. */
-  readonly spawnError: () => Error | undefined
   /** Waits until it has ended. */
   readonly exit: Effect.Effect<WorkerExit>
   readonly onExit: (listener: () => void) => void
   readonly kill: (signal: NodeJS.Signals) => void
+  /** Sends SIGTERM, and SIGKILL after the grace. The process has ended when this completes, even when interrupted. */
+  readonly stop: Effect.Effect<WorkerExit>
   readonly stdout: Tail
   readonly stderr: Tail
 }
 
-/** Starts a process. One that can't be started counts as ended. */
-export const spawn = (options: WorkerProcessOptions): WorkerProcess => {
-  const { args, capture, cwd, env, execArgv, path } = options
+/** Starts a process. Fails with the system's error when it can't be started. */
+export const spawn = (options: WorkerProcessOptions): Effect.Effect<WorkerProcess, NodeJS.ErrnoException> => {
+  const { args, cwd, env, execArgv, path, stopGrace } = options
+  const program = [...execArgv, path, ...args]
+  const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"]
+  return Effect.map(ProcessGroup.spawn(process.execPath, program, { cwd, env, stdio, grace: stopGrace }), (group) =>
+    listenTo(group, options)
+  )
+}
+
+const listenTo = (group: ProcessGroup.ProcessGroup, { capture, stopGrace }: WorkerProcessOptions): WorkerProcess => {
+  const { child } = group
   const limit = capture ? maxCapturedBytes : maxTailBytes
   const stdout = new Tail(limit)
   const stderr = new Tail(limit)
   const exited = Deferred.unsafeMake<WorkerExit>(FiberId.none)
   const listeners = new Set<() => void>()
   let ended: WorkerExit | undefined
-  let spawnError: Error | undefined
-  const child = ChildProcess.spawn(process.execPath, [...execArgv, path, ...args], {
-    cwd,
-    env,
-    stdio: ["ignore", "pipe", "pipe"]
-  })
-
-  // There are none where no file descriptor is left, whatever the types say.
-  const stdio: { readonly stdout?: Readable; readonly stderr?: Readable } = child
 
   const end = (exit: WorkerExit) => {
     if (ended !== undefined) return
     ended = exit
     // A child of its own may have inherited the pipes and hold them open, which would keep this process alive.
-    stdio.stdout?.destroy()
-    stdio.stderr?.destroy()
+    child.stdout?.destroy()
+    child.stderr?.destroy()
     Deferred.unsafeDone(exited, Exit.succeed(exit))
     for (const listener of listeners) listener()
   }
-  follow(stdio.stdout, stdout, capture ? undefined : process.stdout)
-  follow(stdio.stderr, stderr, capture ? undefined : process.stderr)
+  follow(child.stdout, stdout, capture ? undefined : process.stdout)
+  follow(child.stderr, stderr, capture ? undefined : process.stderr)
   child.once("exit", (code, signal) => {
     const exit = signal === null ? { code: code ?? 0 } : { signal }
     const late = setTimeout(end, outputGraceMillis, exit)
@@ -81,41 +84,32 @@ export const spawn = (options: WorkerProcessOptions): WorkerProcess => {
       end(exit)
     })
   })
-  // Later ones say that a signal couldn't be sent.
-  child.on("error", (error) => {
-    if (child.pid !== undefined) return
-    spawnError = error
-    end({})
-  })
+  const exit = Deferred.await(exited)
 
   return {
-    pid: child.pid,
+    pid: group.pid,
     ended: () => ended,
-    spawnError: () => spawnError,
-    exit: Deferred.await(exited),
+    exit,
     onExit: (listener) => {
       if (ended === undefined) listeners.add(listener)
       else listener()
     },
     kill: (signal) => void child.kill(signal),
+    stop: Effect.uninterruptible(
+      Effect.gen(function* () {
+        if (ended === undefined) {
+          child.kill("SIGTERM")
+          const inTime = yield* realTime(Effect.timeoutOption(Effect.interruptible(exit), stopGrace))
+          if (Option.isNone(inTime)) group.signal("SIGKILL")
+        }
+        yield* group.ended
+        return yield* exit
+      })
+    ),
     stdout,
     stderr
   }
 }
-
-/** Sends SIGTERM, and SIGKILL after the grace. The process has ended when this completes, even when interrupted. */
-export const stop = (worker: WorkerProcess, grace: Duration.DurationInput): Effect.Effect<WorkerExit> =>
-  Effect.uninterruptible(
-    Effect.gen(function* () {
-      const ended = worker.ended()
-      if (ended !== undefined) return ended
-      worker.kill("SIGTERM")
-      const inTime = yield* realTime(Effect.timeoutOption(Effect.interruptible(worker.exit), grace))
-      if (Option.isSome(inTime)) return inTime.value
-      worker.kill("SIGKILL")
-      return yield* worker.exit
-    })
-  )
 
 /** Waits for a process run on the real clock, whatever the test's. */
 export const realTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -145,7 +139,7 @@ export class Tail {
   }
 }
 
-/** How much of a worker's output an error quotes, in bytes. */
+/** How much of a worker's output an error tells, in bytes. */
 export const maxTailBytes = 4096
 
 const maxCapturedBytes = 1024 * 1024
@@ -153,7 +147,7 @@ const maxCapturedBytes = 1024 * 1024
 /** How long to wait for output after the process has ended, in milliseconds. */
 const outputGraceMillis = 500
 
-const follow = (stream: Readable | undefined, tail: Tail, sink: NodeJS.WritableStream | undefined) => {
+const follow = (stream: Readable | null, tail: Tail, sink: NodeJS.WritableStream | undefined) => {
   stream?.on("error", () => {})
   stream?.on("data", (chunk: Buffer) => {
     tail.push(chunk)

@@ -31,6 +31,10 @@ export interface Process {
   readonly stdout: Output
   readonly stderr: Output
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Kills it and its process group with SIGKILL. */
+  readonly kill: Effect.Effect<void>
+  /** Writes to its stdin. */
+  readonly type: (text: string) => Effect.Effect<void>
   /** Its exit code, or the name of the signal that ended it. */
   readonly exit: Effect.Effect<number | string>
 }
@@ -50,14 +54,15 @@ export const start = (
 export const startProgram = (
   file: string,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {}
+  env: Readonly<Record<string, string>> = {},
+  stdin: "ignore" | "pipe" = "ignore"
 ): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const { IPC_HOST, IPC_PORT, IPC_TOKEN, ...inherited } = process.env
       return watch(
         spawn(file, args, {
-          stdio: ["ignore", "pipe", "pipe"],
+          stdio: [stdin, "pipe", "pipe"],
           env: { ...inherited, ...env },
           cwd: inRepository(""),
           // A group of its own, so that a child of its own ends with it.
@@ -115,7 +120,7 @@ const listening = (server: Server): Effect.Effect<string, never, Scope.Scope> =>
     () => Effect.async<void>((resume) => void server.close(() => resume(Effect.void)))
   )
 
-const watch = (child: ChildProcess): Process & { readonly kill: Effect.Effect<void> } => {
+const watch = (child: ChildProcess): Process => {
   // "exit" may come before the last lines do.
   let over = false
   const ended = new Promise<number | string>((resolve) => {
@@ -128,6 +133,7 @@ const watch = (child: ChildProcess): Process & { readonly kill: Effect.Effect<vo
   return {
     stdout: output(child, child.stdout, said),
     stderr: output(child, child.stderr, said),
+    type: (text) => Effect.sync(() => void child.stdin?.write(text)),
     signal: (signal) => Effect.sync(() => void child.kill(signal)),
     kill: Effect.ignore(Effect.try(() => !over && child.pid !== undefined && process.kill(-child.pid, "SIGKILL"))),
     exit: Effect.promise(() => ended)
@@ -145,18 +151,25 @@ const output = (child: ChildProcess, stream: NodeJS.ReadableStream | null, said:
   const line = (text: string, after?: string) =>
     Effect.async<string, Error>((resume) => {
       let isAfter = after === undefined
-      const look = (line: string) => {
-        if (isAfter && line.includes(text)) resume(Effect.succeed(line))
-        isAfter ||= line.includes(after ?? "")
-      }
-      const fail = () => resume(Effect.fail(new Error(`It ended without ${text}, after: ${said.join("\n")}`)))
-      lines.forEach(look)
-      reader.on("line", look)
-      child.once("close", fail)
-      return Effect.sync(() => {
+      const stop = () => {
         reader.off("line", look)
         child.off("close", fail)
-      })
+      }
+      const look = (line: string) => {
+        if (isAfter && line.includes(text)) {
+          stop()
+          resume(Effect.succeed(line))
+        }
+        isAfter ||= line.includes(after ?? "")
+      }
+      const fail = () => {
+        stop()
+        resume(Effect.fail(new Error(`It ended without ${text}, after: ${said.join("\n")}`)))
+      }
+      reader.on("line", look)
+      child.once("close", fail)
+      lines.forEach(look)
+      return Effect.sync(stop)
     })
   return { lines, line }
 }

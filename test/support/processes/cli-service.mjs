@@ -1,17 +1,23 @@
-// A service that knows nothing of effect-ipc: it listens where PORT says, and tells what it was started with.
+// A service that knows nothing of effect-ipc: it listens where PORT says, and tells what it was started with, and each signal.
 import { createServer } from "node:http"
+import { constants } from "node:os"
 
 const words = JSON.stringify(process.argv.slice(2))
+
+const known = new Set()
+for (const [signal, number] of Object.entries(constants.signals)) {
+  if (known.has(number) || signal === "SIGKILL" || signal === "SIGSTOP" || signal === "SIGCHLD") continue
+  known.add(number)
+  process.on(signal, () => {
+    console.log(`service got ${signal}`)
+    if (signal === "SIGINT" || signal === "SIGTERM") process.exit(7)
+  })
+}
 
 createServer((request, response) => {
   if (request.url?.endsWith("/exit")) process.exit(5)
   response.end(`${request.method} ${request.url} ${words}`)
-}).listen(Number(process.env.PORT), "127.0.0.1", () => console.log(`service started with ${words}`))
-
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.on(signal, () => {
-    console.log(`service got ${signal}`)
-    process.exit(7)
-  })
-}
-process.on("SIGHUP", () => console.log("service got SIGHUP"))
+}).listen(Number(process.env.PORT), "127.0.0.1", () => {
+  console.log(`service started with ${words}`)
+  console.log(`service is ${process.pid} of ${process.ppid}`)
+})
