@@ -17,7 +17,7 @@ import type {
   WebSocketInterceptor
 } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
-import { type Exchange, fromService } from "./http/NodeHttpGateway.js"
+import { fromService } from "./http/NodeHttpGateway.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
 import * as CallRecording from "./interception/CallRecording.js"
 import * as Faults from "./interception/Faults.js"
@@ -76,8 +76,7 @@ export const make: (
             matcher,
             options: { ...mockOptions, cors },
             take: (exchange, matched) => {
-              const { request, response } = exchange
-              watch(exchange, matched)
+              const { request, response } = watch(exchange, matched).exchange
               if (cors) Preflight.allow(request, response)
               handler.handle(request, response, { value: handler, ...matched })
             }
@@ -94,8 +93,7 @@ export const make: (
             matcher,
             options: spyOptions,
             take: (exchange, matched, passOn) => {
-              watch(exchange, matched)
-              passOn(exchange)
+              passOn(watch(exchange, matched).exchange)
             }
           })
           return interceptor
@@ -111,8 +109,8 @@ export const make: (
             matcher,
             options: faultOptions,
             take: (exchange, matched, passOn) => {
-              const { fail, switched } = watch(exchange, matched)
-              apply(notifyingOfSwitch(exchange, switched), fail, passOn)
+              const recorded = watch(exchange, matched)
+              apply(recorded.exchange, recorded.fail, passOn)
             }
           })
           return interceptor
@@ -163,13 +161,3 @@ export const make: (
 export const layer = (
   options: HttpInterceptionOptions = {}
 ): Layer.Layer<HttpInterception, never, HttpGateway | Discovery> => Layer.scoped(HttpInterception, make(options))
-
-const notifyingOfSwitch = (exchange: Exchange, switched: () => void): Exchange => {
-  const { upgrade } = exchange
-  if (upgrade === undefined) return exchange
-  const onSwitched: typeof upgrade.onSwitched = (...args) => {
-    upgrade.onSwitched?.(...args)
-    switched()
-  }
-  return { ...exchange, upgrade: { ...upgrade, onSwitched } }
-}

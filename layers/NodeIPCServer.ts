@@ -21,6 +21,7 @@ import type { IPCSocketOptions } from "../src/connection/IPCSocketOptions.js"
 import { HttpGateway } from "../src/HttpGateway.js"
 import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import { IPCServer } from "../src/IPCServer.js"
+import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import * as Address from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
@@ -166,13 +167,20 @@ const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
     ({ gateway, server }) => Context.make(IPCServer, server).pipe(Context.add(HttpGateway, gateway))
   )
 
+type GatewayServer = Http.Server<typeof Http.IncomingMessage, typeof GatewayResponse>
+
 /** Released last: by then what could end by itself has. */
-const acquireServer = Effect.acquireRelease(
+const acquireServer: Effect.Effect<GatewayServer, never, Scope.Scope> = Effect.acquireRelease(
   Effect.gen(function* () {
     const runFork = Runtime.runFork(yield* Effect.runtime())
     // A body may take its time; who doesn't even get to its headers' end is cut off.
     // Large bodies pass in fewer, larger steps; a client that reads slowly holds back its service after this many bytes.
-    const server = Http.createServer({ highWaterMark: 256 * 1024, requestTimeout: 0, headersTimeout: 60_000 })
+    const server = Http.createServer({
+      ServerResponse: GatewayResponse,
+      highWaterMark: 256 * 1024,
+      requestTimeout: 0,
+      headersTimeout: 60_000
+    })
     // Accepting may fail at any time, say for want of file descriptors. What is connected goes on.
     server.on("error", (error) => {
       if (server.listening) runFork(Effect.logWarning(`Could not accept a connection: ${error.message}`))
@@ -195,7 +203,7 @@ const acquireServer = Effect.acquireRelease(
 ).pipe(Effect.map(({ server }) => server))
 
 /** Uninterruptible, since Node may be looking up the host's name, and would listen after all once it has. */
-const listen = (server: Http.Server, host: string, port: number): Effect.Effect<number, PortInUse | ListenFailed> =>
+const listen = (server: GatewayServer, host: string, port: number): Effect.Effect<number, PortInUse | ListenFailed> =>
   Effect.uninterruptible(
     Effect.async((resume) => {
       const fail = (code: string, reason: string) =>
@@ -217,12 +225,12 @@ const listen = (server: Http.Server, host: string, port: number): Effect.Effect<
   )
 
 interface Listeners {
-  readonly onRequest: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
+  readonly onRequest: (request: Http.IncomingMessage, response: GatewayResponse) => void
   readonly onUpgrade: (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
 /** Keeps those who come before the server is ready, until they are let in. */
-const holdEarly = (server: Http.Server): ((listeners: Listeners) => void) => {
+const holdEarly = (server: GatewayServer): ((listeners: Listeners) => void) => {
   const early: Array<(listeners: Listeners) => void> = []
   const onRequest: Listeners["onRequest"] = (request, response) => {
     early.push((listeners) => listeners.onRequest(request, response))

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { HttpGateway, HttpMethod, HttpRouteHandler } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
 import type { Upgrade } from "./proxy/Forwarder.js"
@@ -25,7 +26,7 @@ import * as RouteHandler from "./RouteHandler.js"
  */
 export interface Exchange {
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: GatewayResponse
   /** The client's socket, where it asks for another protocol on it. */
   readonly upgrade: Upgrade | undefined
 }
@@ -44,8 +45,8 @@ export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchang
  */
 export interface NodeHttpGateway extends HttpGateway.Service {
   readonly [TypeId]: typeof TypeId
-  /** Never throws. */
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
+  /** Never throws. The server's `ServerResponse` is `GatewayResponse`. */
+  readonly onRequest: (request: IncomingMessage, response: GatewayResponse) => void
   /** Never throws. Upgrades are for interceptors and the proxy: a route has no socket to give. */
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** Puts the interceptor above all others for as long as the scope lives. */
@@ -146,7 +147,7 @@ export const make = Effect.fnUntraced(function* (options: {
     }
   }
 
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+  const onRequest = (request: IncomingMessage, response: GatewayResponse) => {
     guarded({ request, response, upgrade: undefined }, begin)
   }
 

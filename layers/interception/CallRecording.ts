@@ -20,7 +20,7 @@ import type { WebSocketRecorder } from "./WebSocketRecord.js"
 export interface CallRecording {
   readonly interceptor: Interceptor
   /** Records the exchange as a call. */
-  readonly watch: (exchange: Exchange, matched: Matched) => RecordedExchange.Watched
+  readonly watch: (exchange: Exchange, matched: Matched) => RecordedExchange.RecordedExchange
 }
 
 export interface WebSocketRecording {

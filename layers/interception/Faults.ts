@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Fault } from "../../src/HttpInterception.js"
+import type { GatewayResponse, ResponseTap } from "../http/GatewayResponse.js"
 import * as JsonResponse from "../http/JsonResponse.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 
@@ -89,8 +90,7 @@ const delay = (
   })
 }
 
-const resetInBody = (response: ServerResponse, afterBytes: number, fail: (reason: string) => void) => {
-  const { end, write } = response
+const resetInBody = (response: GatewayResponse, afterBytes: number, fail: (reason: string) => void) => {
   let left = afterBytes
   let isCut = false
 
@@ -102,33 +102,23 @@ const resetInBody = (response: ServerResponse, afterBytes: number, fail: (reason
   const cut = (bytes: Buffer) => {
     isCut = true
     // The reset comes after the operating system has what was written.
-    if (left > 0) write.call(response, bytes.subarray(0, left), "latin1", () => setImmediate(reset))
+    if (left > 0) response.writeAbove(tap, bytes.subarray(0, left), () => setImmediate(reset))
     else {
       response.flushHeaders()
       setImmediate(reset)
     }
   }
-  /** Whether the chunk was dealt with here. */
-  const takes = (chunk: unknown, encoding: unknown): boolean => {
-    if (isCut) return true
-    if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return false
-    const bytes =
-      typeof chunk === "string"
-        ? Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8")
-        : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (bytes.length === 0 || bytes.length < left) {
+  const tap: ResponseTap = {
+    onBody: (bytes) => {
+      if (isCut) return false
+      if (bytes.length > 0 && bytes.length >= left) {
+        cut(bytes)
+        return false
+      }
       left -= bytes.length
-      return false
-    }
-    cut(bytes)
-    return true
-  }
-  Object.assign(response, {
-    write(this: ServerResponse, ...args: Parameters<typeof write>) {
-      return takes(args[0], args[1]) ? true : write.apply(this, args)
+      return true
     },
-    end(this: ServerResponse, ...args: Parameters<typeof end>) {
-      return takes(args[0], args[1]) ? this : end.apply(this, args)
-    }
-  })
+    onEnd: () => !isCut
+  }
+  response.tap(tap)
 }

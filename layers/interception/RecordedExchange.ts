@@ -1,13 +1,15 @@
 /**
- * Watches an exchange without touching it: what passes is what passed before, in the same pieces.
+ * Records an exchange without changing it: what passes is what passed before, in the same pieces.
  */
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { IncomingMessage } from "node:http"
 import { parse as parseQuery } from "node:querystring"
 import * as Duration from "effect/Duration"
 import type { RecordedCall, RecordedMessage, RecordedRequest, RecordedResponse } from "../../src/HttpInterception.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
+import type { Upgrade } from "../http/proxy/Forwarder.js"
 import { pathOf } from "../http/RequestTarget.js"
+import { tap } from "../http/StandInRequest.js"
 import type { Matched } from "./Matching.js"
 import * as ReadableBody from "./ReadableBody.js"
 
@@ -19,31 +21,25 @@ export interface RecorderOptions {
   readonly onEnd: (call: RecordedCall) => void
 }
 
-/** What a watcher is told of, beside what it sees. */
-export interface Watched {
-  /** Why the response won't come whole, before it is cut off. */
+/** An exchange that is recorded. */
+export interface RecordedExchange {
+  /** The exchange to go on with: what passes through it is recorded. */
+  readonly exchange: Exchange
+  /** Tells why the response won't come whole, before it is cut off. */
   readonly fail: (reason: string) => void
-  /** That the connection goes on in another protocol. */
-  readonly switched: () => void
 }
 
-/** Begins to watch. */
-export const watch = (
-  { request, response }: Pick<Exchange, "request" | "response">,
-  matched: Matched,
-  options: RecorderOptions
-): Watched => {
+/** Begins to record. */
+export const watch = (exchange: Exchange, matched: Matched, options: RecorderOptions): RecordedExchange => {
+  const { request, response, upgrade } = exchange
   const startedAt = options.now()
   const sent = new RecordedBody(options.maxBytes)
   const answered = new RecordedBody(options.maxBytes)
-  let head: { readonly status: number; readonly headers: Readonly<Record<string, string>> } | undefined
+  let head: Head | undefined
   let trailers: Record<string, string> = {}
   let ended = false
 
-  watchRequest(request, sent)
   const hasBody = HttpBody.isPresent(request)
-  const withoutBody = request.method === "HEAD"
-
   const end = (failure: string | undefined) => {
     if (ended) return
     ended = true
@@ -56,35 +52,42 @@ export const watch = (
     })
   }
 
-  const { addTrailers, end: endResponse, write, writeHead } = response
-  Object.assign(response, {
-    writeHead(this: ServerResponse, ...args: Parameters<typeof writeHead>) {
-      head = headOf(response, args)
-      return writeHead.apply(this, args)
+  response.tap({
+    onHead: (status, headers) => {
+      head = { status, headers: joined(headers) }
     },
-    write(this: ServerResponse, ...args: Parameters<typeof write>) {
-      if (!withoutBody) answered.add(args[0], args[1])
-      return write.apply(this, args)
+    onBody: (bytes) => {
+      answered.add(bytes)
+      return true
     },
-    addTrailers(this: ServerResponse, ...args: Parameters<typeof addTrailers>) {
-      const pairs = Array.isArray(args[0]) ? (args[0] as ReadonlyArray<[string, string]>) : Object.entries(args[0])
-      trailers = joined(pairs.map(([name, value]) => [name, String(value)]))
-      return addTrailers.apply(this, args)
+    onTrailers: (pairs) => {
+      trailers = joined(pairs)
     },
-    end(this: ServerResponse, ...args: Parameters<typeof endResponse>) {
-      if (!withoutBody && args.length > 0 && typeof args[0] !== "function") answered.add(args[0], args[1])
-      // Before the last byte leaves: who has the whole answer finds the call recorded.
-      head ??= headOf(response, [response.statusCode] as unknown as Parameters<typeof writeHead>)
+    // Before the last byte is sent: a client that has the whole answer finds the call recorded.
+    onEnd: () => {
       end(undefined)
-      return endResponse.apply(this, args)
+      return true
     }
   })
   response.once("close", () => end("the connection closed before the answer was complete"))
-  const switched = () => {
+  const onSwitched: Upgrade["onSwitched"] = (...args) => {
+    upgrade?.onSwitched?.(...args)
     head = { status: 101, headers: {} }
     end(undefined)
   }
-  return { fail: end, switched }
+  return {
+    exchange: {
+      request: hasBody ? tap(request, (chunk) => sent.add(chunk)) : request,
+      response,
+      upgrade: upgrade === undefined ? undefined : { ...upgrade, onSwitched }
+    },
+    fail: end
+  }
+}
+
+interface Head {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** The request as it is recorded. */
@@ -103,12 +106,7 @@ export const requestOf = (
   })
 }
 
-const responseOf = (
-  head: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
-  kept: RecordedBody,
-  cut: boolean,
-  trailers: Record<string, string>
-): RecordedResponse =>
+const responseOf = (head: Head, kept: RecordedBody, cut: boolean, trailers: Record<string, string>): RecordedResponse =>
   Object.assign(new Message(head.headers, kept.bytes(), kept.overflowed || cut), { status: head.status, trailers })
 
 /** Decodes the body when it is first looked at. */
@@ -141,11 +139,9 @@ class RecordedBody {
     this.#max = max
   }
 
-  add(chunk: unknown, encoding: unknown): void {
+  add(bytes: Buffer): void {
     const left = this.#max - this.#size
-    if (left === 0 && this.overflowed) return
-    const bytes = bufferOf(chunk, encoding)
-    if (bytes === undefined || bytes.length === 0) return
+    if ((left === 0 && this.overflowed) || bytes.length === 0) return
     if (bytes.length > left) this.overflowed = true
     if (left === 0) return
     // A copy: whoever wrote the chunk may use its memory again.
@@ -159,46 +155,6 @@ class RecordedBody {
     this.#chunks = [whole]
     return whole
   }
-}
-
-const bufferOf = (chunk: unknown, encoding: unknown): Uint8Array | undefined => {
-  if (chunk instanceof Uint8Array) return chunk
-  if (typeof chunk !== "string") return undefined
-  return Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8")
-}
-
-// A listener for data would set the request flowing; this only looks at what its reader is given.
-const watchRequest = (request: IncomingMessage, kept: RecordedBody) => {
-  const { emit } = request
-  request.emit = function (this: IncomingMessage, event: string | symbol, ...args: Array<unknown>) {
-    if (event === "data") kept.add(args[0], undefined)
-    return (emit as (...all: Array<unknown>) => boolean).call(this, event, ...args)
-  }
-}
-
-const headOf = (response: ServerResponse, args: Parameters<ServerResponse["writeHead"]>) => {
-  const [status, second, third] = args as ReadonlyArray<unknown>
-  const given = typeof second === "string" ? third : (second ?? third)
-  const own = Object.entries(response.getHeaders()).map(([name, value]): [string, string] => [name, textOf(value)])
-  const named = pairsOf(given)
-  const overridden = new Set(named.map(([name]) => name.toLowerCase()))
-  return {
-    status: status as number,
-    headers: joined([...own.filter(([name]) => !overridden.has(name.toLowerCase())), ...named])
-  }
-}
-
-const pairsOf = (headers: unknown): ReadonlyArray<[string, string]> => {
-  if (headers === undefined || headers === null) return []
-  if (!Array.isArray(headers)) {
-    return Object.entries(headers as Record<string, unknown>).map(([name, value]) => [name, textOf(value)])
-  }
-  if (Array.isArray(headers[0])) {
-    return (headers as ReadonlyArray<[string, unknown]>).map(([name, value]) => [name, textOf(value)])
-  }
-  const pairs: Array<[string, string]> = []
-  for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, textOf(headers[i + 1])])
-  return pairs
 }
 
 const textOf = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : String(value))

@@ -2,14 +2,13 @@
  * A request whose body was read for matching before it was passed on.
  */
 import type { IncomingMessage } from "node:http"
-import { Readable } from "node:stream"
 import * as HttpBody from "../http/HttpBody.js"
+import { StandInRequest } from "../http/StandInRequest.js"
 
 /**
  * Stands in for a request whose body was read in part: gives that part first, then the rest as it arrives.
  */
-export class ReplayedRequest extends Readable {
-  readonly #source: IncomingMessage
+export class ReplayedRequest extends StandInRequest {
   /** The part that was read. */
   readonly beginning: Buffer
   /** Whether that is the whole body. */
@@ -17,14 +16,12 @@ export class ReplayedRequest extends Readable {
   #state: "untouched" | "replayed" | "relaying" = "untouched"
 
   constructor(source: IncomingMessage, beginning: Buffer, isWhole: boolean) {
-    super()
-    this.#source = source
+    super(source)
     this.beginning = beginning
     this.isWhole = isWhole
     source.once("close", () => {
       if (!isWhole && !source.complete) this.destroy()
     })
-    for (const name of FIELDS) Object.defineProperty(this, name, { get: () => source[name], configurable: true })
   }
 
   override _read(): void {
@@ -37,37 +34,20 @@ export class ReplayedRequest extends Readable {
     if (this.isWhole) return
     if (this.#state === "replayed") {
       this.#state = "relaying"
-      this.#source.on("data", (chunk: Buffer) => {
-        if (!this.push(chunk)) this.#source.pause()
+      this.source.on("data", (chunk: Buffer) => {
+        if (!this.push(chunk)) this.source.pause()
       })
-      this.#source.on("end", () => this.push(null))
+      this.source.on("end", () => this.push(null))
     }
-    this.#source.resume()
+    this.source.resume()
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     // As a request does: discards what isn't read.
-    this.#source.resume()
+    this.source.resume()
     callback(error)
   }
 }
-
-const FIELDS = [
-  "method",
-  "url",
-  "headers",
-  "headersDistinct",
-  "rawHeaders",
-  "trailers",
-  "rawTrailers",
-  "httpVersion",
-  "httpVersionMajor",
-  "httpVersionMinor",
-  "socket",
-  "connection",
-  "complete",
-  "aborted"
-] as const
 
 /**
  * Reads up to `maxBytes` of the body, and gives a request that still has all of it. Where the client disconnects

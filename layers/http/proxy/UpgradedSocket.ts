@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { type IncomingMessage, type Server, ServerResponse } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { GatewayResponse } from "../GatewayResponse.js"
 
 /**
  * A response on the socket of an upgrade request, which Node leaves without one. The socket closes after it.
@@ -13,8 +14,8 @@ import type { Duplex } from "node:stream"
  * @since 0.1.0
  * @category answering
  */
-export const responseOn = (request: IncomingMessage, socket: Duplex): ServerResponse => {
-  const response = new ServerResponse(request)
+export const responseOn = (request: IncomingMessage, socket: Duplex): GatewayResponse => {
+  const response = new GatewayResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as Socket)
   const onDrain = () => response.emit("drain")

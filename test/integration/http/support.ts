@@ -8,11 +8,12 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
 import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
 
 export interface Served {
-  readonly server: http.Server
+  readonly server: http.Server<typeof http.IncomingMessage, typeof GatewayResponse>
   readonly port: number
   readonly url: string
   /** The sockets open at the moment. */
@@ -24,7 +25,10 @@ export interface Served {
 }
 
 export interface Handlers {
-  readonly onRequest?: http.RequestListener
+  readonly onRequest?: (
+    request: http.IncomingMessage,
+    response: GatewayResponse & { req: http.IncomingMessage }
+  ) => void
   readonly onUpgrade?: (request: http.IncomingMessage, socket: Duplex, head: Buffer) => void
   readonly port?: number
 }
@@ -32,7 +36,7 @@ export interface Handlers {
 export const serve = (handlers: Handlers): Effect.Effect<Served, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Served>((resume) => {
-      const server = http.createServer(handlers.onRequest ?? (() => {}))
+      const server = http.createServer({ ServerResponse: GatewayResponse }, handlers.onRequest ?? (() => {}))
       if (handlers.onUpgrade !== undefined) server.on("upgrade", handlers.onUpgrade)
       const sockets = new Set<net.Socket>()
       let accepted = 0

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
 
 const target = process.argv[2] as string
@@ -26,7 +27,7 @@ const program = Effect.gen(function* () {
     gateway.route("POST", "/handler", () => Effect.never),
     scope
   )
-  const server = http.createServer(gateway.onRequest)
+  const server = http.createServer({ ServerResponse: GatewayResponse }, gateway.onRequest)
   server.on("upgrade", gateway.onUpgrade)
   const port = yield* Effect.async<number>((resume) => {
     server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))

@@ -7,10 +7,11 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
+import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import { make } from "../../../layers/http/NodeHttpGateway.js"
 
 const [kind, target] = process.argv.slice(2) as [string, string]
-const server = http.createServer()
+const server = http.createServer({ ServerResponse: GatewayResponse })
 
 if (kind === "http-proxy") {
   const { default: httpProxy } = await import("http-proxy")

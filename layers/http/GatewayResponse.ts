@@ -1,0 +1,120 @@
+/**
+ * The response class of the gateway's server: it can be watched, and a head that HTTP doesn't allow never ends the process.
+ *
+ * @internal
+ */
+import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http"
+
+/**
+ * Sees what is written to a response on its way to the client. None of its functions may throw.
+ *
+ * @internal
+ */
+export interface ResponseTap {
+  /** The final head, with what was set by `setHeader`; a header given more than once has an entry for each value. */
+  readonly onHead?: (status: number, headers: ReadonlyArray<readonly [name: string, value: string]>) => void
+  /** Bytes of the body, before they are sent; not of a body that isn't sent (to a HEAD). False keeps them from being sent. */
+  readonly onBody?: (bytes: Buffer) => boolean
+  readonly onTrailers?: (trailers: ReadonlyArray<readonly [name: string, value: string]>) => void
+  /** Before the last byte is sent. False keeps the response from ending. */
+  readonly onEnd?: () => boolean
+}
+
+/**
+ * @internal
+ */
+export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
+  /** Innermost first, as they see what is written. */
+  #taps: ReadonlyArray<ResponseTap> | undefined
+  #headSeen = false
+
+  /** Adds a tap beneath those that there are: it sees what is written before they do. */
+  tap(tap: ResponseTap): void {
+    this.#taps = this.#taps === undefined ? [tap] : [tap, ...this.#taps]
+  }
+
+  /** Writes in place of what the tap kept back: only the taps above it see it. Calls back once it is with the system. */
+  writeAbove(tap: ResponseTap, bytes: Buffer, callback: () => void): void {
+    const taps = this.#taps ?? []
+    for (const above of taps.slice(taps.indexOf(tap) + 1)) above.onBody?.(bytes)
+    super.write(bytes, "latin1", callback)
+  }
+
+  override writeHead(status: number, reason?: unknown, headers?: unknown): this {
+    if (this.#taps !== undefined) this.#tellHead(status, typeof reason === "string" ? headers : reason)
+    if (typeof reason !== "string") return super.writeHead(status, reason as OutgoingHttpHeaders)
+    return super.writeHead(status, reasonPhrase(reason), headers as OutgoingHttpHeaders)
+  }
+
+  override write(chunk: unknown, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
+    if (this.#taps !== undefined && !this.#tellBody(chunk, encoding)) return true
+    return super.write(chunk, encoding as BufferEncoding, callback)
+  }
+
+  override end(chunk?: unknown, encoding?: BufferEncoding | (() => void), callback?: () => void): this {
+    if (this.#taps !== undefined && !this.#tellEnd(chunk, encoding)) return this
+    return super.end(chunk, encoding as BufferEncoding, callback)
+  }
+
+  override addTrailers(trailers: OutgoingHttpHeaders | ReadonlyArray<[string, string]>): void {
+    if (this.#taps !== undefined) {
+      const pairs = pairsOf(trailers)
+      for (const tap of this.#taps) tap.onTrailers?.(pairs)
+    }
+    super.addTrailers(trailers)
+  }
+
+  #tellHead(status: number, headers: unknown): void {
+    this.#headSeen = true
+    const given = pairsOf(headers)
+    const overridden = new Set(given.map(([name]) => name.toLowerCase()))
+    const set = pairsOf(this.getHeaders()).filter(([name]) => !overridden.has(name.toLowerCase()))
+    for (const tap of this.#taps ?? []) tap.onHead?.(status, [...set, ...given])
+  }
+
+  #tellBody(chunk: unknown, encoding: unknown): boolean {
+    if (this.req.method === "HEAD") return true
+    const bytes = bytesOf(chunk, encoding)
+    return bytes === undefined || (this.#taps ?? []).every((tap) => tap.onBody?.(bytes) ?? true)
+  }
+
+  #tellEnd(chunk: unknown, encoding: unknown): boolean {
+    if (!this.#tellBody(chunk, encoding)) return false
+    if (!this.#headSeen) this.#tellHead(this.statusCode, undefined)
+    return (this.#taps ?? []).every((tap) => tap.onEnd?.() ?? true)
+  }
+}
+
+type WriteCallback = (error: Error | null | undefined) => void
+
+/** Without what a reason phrase can't contain (RFC 9112 section 4). */
+const reasonPhrase = (reason: string): string =>
+  NOT_IN_PHRASE.test(reason) ? reason.replace(NOT_IN_PHRASES, "") : reason
+
+const NOT_IN_PHRASE = /[^\t\x20-\x7e\x80-\xff]/
+const NOT_IN_PHRASES = /[^\t\x20-\x7e\x80-\xff]/g
+
+const bytesOf = (chunk: unknown, encoding: unknown): Buffer | undefined => {
+  if (typeof chunk === "string") {
+    return Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8")
+  }
+  if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  return undefined
+}
+
+/** Headers in any of the forms that Node takes. */
+const pairsOf = (headers: unknown): ReadonlyArray<readonly [string, string]> => {
+  if (headers === undefined || headers === null) return []
+  if (!Array.isArray(headers)) {
+    return Object.entries(headers as Record<string, unknown>).flatMap(([name, value]) => valuesOf(name, value))
+  }
+  if (Array.isArray(headers[0])) {
+    return (headers as ReadonlyArray<[string, unknown]>).flatMap(([name, value]) => valuesOf(name, value))
+  }
+  const pairs: Array<readonly [string, string]> = []
+  for (let i = 0; i < headers.length; i += 2) pairs.push(...valuesOf(String(headers[i]), headers[i + 1]))
+  return pairs
+}
+
+const valuesOf = (name: string, value: unknown): ReadonlyArray<readonly [string, string]> =>
+  Array.isArray(value) ? value.map((one) => [name, String(one)] as const) : [[name, String(value)]]
