@@ -85,7 +85,11 @@ export class IPCSocket<Caller> {
     readonly caller: Caller
   ) {
     this.outbox = new Outbox(transport, context.highWaterMark)
-    this.heartbeat = { dueAt: 0, millis: context.heartbeatMillis, onDeadline: () => this.onHeartbeat() }
+    this.heartbeat = {
+      dueAt: 0,
+      millis: context.heartbeatMillis,
+      onDeadline: (lateMillis) => this.onHeartbeat(lateMillis)
+    }
     context.deadlines.add(this.heartbeat)
     transport.listen({
       onText: (text) => this.onText(text),
@@ -461,10 +465,12 @@ export class IPCSocket<Caller> {
     }
   }
 
-  private onHeartbeat(): void {
+  private onHeartbeat(lateMillis: number): void {
     if (this.state !== "open") return
     // While we don't read, what the peer says isn't heard; that isn't its silence.
-    this.silentHeartbeats = this.heard || this.paused ? 0 : this.silentHeartbeats + 1
+    if (this.heard || this.paused) this.silentHeartbeats = 0
+    // Nor is a time in which this end itself was stalled.
+    else if (lateMillis < this.heartbeat.millis / 2) this.silentHeartbeats++
     this.heard = false
     if (this.silentHeartbeats === 2) {
       this.closeEvent = { code: CloseCode.Silent, reason: "silent for two heartbeats" }

@@ -21,6 +21,7 @@ import { nameOf, untyped } from "../IPCRequest.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import { messageOf } from "../internal/ErrorMessage.js"
+import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
@@ -110,7 +111,7 @@ export const make: (
       socket = new IPCSocket(context, transport, url, undefined)
       waiters.announce()
     }).pipe(
-      Effect.timeoutFail({
+      timeoutFail({
         duration: connectTimeout,
         onTimeout: () =>
           new ConnectFailed({ url, reason: "TimedOut", detail: `no answer within ${Duration.format(connectTimeout)}` })
@@ -131,12 +132,12 @@ export const make: (
       let current: IPCSocket<undefined> | undefined = first
       let lasted = true
       while (current !== undefined) {
-        const openedAt = clock.unsafeCurrentTimeMillis()
+        const openedAt = millisOf(clock)
         const event = yield* current.closed
         if (event.code === CloseCode.Replaced) return yield* finish(event)
         yield* SubscriptionRef.set(status, "reconnecting")
         yield* Effect.logWarning(`The connection to ${url} closed (${describe(event)}); reconnecting`)
-        lasted ||= clock.unsafeCurrentTimeMillis() - openedAt >= lastingMillis
+        lasted ||= millisOf(clock) - openedAt >= lastingMillis
         if (lasted) yield* driver.reset
         const detail = `the connection closed as soon as it was open (${describe(event)})`
         yield* lasted ? restore : restoreAfter(new ConnectFailed({ url, reason: "Refused", detail }))
@@ -173,18 +174,18 @@ export const make: (
       send: (open: IPCSocket<undefined>, options: RequestOptions) => Effect.Effect<A, E>,
       idempotent: boolean
     ): Effect.Effect<A, E | ConnectionClosed | RequestTimeout> => {
-      const dueAt = clock.unsafeCurrentTimeMillis() + millis
+      const dueAt = millisOf(clock) + millis
       const timedOut = () => new RequestTimeout({ request, target: url, millis })
       const loop: Effect.Effect<A, E | ConnectionClosed | RequestTimeout> = Effect.suspend(() => {
         if (end !== undefined) return Effect.fail(new ConnectionClosed({ request, target: url, ...end }))
-        const timeout = Duration.millis(dueAt - clock.unsafeCurrentTimeMillis())
+        const timeout = Duration.millis(Math.max(Math.ceil(dueAt - millisOf(clock)), 0))
         if (socket === undefined || socket.state !== "open") {
           return Effect.zipRight(Effect.timeoutFail(nextConnection, { duration: timeout, onTimeout: timedOut }), loop)
         }
         const used = socket
         return Effect.catchAll(send(used, { timeout }), (error): typeof loop => {
           // A failure that the request itself declares may be of these classes too.
-          const isOurTimeout = error instanceof RequestTimeout && clock.unsafeCurrentTimeMillis() >= dueAt
+          const isOurTimeout = error instanceof RequestTimeout && millisOf(clock) >= dueAt - 1
           if (isOurTimeout) return Effect.fail(timedOut())
           const isOurEnd = error instanceof ConnectionClosed && used.state !== "open"
           return idempotent && isOurEnd ? loop : Effect.fail(error)

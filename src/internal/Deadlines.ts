@@ -1,50 +1,39 @@
 /**
  * Many deadlines, one sleeping fiber: a deadline costs a place in a linked list, not a timer and a fiber of its own. Time
- * is the Clock of the fiber that makes it, so a TestClock drives every deadline.
+ * is the Clock of the fiber that makes it, so a TestClock drives every deadline; and it is monotonic.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import * as MonotonicTime from "./MonotonicTime.js"
 import * as RunFork from "./RunFork.js"
 
-/**
- * What waits for a deadline. It is its own handle: the same object is given to `add` and to `remove`.
- *
- * @since 0.1.0
- * @category models
- */
+/** What waits for a deadline. It is its own handle: the same object is given to `add` and to `remove`. */
 export interface Expiring {
-  /** When it is due, in milliseconds of the Clock; infinite once removed. Set by `add` and `remove`. */
+  /** When it is due, in monotonic milliseconds; infinite once removed. Set by `add` and `remove`. */
   dueAt: number
   /** How long it waits, in milliseconds. */
   readonly millis: number
-  /** @internal Its neighbours among those that wait equally long; none where it doesn't wait. */
+  /** Its neighbours among those that wait equally long; none where it doesn't wait. */
   previous?: Expiring | undefined
-  /** @internal */
   next?: Expiring | undefined
-  /** Called once when the deadline passes; must not throw. */
-  readonly onDeadline: () => void
+  /**
+   * Called once when the deadline passes, with how many milliseconds too late: this process was stalled then. Must not
+   * throw.
+   */
+  readonly onDeadline: (lateMillis: number) => void
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Deadlines {
   readonly add: (expiring: Expiring) => void
   readonly remove: (expiring: Expiring) => void
 }
 
-/**
- * Deadlines that end with the scope: what still waits then is never called.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Deadlines that end with the scope: what still waits then is never called. */
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runFork = yield* RunFork.make()
@@ -58,13 +47,22 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   const sleepUntil = (time: number, now: number) => {
     if (sleeper !== undefined) sleeper.unsafeInterruptAsFork(FiberId.none)
     wakeAt = time
-    sleeper = runFork(Effect.flatMap(clock.sleep(Duration.millis(Math.max(time - now, 0))), () => Effect.sync(sweep)))
+    sleeper = runFork(
+      Effect.flatMap(clock.sleep(Duration.millis(Math.max(Math.ceil(time - now), 0))), () => Effect.sync(onWake))
+    )
+  }
+
+  const onWake = () => {
+    const late = MonotonicTime.millisOf(clock) - wakeAt
+    sleeper = undefined
+    wakeAt = Number.POSITIVE_INFINITY
+    if (late > MonotonicTime.stalledMillis) MonotonicTime.afterReading(sweep)
+    else sweep()
   }
 
   const sweep = () => {
-    sleeper = undefined
-    wakeAt = Number.POSITIVE_INFINITY
-    const now = clock.unsafeCurrentTimeMillis()
+    if (closed) return
+    const now = MonotonicTime.millisOf(clock)
     const due: Array<Expiring> = []
     let next = Number.POSITIVE_INFINITY
     for (const [millis, list] of byDuration) {
@@ -79,7 +77,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     if (next < Number.POSITIVE_INFINITY) sleepUntil(next, now)
     for (const expiring of due) {
       // One that came before may have removed it, or closed the scope.
-      if (expiring.dueAt <= now && !closed) expiring.onDeadline()
+      if (expiring.dueAt <= now && !closed) expiring.onDeadline(now - expiring.dueAt)
     }
   }
 
@@ -94,7 +92,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   return {
     add: (expiring) => {
       if (closed || expiring.millis === Number.POSITIVE_INFINITY) return
-      const now = clock.unsafeCurrentTimeMillis()
+      const now = MonotonicTime.millisOf(clock)
       expiring.dueAt = now + expiring.millis
       let list = byDuration.get(expiring.millis)
       if (list === undefined) {

@@ -1,3 +1,5 @@
+import type { AddressInfo, Server, Socket } from "node:net"
+import { connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck, Scope, TestClock } from "effect"
 import * as Clock from "effect/Clock"
@@ -28,6 +30,7 @@ const countingSleeps = Effect.map(Effect.clock, (clock) => {
       ...clock,
       [Clock.ClockTypeId]: Clock.ClockTypeId,
       unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
+      unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
       sleep: (duration: Parameters<typeof clock.sleep>[0]) =>
         Effect.ensuring(
           Effect.suspend(() => {
@@ -40,6 +43,25 @@ const countingSleeps = Effect.map(Effect.clock, (clock) => {
   }
   return counting
 })
+
+/** Two ends of a connection of this process. */
+const pipe = Effect.acquireRelease(
+  Effect.async<{ readonly near: Socket; readonly far: Socket; readonly server: Server }>((resume) => {
+    const server = createServer((far) => {
+      resume(Effect.succeed({ near, far, server }))
+    })
+    let near: Socket
+    server.listen(0, "127.0.0.1", () => {
+      near = connect((server.address() as AddressInfo).port, "127.0.0.1")
+    })
+  }),
+  ({ far, near, server }) =>
+    Effect.sync(() => {
+      near.destroy()
+      far.destroy()
+      server.close()
+    })
+)
 
 type Step =
   | { readonly do: "add"; readonly id: number; readonly millis: number }
@@ -324,4 +346,53 @@ describe("Deadlines", () => {
       { numRuns: 200 }
     )
   }, 20_000)
+
+  it.effect("are kept whatever the wall clock does", () =>
+    Effect.gen(function* () {
+      const test = yield* Effect.clock
+      let wall = 1_000_000
+      const clock = {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        unsafeCurrentTimeMillis: () => wall,
+        unsafeCurrentTimeNanos: () => test.unsafeCurrentTimeNanos(),
+        sleep: (duration: Parameters<typeof test.sleep>[0]) => test.sleep(duration)
+      } as Clock.Clock
+      const log: Array<string> = []
+      const now = () => test.unsafeCurrentTimeMillis()
+      const deadlines = yield* make.pipe(Effect.withClock(clock))
+      deadlines.add(noting(log, "before", 2000, now))
+      wall -= 3_600_000
+      deadlines.add(noting(log, "after", 1000, now))
+      yield* TestClock.adjust(1000)
+      wall += 7_200_000
+      deadlines.add(noting(log, "ahead", 5000, now))
+      yield* TestClock.adjust(5000)
+      assert.deepStrictEqual(log, ["after at 1000", "before at 2000", "ahead at 6000"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("after a stall are judged once what has arrived is read, and are told how late they come", () =>
+    Effect.gen(function* () {
+      const deadlines = yield* make
+      const { near, far } = yield* pipe
+      const order: Array<string> = []
+      yield* Effect.async<void>((resume) => {
+        near.once("data", () => {
+          order.push("read")
+        })
+        deadlines.add({
+          dueAt: 0,
+          millis: 20,
+          onDeadline: (lateMillis) => {
+            order.push(lateMillis > 100 ? "judged late" : `judged ${lateMillis} ms late`)
+            resume(Effect.void)
+          }
+        })
+        far.write("in time")
+        const end = performance.now() + 200
+        while (performance.now() < end);
+      })
+      assert.deepStrictEqual(order, ["read", "judged late"])
+    }).pipe(Effect.scoped)
+  )
 })
