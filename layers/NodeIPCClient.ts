@@ -13,7 +13,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { WebSocket } from "ws"
 import * as Frame from "../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../src/connection/IPCSocketOptions.js"
 import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
@@ -146,7 +145,8 @@ const open = (
   Effect.async((resume) => {
     const fail = (reason: ConnectFailed["reason"], detail: string, status?: number) =>
       resume(Effect.fail(new ConnectFailed({ url: base, reason, status, detail })))
-    const webSocket = new WebSocket(url, subprotocols, {
+    const Limited = WebSocketTransport.webSocketClass(maxFrameBytes)
+    const webSocket = new Limited(url, subprotocols, {
       perMessageDeflate: false,
       maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` }

@@ -65,7 +65,10 @@ export declare namespace IPCClient {
       request: ServerRequest<Payload, Success, Failure>,
       ...args: Arguments<NoInfer<Payload>, RequestOptions>
     ) => Effect.Effect<void, NotifyError>
-    /** The status now and every later one; ends after `closed`. */
+    /**
+     * The status now and every later one; ends after `closed`. A consumer that falls behind by more than 4,096 changes
+     * misses the oldest.
+     */
     readonly status: Stream.Stream<Status>
     /** Waits until the client is closed for good; how its last connection ended. */
     readonly closed: Effect.Effect<CloseEvent>

@@ -229,7 +229,8 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-ipc
 }
 
 /**
- * The frame would be larger than the peer takes, so it wasn't sent.
+ * The request is a larger frame than one of the ends takes: it wasn't sent, or the peer refused it. Sent again, it would
+ * fail again.
  *
  * @since 0.1.0
  * @category requests

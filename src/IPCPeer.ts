@@ -76,7 +76,7 @@ export interface IPCPeer {
   ) => Effect.Effect<void, NotifyError>
   /** Who is connected now. */
   readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
-  /** Who comes and goes from now on. */
+  /** Who comes and goes from now on. A consumer that falls behind by more than 4,096 events misses the oldest. */
   readonly connections: Stream.Stream<ConnectionEvent>
   /** Waits until a client with this runtimeId is connected; at once where one is. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>

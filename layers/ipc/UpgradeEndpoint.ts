@@ -78,6 +78,7 @@ export const make: (
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
+    WebSocket: WebSocketTransport.webSocketClass(maxFrameBytes),
     handleProtocols: (offered) => (offered.has(Frame.subprotocol) ? Frame.subprotocol : first(offered))
   })
   const refusalOf = makeRefusal(options)

@@ -5,10 +5,11 @@
  * @since 0.1.0
  */
 import type { Duplex } from "node:stream"
-import type { WebSocket } from "ws"
+import { WebSocket } from "ws"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as Frame from "../../src/connection/Frame.js"
+import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import type { Transport, TransportListener } from "../../src/connection/Transport.js"
 
 /**
@@ -31,13 +32,16 @@ const nothing = Buffer.alloc(0)
 /** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
 const maxJoinedBytes = 3 * Frame.maxJoinedLength
 
-/**
- * The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined.
- *
- * @since 0.1.0
- * @category limits
- */
+/** The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined. */
 export const maxPayload = (maxFrameBytes: number): number => Math.max(maxFrameBytes, maxJoinedBytes)
+
+/** A WebSocket that names the limit to a peer whose frame is over it: ws by itself closes with the bare code. */
+export const webSocketClass = (maxFrameBytes: number): typeof WebSocket =>
+  class extends WebSocket {
+    override close(code?: number, data?: string | Buffer): void {
+      super.close(code, code === CloseCode.TooLarge ? (data ?? FrameLimit.exceeded(maxFrameBytes).reason) : data)
+    }
+  }
 
 class WebSocketTransport implements Transport {
   readonly extended: boolean
@@ -68,7 +72,9 @@ class WebSocketTransport implements Transport {
     webSocket.on("pong", listener.onAlive)
     webSocket.on("error", (error: Error & { readonly code?: string }) => {
       // ws has told the peer why, where the protocol has a code for it; it need not wait for the answer.
-      this.error ??= { code: protocolCloseCode(error.code), reason: error.message }
+      const code = protocolCloseCode(error.code)
+      this.error ??=
+        code === CloseCode.TooLarge ? FrameLimit.exceeded(this.maxFrameBytes) : { code, reason: error.message }
       this.endSoon()
     })
     webSocket.on("close", (code, reason) => {
@@ -159,7 +165,7 @@ class WebSocketTransport implements Transport {
 
   private refuse(size: number): void {
     if (this.error !== undefined) return
-    this.error = { code: 1009, reason: `a frame of ${size} bytes; the limit is ${this.maxFrameBytes}` }
+    this.error = FrameLimit.exceeded(this.maxFrameBytes, size)
     this.close(this.error)
   }
 }
@@ -182,7 +188,7 @@ const fitted = (reason: string): string => {
 const protocolCloseCode = (code: string | undefined): number => {
   switch (code) {
     case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
-      return 1009
+      return CloseCode.TooLarge
     case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
       return 1008
     case "WS_ERR_INVALID_UTF8":

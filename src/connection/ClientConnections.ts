@@ -5,9 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError, RequestError } from "../IPCError.js"
 import { ClientNotConnected } from "../IPCError.js"
@@ -15,6 +14,7 @@ import type { ConnectedClient, ConnectionEvent, IPCPeer } from "../IPCPeer.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
+import { Events } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
@@ -64,7 +64,8 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
   Effect.fnUntraced(function* (options: IPCSocketOptions) {
     const handlers = Handlers.make<ConnectedClient>()
     const context = yield* makeContext(handlers, yield* Deadlines.make, options)
-    const events = yield* Effect.acquireRelease(PubSub.unbounded<ConnectionEvent>(), PubSub.shutdown)
+    const events = new Events<ConnectionEvent>()
+    yield* Effect.addFinalizer(() => events.shutdown)
 
     const sockets = new Map<string, IPCSocket<ConnectedClient>>()
     const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
@@ -88,9 +89,9 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       socket.onceClosed((event) => {
         sockets.delete(clientId)
         if (runtimeId !== undefined && byRuntimeId.get(runtimeId) === socket) byRuntimeId.delete(runtimeId)
-        events.unsafeOffer({ _tag: "Disconnected", ...client, ...event })
+        events.publish({ _tag: "Disconnected", ...client, ...event })
       })
-      events.unsafeOffer({ _tag: "Connected", ...client })
+      events.publish({ _tag: "Connected", ...client })
       if (runtimeId !== undefined) waiting.get(runtimeId)?.announce()
       return client
     }
@@ -145,7 +146,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       clients: Effect.sync(() =>
         Array.from(sockets.values()).flatMap((socket) => (socket.state === "open" ? [socket.caller] : []))
       ),
-      connections: Stream.fromPubSub(events),
+      connections: events.stream,
       awaitClient: (runtimeId) =>
         Effect.suspend(() => {
           const waiters = waiting.get(runtimeId) ?? new Waiters()

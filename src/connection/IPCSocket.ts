@@ -35,6 +35,7 @@ import { IdMap } from "../internal/IdMap.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as Frame from "./Frame.js"
+import * as FrameLimit from "./FrameLimit.js"
 import type { Handler } from "./Handlers.js"
 import { failureOf } from "./Handlers.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
@@ -66,6 +67,8 @@ export class IPCSocket<Caller> {
   private readonly backlog: Array<string> = []
   private readonly heartbeat: Expiring
   private readonly awaitingEnd = new Waiters()
+  /** The requests whose frames the peer didn't take, by the errors they ended with. */
+  private refusals: Map<unknown, FrameTooLarge | ConnectionClosed> | undefined
   private closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
   private lastId = 0
   private lastMessageId = 0
@@ -179,6 +182,11 @@ export class IPCSocket<Caller> {
     }
   }
 
+  /** @internal Where a request failed with this error and would fail again on another connection: why. */
+  refusal(error: unknown): FrameTooLarge | ConnectionClosed | undefined {
+    return this.refusals?.get(error)
+  }
+
   /** @internal What `close` does at once. */
   startClosing(event: CloseEvent): void {
     if (this.state !== "open") return
@@ -215,7 +223,7 @@ export class IPCSocket<Caller> {
       onEnd(Exit.fail(text))
       return undefined
     }
-    const pending = new PendingRequest(this, id, request, millis, onEnd)
+    const pending = new PendingRequest(this, id, request, millis, text.length, onEnd)
     this.pending.add(pending)
     this.context.deadlines.add(pending)
     if (this.outbox.isCongested()) this.outbox.add(pending.toDepart(text))
@@ -325,8 +333,7 @@ export class IPCSocket<Caller> {
   private onFrame(text: string): void {
     if (this.state !== "open") return
     if (this.isTooLarge(text)) {
-      const reason = `a frame of ${utf8Length(text)} bytes; the limit is ${this.context.maxFrameBytes}`
-      return this.startClosing({ code: CloseCode.TooLarge, reason })
+      return this.startClosing(FrameLimit.exceeded(this.context.maxFrameBytes, utf8Length(text)))
     }
     const frame = Frame.parse(text)
     switch (frame.type) {
@@ -493,9 +500,14 @@ export class IPCSocket<Caller> {
     this.context.deadlines.remove(this.heartbeat)
     this.backlog.length = 0
     for (const { running } of this.inFlight.entries()) running.interrupt()
-    for (const pending of this.pending.entries()) {
+    const ended = this.pending.entries()
+    const longest = ended.reduce((length, pending) => Math.max(length, pending.length), 0)
+    for (const pending of ended) {
       this.context.deadlines.remove(pending)
-      pending.onEnd(Exit.fail(this.connectionClosed(nameOf(pending.request))))
+      const error = this.connectionClosed(nameOf(pending.request))
+      const refusal = this.refusalOf(pending, longest)
+      if (refusal !== undefined) this.refusals = (this.refusals ?? new Map()).set(error, refusal)
+      pending.onEnd(Exit.fail(error))
     }
     this.pending.clear()
     this.outbox.clear()
@@ -510,6 +522,26 @@ export class IPCSocket<Caller> {
   private isTooLarge(text: string): boolean {
     // A UTF-16 unit is at most three bytes of UTF-8, so only a long text needs counting.
     return text.length * 3 > this.context.maxFrameBytes && utf8Length(text) > this.context.maxFrameBytes
+  }
+
+  /** Why a request that ends with the connection would fail again: the peer took its frame for too large. */
+  private refusalOf(
+    { length, request }: PendingRequest,
+    longest: number
+  ): FrameTooLarge | ConnectionClosed | undefined {
+    const { code, reason } = this.closeEvent
+    if (code !== CloseCode.TooLarge) return undefined
+    const at = { request: nameOf(request), target: this.target }
+    const exceeded = FrameLimit.parse(reason)
+    if (exceeded === undefined) {
+      const own = `the peer closed without naming its limit; the frame of this request has ${length} bytes`
+      return length === longest ? new ConnectionClosed({ ...at, code, reason: own }) : undefined
+    }
+    const { limit, size } = exceeded
+    if (length > limit) return new FrameTooLarge({ ...at, size: length, limit })
+    // What is counted here are UTF-16 units, which take up to three bytes.
+    const isLongest = length === longest && length * 3 > limit
+    return isLongest ? new FrameTooLarge({ ...at, size: size ?? length, limit }) : undefined
   }
 
   private connectionClosed(request: string): ConnectionClosed {

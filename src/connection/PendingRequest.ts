@@ -27,6 +27,8 @@ export class PendingRequest implements Expiring, Waiting {
     readonly id: number,
     readonly request: UntypedRequest,
     readonly millis: number,
+    /** The length of its frame. */
+    readonly length: number,
     readonly onEnd: OnEnd<unknown, unknown>
   ) {}
 

@@ -10,17 +10,17 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { ClientRequestOptions, IPCClient, Status } from "../IPCClient.js"
-import type { NotifyError, RequestError } from "../IPCError.js"
+import type { FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
 import { ConnectFailed, ConnectionClosed, RequestTimeout } from "../IPCError.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import { messageOf } from "../internal/ErrorMessage.js"
+import { CurrentValue } from "../internal/Events.js"
 import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as Handlers from "./Handlers.js"
@@ -78,7 +78,7 @@ export const make: (
     const handlers = Handlers.make<undefined>()
     const clock = yield* Effect.clock
     const context = yield* makeContext(handlers, yield* Deadlines.make, options)
-    const status = yield* SubscriptionRef.make<Status>("reconnecting")
+    const status = new CurrentValue<Status>("reconnecting")
     const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
     const reconnect = options.reconnect ?? defaultReconnect
 
@@ -90,11 +90,11 @@ export const make: (
     const waiters = new Waiters()
 
     const finish = (event: CloseEvent) =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         end ??= event
         Deferred.unsafeDone(ended, Effect.succeed(end))
         waiters.announce()
-        return SubscriptionRef.set(status, "closed")
+        status.set("closed")
       })
 
     yield* Effect.addFinalizer(() => {
@@ -135,20 +135,20 @@ export const make: (
         const openedAt = millisOf(clock)
         const event = yield* current.closed
         if (event.code === CloseCode.Replaced) return yield* finish(event)
-        yield* SubscriptionRef.set(status, "reconnecting")
+        status.set("reconnecting")
         yield* Effect.logWarning(`The connection to ${url} closed (${describe(event)}); reconnecting`)
         lasted ||= millisOf(clock) - openedAt >= lastingMillis
         if (lasted) yield* driver.reset
         const detail = `the connection closed as soon as it was open (${describe(event)})`
         yield* lasted ? restore : restoreAfter(new ConnectFailed({ url, reason: "Refused", detail }))
-        yield* SubscriptionRef.set(status, "connected")
+        status.set("connected")
         lasted = false
         current = socket
       }
     })
 
     yield* attempt
-    yield* SubscriptionRef.set(status, "connected")
+    status.set("connected")
     if (socket !== undefined) {
       const first: IPCSocket<undefined> = socket
       const kept = reconnect === false ? Effect.flatMap(first.closed, finish) : keepConnected(reconnect, first)
@@ -173,10 +173,10 @@ export const make: (
       millis: number,
       send: (open: IPCSocket<undefined>, options: RequestOptions) => Effect.Effect<A, E>,
       idempotent: boolean
-    ): Effect.Effect<A, E | ConnectionClosed | RequestTimeout> => {
+    ): Effect.Effect<A, E | ConnectionClosed | FrameTooLarge | RequestTimeout> => {
       const dueAt = millisOf(clock) + millis
       const timedOut = () => new RequestTimeout({ request, target: url, millis })
-      const loop: Effect.Effect<A, E | ConnectionClosed | RequestTimeout> = Effect.suspend(() => {
+      const loop: Effect.Effect<A, E | ConnectionClosed | FrameTooLarge | RequestTimeout> = Effect.suspend(() => {
         if (end !== undefined) return Effect.fail(new ConnectionClosed({ request, target: url, ...end }))
         const timeout = Duration.millis(Math.max(Math.ceil(dueAt - millisOf(clock)), 0))
         if (socket === undefined || socket.state !== "open") {
@@ -188,7 +188,9 @@ export const make: (
           const isOurTimeout = error instanceof RequestTimeout && millisOf(clock) >= dueAt - 1
           if (isOurTimeout) return Effect.fail(timedOut())
           const isOurEnd = error instanceof ConnectionClosed && used.state !== "open"
-          return idempotent && isOurEnd ? loop : Effect.fail(error)
+          if (!idempotent || !isOurEnd) return Effect.fail(error)
+          const refusal = used.refusal(error)
+          return refusal === undefined ? loop : Effect.fail(refusal)
         })
       })
       return loop

@@ -17,6 +17,7 @@ import { CloseCode } from "../CloseEvent.js"
 import { messageOf } from "../internal/ErrorMessage.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
+import * as FrameLimit from "./FrameLimit.js"
 import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
 import type { Transport, TransportListener } from "./Transport.js"
 
@@ -219,7 +220,7 @@ class SocketTransport implements Transport {
     this.line.push(chunk.slice(start))
     this.lineLength += chunk.length - start
     // A character is at least a byte, so this many are over the limit whatever they are.
-    if (this.lineLength > this.maxFrameBytes) this.refuse(`a frame of over ${this.maxFrameBytes} bytes`)
+    if (this.lineLength > this.maxFrameBytes) this.refuse(FrameLimit.exceeded(this.maxFrameBytes))
   }
 
   private onFrame(text: string): void {
@@ -232,7 +233,7 @@ class SocketTransport implements Transport {
     this.held.push(text)
     this.heldLength += text.length
     if (this.heldLength > this.maxFrameBytes) {
-      this.refuse(`over ${this.maxFrameBytes} bytes while reading paused`)
+      this.refuse({ code: CloseCode.TooLarge, reason: `over ${this.maxFrameBytes} bytes while reading paused` })
     }
   }
 
@@ -244,10 +245,10 @@ class SocketTransport implements Transport {
     }
   }
 
-  private refuse(reason: string): void {
+  private refuse(event: CloseEvent): void {
     this.held = []
     this.line = []
-    this.close({ code: CloseCode.TooLarge, reason })
+    this.close(event)
   }
 
   private onWritten(length: number): void {

@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -453,6 +454,43 @@ describe("NodeIPCClient", () => {
       })
     )
   })
+
+  live("repeats no idempotent request whose frame the server took for too large, and repeats the others", () =>
+    Effect.gen(function* () {
+      const Text = IPCServer.defineRequest<string, number>("text")
+      const server = yield* NodeIPCServer.make({ maxFrameBytes: 300_000 })
+      const asked = yield* Queue.unbounded<number>()
+      yield* server.handle(Text, (text) =>
+        Effect.zipRight(Queue.offer(asked, text.length), text === "first" ? Effect.never : Effect.succeed(text.length))
+      )
+      const client = yield* NodeIPCClient.make({ port: server.port, maxFrameBytes: 10_000_000 })
+      const idempotent = { idempotent: true, timeout: "5 seconds" } as const
+      const innocent = yield* Effect.fork(client.request(Text, "first", idempotent))
+      yield* Queue.take(asked)
+      const large = yield* Effect.fork(Effect.flip(client.request(Text, "x".repeat(400_000), idempotent)))
+      const error = yield* Fiber.join(large)
+      assert.deepInclude(error, { _tag: "FrameTooLarge", limit: 300_000, size: 400_000 + 'r:2:text:""'.length })
+      // Sent again over the next connection.
+      assert.strictEqual(yield* Queue.take(asked), 5)
+      yield* Fiber.interrupt(innocent)
+      assert.strictEqual(yield* client.request(Text, "small"), 5)
+    })
+  )
+
+  live("names the size of an idempotent request where a server doesn't name its limit", () =>
+    Effect.gen(function* () {
+      const Text = IPCServer.defineRequest<string, number>("text")
+      const bare = yield* Bare.serve("/__ipc", "echoFirst")
+      const client = yield* NodeIPCClient.make({ port: bare.port })
+      const large = yield* Effect.fork(told(client.request(Text, "x".repeat(1000), { idempotent: true })))
+      const { peer } = yield* bare.next
+      yield* peer.next
+      peer.webSocket.close(1009)
+      const { message, tag } = yield* Fiber.join(large)
+      assert.strictEqual(tag, "ConnectionClosed")
+      assert.include(message, "without naming its limit; the frame of this request has 1011 bytes")
+    })
+  )
 
   live("sends small frames joined into one message that is over the limit of one frame", () =>
     Effect.gen(function* () {

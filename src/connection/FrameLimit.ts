@@ -1,0 +1,21 @@
+/**
+ * What a connection that closes for a frame over its limit tells the peer, so that the peer can name the limit.
+ *
+ * @internal
+ */
+import type { CloseEvent } from "../CloseEvent.js"
+import { CloseCode } from "../CloseEvent.js"
+
+export const exceeded = (limit: number, size?: number): CloseEvent => {
+  const reason =
+    size === undefined ? `a frame of over ${limit} bytes` : `a frame of ${size} bytes; the limit is ${limit}`
+  return { code: CloseCode.TooLarge, reason }
+}
+
+/** What a reason names of it: the limit, and the size of the frame where it was known. */
+export const parse = (reason: string): { readonly limit: number; readonly size: number | undefined } | undefined => {
+  const over = /^a frame of over (\d+) bytes$/.exec(reason)
+  if (over !== null) return { limit: Number(over[1]), size: undefined }
+  const named = /^a frame of (\d+) bytes; the limit is (\d+)$/.exec(reason)
+  return named === null ? undefined : { limit: Number(named[2]), size: Number(named[1]) }
+}
