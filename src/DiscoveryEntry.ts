@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import { toStringUnknown } from "effect/Inspectable"
 import { ArrayFormatter, type ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { isPrintable, oneLine } from "./internal/Printable.js"
 
 /**
  * The path below which an api is served: `/users` takes `/users`, `/users/7` and `/users?x=1`, not `/users2`; `/` takes
@@ -72,7 +73,7 @@ export class InvalidEntry extends Schema.TaggedError<InvalidEntry>("effect-ipc/I
   issue: Schema.String
 }) {
   override get message() {
-    return `The entry ${this.entry} can't be registered: ${this.issue}. An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:4001","pathPrefix":"/users"}.`
+    return `The entry ${oneLine(this.entry)} can't be registered: ${oneLine(this.issue)}. An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:4001","pathPrefix":"/users"}.`
   }
 }
 
@@ -134,12 +135,9 @@ export type RouteChange = typeof RouteChange.Type
 function text(maxLength: number) {
   return Schema.String.annotations({ message: () => "must be a string" }).pipe(
     Schema.filter((value) => value.length <= maxLength || `must have at most ${maxLength} characters`),
-    Schema.filter((value) => !controlCharacters.test(value) || "must not contain control characters")
+    Schema.filter((value) => isPrintable(value) || "must not contain control characters")
   )
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const controlCharacters = /[\u0000-\u001f\u007f]/
 
 const prefixIssue = (prefix: string): true | string => {
   if (!prefix.startsWith("/")) return 'must start with "/"'

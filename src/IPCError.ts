@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { closeReason } from "./internal/ErrorMessage.js"
+import { oneLine, printable, quote } from "./internal/Printable.js"
 
 /**
  * The port is held by another process (or another server of this one).
@@ -67,7 +69,7 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>("effect-ipc
   detail: Schema.String
 }) {
   override get message() {
-    return `Could not connect to ${this.url}: ${this.detail}. ${connectHint(this.reason, this.status)}`
+    return `Could not connect to ${this.url}: ${oneLine(this.detail)}. ${connectHint(this.reason, this.status)}`
   }
 }
 
@@ -101,7 +103,7 @@ export class InvalidRequestName extends Schema.TaggedError<InvalidRequestName>("
   { request: Schema.String }
 ) {
   override get message() {
-    return `${JSON.stringify(this.request)} can't name a request: a name is not empty and has neither ":" nor control characters. Use "/" to group names, as in "users/get".`
+    return `${quote(this.request)} can't name a request: a name is not empty and has neither ":" nor control characters. Use "/" to group names, as in "users/get".`
   }
 }
 
@@ -116,8 +118,9 @@ export class ClientNotConnected extends Schema.TaggedError<ClientNotConnected>("
   { runtimeId: Schema.String, connected: Schema.Array(Schema.String) }
 ) {
   override get message() {
-    const others = this.connected.length === 0 ? "no client is connected" : `connected: ${this.connected.join(", ")}`
-    return `No client with runtimeId ${JSON.stringify(this.runtimeId)} is connected (${others}). Wait until it connects, or check the name.`
+    const others =
+      this.connected.length === 0 ? "no client is connected" : `connected: ${oneLine(this.connected.join(", "))}`
+    return `No client with runtimeId ${quote(this.runtimeId)} is connected (${others}). Wait until it connects, or check the name.`
   }
 }
 
@@ -134,7 +137,7 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>("effect-i
   millis: Schema.Number
 }) {
   override get message() {
-    return `Request ${JSON.stringify(this.request)} to ${this.target} had no answer within ${this.millis} ms. If it may take longer, give it a longer timeout.`
+    return `Request ${quote(this.request)} to ${oneLine(this.target)} had no answer within ${this.millis} ms. If it may take longer, give it a longer timeout.`
   }
 }
 
@@ -155,8 +158,7 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("effe
   }
 ) {
   override get message() {
-    const why = this.reason === "" ? `code ${this.code}` : `code ${this.code}: ${this.reason}`
-    return `The connection to ${this.target} closed (${why}) before request ${JSON.stringify(this.request)} was answered. Whether it ran there is unknown; send it again only if it may run twice.`
+    return `The connection to ${oneLine(this.target)} closed (${closeReason(this)}) before request ${quote(this.request)} was answered. Whether it ran there is unknown; send it again only if it may run twice.`
   }
 }
 
@@ -171,7 +173,7 @@ export class NoHandler extends Schema.TaggedError<NoHandler>("effect-ipc/NoHandl
   target: Schema.String
 }) {
   override get message() {
-    return `${this.target} has no handler for request ${JSON.stringify(this.request)}. Register one there before the request is made.`
+    return `${oneLine(this.target)} has no handler for request ${quote(this.request)}. Register one there before the request is made.`
   }
 }
 
@@ -189,8 +191,9 @@ export class InvalidPayload extends Schema.TaggedError<InvalidPayload>("effect-i
   issue: Schema.String
 }) {
   override get message() {
-    const who = this.foundBy === "caller" ? "was not sent" : `was refused by ${this.target}`
-    return `The payload of request ${JSON.stringify(this.request)} ${who}: ${this.issue}`
+    return this.foundBy === "caller"
+      ? `The payload of request ${quote(this.request)} was not sent: ${this.issue}`
+      : `The payload of request ${quote(this.request)} was refused by ${oneLine(this.target)}: ${oneLine(this.issue)}`
   }
 }
 
@@ -205,7 +208,7 @@ export class InvalidResponse extends Schema.TaggedError<InvalidResponse>("effect
   { request: Schema.String, target: Schema.String, issue: Schema.String }
 ) {
   override get message() {
-    return `The response of ${this.target} to request ${JSON.stringify(this.request)} can't be decoded: ${this.issue}. Do both ends share one definition of the request?`
+    return `The response of ${oneLine(this.target)} to request ${quote(this.request)} can't be decoded: ${oneLine(this.issue)}. Do both ends share one definition of the request?`
   }
 }
 
@@ -224,7 +227,7 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>("effect-ipc
   tag: Schema.optional(Schema.String)
 }) {
   override get message() {
-    return `Request ${JSON.stringify(this.request)} failed at ${this.target}: ${this.error}`
+    return `Request ${quote(this.request)} failed at ${oneLine(this.target)}: ${oneLine(this.error)}`
   }
 }
 
@@ -244,7 +247,7 @@ export class FrameTooLarge extends Schema.TaggedError<FrameTooLarge>("effect-ipc
   limit: Schema.Number
 }) {
   override get message() {
-    return `Request ${JSON.stringify(this.request)} to ${this.target} would be a frame of ${this.size} bytes; the limit is ${this.limit}. Send less, or raise { maxFrameBytes } at both ends.`
+    return `Request ${quote(this.request)} to ${oneLine(this.target)} would be a frame of ${this.size} bytes; the limit is ${this.limit}. Send less, or raise { maxFrameBytes } at both ends.`
   }
 }
 
@@ -313,7 +316,7 @@ export class ServiceNotRegistered extends Schema.TaggedError<ServiceNotRegistere
   { api: Schema.String, hint: Schema.String }
 ) {
   override get message() {
-    return `No service is registered as ${JSON.stringify(this.api)}. ${this.hint}`
+    return `No service is registered as ${quote(this.api)}. ${oneLine(this.hint)}`
   }
 }
 
@@ -356,7 +359,8 @@ const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): Readonl
   return [
     "Answered 404, since nothing matched (mock it, or register the service):",
     ...unmatched.map(
-      ({ method, nearest, path }) => `  - ${method} ${path}${nearest === undefined ? "" : `; nearest: ${nearest}`}`
+      ({ method, nearest, path }) =>
+        `  - ${method} ${printable(path)}${nearest === undefined ? "" : `; nearest: ${nearest}`}`
     )
   ]
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { printable, quote } from "./internal/Printable.js"
 
 /**
  * The worker's process ended while a call waited for it.
@@ -28,7 +29,7 @@ export class WorkerDied extends Schema.TaggedError<WorkerDied>("effect-ipc/Worke
 }) {
   override get message() {
     const how = this.signal !== undefined ? `was ended by ${this.signal}` : `exited with code ${this.code ?? "unknown"}`
-    const start = `Worker ${JSON.stringify(this.runtimeId)} (${this.module}) ${how} ${this.when}.`
+    const start = `Worker ${quote(this.runtimeId)} (${this.module}) ${how} ${this.when}.`
     return [`${start} ${diedHint(this)}`, ...quotedEnd(this)].join("\n")
   }
 }
@@ -55,7 +56,7 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
   }
 ) {
   override get message() {
-    const who = `Worker ${JSON.stringify(this.runtimeId)} (${this.module})`
+    const who = `Worker ${quote(this.runtimeId)} (${this.module})`
     return [`${who} ${startHint(this.reason, this.detail)}`, ...quotedEnd(this)].join("\n")
   }
 }
@@ -94,5 +95,14 @@ export const beforeReady = "before it was ready"
 const quotedEnd = ({ stderr, stdout }: { readonly stderr: string; readonly stdout: string }): ReadonlyArray<string> => {
   const [name, text] = stderr.trim() === "" ? ["stdout", stdout.trim()] : ["stderr", stderr.trim()]
   if (text === "") return ["It wrote nothing to stderr or stdout."]
-  return [`The end of its ${name}:`, ...text.split("\n").map((line) => `  | ${line}`)]
+  return [
+    `The end of its ${name}:`,
+    ...text
+      .replace(colours, "")
+      .split(/\r?\n/)
+      .map((line) => `  | ${printable(line)}`)
+  ]
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one (ECMA-48 section 8.3.117)
+const colours = /\u001b\[[\d;]*m/g

@@ -14,6 +14,7 @@ import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { printable } from "../../src/internal/Printable.js"
 import * as HttpBody from "./HttpBody.js"
 import type { Match } from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
@@ -162,7 +163,7 @@ export const make = <E, R>(
       return
     }
     if (Cause.isDie(cause) || response.headersSent) {
-      fork(Effect.logError(`The handler of ${request.method} ${request.path} failed`, cause))
+      fork(Effect.logError(`The handler of ${request.method} ${printable(request.path)} failed`, cause))
     }
     if (!response.destroyed) JsonResponse.sendError(response, 500, messageOf(Cause.squash(cause)))
   }

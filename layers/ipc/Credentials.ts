@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Redacted from "effect/Redacted"
+import { isPrintable } from "../../src/internal/Printable.js"
 
 /**
  * The longest name a client can have, in characters: it is in every log line and error about that client.
@@ -20,7 +21,7 @@ export const maxRuntimeIdLength = 256
  * @category guards
  */
 export const isValidRuntimeId = (runtimeId: string): boolean =>
-  runtimeId.length <= maxRuntimeIdLength && !controlCharacter.test(runtimeId)
+  runtimeId.length <= maxRuntimeIdLength && isPrintable(runtimeId)
 
 /**
  * What an invalid name is answered.
@@ -29,9 +30,6 @@ export const isValidRuntimeId = (runtimeId: string): boolean =>
  * @category guards
  */
 export const invalidRuntimeId = `a runtimeId has at most ${maxRuntimeIdLength} characters and no control characters`
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f]/
 
 /**
  * The token as the header carries it, which drops white space around it (a file's last line feed, say). An empty one is none.

@@ -17,6 +17,7 @@ import { WebSocketServer } from "ws"
 import type { ClientConnections } from "../../src/connection/ClientConnections.js"
 import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
+import { quote } from "../../src/internal/Printable.js"
 import * as Address from "./Address.js"
 import * as Credentials from "./Credentials.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
@@ -140,14 +141,14 @@ const makeRefusal = (options: UpgradeEndpointOptions) => {
     if (!isName(hostnameOf(host), request.socket)) {
       return {
         status: 403,
-        error: `Host ${quote(host)} isn't a name of this server. Connect to ${options.host}, or add the name to { allowedHosts }.`
+        error: `Host ${quoteStart(host)} isn't a name of this server. Connect to ${options.host}, or add the name to { allowedHosts }.`
       }
     }
     // Web pages always send an Origin with an upgrade; processes don't.
     if (origin !== undefined && !origins.has(origin)) {
       return {
         status: 403,
-        error: `Origin ${quote(origin)} may not connect. Add it to { allowedOrigins } if that page should.`
+        error: `Origin ${quoteStart(origin)} may not connect. Add it to { allowedOrigins } if that page should.`
       }
     }
     if (tokenDigest === undefined) return undefined
@@ -200,7 +201,7 @@ const first = (offered: Set<string>): string | false => offered.values().next().
 const ignore = () => {}
 
 /** What a peer sent, short enough for a message. */
-const quote = (text = ""): string => JSON.stringify(text.slice(0, 100))
+const quoteStart = (text = ""): string => quote(text.slice(0, 100))
 
 const bodyOf = ({ error }: Refusal): string => JSON.stringify({ error })
 

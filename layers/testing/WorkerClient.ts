@@ -26,6 +26,8 @@ import type * as Election from "../../src/election/Election.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed, RequestError } from "../../src/IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
+import { closeReason } from "../../src/internal/ErrorMessage.js"
+import { quote } from "../../src/internal/Printable.js"
 import type { Role } from "../../src/LeaderElection.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as Promises from "../promise/Promises.js"
@@ -222,9 +224,9 @@ const follower = (client: IPCClient.Service): Election.Election<Registry, IPCCli
 })
 
 /** Ends the process as SIGTERM would, so that finalizers run, and exits after the grace at the latest. */
-const endProcess = (runtimeId: string, url: string, { code, reason }: CloseEvent): Effect.Effect<void> => {
-  const why = reason === "" ? `code ${code}` : `code ${code}: ${reason}`
-  const line = `Worker ${JSON.stringify(runtimeId)} lost the connection to its runner at ${url} (${why}); it ends.\n`
+const endProcess = (runtimeId: string, url: string, event: CloseEvent): Effect.Effect<void> => {
+  const why = closeReason(event)
+  const line = `Worker ${quote(runtimeId)} lost the connection to its runner at ${url} (${why}); it ends.\n`
   return Effect.zipRight(
     say(line),
     Effect.sync(() => {

@@ -32,6 +32,7 @@ import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
+import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as Frame from "./Frame.js"
@@ -580,7 +581,5 @@ const maxRefusalLength = 1000
 
 const shortened = (text: string): string =>
   text.length > maxRefusalLength ? `${text.slice(0, maxRefusalLength)}…` : text
-
-const quote = (text: string): string => JSON.stringify(text)
 
 const utf8Length = (text: string): number => new TextEncoder().encode(text).length

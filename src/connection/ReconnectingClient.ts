@@ -19,7 +19,7 @@ import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
-import { messageOf } from "../internal/ErrorMessage.js"
+import { closeReason, messageOf } from "../internal/ErrorMessage.js"
 import { CurrentValue } from "../internal/Events.js"
 import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
 import { Waiters } from "../internal/Waiters.js"
@@ -136,10 +136,10 @@ export const make: (
         const event = yield* current.closed
         if (event.code === CloseCode.Replaced) return yield* finish(event)
         status.set("reconnecting")
-        yield* Effect.logWarning(`The connection to ${url} closed (${describe(event)}); reconnecting`)
+        yield* Effect.logWarning(`The connection to ${url} closed (${closeReason(event)}); reconnecting`)
         lasted ||= millisOf(clock) - openedAt >= lastingMillis
         if (lasted) yield* driver.reset
-        const detail = `the connection closed as soon as it was open (${describe(event)})`
+        const detail = `the connection closed as soon as it was open (${closeReason(event)})`
         yield* lasted ? restore : restoreAfter(new ConnectFailed({ url, reason: "Refused", detail }))
         status.set("connected")
         lasted = false
@@ -249,5 +249,3 @@ export const make: (
 
 /** How long a connection has to last for its loss to be taken for a new one, in milliseconds. */
 const lastingMillis = 1000
-
-const describe = ({ code, reason }: CloseEvent): string => (reason === "" ? `code ${code}` : `code ${code}: ${reason}`)

@@ -5,6 +5,7 @@
  */
 import * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
+import { oneLine } from "./Printable.js"
 
 /**
  * The message of an `Error` or of anything with one, the tag of what is only tagged, else the value as text. Never throws,
@@ -38,3 +39,7 @@ export const hasStringTag = (value: unknown): value is { readonly _tag: string }
     return false
   }
 }
+
+/** Why a connection closed: the close code, and the peer's reason where it gave one. */
+export const closeReason = ({ code, reason }: { readonly code: number; readonly reason: string }): string =>
+  reason === "" ? `code ${code}` : `code ${code}: ${oneLine(reason)}`

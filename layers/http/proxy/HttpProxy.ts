@@ -10,6 +10,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
+import { printable } from "../../../src/internal/Printable.js"
 import { UpstreamProxy } from "../../UpstreamProxy.js"
 import * as JsonResponse from "../JsonResponse.js"
 import { originForm } from "../RequestTarget.js"
@@ -54,7 +55,7 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
     try {
       resolved = newest(target)
     } catch (defect) {
-      fork(Effect.logError(`The proxy resolver threw for ${target}`, defect))
+      fork(Effect.logError(`The proxy resolver threw for ${printable(target)}`, defect))
       const message = `The proxy resolver failed: ${messageOf(defect)}`
       JsonResponse.sendErrorEarly(request, response, 500, message, lingering)
       return true
