@@ -9,7 +9,7 @@ const resolve = {
     { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
     { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
     { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },
-    { find: /^effect-ipc\/socket$/, replacement: source("./src/connection/SocketTransport.ts") }
+    { find: /^effect-ipc\/socket$/, replacement: source("./layers/socket/index.ts") }
   ]
 }
 

@@ -28,6 +28,8 @@ export const CloseCode = {
   GoingAway: 1001,
   /** The connection broke without a close frame. */
   Abnormal: 1006,
+  /** The peer presented what isn't accepted. */
+  PolicyViolation: 1008,
   /** A frame over the limit arrived. */
   TooLarge: 1009,
   /** A newer connection has the same runtimeId; the one closed so doesn't reconnect. */

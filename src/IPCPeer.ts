@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -34,7 +35,26 @@ export type ConnectionEvent =
   | ({ readonly _tag: "Disconnected" } & ConnectedClient & CloseEvent)
 
 /**
- * What a program does with its clients. An `IPCServer` is one with a port and HTTP beside it.
+ * What a program does with its clients, and the service of the same name. `IPCServer` is one with a port and HTTP beside
+ * it. A program that needs no more than this runs on any transport, in memory too.
+ *
+ * @example
+ * ```ts
+ * import { IPCPeer, IPCServer } from "effect-ipc"
+ * import { NodeIPCServer } from "effect-ipc/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * const Greet = IPCServer.defineRequest<{ readonly name: string }, string>("greet")
+ *
+ * export const Greeter = Layer.scopedDiscard(
+ *   Effect.gen(function* () {
+ *     const peer = yield* IPCPeer
+ *     yield* peer.handle(Greet, ({ name }) => Effect.succeed(`Hello, ${name}!`))
+ *   })
+ * )
+ *
+ * export const Live = Greeter.pipe(Layer.provide(NodeIPCServer.layer({ port: 9000 })))
+ * ```
  *
  * @since 0.2.0
  * @category models
@@ -81,3 +101,9 @@ export interface IPCPeer {
   /** Waits until a client with this runtimeId is connected; at once where one is. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
 }
+
+/**
+ * @since 0.2.0
+ * @category tags
+ */
+export const IPCPeer: Context.Tag<IPCPeer, IPCPeer> = Context.GenericTag<IPCPeer>("effect-ipc/IPCPeer")

@@ -43,7 +43,7 @@ export {
 export * as Intercept from "./Intercept.js"
 export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.js"
 export * from "./IPCError.js"
-export type { ConnectedClient, ConnectionEvent, IPCPeer } from "./IPCPeer.js"
+export { type ConnectedClient, type ConnectionEvent, IPCPeer } from "./IPCPeer.js"
 export type {
   AnySchema,
   Arguments,

@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
@@ -40,8 +41,23 @@ export interface SocketTransportOptions {
 }
 
 /**
+ * A transport that knows of its end, and of the name that a client of this library sends first: a socket has no URL to
+ * carry it.
+ *
+ * @internal
+ */
+export interface NamingTransport extends Transport {
+  /** Tells the peer this end's name, or that it has none. */
+  readonly introduce: (runtimeId: string | undefined) => void
+  /** The peer's name, known once its first frame has come: `undefined` where it gives none. */
+  readonly introduced: Effect.Effect<string | undefined>
+  readonly closed: Effect.Effect<CloseEvent>
+}
+
+/**
  * Opens the socket and is done when it is open; the scope's end closes it. Beside frames, two ends of this library send
- * `i:::` (are you there?), `o:::` (yes), and `q:::{"code":…,"reason":…}` (goodbye, where bytes have no close code).
+ * `n:::{"runtimeId":…}` (the client's name, first), `i:::` (are you there?), `o:::` (yes), and
+ * `q:::{"code":…,"reason":…}` (goodbye, where bytes have no close code).
  *
  * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back; and
  * it can't be told to stop reading, so what arrives meanwhile is kept here.
@@ -52,7 +68,7 @@ export interface SocketTransportOptions {
 export const make: (
   socket: Socket.Socket,
   options: SocketTransportOptions
-) => Effect.Effect<Transport, Socket.SocketError, Scope.Scope> = Effect.fnUntraced(function* (socket, options) {
+) => Effect.Effect<NamingTransport, Socket.SocketError, Scope.Scope> = Effect.fnUntraced(function* (socket, options) {
   const runFork = yield* RunFork.make()
   const outbox = yield* Mailbox.make<Outgoing>()
   const transport = new SocketTransport(options, outbox, runFork)
@@ -77,6 +93,7 @@ export const make: (
 const ping = "i:::"
 const pong = "o:::"
 const goodbye = "q:::"
+const introduction = "n:::"
 
 /** How long the peer has to answer a goodbye. */
 const closeGrace = Duration.millis(250)
@@ -93,8 +110,10 @@ interface Chunk {
 
 type Write = (chunk: string | Socket.CloseEvent) => Effect.Effect<void, Socket.SocketError>
 
-class SocketTransport implements Transport {
+class SocketTransport implements NamingTransport {
   readonly extended: boolean
+  readonly introduced: Effect.Effect<string | undefined>
+  readonly closed: Effect.Effect<CloseEvent>
   /** Those that read and write the socket, and with that keep it open; and the one that waits for a goodbye's answer. */
   readonly fibers: Array<Fiber.RuntimeFiber<unknown>> = []
   private readonly byLine: boolean
@@ -102,6 +121,9 @@ class SocketTransport implements Transport {
   private readonly decoder = new TextDecoder()
   private listener: TransportListener | undefined
   private closeEvent: CloseEvent | undefined
+  private isIntroduced = false
+  private readonly named = Deferred.unsafeMake<string | undefined>(FiberId.none)
+  private readonly ended = Deferred.unsafeMake<CloseEvent>(FiberId.none)
   /** What has come of a line that hasn't ended yet. */
   private line: Array<string> = []
   private lineLength = 0
@@ -119,6 +141,9 @@ class SocketTransport implements Transport {
     private readonly runFork: RunFork.RunFork
   ) {
     this.extended = options.extended ?? true
+    this.introduced = Deferred.await(this.named)
+    this.closed = Deferred.await(this.ended)
+    if (!this.extended) this.onIntroduced(undefined)
     this.byLine = options.framing === "lines"
     this.maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
   }
@@ -129,6 +154,10 @@ class SocketTransport implements Transport {
       this.release()
       if (this.closeEvent !== undefined) listener.onClosed(this.closeEvent)
     })
+  }
+
+  introduce(runtimeId: string | undefined): void {
+    if (this.extended) this.send(introduction + JSON.stringify({ runtimeId }))
   }
 
   send(text: string): void {
@@ -182,6 +211,8 @@ class SocketTransport implements Transport {
     this.line = []
     this.unsentLength = 0
     for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+    this.onIntroduced(undefined)
+    Deferred.unsafeDone(this.ended, Exit.succeed(this.closeEvent))
     this.listener?.onClosed(this.closeEvent)
   }
 
@@ -228,6 +259,11 @@ class SocketTransport implements Transport {
       if (text === ping) return this.send(pong)
       if (text === pong) return this.listener?.onAlive()
       if (text.startsWith(goodbye)) return this.end(goodbyeOf(text))
+      if (!this.isIntroduced) {
+        const isIntroduction = text.startsWith(introduction)
+        this.onIntroduced(isIntroduction ? runtimeIdOf(text) : undefined)
+        if (isIntroduction) return
+      }
     }
     if (this.listener !== undefined && !this.paused && this.held.length === 0) return this.listener.onText(text)
     this.held.push(text)
@@ -235,6 +271,13 @@ class SocketTransport implements Transport {
     if (this.heldLength > this.maxFrameBytes) {
       this.refuse({ code: CloseCode.TooLarge, reason: `over ${this.maxFrameBytes} bytes while reading paused` })
     }
+  }
+
+  /** The first frame tells the name, no later one. */
+  private onIntroduced(runtimeId: string | undefined): void {
+    if (this.isIntroduced) return
+    this.isIntroduced = true
+    Deferred.unsafeDone(this.named, Exit.succeed(runtimeId))
   }
 
   private release(): void {
@@ -296,6 +339,12 @@ const closeEventOf = (error: unknown): CloseEvent => {
   return error.reason === "Close"
     ? { code: error.code, reason: error.closeReason ?? "" }
     : { code: CloseCode.Abnormal, reason: messageOf(error.cause) }
+}
+
+const runtimeIdOf = (text: string): string | undefined => {
+  const frame = Frame.parse(`m::introduction:${text.slice(introduction.length)}`)
+  const data = frame.type === "m" ? (frame.data as { readonly runtimeId?: unknown } | null | undefined) : undefined
+  return typeof data?.runtimeId === "string" ? data.runtimeId : undefined
 }
 
 const goodbyeOf = (text: string): CloseEvent => {

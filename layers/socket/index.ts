@@ -1,0 +1,9 @@
+/**
+ * Both ends on a platform `Socket` and `SocketServer`: a byte stream (TCP, a Unix socket) or a WebSocket, on whatever
+ * runtime.
+ *
+ * @since 0.1.0
+ */
+export type { SocketTransportOptions } from "../../src/connection/SocketTransport.js"
+export * as SocketIPCClient from "./SocketIPCClient.js"
+export * as SocketIPCServer from "./SocketIPCServer.js"
