@@ -21,10 +21,11 @@ import * as DiscoveryMember from "../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../src/discovery/Registry.js"
 import type { ElectionError } from "../src/election/Election.js"
 import * as Election from "../src/election/Election.js"
-import { HttpGateway } from "../src/HttpGateway.js"
+import type { HttpGateway } from "../src/HttpGateway.js"
 import type { IPCClient } from "../src/IPCClient.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
-import { IPCServer } from "../src/IPCServer.js"
+import type { IPCPeer } from "../src/IPCPeer.js"
+import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
 import { warmUp } from "./FailoverWarmUp.js"
@@ -138,7 +139,7 @@ export const layerConfig = (
 export const makeStandalone: (
   options?: LocalDiscoveryOptions
 ) => Effect.Effect<
-  Context.Context<Discovery | LeaderElection | IPCServer | HttpGateway>,
+  Context.Context<Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway>,
   PortInUse | ListenFailed | TokenRequired,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
@@ -153,8 +154,7 @@ export const makeStandalone: (
   yield* getReady
   return Context.make(Discovery, gateway.discovery).pipe(
     Context.add(LeaderElection, gateway.election),
-    Context.add(IPCServer, gateway.election.server),
-    Context.add(HttpGateway, gateway.election.gateway)
+    Context.merge(NodeIPCServer.toContext(gateway.election))
   )
 })
 
@@ -164,5 +164,7 @@ export const makeStandalone: (
  */
 export const layerStandalone = (
   options?: LocalDiscoveryOptions
-): Layer.Layer<Discovery | LeaderElection | IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
-  Layer.scopedContext(makeStandalone(options))
+): Layer.Layer<
+  Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway,
+  PortInUse | ListenFailed | TokenRequired
+> => Layer.scopedContext(makeStandalone(options))

@@ -20,6 +20,7 @@ import * as ClientConnections from "../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../src/connection/IPCSocketOptions.js"
 import { HttpGateway } from "../src/HttpGateway.js"
 import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
+import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
@@ -133,7 +134,7 @@ export const makePrepared: <A, E, R>(
  */
 export const layer = (
   options?: NodeIPCServerOptions
-): Layer.Layer<IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
+): Layer.Layer<IPCServer | IPCPeer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
   Layer.scopedContext(makeWithGateway(options))
 
 /**
@@ -158,14 +159,28 @@ export const config: Config.Config<NodeIPCServerOptions> = Config.all({
  */
 export const layerConfig = (
   options: Config.Config.Wrap<NodeIPCServerOptions> = config
-): Layer.Layer<IPCServer | HttpGateway, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
+): Layer.Layer<IPCServer | IPCPeer | HttpGateway, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
   Layer.scopedContext(Effect.flatMap(Config.unwrap(options), makeWithGateway))
 
 const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
   Effect.map(
     makePrepared(options, () => Effect.void),
-    ({ gateway, server }) => Context.make(IPCServer, server).pipe(Context.add(HttpGateway, gateway))
+    toContext
   )
+
+/**
+ * The services of one server.
+ *
+ * @internal
+ */
+export const toContext = ({
+  gateway,
+  server
+}: {
+  readonly gateway: HttpGateway.Service
+  readonly server: IPCServer.Service
+}): Context.Context<IPCServer | IPCPeer | HttpGateway> =>
+  Context.make(IPCServer, server).pipe(Context.add(IPCPeer, server), Context.add(HttpGateway, gateway))
 
 type GatewayServer = Http.Server<typeof Http.IncomingMessage, typeof GatewayResponse>
 

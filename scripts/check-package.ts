@@ -1,6 +1,6 @@
 /**
  * Looks at the package as its users' tools will: packs it, lints the tarball, installs it elsewhere, imports each entry
- * in plain Node and type-checks a program that uses it.
+ * in plain Node, type-checks a program that uses it, and emits declarations for every export.
  */
 import { execFileSync } from "node:child_process"
 import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
@@ -45,7 +45,12 @@ try {
   const peers = ["effect", "@effect/platform", "@types/node"].map(installed)
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball, ...peers], folder)
   run(process.execPath, ["imports.mjs"], folder)
-  for (const resolution of ["nodenext", "bundler"]) run(tool("tsc"), ["-p", `tsconfig.${resolution}.json`], folder)
+  console.log(`      ${run(process.execPath, ["public-api.mjs"], folder).trim()}`)
+  // The consumer's own TypeScript is the line before ours.
+  for (const tsc of [tool("tsc"), join(folder, "node_modules", ".bin", windows ? "tsc.cmd" : "tsc")]) {
+    console.log(`      TypeScript ${run(tsc, ["--version"], folder).trim()}`)
+    for (const project of ["nodenext", "bundler"]) run(tsc, ["-p", `tsconfig.${project}.json`], folder)
+  }
   console.log("The package is as its users need it.")
 } catch (error) {
   console.error(`\nFAILED ${error instanceof Error ? error.message : error}`)

@@ -10,6 +10,7 @@ import type { Discovery } from "../../src/Discovery.js"
 import type { HttpGateway } from "../../src/HttpGateway.js"
 import type { HttpInterception } from "../../src/HttpInterception.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../../src/IPCError.js"
+import type { IPCPeer } from "../../src/IPCPeer.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
@@ -29,7 +30,7 @@ export interface GatewayTestOptions
  * @since 0.1.0
  * @category models
  */
-export type GatewayTest = IPCServer | Discovery | LeaderElection | HttpInterception | HttpGateway
+export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | HttpInterception | HttpGateway
 
 /**
  * A gateway until the scope closes; parallel suites have one each. Its timeouts and the delays of its faults run on the

@@ -12,7 +12,7 @@ import { MemoryNetwork } from "../../src/connection/MemoryNetwork.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed } from "../../src/IPCError.js"
-import { IPCServer } from "../../src/IPCServer.js"
+import { IPCPeer } from "../../src/IPCPeer.js"
 
 /**
  * @since 0.1.0
@@ -58,13 +58,12 @@ export declare namespace MemoryIPC {
 export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<MemoryIPC, MemoryIPC.Service>() {}
 
 /**
- * A server, one client that is connected to it, and the network between them. The server has no HTTP: `interceptHttp` and
- * `setRouteProxyResolver` die.
+ * Provides an `IPCPeer`, one client that is connected to it, and the network between them.
  *
  * @example
  * ```ts
  * import { MemoryIPC } from "effect-ipc/testing"
- * import { IPCClient, IPCServer } from "effect-ipc"
+ * import { IPCClient, IPCPeer, IPCServer } from "effect-ipc"
  * import { assert, it } from "@effect/vitest"
  * import { Effect, Fiber, TestClock } from "effect"
  *
@@ -72,9 +71,9 @@ export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<Memor
  *
  * it.scoped("gives up after a second", () =>
  *   Effect.gen(function* () {
- *     const server = yield* IPCServer
+ *     const peer = yield* IPCPeer
  *     const client = yield* IPCClient
- *     yield* server.handle(Greet, () => Effect.never)
+ *     yield* peer.handle(Greet, () => Effect.never)
  *     const asked = yield* Effect.fork(Effect.flip(client.request(Greet, "Ada", { timeout: "1 second" })))
  *     yield* TestClock.adjust("1 second")
  *     assert.strictEqual((yield* Fiber.join(asked))._tag, "RequestTimeout")
@@ -85,12 +84,12 @@ export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<Memor
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCServer | IPCClient | MemoryIPC> =>
+export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCPeer | IPCClient | MemoryIPC> =>
   Layer.scopedContext(
     Effect.gen(function* () {
-      const { network, server } = yield* make(options)
+      const { network, peer } = yield* make(options)
       const client = yield* Effect.orDie(network.connect(options))
-      return Context.make(IPCServer, server).pipe(Context.add(IPCClient, client), Context.add(MemoryIPC, network))
+      return Context.make(IPCPeer, peer).pipe(Context.add(IPCClient, client), Context.add(MemoryIPC, network))
     })
   )
 
@@ -109,17 +108,7 @@ const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
     freeze: setFrozen(true),
     thaw: setFrozen(false)
   }
-  const server: IPCServer.Service = {
-    url,
-    port: 0,
-    ...ClientConnections.toPeer(clients),
-    interceptHttp: () => noHttp("interceptHttp"),
-    setRouteProxyResolver: () => noHttp("setRouteProxyResolver")
-  }
-  return { network, server }
+  return { network, peer: ClientConnections.toPeer(clients) }
 })
 
 const url = "memory://effect-ipc"
-
-const noHttp = (method: string): Effect.Effect<never> =>
-  Effect.dieMessage(`${method}: a server in memory has no HTTP. Use GatewayTest.layer for a test of HTTP.`)

@@ -1,17 +1,19 @@
 /** Uses each entry's types from outside: what is wrong here must not compile, what is right must. */
 import type * as Socket from "@effect/platform/Socket"
-import { Effect, Schema } from "effect"
+import type * as SocketServer from "@effect/platform/SocketServer"
+import { Effect, type Layer, Schema } from "effect"
 import {
   type ClientNotConnected,
   HttpInterception,
   Intercept,
   IPCClient,
+  type IPCPeer,
   IPCServer,
   type RequestError
 } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import * as Facade from "effect-ipc/promise"
-import * as SocketTransport from "effect-ipc/socket"
+import { SocketIPCClient, SocketIPCServer } from "effect-ipc/socket"
 import { GatewayTest, TestGateway, Worker } from "effect-ipc/testing"
 
 class TooBig extends Schema.TaggedError<TooBig>()("TooBig", { n: Schema.Number }) {}
@@ -56,8 +58,14 @@ export const wrong = Effect.gen(function* () {
   yield* server.handle(Double, () => Effect.succeed("42"))
 })
 
-/** A transport on a platform socket. */
-export const overSocket = (socket: Socket.Socket) => SocketTransport.make(socket, { framing: "lines" })
+/** Both ends over platform sockets. */
+export const overSockets = program.pipe(
+  Effect.provide(NodeIPCServer.layer()),
+  Effect.zip(answer),
+  Effect.provide(SocketIPCClient.layer({ runtimeId: "worker-1" }))
+) satisfies Effect.Effect<unknown, unknown, Socket.Socket>
+
+export const peer: Layer.Layer<IPCPeer, never, SocketServer.SocketServer> = SocketIPCServer.layer()
 
 export const suite: Effect.Effect<string, unknown> = Effect.gen(function* () {
   const http = yield* HttpInterception

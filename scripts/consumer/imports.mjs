@@ -30,27 +30,23 @@ await client.disconnect()
 await server.teardown()
 
 const socket = await import("effect-ipc/socket")
+const Socket = await import("@effect/platform/Socket")
+const SocketServer = await import("@effect/platform/SocketServer")
 const NodeSocket = await import("@effect/platform-node/NodeSocket")
 const NodeSocketServer = await import("@effect/platform-node/NodeSocketServer")
 
 const overTcp = Effect.gen(function* () {
-  const clients = yield* core.ClientConnections.make({})
-  yield* clients.handlers.handle(Double, (n) => Effect.succeed(2 * n))
-  const listening = yield* NodeSocketServer.make({ host: "127.0.0.1", port: 0 })
-  yield* Effect.forkScoped(
-    listening.run((accepted) =>
-      Effect.flatMap(socket.make(accepted, { framing: "lines" }), (transport) => {
-        clients.accept(transport, "consumer")
-        return Effect.never
-      }).pipe(Effect.scoped)
-    )
-  )
-  const net = yield* NodeSocket.makeNet({ host: "127.0.0.1", port: listening.address.port })
-  const transport = yield* socket.make(net, { framing: "lines" })
-  const connect = (onOpen) => Effect.sync(() => onOpen(transport))
-  const client = yield* core.ReconnectingClient.make("tcp", connect, { reconnect: false })
+  const peer = yield* core.IPCPeer
+  yield* peer.handle(Double, (n) => Effect.succeed(2 * n))
+  const { address } = yield* SocketServer.SocketServer
+  const net = yield* NodeSocket.makeNet({ host: "127.0.0.1", port: address.port })
+  const client = yield* Effect.provideService(socket.SocketIPCClient.make(), Socket.Socket, net)
   return yield* client.request(Double, 21)
-}).pipe(Effect.scoped)
+}).pipe(
+  Effect.scoped,
+  Effect.provide(socket.SocketIPCServer.layer()),
+  Effect.provide(NodeSocketServer.layer({ host: "127.0.0.1", port: 0 }))
+)
 assert.equal(await Effect.runPromise(overTcp), 42)
 
 // What suites without Effect use needs no test library: the optional peer isn't there.

@@ -62,8 +62,7 @@ export interface NamingTransport extends Transport {
  * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back; and
  * it can't be told to stop reading, so what arrives meanwhile is kept here.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make: (
   socket: Socket.Socket,

@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { IPCClient, IPCServer } from "effect-ipc"
+import { IPCClient, IPCPeer, IPCServer } from "effect-ipc"
+import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import { MemoryIPC } from "effect-ipc/testing"
 
 const Greet = IPCServer.defineRequest<string, string>("greet")
@@ -20,7 +22,7 @@ const network = MemoryIPC.MemoryIPC
 describe("a server and a client in memory", () => {
   it.scoped("ask and tell each other, and clients have names", () =>
     Effect.gen(function* () {
-      const server = yield* IPCServer
+      const server = yield* IPCPeer
       const client = yield* IPCClient
       const second = yield* (yield* network).connect({ runtimeId: "second" })
       const noted = yield* Deferred.make<string>()
@@ -44,7 +46,7 @@ describe("a server and a client in memory", () => {
 
   it.scoped("time out by the test clock alone", () =>
     Effect.gen(function* () {
-      const server = yield* IPCServer
+      const server = yield* IPCPeer
       const client = yield* IPCClient
       const asked = yield* Deferred.make<void>()
       yield* server.handle(Greet, () => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
@@ -59,7 +61,7 @@ describe("a server and a client in memory", () => {
 
   it.scoped("are parted and brought together again: what waited fails, what comes meanwhile waits", () =>
     Effect.gen(function* () {
-      const server = yield* IPCServer
+      const server = yield* IPCPeer
       const client = yield* IPCClient
       const net = yield* network
       const asked = yield* Deferred.make<void>()
@@ -82,7 +84,7 @@ describe("a server and a client in memory", () => {
 
   it.scoped("stand still while frozen, and are dropped for their silence", () =>
     Effect.gen(function* () {
-      const server = yield* IPCServer
+      const server = yield* IPCPeer
       const client = yield* IPCClient
       const net = yield* network
       yield* server.handle(Greet, (name) => Effect.succeed(name))
@@ -102,7 +104,7 @@ describe("a server and a client in memory", () => {
 
   it.scoped("keep no more than 4,096 events for a consumer of their coming and going that is stuck", () =>
     Effect.gen(function* () {
-      const { connections } = yield* IPCServer
+      const { connections } = yield* IPCPeer
       const net = yield* network
       const subscribed = yield* Deferred.make<void>()
       const gate = yield* Deferred.make<void>()
@@ -125,11 +127,20 @@ describe("a server and a client in memory", () => {
     }).pipe(memory())
   )
 
-  it.scoped("have no HTTP, and say so", () =>
+  const greeter = Layer.scopedDiscard(
     Effect.gen(function* () {
-      const server = yield* IPCServer
-      const exit = yield* Effect.exit(server.interceptHttp("GET", "/", () => Effect.void))
-      assert.include(String(exit), "interceptHttp: a server in memory has no HTTP. Use GatewayTest.layer")
-    }).pipe(memory())
+      const peer = yield* IPCPeer
+      yield* peer.handle(Greet, (name) => Effect.succeed(`Hello, ${name}`))
+    })
+  )
+  const greet = Effect.flatMap(IPCClient, (client) => client.request(Greet, "Ada"))
+
+  it.scopedLive("run a program that also runs over sockets", () =>
+    Effect.gen(function* () {
+      const inMemory = yield* greet.pipe(Effect.provide(Layer.provideMerge(greeter, MemoryIPC.layer())))
+      const { port } = yield* IPCServer
+      const overSockets = yield* Effect.provide(greet, NodeIPCClient.layer({ port }))
+      assert.deepStrictEqual([inMemory, overSockets], ["Hello, Ada", "Hello, Ada"])
+    }).pipe(Effect.provide(Layer.provideMerge(greeter, NodeIPCServer.layer())))
   )
 })
