@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -49,6 +50,13 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
   readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** A larger body, in bytes, to a route is answered 413. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined
+  /**
+   * Of the bodies of all requests to routes together, in bytes, while they are read or a handler has them: a request whose
+   * body is too much is answered 503. Default 128 MiB.
+   */
+  readonly maxTotalBodyBytes?: number | undefined
+  /** How long the body of a request to a route may go without another byte; then it is answered 408. Default 30 seconds. */
+  readonly bodyIdleTimeout?: Duration.DurationInput | undefined
 }
 
 /**
@@ -97,7 +105,7 @@ export const makePrepared: <A, E, R>(
   const letIn = holdEarly(server)
 
   const clients = yield* ClientConnections.make(options)
-  const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: options.maxBodyBytes ?? 16 * 1024 * 1024 })
+  const gateway = yield* NodeHttpGateway.make(options)
   const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {
     url: Address.urlOf({ host, port }),

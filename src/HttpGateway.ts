@@ -33,7 +33,8 @@ export interface HttpRouteRequest {
   /** Names in lower case; a header given more than once is joined by commas. */
   readonly headers: Readonly<Record<string, string>>
   /**
-   * The parsed value of a JSON body, the string of a text or form body, the bytes of any other, `undefined` without one.
+   * The parsed value of a JSON body, the string of text, XML or a form, the bytes of any other and of a compressed one,
+   * `undefined` without one.
    */
   readonly body: unknown
   /** The body as it came; empty without one. */
@@ -41,8 +42,9 @@ export interface HttpRouteRequest {
 }
 
 /**
- * Answers a request with a platform `HttpServerResponse` (sent as it is), any other value (a 200 in JSON), or `undefined`
- * (an empty 200). A failure answers 500 `{"error": message}`.
+ * Answers a request with a platform `HttpServerResponse` or a web `Response` (sent as it is); bytes, a `Blob`, a form or a
+ * stream (Effect's, the web's, Node's, or any async iterable of bytes and strings) as a 200; `undefined` as an empty 200; any
+ * other value as a 200 in JSON. A failure answers 500 `{"error": message}`, and so does a value without JSON (a `Map`, say).
  *
  * @since 0.1.0
  * @category models
@@ -56,7 +58,10 @@ export type HttpRouteHandler<E = unknown, R = never> = (request: HttpRouteReques
  * @category models
  */
 export interface Upstream {
-  /** `http://host:port`, with a path in front of the request's own where the service lives below one. */
+  /**
+   * `http://host:port` or `https://host:port`, with a path in front of the request's own where the service lives below one;
+   * `ws:` and `wss:` stand for `http:` and `https:`.
+   */
   readonly baseUrl: string
   /**
    * The upstream to try when this one refuses the connection and nothing of the request was sent yet, or twice breaks the
@@ -68,12 +73,13 @@ export interface Upstream {
 }
 
 /**
- * Chooses the upstream for a request's path (with its query), or none: then the gateway answers 404.
+ * Chooses the upstream for a request's path (with its query), or none (`undefined`, `null` or `""`): then the gateway
+ * answers 404.
  *
  * @since 0.1.0
  * @category models
  */
-export type RouteProxyResolver = (path: string) => string | Upstream | undefined
+export type RouteProxyResolver = (path: string) => string | Upstream | null | undefined
 
 /**
  * @since 0.2.0

@@ -40,7 +40,18 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
     super.write(bytes, "latin1", callback)
   }
 
+  /** Forgets what a head was to have, but for what lets a page of another origin read the answer. */
+  discardHead(): void {
+    this.statusMessage = ""
+    for (const name of this.getHeaderNames()) {
+      if (name !== "vary" && !name.startsWith("access-control-")) this.removeHeader(name)
+    }
+  }
+
+  /** Throws, with nothing sent, where the status isn't that of a final response or a header isn't one. */
   override writeHead(status: number, reason?: unknown, headers?: unknown): this {
+    // An informational status would leave the client waiting for the final one.
+    if (!(status >= 200)) throw new RangeError(`${status} isn't the status of a response`)
     if (this.#taps !== undefined) this.#tellHead(status, typeof reason === "string" ? headers : reason)
     if (typeof reason !== "string") return super.writeHead(status, reason as OutgoingHttpHeaders)
     return super.writeHead(status, reasonPhrase(reason), headers as OutgoingHttpHeaders)

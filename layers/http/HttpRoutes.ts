@@ -1,18 +1,18 @@
 /**
  * The gateway's own routes: find-my-way tables that routes come into and go from while requests are served.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import FindMyWay from "find-my-way"
 import type { HttpMethod } from "../../src/HttpGateway.js"
 import { InvalidRoute, RouteConflict } from "../../src/IPCError.js"
+import { pathOf } from "./RequestTarget.js"
 
 /**
  * A route that a request matched, with what its `:name` and `*` stood for and the query as it came.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface Match<A> {
   readonly value: A
@@ -24,8 +24,7 @@ export interface Match<A> {
  * Routes by method and path. A route of the request's own method is preferred to one for `ALL`; a HEAD without a route
  * of its own takes the GET's (RFC 9110 section 9.3.2).
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface HttpRoutes<A> {
   /** Fails with `RouteConflict` when the method has this path already, `InvalidRoute` when find-my-way refuses it. */
@@ -36,6 +35,8 @@ export interface HttpRoutes<A> {
   ) => Effect.Effect<RegisteredRoute, RouteConflict | InvalidRoute>
   readonly remove: (route: RegisteredRoute) => void
   readonly find: (method: string, url: string) => Match<A> | undefined
+  /** Whether a route would match the URL, were its path percent-encoded as it should be (RFC 3986 section 2.1). */
+  readonly takesMalformed: (method: string, url: string) => boolean
   /** The methods that have a route for the URL, for hints. */
   readonly methodsOf: (url: string) => ReadonlyArray<string>
 }
@@ -43,8 +44,7 @@ export interface HttpRoutes<A> {
 /**
  * What `add` gives and `remove` takes.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface RegisteredRoute {
   readonly method: string
@@ -55,8 +55,7 @@ export interface RegisteredRoute {
 /**
  * An empty table.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make = <A>(): HttpRoutes<A> => {
   const registered = new Set<RegisteredRoute>()
@@ -93,6 +92,11 @@ export const make = <A>(): HttpRoutes<A> => {
 
   return {
     find,
+    takesMalformed: (method, url) => {
+      if (!url.includes("%")) return false
+      const path = pathOf(url)
+      return !isWellFormed(path) && find(method, path.replaceAll("%", "%25")) !== undefined
+    },
     add: (method, path, value) =>
       Effect.suspend((): Effect.Effect<RegisteredRoute, RouteConflict | InvalidRoute> => {
         if (stale) refresh()
@@ -120,6 +124,15 @@ export const make = <A>(): HttpRoutes<A> => {
         method === ALL ? lookup(all, METHOD_OF_ALL, url) !== null : lookup(specific, method, url) !== null
       )
     }
+  }
+}
+
+const isWellFormed = (path: string): boolean => {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
   }
 }
 

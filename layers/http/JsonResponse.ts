@@ -1,50 +1,46 @@
 /**
- * From what a handler gave to the response on the wire.
+ * Answers in JSON: the gateway's own, and a handler's plain values.
  *
- * @since 0.1.0
+ * @internal
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http"
-import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
-
-/**
- * Whether the value is a platform `HttpServerResponse`: by its type id, as importing the platform costs start-up time.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const isServerResponse = (value: unknown): value is HttpServerResponse =>
-  typeof value === "object" && value !== null && ServerResponseTypeId in value
+import type { IncomingMessage } from "node:http"
+import type { GatewayResponse } from "./GatewayResponse.js"
 
 /**
  * Answers 200 with the value in JSON, or an empty 200 for `undefined`. Throws, with nothing sent, when the value has no
  * JSON.
  *
- * @since 0.1.0
- * @category answering
+ * @internal
  */
-export const sendValue = (response: ServerResponse, value: unknown): void => {
+export const sendValue = (response: GatewayResponse, value: unknown): void => {
   if (value === undefined) {
     response.writeHead(200, EMPTY_HEADERS)
     response.end()
     return
   }
   const text: string | undefined = JSON.stringify(value)
-  if (text === undefined) throw new TypeError(`a ${typeof value} has no JSON`)
+  // What JSON shows nothing of would reach the client as an empty object, and its values nobody.
+  if (text === undefined || (text === "{}" && !isPlainObject(value))) {
+    throw new TypeError(
+      `${nameOf(value)} has no JSON; a handler gives a plain value, bytes, a stream, a Response or an HttpServerResponse`
+    )
+  }
   sendJson(response, 200, text)
 }
 
 /**
- * Answers `{"error": message}`; a response already begun is cut off instead, so that nobody takes it for complete.
+ * Answers `{"error": message}`; a response already begun is cut off instead, so that nobody takes it for complete. Never
+ * throws.
  *
- * @since 0.1.0
- * @category answering
+ * @internal
  */
-export const sendError = (response: ServerResponse, status: number, message: string): void => {
+export const sendError = (response: GatewayResponse, status: number, message: string): void => {
   if (response.headersSent) {
     response.destroy()
     return
   }
+  response.discardHead()
   sendJson(response, status, JSON.stringify({ error: message }))
 }
 
@@ -53,20 +49,20 @@ export const sendError = (response: ServerResponse, status: number, message: str
  * discarded for a while: closing at once would reset the connection under the answer (RFC 9112 section 9.6). Until then the
  * response is in `lingering`; whoever can't wait destroys it.
  *
- * @since 0.1.0
- * @category answering
+ * @internal
  */
 export const sendErrorEarly = (
   request: IncomingMessage,
-  response: ServerResponse,
+  response: GatewayResponse,
   status: number,
   message: string,
-  lingering: Set<ServerResponse>
+  lingering: Set<GatewayResponse>
 ): void => {
   if (request.complete || response.headersSent || response.destroyed) {
     sendError(response, status, message)
     return
   }
+  response.discardHead()
   const text = JSON.stringify({ error: message })
   response.writeHead(status, [...jsonHeaders(text), "connection", "close"])
   response.write(text)
@@ -84,7 +80,7 @@ export const sendErrorEarly = (
   request.resume()
 }
 
-const sendJson = (response: ServerResponse, status: number, text: string) => {
+const sendJson = (response: GatewayResponse, status: number, text: string) => {
   response.writeHead(status, jsonHeaders(text))
   response.end(text)
 }
@@ -96,8 +92,17 @@ const jsonHeaders = (text: string): Array<string> => [
   String(Buffer.byteLength(text))
 ]
 
+const isPlainObject = (value: unknown): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** `a Map`, `an Error`, `a function`. */
+const nameOf = (value: unknown): string => {
+  const name = typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value
+  return `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`
+}
+
 const EMPTY_HEADERS = ["content-length", "0"]
 
 const LINGER_MILLIS = 5_000
-
-const ServerResponseTypeId = Symbol.for("@effect/platform/HttpServerResponse")

@@ -4,11 +4,13 @@
  * @internal
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { HttpGateway, HttpMethod, HttpRouteHandler } from "../../src/HttpGateway.js"
+import * as Deadlines from "../../src/internal/Deadlines.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
@@ -16,7 +18,8 @@ import * as JsonResponse from "./JsonResponse.js"
 import type { Upgrade } from "./proxy/Forwarder.js"
 import * as HttpProxy from "./proxy/HttpProxy.js"
 import * as UpgradedSocket from "./proxy/UpgradedSocket.js"
-import { pathOf } from "./RequestTarget.js"
+import { type BodyLimits, RequestBodies } from "./RequestBodies.js"
+import { normalize, pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
 
 /**
@@ -74,17 +77,25 @@ export const fromService = (gateway: HttpGateway.Service): Effect.Effect<NodeHtt
     : Effect.dieMessage("Interception needs the HttpGateway that NodeIPCServer or LocalDiscovery provides.")
 
 /**
+ * As `NodeIPCServerOptions`.
+ *
+ * @internal
+ */
+export interface GatewayOptions {
+  readonly maxBodyBytes?: number | undefined
+  readonly maxTotalBodyBytes?: number | undefined
+  readonly bodyIdleTimeout?: Duration.DurationInput | undefined
+}
+
+/**
  * A gateway without routes. When its scope closes, handlers are interrupted, proxied exchanges aborted, upgraded
  * sockets destroyed and connections to upstreams closed.
  *
  * @internal
  */
-export const make = Effect.fnUntraced(function* (options: {
-  /** The largest body, in bytes, that a route takes; one above it is answered 413. The proxy has no limit. */
-  readonly maxBodyBytes: number
-}) {
+export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
-  const running = new RouteHandler.Running()
+  const runs = new RouteHandler.RouteRuns(new RequestBodies(limitsOf(options), yield* Deadlines.make))
   const sockets = new Set<Duplex>()
   /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */
   let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
@@ -92,11 +103,13 @@ export const make = Effect.fnUntraced(function* (options: {
   let closed = false
 
   const proxy = yield* HttpProxy.make
+  const lingering = new Set<GatewayResponse>()
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
       for (const socket of sockets) socket.destroy()
-      return running.end
+      for (const response of lingering) response.destroy()
+      return runs.end
     })
   )
 
@@ -106,6 +119,15 @@ export const make = Effect.fnUntraced(function* (options: {
     if (upgrade === undefined) {
       const match = routes.find(request.method as string, request.url as string)
       if (match !== undefined) return match.value.handle(request, response, match)
+      if (routes.takesMalformed(request.method as string, request.url as string)) {
+        return JsonResponse.sendErrorEarly(
+          request,
+          response,
+          400,
+          "The path isn't percent-encoded as URLs are.",
+          lingering
+        )
+      }
     }
     if (!proxy.relay(request, response, upgrade)) noRoute(request, response)
   }
@@ -124,7 +146,7 @@ export const make = Effect.fnUntraced(function* (options: {
     answer(exchange)
   }
 
-  const noRoute = (request: IncomingMessage, response: ServerResponse) => {
+  const noRoute = (request: IncomingMessage, response: GatewayResponse) => {
     const url = request.url as string
     const methods = routes.methodsOf(url)
     const hint =
@@ -148,7 +170,9 @@ export const make = Effect.fnUntraced(function* (options: {
   }
 
   const onRequest = (request: IncomingMessage, response: GatewayResponse) => {
-    guarded({ request, response, upgrade: undefined }, begin)
+    const refusal = refusalOf(request)
+    if (refusal === undefined) return guarded({ request, response, upgrade: undefined }, begin)
+    JsonResponse.sendErrorEarly(request, response, refusal.status, refusal.error, lingering)
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -178,7 +202,7 @@ export const make = Effect.fnUntraced(function* (options: {
     // The runtime is taken outside the acquisition, which is uninterruptible: its runs would be, too.
     Effect.flatMap(Effect.runtime<R>(), (runtime) =>
       Effect.acquireRelease(
-        Effect.sync(() => RouteHandler.make(handle, runtime, options.maxBodyBytes, running)),
+        Effect.sync(() => RouteHandler.make(handle, runtime, runs)),
         ({ interrupt }) => interrupt
       )
     )
@@ -229,6 +253,24 @@ export const make = Effect.fnUntraced(function* (options: {
   }
   return gateway
 })
+
+const limitsOf = (options: GatewayOptions): BodyLimits => {
+  const maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024
+  return {
+    maxBodyBytes,
+    maxTotalBodyBytes: options.maxTotalBodyBytes ?? Math.max(128 * 1024 * 1024, maxBodyBytes),
+    bodyIdleMillis: Duration.toMillis(options.bodyIdleTimeout ?? "30 seconds")
+  }
+}
+
+/** What no part of the gateway can do anything with. */
+const refusalOf = (request: IncomingMessage): { readonly status: number; readonly error: string } | undefined => {
+  if (!normalize(request)) return { status: 400, error: "The target of the request has no host." }
+  const coding = request.headers["transfer-encoding"]
+  // Node undoes the chunks, and tells nobody of what else was done to the body (RFC 9112 section 6.1).
+  if (coding === undefined || coding.toLowerCase() === "chunked") return undefined
+  return { status: 501, error: `The transfer coding ${JSON.stringify(coding)} isn't known here; "chunked" is.` }
+}
 
 interface Placed<A> {
   readonly value: A

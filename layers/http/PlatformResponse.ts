@@ -1,146 +1,72 @@
 /**
- * Sends a platform `HttpServerResponse`: every kind of body, headers, cookies and status. Loaded with the first one.
+ * Sends a platform `HttpServerResponse`: every kind of body, headers, cookies and status.
  *
- * @since 0.1.0
+ * @internal
  */
 
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http"
+import type { OutgoingHttpHeaders } from "node:http"
 import { Readable } from "node:stream"
-import { pipeline } from "node:stream/promises"
-import type { ReadableStream as WebReadableStream } from "node:stream/web"
-import { toSetCookieHeaders } from "@effect/platform/Cookies"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type { GatewayResponse } from "./GatewayResponse.js"
+import * as ResponseBody from "./ResponseBody.js"
+import * as ValueResponse from "./ValueResponse.js"
 
 /**
- * Sends the answer; succeeds once it is handed to the connection. Interruption leaves the rest unsent.
+ * Whether the value is one: by its type id, as importing the platform costs start-up time.
  *
- * @since 0.1.0
- * @category answering
+ * @internal
  */
-export const send = (
-  response: ServerResponse,
-  answer: HttpServerResponse,
-  isHead: boolean
-): Effect.Effect<void, unknown> =>
-  Effect.suspend(() => {
-    const headers = headersOf(answer)
+export const isPlatformResponse = (value: object): value is HttpServerResponse => TypeId in value
+
+const TypeId = Symbol.for("@effect/platform/HttpServerResponse")
+
+/**
+ * Sends the response; succeeds once it is handed to the connection. Interruption leaves the rest unsent.
+ *
+ * @internal
+ */
+export const send = (response: GatewayResponse, answer: HttpServerResponse): Effect.Effect<void, unknown> =>
+  Effect.flatMap(headersOf(answer), (headers) => {
+    const head: ResponseBody.Head = { status: answer.status, statusText: answer.statusText, headers }
     const body = answer.body
     switch (body._tag) {
       case "Empty":
-        return sendBytes(response, answer, headers, undefined)
+        return ResponseBody.sendBytes(response, head, undefined)
       case "Uint8Array":
-        return sendBytes(response, answer, headers, body.body)
+        return ResponseBody.sendBytes(response, head, body.body)
       case "Raw":
-        return sendRaw(response, answer, headers, body.body, isHead)
-      case "FormData": {
-        const encoded = new Response(body.formData)
-        for (const [name, value] of encoded.headers) headers[name] = value
-        return sendReadable(response, answer, headers, Readable.fromWeb(encoded.body as WebReadableStream), isHead)
-      }
-      case "Stream": {
-        begin(response, answer, headers)
-        if (isHead) return end(response)
-        return sendStream(response, body.stream)
-      }
+        return sendRaw(response, head, body.body)
+      case "FormData":
+        return ValueResponse.sendFormData(response, head, body.formData)
+      case "Stream":
+        return ResponseBody.sendStream(response, head, body.stream)
     }
   })
 
-const headersOf = (answer: HttpServerResponse): OutgoingHttpHeaders => {
+const headersOf = (answer: HttpServerResponse): Effect.Effect<OutgoingHttpHeaders, unknown> => {
   const headers: OutgoingHttpHeaders = { ...answer.headers }
-  const cookies = toSetCookieHeaders(answer.cookies)
-  if (cookies.length > 0) {
+  if (Object.keys(answer.cookies.cookies).length === 0) return Effect.succeed(headers)
+  // Whoever made the cookies has loaded it already; for the others it would cost start-up time.
+  const cookies = Effect.tryPromise({ try: () => import("@effect/platform/Cookies"), catch: (error) => error })
+  return Effect.map(cookies, ({ toSetCookieHeaders }) => {
+    const made = toSetCookieHeaders(answer.cookies)
     const own = headers["set-cookie"]
-    headers["set-cookie"] = own === undefined ? cookies : [...cookies, String(own)]
-  }
-  return headers
+    return { ...headers, "set-cookie": own === undefined ? made : [...made, String(own)] }
+  })
 }
 
-const begin = (response: ServerResponse, answer: HttpServerResponse, headers: OutgoingHttpHeaders) => {
-  if (answer.statusText === undefined) response.writeHead(answer.status, headers)
-  else response.writeHead(answer.status, answer.statusText, headers)
-}
-
-const end = (response: ServerResponse) =>
-  Effect.sync(() => {
-    response.end()
-  })
-
-const sendBytes = (
-  response: ServerResponse,
-  answer: HttpServerResponse,
-  headers: OutgoingHttpHeaders,
-  bytes: string | Uint8Array | undefined
-) =>
-  Effect.sync(() => {
-    if (
-      headers["content-length"] === undefined &&
-      answer.status >= 200 &&
-      answer.status !== 204 &&
-      answer.status !== 304
-    ) {
-      headers["content-length"] = bytes === undefined ? 0 : Buffer.byteLength(bytes)
-    }
-    begin(response, answer, headers)
-    response.end(bytes)
-  })
-
-const sendRaw = (
-  response: ServerResponse,
-  answer: HttpServerResponse,
-  headers: OutgoingHttpHeaders,
-  body: unknown,
-  isHead: boolean
-): Effect.Effect<void, unknown> => {
-  if (body === undefined || body === null) return sendBytes(response, answer, headers, undefined)
-  if (typeof body === "string" || body instanceof Uint8Array) return sendBytes(response, answer, headers, body)
-  if (body instanceof ArrayBuffer) return sendBytes(response, answer, headers, new Uint8Array(body))
-  if (body instanceof Readable) return sendReadable(response, answer, headers, body, isHead)
-  if (body instanceof ReadableStream) {
-    return sendReadable(response, answer, headers, Readable.fromWeb(body as WebReadableStream), isHead)
-  }
-  if (body instanceof Blob) {
-    return sendReadable(response, answer, headers, Readable.fromWeb(body.stream() as WebReadableStream), isHead)
-  }
-  return Effect.fail(
-    new TypeError(
-      `a raw body of type ${Object.prototype.toString.call(body)} can't be sent; a string, bytes or a stream can`
+const sendRaw = (response: GatewayResponse, head: ResponseBody.Head, body: unknown): Effect.Effect<void, unknown> => {
+  if (body === undefined || body === null) return ResponseBody.sendBytes(response, head, undefined)
+  if (typeof body === "string") return ResponseBody.sendBytes(response, head, body)
+  if (body instanceof Readable) return ResponseBody.sendReadable(response, head, body)
+  const sending = typeof body === "object" ? ValueResponse.sendBody(response, head, body) : undefined
+  return (
+    sending ??
+    Effect.fail(
+      new TypeError(
+        `a raw body of type ${Object.prototype.toString.call(body)} can't be sent; a string, bytes or a stream can`
+      )
     )
   )
 }
-
-const sendReadable = (
-  response: ServerResponse,
-  answer: HttpServerResponse,
-  headers: OutgoingHttpHeaders,
-  readable: Readable,
-  isHead: boolean
-) => {
-  begin(response, answer, headers)
-  if (isHead) {
-    readable.destroy()
-    return end(response)
-  }
-  response.flushHeaders()
-  return Effect.tryPromise({ try: (signal) => pipeline(readable, response, { signal }), catch: (error) => error })
-}
-
-const sendStream = (response: ServerResponse, stream: Stream.Stream<Uint8Array, unknown>) => {
-  response.flushHeaders()
-  return Effect.zipRight(
-    Stream.runForEach(stream, (chunk) =>
-      Effect.suspend(() => (chunk.length === 0 || response.write(chunk) ? Effect.void : drained(response)))
-    ),
-    end(response)
-  )
-}
-
-const drained = (response: ServerResponse) =>
-  Effect.async<void>((resume) => {
-    const onDrain = () => resume(Effect.void)
-    response.once("drain", onDrain)
-    return Effect.sync(() => {
-      response.off("drain", onDrain)
-    })
-  })

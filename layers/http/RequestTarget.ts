@@ -1,35 +1,59 @@
 /**
  * The target of a request, RFC 9112 section 3.2.
  *
- * @since 0.1.0
+ * @internal
  */
+import type { IncomingMessage } from "node:http"
+import { parse } from "node:querystring"
 
 /**
- * The origin form (`/path?query`) of a target that may be absolute (`http://host/path`); undefined for `*` and what else
- * has no path.
+ * Gives a request whose target is absolute (`http://host/path`, as to a proxy) the same target in origin form, and the
+ * target's authority as its Host (RFC 9112 section 3.2.2). False where the target has no authority.
  *
- * @since 0.1.0
- * @category targets
+ * @internal
  */
-export const originForm = (target: string): string | undefined => {
-  if (target.charCodeAt(0) === SLASH) return target
-  const absolute = ABSOLUTE.exec(target)
-  if (absolute === null) return undefined
-  const rest = target.slice(absolute[0].length)
-  return rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
+export const normalize = (request: IncomingMessage): boolean => {
+  const target = request.url as string
+  if (target.charCodeAt(0) === SLASH || target === "*") return true
+  const [, authority, rest = ""] = ABSOLUTE.exec(target) ?? []
+  const host = authority?.slice(authority.lastIndexOf("@") + 1)
+  if (host === undefined || host === "") return false
+  request.url = rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
+  setHost(request, host)
+  return true
+}
+
+const setHost = (request: IncomingMessage, host: string): void => {
+  const raw = request.rawHeaders
+  let kept = 0
+  for (let i = 0; i < raw.length; i += 2) {
+    if ((raw[i] as string).toLowerCase() === "host") continue
+    raw[kept++] = raw[i] as string
+    raw[kept++] = raw[i + 1] as string
+  }
+  raw.length = kept
+  raw.push("Host", host)
+  request.headers.host = host
 }
 
 /**
  * The path of a target in origin form, without the query.
  *
- * @since 0.1.0
- * @category targets
+ * @internal
  */
 export const pathOf = (target: string): string => {
   const end = target.search(QUERY_OR_FRAGMENT)
   return end === -1 ? target : target.slice(0, end)
 }
 
+/**
+ * The parameters of a query, however many. A name given more than once has all its values.
+ *
+ * @internal
+ */
+export const parseQuery = (query: string): Readonly<Record<string, string | ReadonlyArray<string>>> =>
+  parse(query, "&", "=", { maxKeys: 0 }) as Record<string, string | ReadonlyArray<string>>
+
 const SLASH = 47
-const ABSOLUTE = /^https?:\/\/[^/?#]*/i
+const ABSOLUTE = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)(.*)$/i
 const QUERY_OR_FRAGMENT = /[?#]/

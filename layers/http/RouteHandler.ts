@@ -1,11 +1,10 @@
 /**
  * Runs a route's handler for a request: reads the body, calls the handler, sends what it gives.
  *
- * @since 0.1.0
+ * @internal
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http"
-import { parse as parseQuery } from "node:querystring"
+import type { IncomingMessage } from "node:http"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,32 +14,38 @@ import * as Runtime from "effect/Runtime"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { printable } from "../../src/internal/Printable.js"
+import * as SyncEffect from "../../src/internal/SyncEffect.js"
+import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpBody from "./HttpBody.js"
 import type { Match } from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
-import { pathOf } from "./RequestTarget.js"
+import * as PlatformResponse from "./PlatformResponse.js"
+import type { RequestBodies } from "./RequestBodies.js"
+import { parseQuery, pathOf } from "./RequestTarget.js"
+import * as ValueResponse from "./ValueResponse.js"
 
 /**
- * A handler with the runtime of whoever registered it, and its runs in progress.
+ * A handler with the runtime that it was registered in.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface RouteHandler {
-  readonly handle: (request: IncomingMessage, response: ServerResponse, match: Match<RouteHandler>) => void
+  readonly handle: (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => void
   /** Interrupts the runs in progress, all but the run that asks for it; their clients get a 503. */
   readonly interrupt: Effect.Effect<void>
 }
 
 /**
- * The runs in progress and the bodies being read or discarded, of any number of handlers.
+ * What the handlers of one gateway have in progress.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
-export class Running {
-  readonly fibers = new Map<Fiber.RuntimeFiber<unknown, unknown>, ServerResponse>()
-  readonly reading = new Set<ServerResponse>()
+export class RouteRuns {
+  readonly fibers = new Map<Fiber.RuntimeFiber<unknown, unknown>, GatewayResponse>()
+  /** Those whose request body is being read, or discarded after an early answer. */
+  readonly reading = new Set<GatewayResponse>()
+
+  constructor(readonly bodies: RequestBodies) {}
 
   /** Cuts off every client, interrupts every run and waits for it, all but the run that asks for it. */
   readonly end: Effect.Effect<void> = Effect.withFiberRuntime<void>((self) => {
@@ -58,66 +63,69 @@ export class Running {
 /**
  * Makes a handler ready to run.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make = <E, R>(
   handler: HttpRouteHandler<E, R>,
   runtime: Runtime.Runtime<R>,
-  maxBodyBytes: number,
-  running: Running
+  runs: RouteRuns
 ): RouteHandler => {
   const fork = Runtime.runFork(runtime)
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   let removed = false
 
-  const handle = (request: IncomingMessage, response: ServerResponse, match: Match<RouteHandler>) => {
-    if (!HttpBody.isPresent(request)) return call(new RouteRequest(request, match, undefined, HttpBody.EMPTY), response)
-    running.reading.add(response)
-    HttpBody.read(request, maxBodyBytes, {
-      onBytes: (bytes) => {
-        running.reading.delete(response)
+  const handle = (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => {
+    if (!HttpBody.isPresent(request)) {
+      return call(new RouteRequest(request, match, undefined, HttpBody.EMPTY), response, nothing)
+    }
+    runs.reading.add(response)
+    runs.bodies.read(request, {
+      onBytes: (bytes, release) => {
+        runs.reading.delete(response)
         let body: unknown
         try {
           body = HttpBody.parse(request, bytes)
         } catch (error) {
+          release()
           return JsonResponse.sendError(response, 400, `The body claims to be JSON and isn't: ${messageOf(error)}`)
         }
-        call(new RouteRequest(request, match, body, bytes), response)
+        call(new RouteRequest(request, match, body, bytes), response, release)
       },
-      onTooLarge: () => {
-        running.reading.delete(response)
-        JsonResponse.sendErrorEarly(
-          request,
-          response,
-          413,
-          `The body is over the limit of ${maxBodyBytes} bytes. Send less, or raise the server's { maxBodyBytes }.`,
-          running.reading
-        )
+      onRefused: (status, message) => {
+        runs.reading.delete(response)
+        JsonResponse.sendErrorEarly(request, response, status, message, runs.reading)
       },
       onAborted: () => {
-        running.reading.delete(response)
+        runs.reading.delete(response)
       }
     })
   }
 
-  const call = (request: RouteRequest, response: ServerResponse) => {
-    if (removed)
-      return JsonResponse.sendError(response, 503, `The route ${request.method} ${request.path} has just gone.`)
+  const call = (request: RouteRequest, response: GatewayResponse, release: () => void) => {
+    if (removed) {
+      release()
+      return JsonResponse.sendError(response, 503, `The route ${request.method} ${request.path} has just been removed.`)
+    }
     let effect: Effect.Effect<unknown, E, R>
     try {
       effect = handler(request)
     } catch (defect) {
       effect = Effect.die(defect)
     }
+    const onExit = (exit: Exit.Exit<unknown, E>) => {
+      release()
+      answer(exit, request, response)
+    }
     // A result that is there already needs no fiber.
-    if (Exit.isExit(effect)) return answer(effect as Exit.Exit<unknown, E>, request, response)
-    run(effect, response, (exit) => answer(exit, request, response))
+    const exit = SyncEffect.exitOf(effect)
+    if (exit !== undefined) onExit(exit)
+    else run(effect, response, onExit)
   }
 
+  /** `onExit` must not throw: it is called by the fiber. */
   const run = <A, E1>(
     effect: Effect.Effect<A, E1, R>,
-    response: ServerResponse,
+    response: GatewayResponse,
     onExit: (exit: Exit.Exit<A, E1>) => void
   ) => {
     const fiber = fork(effect)
@@ -125,47 +133,44 @@ export const make = <E, R>(
     if (done !== null) return onExit(done)
     const onClose = () => fiber.unsafeInterruptAsFork(FiberId.none)
     fibers.add(fiber)
-    running.fibers.set(fiber, response)
+    runs.fibers.set(fiber, response)
     response.once("close", onClose)
     fiber.addObserver((exit) => {
       fibers.delete(fiber)
-      running.fibers.delete(fiber)
+      runs.fibers.delete(fiber)
       response.off("close", onClose)
       onExit(exit)
     })
   }
 
-  const answer = (exit: Exit.Exit<unknown, unknown>, request: RouteRequest, response: ServerResponse) => {
+  const answer = (exit: Exit.Exit<unknown, unknown>, request: RouteRequest, response: GatewayResponse) => {
     if (response.destroyed) return
     if (Exit.isFailure(exit)) return fail(exit.cause, request, response)
-    if (JsonResponse.isServerResponse(exit.value)) {
-      const value = exit.value
-      const sending = Effect.flatMap(
-        Effect.promise(() => import("./PlatformResponse.js")),
-        ({ send }) => send(response, value, request.method === "HEAD")
-      )
-      return run(sending, response, (sent) => {
+    try {
+      const sending = sendingOf(exit.value, response)
+      if (sending === undefined) return JsonResponse.sendValue(response, exit.value)
+      run(sending, response, (sent) => {
         if (Exit.isFailure(sent)) fail(sent.cause, request, response)
       })
-    }
-    try {
-      JsonResponse.sendValue(response, exit.value)
     } catch (error) {
       fail(Cause.die(new Error(`The handler's result can't be sent as JSON: ${messageOf(error)}`)), request, response)
     }
   }
 
-  const fail = (cause: Cause.Cause<unknown>, request: RouteRequest, response: ServerResponse) => {
+  const fail = (cause: Cause.Cause<unknown>, request: RouteRequest, response: GatewayResponse) => {
     if (Cause.isInterruptedOnly(cause)) {
       if (!response.destroyed) {
         JsonResponse.sendError(response, 503, `The handler of ${request.method} ${request.path} was interrupted.`)
       }
       return
     }
+    const message = messageOf(Cause.squash(cause))
     if (Cause.isDie(cause) || response.headersSent) {
-      fork(Effect.logError(`The handler of ${request.method} ${printable(request.path)} failed`, cause))
+      const what = `The handler of ${request.method} ${printable(request.path)} failed`
+      // A logger looks at the error, which may throw when it is looked at.
+      fork(Effect.catchAllCause(Effect.logError(what, cause), () => Effect.logError(`${what}: ${message}`)))
     }
-    if (!response.destroyed) JsonResponse.sendError(response, 500, messageOf(Cause.squash(cause)))
+    if (!response.destroyed) JsonResponse.sendError(response, 500, message)
   }
 
   const interrupt = Effect.withFiberRuntime<void>((self) => {
@@ -179,6 +184,15 @@ export const make = <E, R>(
 
   return { handle, interrupt }
 }
+
+/** Of what isn't sent as JSON. */
+const sendingOf = (value: unknown, response: GatewayResponse): Effect.Effect<void, unknown> | undefined => {
+  if (typeof value !== "object" || value === null) return undefined
+  if (PlatformResponse.isPlatformResponse(value)) return PlatformResponse.send(response, value)
+  return ValueResponse.send(response, value)
+}
+
+const nothing = () => {}
 
 // The getters spare what most handlers never look at.
 class RouteRequest implements HttpRouteRequest {
@@ -204,7 +218,7 @@ class RouteRequest implements HttpRouteRequest {
   }
 
   get query(): Readonly<Record<string, string | ReadonlyArray<string>>> {
-    this.#query ??= parseQuery(this.#rawQuery) as Record<string, string | ReadonlyArray<string>>
+    this.#query ??= parseQuery(this.#rawQuery)
     return this.#query
   }
 

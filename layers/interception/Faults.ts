@@ -1,7 +1,6 @@
 /**
  * Faults, applied to one exchange each.
  */
-import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -60,7 +59,7 @@ export const make = (
 class Pending {
   readonly delays = new Set<RuntimeFiber<void>>()
   /** Responses that were sent before their request had arrived. */
-  readonly lingering = new Set<ServerResponse>()
+  readonly lingering = new Set<GatewayResponse>()
 
   end(): void {
     for (const fiber of this.delays) fiber.unsafeInterruptAsFork(fiber.id())

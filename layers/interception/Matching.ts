@@ -2,13 +2,12 @@
  * Whether a request is one that an interceptor takes.
  */
 import type { IncomingMessage } from "node:http"
-import { parse as parseQuery } from "node:querystring"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { BodyMatcher, RequestMatcher } from "../../src/HttpInterception.js"
 import { InvalidRoute } from "../../src/IPCError.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
-import { pathOf } from "../http/RequestTarget.js"
+import { parseQuery, pathOf } from "../http/RequestTarget.js"
 import * as ReadableBody from "./ReadableBody.js"
 import type { ReplayedRequest } from "./ReplayedRequest.js"
 

@@ -2,13 +2,12 @@
  * Records an exchange without changing it: what passes is what passed before, in the same pieces.
  */
 import type { IncomingMessage } from "node:http"
-import { parse as parseQuery } from "node:querystring"
 import * as Duration from "effect/Duration"
 import type { RecordedCall, RecordedMessage, RecordedRequest, RecordedResponse } from "../../src/HttpInterception.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Upgrade } from "../http/proxy/Forwarder.js"
-import { pathOf } from "../http/RequestTarget.js"
+import { parseQuery, pathOf } from "../http/RequestTarget.js"
 import { tap } from "../http/StandInRequest.js"
 import type { Matched } from "./Matching.js"
 import * as ReadableBody from "./ReadableBody.js"
@@ -102,7 +101,7 @@ export const requestOf = (
     method: method as string,
     path: pathOf(url as string),
     params: matched.params,
-    query: parseQuery(matched.query) as Record<string, string | ReadonlyArray<string>>
+    query: parseQuery(matched.query)
   })
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a resolver answered, made safe to use.
  *
- * @since 0.1.0
+ * @internal
  */
 import { isIP } from "node:net"
 import type { Upstream } from "../../../src/HttpGateway.js"
@@ -9,8 +9,7 @@ import type { Upstream } from "../../../src/HttpGateway.js"
 /**
  * Where a base URL leads: the origin to connect to and the path to put before each request's own.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface BaseUrl {
   readonly origin: string
@@ -20,16 +19,16 @@ export interface BaseUrl {
 }
 
 /**
- * The base URL taken apart, or undefined when it isn't one of http or https.
+ * The base URL taken apart, or undefined when it isn't one of http, https, ws or wss.
  *
- * @since 0.1.0
- * @category parsing
+ * @internal
  */
 export const parseBaseUrl = (baseUrl: string): BaseUrl | undefined => {
   const known = parsed.get(baseUrl)
   if (known !== undefined) return known
   if (!URL.canParse(baseUrl)) return undefined
-  const url = new URL(baseUrl)
+  // A WebSocket is opened by an HTTP request to the same place (RFC 6455 section 3).
+  const url = new URL(baseUrl.replace(/^ws(?=s?:)/i, "http"))
   if (url.protocol !== "http:" && url.protocol !== "https:") return undefined
   const hostname = url.hostname
   const result: BaseUrl = {
@@ -46,8 +45,7 @@ export const parseBaseUrl = (baseUrl: string): BaseUrl | undefined => {
 /**
  * An upstream from what a resolver returned, or undefined when it is neither a URL nor an upstream.
  *
- * @since 0.1.0
- * @category parsing
+ * @internal
  */
 export const fromResolved = (resolved: unknown): Upstream | undefined => {
   if (typeof resolved === "string") return { baseUrl: resolved }

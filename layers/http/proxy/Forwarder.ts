@@ -37,6 +37,11 @@ export interface ForwardedExchange {
   /** The request's target in origin form: path and query. The upstream's own path comes before it. */
   readonly target: string
   readonly upstream: Upstream
+  /**
+   * Answers `{"error": message}`, whatever of the request's body is still to come; where the response has begun, the
+   * client's connection is cut.
+   */
+  readonly refuse: (status: number, message: string) => void
 }
 
 /**

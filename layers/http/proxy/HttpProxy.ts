@@ -4,16 +4,16 @@
  * @internal
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
+import type { RouteProxyResolver } from "../../../src/HttpGateway.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 import { printable } from "../../../src/internal/Printable.js"
 import { UpstreamProxy } from "../../UpstreamProxy.js"
+import type { GatewayResponse } from "../GatewayResponse.js"
 import * as JsonResponse from "../JsonResponse.js"
-import { originForm } from "../RequestTarget.js"
 import * as BaseUrl from "./BaseUrl.js"
 import type { Upgrade } from "./Forwarder.js"
 
@@ -24,7 +24,7 @@ import type { Upgrade } from "./Forwarder.js"
  */
 export interface HttpProxy {
   /** Forwards the request, or answers why it can't; false when no upstream is meant for it, and nothing was done. */
-  readonly relay: (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade) => boolean
+  readonly relay: (request: IncomingMessage, response: GatewayResponse, upgrade?: Upgrade) => boolean
   /** Whether a resolver is set. */
   readonly hasResolver: () => boolean
   /** The newest resolver is asked; when its scope closes, the one beneath it is back. */
@@ -39,7 +39,7 @@ export interface HttpProxy {
 export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(function* () {
   const fork = Runtime.runFork(yield* Effect.runtime<never>())
   const forwarder = yield* yield* UpstreamProxy
-  const lingering = new Set<ServerResponse>()
+  const lingering = new Set<GatewayResponse>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       for (const response of lingering) response.destroy()
@@ -48,26 +48,29 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
   const resolvers: Array<{ readonly resolve: RouteProxyResolver }> = []
   let newest: RouteProxyResolver | undefined
 
-  const relay = (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): boolean => {
-    const target = originForm(request.url as string)
-    if (newest === undefined || target === undefined) return false
-    let resolved: string | Upstream | undefined
+  const relay = (request: IncomingMessage, response: GatewayResponse, upgrade?: Upgrade): boolean => {
+    const target = request.url as string
+    if (newest === undefined || target === "*") return false
+    const refuse = (status: number, message: string) =>
+      JsonResponse.sendErrorEarly(request, response, status, message, lingering)
+    let resolved: ReturnType<RouteProxyResolver>
     try {
       resolved = newest(target)
     } catch (defect) {
       fork(Effect.logError(`The proxy resolver threw for ${printable(target)}`, defect))
-      const message = `The proxy resolver failed: ${messageOf(defect)}`
-      JsonResponse.sendErrorEarly(request, response, 500, message, lingering)
+      refuse(500, `The proxy resolver failed: ${messageOf(defect)}`)
       return true
     }
-    if (resolved === undefined) return false
+    if (resolved === undefined || resolved === null || resolved === "") return false
     const upstream = BaseUrl.fromResolved(resolved)
     if (upstream === undefined) {
-      const message = `The proxy resolver gave ${messageOf(resolved)} for ${target}. It returns a URL like http://127.0.0.1:3000, an upstream, or undefined.`
-      JsonResponse.sendErrorEarly(request, response, 502, message, lingering)
+      refuse(
+        502,
+        `The proxy resolver gave ${messageOf(resolved)} for ${target}. It returns a URL like http://127.0.0.1:3000, an upstream, or undefined.`
+      )
       return true
     }
-    forwarder.forward({ request, response, upgrade, target, upstream })
+    forwarder.forward({ request, response, upgrade, target, upstream, refuse })
     return true
   }
 

@@ -8,7 +8,6 @@ import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import type { Upstream } from "../../../src/HttpGateway.js"
 import * as HttpBody from "../HttpBody.js"
-import * as JsonResponse from "../JsonResponse.js"
 import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
@@ -25,8 +24,6 @@ import type { UpstreamPool } from "./UpstreamPool.js"
 export interface ProxyContext {
   readonly pool: UpstreamPool
   readonly exchanges: Set<ProxyExchange>
-  /** Answered before their clients had sent everything. */
-  readonly lingering: Set<ServerResponse>
   /** Told of what the resolver's own functions threw. */
   readonly onDefect: (what: string, defect: unknown) => void
 }
@@ -51,6 +48,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   readonly #upgrade: Upgrade | undefined
   readonly #target: string
   readonly #headers: Array<string>
+  readonly #refuse: ForwardedExchange["refuse"]
   #upstream: Upstream
   #body: RequestBody | null
   #controller: Dispatcher.DispatchController | undefined
@@ -65,7 +63,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #waitsForDrain = false
   #unwatch: (() => void) | undefined
 
-  constructor(context: ProxyContext, { request, response, target, upgrade, upstream }: ForwardedExchange) {
+  constructor(context: ProxyContext, { refuse, request, response, target, upgrade, upstream }: ForwardedExchange) {
+    this.#refuse = refuse
     this.#context = context
     this.#request = request
     this.#response = response
@@ -264,7 +263,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #fail(status: number, message: string) {
     this.#settle()
     this.#unwatch?.()
-    JsonResponse.sendErrorEarly(this.#request, this.#response, status, message, this.#context.lingering)
+    this.#refuse(status, message)
   }
 
   #settle() {

@@ -3,7 +3,6 @@
  *
  * @since 0.2.0
  */
-import type { ServerResponse } from "node:http"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -33,18 +32,15 @@ export const make = (options: UndiciOptions = {}): MakeForwarder =>
       connectTimeout: Duration.toMillis(options.connectTimeout ?? "10 seconds")
     })
     const exchanges = new Set<ProxyExchange>()
-    const lingering = new Set<ServerResponse>()
     yield* Effect.addFinalizer(() =>
       Effect.promise(() => {
         for (const exchange of exchanges) exchange.abort()
-        for (const response of lingering) response.destroy()
         return pool.close()
       })
     )
     const context: ProxyContext = {
       pool,
       exchanges,
-      lingering,
       onDefect: (what, defect) => {
         fork(Effect.logError(what, defect))
       }

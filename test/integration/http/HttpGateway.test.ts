@@ -178,7 +178,10 @@ describe("a route", () => {
       })
       assert.deepStrictEqual(yield* error("function"), {
         status: 500,
-        json: { error: "The handler's result can't be sent as JSON: a function has no JSON" }
+        json: {
+          error:
+            "The handler's result can't be sent as JSON: a function has no JSON; a handler gives a plain value, bytes, a stream, a Response or an HttpServerResponse"
+        }
       })
       assert.strictEqual((yield* error("raw")).status, 500)
     })

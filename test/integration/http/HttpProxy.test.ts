@@ -519,7 +519,6 @@ describe("an upstream", () => {
         "/number": 1,
         "/text": "nonsense",
         "/ftp": "ftp://x",
-        "/null": null,
         "/object": {},
         "/throwing": {
           baseUrl: "nonsense",
@@ -542,5 +541,26 @@ describe("an upstream", () => {
         assert.include((answer.json as { error: string }).error, path)
       }
     }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+  )
+})
+
+describe("what a resolver gives", () => {
+  it.scopedLive("may be a WebSocket's URL; nothing, null and an empty string are no upstream", () =>
+    Effect.gen(function* () {
+      const upstream = yield* serve({ onRequest: (request, response) => response.end(`at ${request.url}`) })
+      const { gateway, url } = yield* serveGateway()
+      const given: Record<string, string | null | undefined> = {
+        "/ws": upstream.url.replace("http:", "ws:"),
+        "/upper": upstream.url.replace("http:", "WS:"),
+        "/null": null,
+        "/empty": ""
+      }
+      yield* gateway.proxy((path) => given[path])
+      assert.strictEqual((yield* ask(`${url}/ws`)).text, "at /ws")
+      assert.strictEqual((yield* ask(`${url}/upper`)).text, "at /upper")
+      for (const path of ["/null", "/empty", "/undefined"]) {
+        assert.strictEqual((yield* ask(`${url}${path}`)).status, 404, path)
+      }
+    })
   )
 })

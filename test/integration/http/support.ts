@@ -72,11 +72,11 @@ export interface ServedGateway extends Served {
   readonly closeGateway: Effect.Effect<void>
 }
 
-export const serveGateway = (options?: { readonly maxBodyBytes?: number; readonly headersTimeout?: number }) =>
+export const serveGateway = (options?: NodeHttpGateway.GatewayOptions & { readonly headersTimeout?: number }) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const { headersTimeout, maxBodyBytes = 1024 * 1024 } = options ?? {}
-    const gateway = yield* NodeHttpGateway.make({ maxBodyBytes }).pipe(
+    const { headersTimeout, ...rest } = options ?? {}
+    const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: 1024 * 1024, ...rest }).pipe(
       Scope.extend(scope),
       Effect.provide(UndiciUpstream.layer({ headersTimeout }))
     )

@@ -1,0 +1,274 @@
+import { Readable } from "node:stream"
+import * as Cookies from "@effect/platform/Cookies"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
+import { ask, askJson, connect, serveGateway } from "./support.js"
+
+const text = (chunk: string) => new TextEncoder().encode(chunk)
+
+const silently = Effect.provide(Logger.replace(Logger.defaultLogger, Logger.none))
+
+describe("what a route answers that HTTP doesn't allow", () => {
+  it.scopedLive("is cleaned or a 500, and the next request is answered", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      const answers = {
+        phrase: HttpServerResponse.text("no", { status: 400, statusText: "can’t parse “x”" }),
+        lineFeed: HttpServerResponse.text("no", { status: 400, statusText: "a\r\nx-injected: 1" }),
+        informational: HttpServerResponse.empty({ status: 101 }),
+        low: HttpServerResponse.empty({ status: 7 }),
+        high: HttpServerResponse.empty({ status: 1_000 }),
+        fraction: HttpServerResponse.empty({ status: Number.NaN }),
+        headerName: HttpServerResponse.text("x", { headers: { "content-encoding": "gzip", "a b": "c" } }),
+        headerValue: HttpServerResponse.text("x", { headers: { "x-name": "日本" } }),
+        streamed: HttpServerResponse.stream(Stream.make(text("x")), { headers: { "x-name": "a\nb" } }),
+        readable: HttpServerResponse.raw(Readable.from(["x"]), { headers: { "x-name": "a\nb" } })
+      }
+      const routes = Object.entries(answers).map(([name, answer]) =>
+        gateway.route("GET", `/${name}`, () => Effect.succeed(answer))
+      )
+      yield* silently(Effect.all(routes))
+      const seen: Record<string, unknown> = {}
+      for (const name of Object.keys(answers)) {
+        const { headers, status, statusMessage } = yield* ask(`${url}/${name}`)
+        seen[name] = [status, statusMessage]
+        assert.isUndefined(headers["x-injected"])
+        assert.isUndefined(headers["content-encoding"])
+      }
+      const failed = [500, "Internal Server Error"]
+      assert.deepStrictEqual(seen, {
+        phrase: [400, "cant parse x"],
+        lineFeed: [400, "ax-injected: 1"],
+        informational: failed,
+        low: failed,
+        high: failed,
+        fraction: failed,
+        headerName: failed,
+        headerValue: failed,
+        streamed: failed,
+        readable: failed
+      })
+    })
+  )
+
+  it.scopedLive(
+    "a length that isn't the body's, or another framing, neither delays the client nor reaches the next answer",
+    () =>
+      Effect.gen(function* () {
+        const { gateway, port, url } = yield* serveGateway()
+        const long = { headers: { "content-length": "999" } }
+        const short = { headers: { "content-length": "1" } }
+        const chunks = Stream.make(text("ab"), text("cd"))
+        const framing = { headers: { "content-length": "x", "transfer-encoding": "gzip, chunked", trailer: "x-y" } }
+        yield* silently(
+          Effect.all([
+            gateway.route("GET", "/bytes/long", () =>
+              Effect.succeed(HttpServerResponse.setHeaders(HttpServerResponse.text("abcd"), long.headers))
+            ),
+            gateway.route("GET", "/bytes/short", () =>
+              Effect.succeed(HttpServerResponse.setHeaders(HttpServerResponse.text("abcd"), short.headers))
+            ),
+            gateway.route("GET", "/none", () => Effect.succeed(HttpServerResponse.empty({ status: 200, ...long }))),
+            gateway.route("GET", "/no-content", () =>
+              Effect.succeed(HttpServerResponse.empty({ status: 204, ...long }))
+            ),
+            gateway.route("GET", "/framing", () => Effect.succeed(HttpServerResponse.stream(chunks, framing))),
+            gateway.route("GET", "/stream/long", () => Effect.succeed(HttpServerResponse.stream(chunks, long))),
+            gateway.route("GET", "/stream/short", () => Effect.succeed(HttpServerResponse.stream(chunks, short))),
+            gateway.route("GET", "/readable/long", () =>
+              Effect.succeed(HttpServerResponse.raw(Readable.from(["ab"]), long))
+            ),
+            gateway.route("GET", "/readable/short", () =>
+              Effect.succeed(HttpServerResponse.raw(Readable.from(["ab"]), short))
+            ),
+            gateway.route("GET", "/next", () => Effect.succeed("next"))
+          ])
+        )
+        const client = yield* connect(port)
+        const next = "GET /next HTTP/1.1\r\nHost: x\r\n\r\n"
+        for (const path of ["/bytes/long", "/bytes/short", "/none", "/no-content", "/framing"]) {
+          client.received = ""
+          client.socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n${next}`)
+          yield* client.until('\r\n\r\n"next"')
+          assert.notInclude(client.received, "999")
+          assert.notInclude(client.received, "gzip")
+        }
+        for (const path of ["/stream/long", "/stream/short", "/readable/long", "/readable/short"]) {
+          assert.isTrue(Either.isLeft(yield* Effect.either(ask(`${url}${path}`))), path)
+        }
+      })
+  )
+})
+
+describe("a handler's failure", () => {
+  it.scopedLive("is a 500, whatever happens when it is looked at", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      const circular: { self?: unknown } = Object.create(null)
+      circular.self = circular
+      const failures: Record<string, unknown> = {
+        circular,
+        getter: {
+          get message() {
+            throw new Error("not for you")
+          }
+        },
+        proxy: new Proxy(
+          {},
+          {
+            get() {
+              throw new Error("not for you")
+            },
+            has() {
+              throw new Error("not for you")
+            }
+          }
+        ),
+        text: {
+          toString() {
+            throw new Error("not for you")
+          }
+        },
+        symbol: Symbol("odd"),
+        nothing: undefined
+      }
+      const effects = Object.entries(failures).flatMap(([name, failure]) => [
+        gateway.route("GET", `/fail/${name}`, () => Effect.zipRight(Effect.yieldNow(), Effect.fail(failure))),
+        gateway.route("GET", `/die/${name}`, () => Effect.zipRight(Effect.yieldNow(), Effect.die(failure))),
+        gateway.route("GET", `/throw/${name}`, () => {
+          throw failure
+        }),
+        gateway.route("GET", `/value/${name}`, () => Effect.succeed(failure))
+      ])
+      yield* silently(Effect.all(effects))
+      for (const name of Object.keys(failures)) {
+        for (const way of ["fail", "die", "throw"]) {
+          const { status } = yield* ask(`${url}/${way}/${name}`)
+          assert.strictEqual(status, 500, `${way} ${name}`)
+        }
+        yield* ask(`${url}/value/${name}`)
+      }
+    })
+  )
+})
+
+describe("what a route gives beside plain values", () => {
+  it.scopedLive("bytes, streams, forms and web Responses go as what they are", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      const form = new FormData()
+      form.set("a", "1")
+      const cookies = new Headers([
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"],
+        ["content-type", "text/plain"]
+      ])
+      const answers: Record<string, () => unknown> = {
+        uint8array: () => new Uint8Array([104, 105]),
+        buffer: () => Buffer.from("hi"),
+        dataView: () => new DataView(Uint8Array.of(0, 104, 105).buffer, 1),
+        arrayBuffer: () => Uint8Array.of(104, 105).buffer,
+        blob: () => new Blob(["hi"], { type: "text/x-hi" }),
+        form: () => form,
+        parameters: () => new URLSearchParams({ a: "1" }),
+        webStream: () => new Blob(["hi"]).stream(),
+        readable: () => Readable.from(["h", Buffer.from("i")]),
+        stream: () => Stream.make(text("h"), text("i")),
+        generator: async function* () {
+          yield "h"
+          yield "i"
+        },
+        response: () => new Response("hi", { status: 201, statusText: "Made", headers: cookies }),
+        json: () => Response.json({ a: 1 }, { status: 202 }),
+        empty: () => new Response(null, { status: 204 })
+      }
+      for (const [name, make] of Object.entries(answers)) {
+        yield* gateway.route("GET", `/${name}`, () => Effect.sync(make))
+      }
+      const seen: Record<string, unknown> = {}
+      for (const name of Object.keys(answers)) {
+        const { headers, status, text } = yield* ask(`${url}/${name}`)
+        const type = headers["content-type"]?.replace(/boundary=.*/, "boundary=…")
+        seen[name] = [status, type, name === "form" ? text.includes('name="a"\r\n\r\n1') : text]
+      }
+      const bytes = [200, "application/octet-stream", "hi"]
+      assert.deepStrictEqual(seen, {
+        uint8array: bytes,
+        buffer: bytes,
+        dataView: bytes,
+        arrayBuffer: bytes,
+        blob: [200, "text/x-hi", "hi"],
+        form: [200, "multipart/form-data; boundary=…", true],
+        parameters: [200, "application/x-www-form-urlencoded", "a=1"],
+        webStream: bytes,
+        readable: bytes,
+        stream: bytes,
+        generator: bytes,
+        response: [201, "text/plain", "hi"],
+        json: [202, "application/json", '{"a":1}'],
+        empty: [204, undefined, ""]
+      })
+      const { headers, statusMessage } = yield* ask(`${url}/response`)
+      assert.deepStrictEqual([headers["set-cookie"], statusMessage], [["a=1", "b=2"], "Made"])
+      assert.strictEqual((yield* ask(`${url}/blob`, { method: "HEAD" })).text, "")
+    })
+  )
+
+  it.scopedLive("a fetched Response, compressed on its way, is passed on as what it was decoded to", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      yield* gateway.route("GET", "/compressed", () =>
+        Effect.succeed(
+          HttpServerResponse.uint8Array(Buffer.from("H4sIAAAAAAAAA8vIBACsKpPYAgAAAA==", "base64"), {
+            headers: { "content-encoding": "gzip" }
+          })
+        )
+      )
+      yield* gateway.route("GET", "/relayed", () => Effect.promise(() => fetch(`${url}/compressed`)))
+      assert.strictEqual((yield* ask(`${url}/relayed`)).text, "hi")
+    })
+  )
+
+  it.scopedLive("what has no JSON is refused, and the refusal says what to give", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      const values: Record<string, unknown> = {
+        "a Map": new Map([[1, 2]]),
+        "a Set": new Set([1]),
+        "a Promise": Promise.resolve(1),
+        "an Error": new Error("x"),
+        "a RegExp": /x/,
+        "a Headers": new Headers({ a: "1" })
+      }
+      const give = "has no JSON; a handler gives a plain value, bytes, a stream, a Response or an HttpServerResponse"
+      yield* silently(
+        Effect.forEach(Object.entries(values), ([name, value]) =>
+          gateway.route("GET", `/${encodeURIComponent(name)}`, () => Effect.succeed(value))
+        )
+      )
+      for (const name of Object.keys(values)) {
+        assert.deepStrictEqual(yield* askJson(`${url}/${encodeURIComponent(encodeURIComponent(name))}`), {
+          status: 500,
+          json: { error: `The handler's result can't be sent as JSON: ${name} ${give}` }
+        })
+      }
+      yield* gateway.route("GET", "/plain", () => Effect.succeed({}))
+      yield* gateway.route("GET", "/date", () => Effect.succeed({ at: new Date(0) }))
+      assert.strictEqual((yield* ask(`${url}/plain`)).text, "{}")
+      assert.strictEqual((yield* ask(`${url}/date`)).text, '{"at":"1970-01-01T00:00:00.000Z"}')
+    })
+  )
+
+  it.scopedLive("cookies of a platform response are sent", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      const cookies = Cookies.fromIterable([Cookies.unsafeMakeCookie("a", "1"), Cookies.unsafeMakeCookie("b", "2")])
+      yield* gateway.route("GET", "/", () => Effect.succeed(HttpServerResponse.text("x", { cookies })))
+      assert.deepStrictEqual((yield* ask(url)).headers["set-cookie"], ["a=1", "b=2"])
+    })
+  )
+})
