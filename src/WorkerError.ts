@@ -70,6 +70,7 @@ const diedHint = ({ code, signal, stderr, stopped, when }: WorkerDied): string =
   if (stderr.includes("MODULE_NOT_FOUND")) return "Is the module's path right? Pass a URL: new URL(…, import.meta.url)."
   if (signal === "SIGKILL") return "It was killed by the test, by another process, or by the system for lack of memory."
   if (signal !== undefined) return "It was sent that signal from outside."
+  if (code === sigtermExitCode) return "It was sent SIGTERM from outside."
   if (code === 0 && when === beforeReady) {
     return "It ended because it had nothing left to do: does its module call WorkerClient.run, or await WorkerClient.connect?"
   }
@@ -87,6 +88,13 @@ const startHint = (reason: WorkerStartFailed["reason"], detail: string): string 
       return `was connected, but not ready ${detail}. What it does before it is ready (the effect given to WorkerClient.run, the function given to WorkerClient.connect) has to end; one that takes longer needs { startTimeout }.`
   }
 }
+
+/**
+ * The exit code of a worker that ends by SIGTERM: 128 and the number of the signal, as shells have it.
+ *
+ * @internal
+ */
+export const sigtermExitCode = 143
 
 /** @internal */
 export const beforeReady = "before it was ready"

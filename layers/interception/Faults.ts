@@ -2,6 +2,7 @@
  * Faults, applied to one exchange each.
  */
 import type { Socket } from "node:net"
+import { setImmediate } from "node:timers"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

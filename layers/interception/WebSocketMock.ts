@@ -1,6 +1,7 @@
 /**
  * Answers WebSockets in place of the service.
  */
+import { setTimeout } from "node:timers"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

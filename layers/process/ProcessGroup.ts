@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as GroupMembers from "./GroupMembers.js"
 import * as GroupWatcher from "./GroupWatcher.js"
+import { realTime } from "./RealClock.js"
 
 /** How a process ended: with a code, or by a signal. */
 export type ProcessExit =
@@ -96,7 +97,7 @@ class Group implements ProcessGroup {
     child.once("exit", (code, signal) => {
       const how: ProcessExit = signal === null ? { code: code ?? 0 } : { signal }
       Deferred.unsafeDone(exit, Exit.succeed(how))
-      Effect.runCallback(this.endRest, {
+      Effect.runCallback(realTime(this.endRest), {
         onExit: () => {
           this.over = true
           this.onEnded()

@@ -21,6 +21,15 @@ export class Callbacks<Args extends ReadonlyArray<unknown>> {
     this.#callbacks.push(callback)
   }
 
+  /** Registers for the next call alone. */
+  addOnce(callback: (...args: Args) => unknown): void {
+    const once = (...args: Args) => {
+      this.#callbacks.splice(this.#callbacks.indexOf(once), 1)
+      return callback(...args)
+    }
+    this.#callbacks.push(once)
+  }
+
   /** Calls all and waits for none, so that a callback may wait for its caller. */
   call(...args: Args): void {
     for (const callback of [...this.#callbacks]) {

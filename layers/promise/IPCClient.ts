@@ -3,19 +3,22 @@
  *
  * @since 0.1.0
  */
+
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ClientRequestOptions, Status } from "../../src/IPCClient.js"
 import { IPCClient as Service } from "../../src/IPCClient.js"
-import type { Arguments, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
+import type { Arguments, BrandedRequest, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
+import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import { defaultHost } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { Callbacks } from "./Callbacks.js"
+import { connectionOptionNames } from "./ConnectionOptions.js"
+import { asyncDispose } from "./Disposal.js"
 import { notOpen } from "./NotOpen.js"
-import type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
 import { PromiseHandlers } from "./PromiseHandlers.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
@@ -27,6 +30,15 @@ import { Session } from "./Session.js"
  * @category models
  */
 export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "port" | "url">
+
+const optionNames: OptionNames<IPCClientOptions> = {
+  runtimeId: true,
+  token: true,
+  path: true,
+  connectTimeout: true,
+  reconnect: true,
+  ...connectionOptionNames
+}
 
 /**
  * Sends requests to the server and answers the server's, over a connection that reconnects by itself.
@@ -69,10 +81,13 @@ export class IPCClient {
   readonly #session = new Session<Service.Service>()
   #runtimeId: string | undefined
   #connected = false
+  /** Calls of connect that wait until the client has reconnected. */
+  readonly #reconnecting: Array<() => void> = []
 
   /** The server's port on 127.0.0.1, or its address, `http://host:port` or `ws://host:port`. */
   constructor(address: number | string, options: IPCClientOptions = {}) {
     this.#url = typeof address === "number" ? `http://${defaultHost}:${address}` : address
+    check("new IPCClient(address, options): options", options, optionNames)
     this.#options = options
   }
 
@@ -80,8 +95,8 @@ export class IPCClient {
    * Connects, with the name by which the server can call this client. Rejects with `ConnectFailed`, or with
    * `ConnectionClosed` where `disconnect` was called meanwhile.
    *
-   * A client that is connected, connecting or reconnecting with the same name isn't connected twice; with another name it
-   * disconnects first.
+   * A client that is connected, connecting or reconnecting with the same name isn't connected twice: the promise resolves
+   * once it is connected, and rejects with `ConnectionClosed` where it gives up. With another name it disconnects first.
    */
   connect(runtimeId: string | undefined = this.#options.runtimeId): Promise<void> {
     if (this.#session.isOpen && this.#runtimeId !== runtimeId) this.disconnect()
@@ -90,7 +105,7 @@ export class IPCClient {
       (open) => this.#program(open, { ...this.#options, url: this.#url, runtimeId }),
       () => notOpen("connect", this.#url, "disconnect() was called before the client had connected.")
     )
-    return handled(connected.then(() => undefined))
+    return handled(connected.then(() => this.#connectedAgain()))
   }
 
   /**
@@ -108,18 +123,20 @@ export class IPCClient {
   }
 
   /**
-   * Called each time the connection is lost, whatever the cause: the server went, the network broke, a newer client took
-   * the runtimeId, or `disconnect`.
+   * Calls back when the connection is lost, whatever the cause: the server or the network failed, a newer client has the
+   * runtimeId, or `disconnect`. Registered before `connect`, it is called for every connection; registered after it, once,
+   * for that connection.
    */
   onClose(callback: () => unknown): void {
-    this.#closeCallbacks.add(callback)
+    if (this.#session.isOpen) this.#closeCallbacks.addOnce(callback)
+    else this.#closeCallbacks.add(callback)
   }
 
   /**
    * Answers a request of the server. An error that the handler throws or rejects with arrives at the caller as its message,
    * or as itself where the request's failure Schema has it.
    */
-  onFrameworkRequest<Payload, Success, Failure>(
+  onFrameworkRequest<Payload, Success, Failure = never>(
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
@@ -131,9 +148,20 @@ export class IPCClient {
    * default 10 seconds. Rejects with the request's own typed failure or a `RequestError`: `ConnectionClosed` where the client
    * isn't connected.
    */
+  sendFrameworkRequest<Success, Failure = never>(
+    request: ServerRequest<void, Success, Failure>,
+    payload?: undefined,
+    timeoutMs?: number
+  ): Promise<Success>
+  sendFrameworkRequest<Payload, Success, Failure = never>(
+    request: ServerRequest<Payload, Success, Failure>,
+    payload: NoInfer<Payload>,
+    timeoutMs?: number
+  ): Promise<Success>
   sendFrameworkRequest<Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
-    ...[payload, timeoutMs]: PayloadAndTimeout<NoInfer<Payload>>
+    payload: Payload,
+    timeoutMs?: number
   ): Promise<Success> {
     const client = this.#session.value
     if (client === undefined) return handled(Promise.reject(this.#notConnected(nameOf(untyped(request)))))
@@ -142,7 +170,7 @@ export class IPCClient {
   }
 
   /** `disconnect`, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
+  [asyncDispose](): Promise<void> {
     return this.disconnect()
   }
 
@@ -178,5 +206,27 @@ export class IPCClient {
     const wasConnected = this.#connected
     this.#connected = status === "connected"
     if (wasConnected && !this.#connected) this.#closeCallbacks.call()
+    if (status === "reconnecting") return
+    for (const settle of this.#reconnecting.splice(0)) settle()
+  }
+
+  /** Resolves at once where the client is connected, else with the end of its reconnecting. */
+  #connectedAgain(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#connected) return resolve()
+      this.#reconnecting.push(() =>
+        this.#connected
+          ? resolve()
+          : reject(notOpen("connect", this.#url, "The client was disconnected, or gave up, before it had reconnected."))
+      )
+    })
   }
 }
+
+/**
+ * A request that the client answers, by its payload and its response: what `IPCClient.defineRequest(name)` gives.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type IPCClientRequest<Payload, Response> = BrandedRequest<"client", Payload, Response>

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -10,13 +11,15 @@ import * as Stream from "effect/Stream"
 import type { HttpMethod, RouteProxyResolver } from "../../src/HttpGateway.js"
 import { PortInUse } from "../../src/IPCError.js"
 import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
-import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
+import type { Arguments, BrandedRequest, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
+import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
 import { Callbacks } from "./Callbacks.js"
+import { connectionOptionNames } from "./ConnectionOptions.js"
+import { asyncDispose } from "./Disposal.js"
 import { notOpen, ServerNotRunning } from "./NotOpen.js"
-import type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
 import { PromiseHandlers } from "./PromiseHandlers.js"
 import type { HttpHandler } from "./PromiseRoutes.js"
 import { PromiseRoutes } from "./PromiseRoutes.js"
@@ -30,6 +33,18 @@ import { Session } from "./Session.js"
  * @category models
  */
 export type IPCServerOptions = Omit<NodeIPCServer.NodeIPCServerOptions, "port">
+
+const optionNames: OptionNames<IPCServerOptions> = {
+  host: true,
+  token: true,
+  allowWithoutToken: true,
+  allowedOrigins: true,
+  allowedHosts: true,
+  maxBodyBytes: true,
+  bodyIdleTimeout: true,
+  maxTotalBodyBytes: true,
+  ...connectionOptionNames
+}
 
 /**
  * Answers its clients' requests, sends them requests of its own, and is an HTTP gateway, all on one port.
@@ -76,6 +91,7 @@ export class IPCServer {
 
   /** Port 0 is any free port. */
   constructor(port = 0, options: IPCServerOptions = {}) {
+    check("new IPCServer(port, options): options", options, optionNames)
     this.#options = { ...options, port }
   }
 
@@ -128,21 +144,40 @@ export class IPCServer {
    * Answers a request of the clients. An error that the handler throws or rejects with arrives at the caller as its message,
    * or as itself where the request's failure Schema has it.
    */
-  onFrameworkMessage<Payload, Success, Failure>(
+  onFrameworkMessage<Payload, Success, Failure = never>(
     request: ServerRequest<Payload, Success, Failure>,
-    handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
+    handler: (payload: Payload, message: SocketMessage<Payload>) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    this.#handlers.set(request, handler as (payload: unknown, caller: ConnectedClient) => unknown)
+    this.#handlers.set(request, (payload, { clientId, runtimeId }) =>
+      handler(payload as Payload, {
+        clientId,
+        ...(runtimeId === undefined ? {} : { runtimeId }),
+        data: payload as Payload
+      })
+    )
   }
 
   /**
    * Sends a request to the client with this runtimeId. Rejects with `ClientNotConnected` where there is none, with the
    * request's own typed failure, or with another `RequestError`.
    */
+  sendFrameworkMessage<Success, Failure = never>(
+    runtimeId: string,
+    request: ClientRequest<void, Success, Failure>,
+    payload?: undefined,
+    timeoutMs?: number
+  ): Promise<Success>
+  sendFrameworkMessage<Payload, Success, Failure = never>(
+    runtimeId: string,
+    request: ClientRequest<Payload, Success, Failure>,
+    payload: NoInfer<Payload>,
+    timeoutMs?: number
+  ): Promise<Success>
   sendFrameworkMessage<Payload, Success, Failure>(
     runtimeId: string,
     request: ClientRequest<Payload, Success, Failure>,
-    ...[payload, timeoutMs]: PayloadAndTimeout<NoInfer<Payload>>
+    payload: Payload,
+    timeoutMs?: number
   ): Promise<Success> {
     const server = this.#session.value
     if (server === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
@@ -185,7 +220,7 @@ export class IPCServer {
   }
 
   /** `teardown`, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
+  [asyncDispose](): Promise<void> {
     return this.teardown()
   }
 
@@ -250,6 +285,24 @@ export class IPCServer {
     )
   }
 }
+
+/**
+ * What a handler is told of a request, beside its payload: who sent it, and the payload again.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface SocketMessage<Payload = unknown> extends ConnectedClient {
+  readonly data: Payload
+}
+
+/**
+ * A request that the server answers, by its payload and its response: what `IPCServer.defineRequest(name)` gives.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type IPCServerRequest<Payload, Response> = BrandedRequest<"server", Payload, Response>
 
 /**
  * Is called with the server's id for a connection that has closed, and the client's name where it has one.

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -19,6 +20,7 @@ import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import { addressOf } from "../ipc/Address.js"
 import type * as Layer from "../LocalDiscovery.js"
 import { Callbacks } from "./Callbacks.js"
+import { asyncDispose } from "./Disposal.js"
 import { notOpen } from "./NotOpen.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
@@ -134,7 +136,7 @@ export abstract class Participant<Services> {
   }
 
   /** `teardown`, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
+  [asyncDispose](): Promise<void> {
     return this.teardown()
   }
 

@@ -29,8 +29,8 @@ import { runSync } from "./Promises.js"
  */
 export type HttpHandler<Body = unknown> = (
   body: Body,
-  pathParams: HttpRouteRequest["params"],
-  headers: HttpRouteRequest["headers"]
+  pathParams: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>>
 ) => unknown
 
 /**
@@ -87,7 +87,7 @@ export class PromiseRoutes {
   }
 
   #answer(handler: HttpHandler, { body, bytes, headers, params }: HttpRouteRequest): Effect.Effect<unknown, unknown> {
-    const result = settle(() => handler(parsed(body, bytes), params, headers))
+    const result = settle(() => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers))
     return isPromiseLike(result) ? this.#awaiting(result) : result
   }
 

@@ -14,10 +14,22 @@ export type { Role } from "../../src/LeaderElection.js"
 export type { Instance, RoutingStrategyName } from "../../src/RoutingStrategy.js"
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 export { Gateway, type GatewayOptions } from "./Gateway.js"
-export { IPCClient, type IPCClientOptions } from "./IPCClient.js"
-export { type DisconnectCallback, IPCServer, type IPCServerOptions } from "./IPCServer.js"
+export { IPCClient, type IPCClientOptions, type IPCClientRequest } from "./IPCClient.js"
+export {
+  type DisconnectCallback,
+  IPCServer,
+  type IPCServerOptions,
+  type IPCServerRequest,
+  type SocketMessage
+} from "./IPCServer.js"
+export {
+  INTERNAL_SOCKET_PATH,
+  type IPCMessageHandler,
+  type IPCRequestHandler,
+  IPCSocket,
+  type IPCWebSocket
+} from "./IPCSocket.js"
 export { LocalDiscovery, type LocalDiscoveryOptions } from "./LocalDiscovery.js"
 export type { DiscoveryEntry, Participant, ParticipantOptions } from "./Participant.js"
-export type { PayloadAndTimeout } from "./PayloadAndTimeout.js"
 export type { HttpHandler } from "./PromiseRoutes.js"
 export type { Strategy } from "./Strategy.js"

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Discovery } from "../../src/Discovery.js"
@@ -15,6 +14,8 @@ import type { IPCServer } from "../../src/IPCServer.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
 import * as NodeHttpInterception from "../NodeHttpInterception.js"
+import { realTime } from "../process/RealClock.js"
+import { endWithRunner } from "./RunnerProcess.js"
 
 /**
  * @since 0.1.0
@@ -65,5 +66,5 @@ export const layer = (
 ): Layer.Layer<GatewayTest, PortInUse | ListenFailed | TokenRequired> => {
   const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", ...options })
   const stack = Layer.provideMerge(NodeHttpInterception.layer(options), gateway)
-  return Layer.scopedContext(Effect.withClock(Layer.build(stack), Clock.make()))
+  return Layer.scopedContext(Effect.zipRight(endWithRunner, realTime(Layer.build(stack))))
 }

@@ -20,6 +20,7 @@ import type { Arguments, ClientRequest, RequestOptions } from "../../src/IPCRequ
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import { beforeReady, WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
+import { elapsedMillis, realTime } from "../process/RealClock.js"
 import type { WorkerExit } from "./WorkerProcess.js"
 import * as WorkerProcess from "./WorkerProcess.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
@@ -139,7 +140,7 @@ export const make: (
     Effect.sync(() => {
       if (current === undefined || readiness.pid !== current.process.pid) return
       current.complete = readiness.complete
-      current.readyAt = performance.now()
+      current.readyAt = elapsedMillis()
       Deferred.unsafeDone(current.ready, Exit.void)
     })
   )
@@ -194,7 +195,7 @@ export const make: (
           onSuccess: () => Effect.void as Effect.Effect<void, WorkerStartFailed>,
           onTimeout: () => limitPassed(incarnation)
         }),
-        WorkerProcess.realTime,
+        realTime,
         Effect.flatten,
         restore,
         Effect.onError(() => stop(incarnation))
@@ -218,12 +219,12 @@ export const make: (
   /** A lost connection is an ended process where that ends soon after. */
   const orDied = <E>(incarnation: Incarnation, when: string, error: E): Effect.Effect<never, E | WorkerDied> =>
     Effect.flatMap(
-      WorkerProcess.realTime(Effect.timeoutOption(Effect.interruptible(incarnation.process.exit), deathMillis)),
+      realTime(Effect.timeoutOption(Effect.interruptible(incarnation.process.exit), deathMillis)),
       (exit): Effect.Effect<never, E | WorkerDied> => Effect.fail(Option.isSome(exit) ? died(incarnation, when) : error)
     )
 
   const mayBeRegistered = ({ complete, readyAt }: Incarnation) =>
-    !complete && performance.now() - readyAt < handlersMillis
+    !complete && elapsedMillis() - readyAt < handlersMillis
 
   const send = <A, E>(name: string, verb: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | WorkerDied> =>
     Effect.flatMap(running, (incarnation) => {
@@ -235,7 +236,7 @@ export const make: (
         failIfEnded,
         Effect.catchAll(effect, (error): Effect.Effect<A, E | WorkerDied> => {
           if (isNoHandler(error, name) && mayBeRegistered(incarnation)) {
-            return Effect.zipRight(WorkerProcess.realTime(Effect.sleep(handlerRetryMillis)), attempt)
+            return Effect.zipRight(realTime(Effect.sleep(handlerRetryMillis)), attempt)
           }
           const isLoss = error instanceof ConnectionClosed || error instanceof ClientNotConnected
           return isLoss ? orDied(incarnation, when, error) : Effect.fail(error)

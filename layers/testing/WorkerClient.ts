@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+
 import { writeSync } from "node:fs"
+import { setTimeout } from "node:timers"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
@@ -29,7 +31,9 @@ import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "..
 import { closeReason } from "../../src/internal/ErrorMessage.js"
 import { quote } from "../../src/internal/Printable.js"
 import type { Role } from "../../src/LeaderElection.js"
+import { sigtermExitCode } from "../../src/WorkerError.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
+import { asyncDispose } from "../promise/Disposal.js"
 import * as Promises from "../promise/Promises.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
 
@@ -154,6 +158,7 @@ export const connect = async (setup: (runner: WorkerConnection) => unknown = () 
       return yield* Effect.gen(function* () {
         const { announce, context, runtimeId } = yield* makeConnection
         const connection = promised(context, runtimeId, scope)
+        yield* endOnSigterm(scope)
         yield* Effect.tryPromise({ try: async () => setup(connection), catch: identity })
         yield* announce({ complete: true })
         return connection
@@ -214,6 +219,26 @@ const config = Config.all({
   token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
 })
 
+/**
+ * Without a listener SIGTERM ends a process before it has written its coverage. A program with a listener of its own ends
+ * as that does.
+ */
+const endOnSigterm = (scope: Scope.CloseableScope): Effect.Effect<void, never, Scope.Scope> => {
+  const onSignal = () => {
+    if (process.listenerCount("SIGTERM") > 1) return
+    const exit = () => process.exit(sigtermExitCode)
+    setTimeout(exit, endGraceMillis).unref()
+    Promises.run(Scope.close(scope, Exit.void)).then(exit, exit)
+  }
+  return Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => process.on("SIGTERM", onSignal)),
+      // The connection may be closed by the program, which then ends as any other does.
+      () => Effect.sync(() => process.off("SIGTERM", onSignal))
+    )
+  )
+}
+
 /** Follows the runner's gateway until the connection ends, and no other leader after it. */
 const follower = (client: IPCClient.Service): Election.Election<Registry, IPCClient.Service> => ({
   settledTerm: (before) =>
@@ -268,6 +293,6 @@ const promised = (
     register: (entries) => Promises.run(Scope.extend(discovery.register(entries), scope)),
     discover: (api) => Promises.run(discovery.discover(api)),
     close,
-    [Symbol.asyncDispose]: close
+    [asyncDispose]: close
   }
 }

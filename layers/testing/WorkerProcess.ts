@@ -4,7 +4,7 @@
  * @internal
  */
 import type { Readable } from "node:stream"
-import * as Clock from "effect/Clock"
+import { clearTimeout, setTimeout } from "node:timers"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as ProcessGroup from "../process/ProcessGroup.js"
+import { realTime } from "../process/RealClock.js"
 
 /** How a process ended: with a code, or by a signal. */
 export interface WorkerExit {
@@ -110,10 +111,6 @@ const listenTo = (group: ProcessGroup.ProcessGroup, { capture, stopGrace }: Work
     stderr
   }
 }
-
-/** Waits for a process run on the real clock, whatever the test's. */
-export const realTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withClock(effect, Clock.make())
 
 /** The end of a stream of text. */
 export class Tail {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -13,6 +14,7 @@ import { HttpInterception } from "../../../src/HttpInterception.js"
 import type { ConnectedClient } from "../../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
 import { IPCServer } from "../../../src/IPCServer.js"
+import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import { type Acquired, ScopeHandle } from "../../promise/ScopeHandle.js"
 import * as GatewayTest from "../GatewayTest.js"
@@ -139,7 +141,7 @@ const behindPromises = ({
     instances: (api) => Promises.run(handle.use("instances", discovery.instances(api))),
     routes: () => Promises.run(handle.use("routes", discovery.routes)),
     close: handle.close,
-    [Symbol.asyncDispose]: handle.close
+    [asyncDispose]: handle.close
   }
 }
 
@@ -156,5 +158,5 @@ const workerBehindPromises = ({ handle: { close }, value: worker }: Acquired<Wor
   kill: (signal) => Effect.runSync(worker.kill(signal)),
   output: () => Effect.runSync(worker.output),
   close,
-  [Symbol.asyncDispose]: close
+  [asyncDispose]: close
 })

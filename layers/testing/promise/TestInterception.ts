@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import type * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
@@ -22,6 +23,7 @@ import type {
   UnmatchedRequest
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
+import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import type { ScopeHandle } from "../../promise/ScopeHandle.js"
 import * as HttpApiMock from "../HttpApiMock.js"
@@ -254,7 +256,7 @@ interface Closeable extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-const closeableBy = ({ close }: ScopeHandle): Closeable => ({ close, [Symbol.asyncDispose]: close })
+const closeableBy = ({ close }: ScopeHandle): Closeable => ({ close, [asyncDispose]: close })
 
 const answering = (handler: TestHandler) => (request: HttpRouteRequest) =>
   Effect.flatMap(

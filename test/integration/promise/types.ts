@@ -59,7 +59,7 @@ export const serverSide = async (server: IPCServer): Promise<void> => {
 
   server.interceptHttp("GET", "/users/:id", async (body, pathParams, headers) => {
     same<typeof body, unknown>(true)
-    same<(typeof pathParams)[string], string | undefined>(true)
+    same<typeof pathParams, Readonly<Record<string, string>>>(true)
     return headers.accept
   })
   server.interceptHttp("POST", "/users", ({ name }: { readonly name: string }) => ({ name }))

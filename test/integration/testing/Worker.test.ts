@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -146,6 +149,24 @@ describe("a worker", () => {
         assert.instanceOf(error, WorkerDied)
         assert.include(error.message, "The test ended it: by stop or restart, or because the worker's scope closed.")
       }
+    })
+  )
+
+  live("writes its coverage when it is stopped, with Effect and without", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-ipc-coverage-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+      )
+      const covered = (module: "worker-effect.ts" | "worker-promise.ts") =>
+        Effect.gen(function* () {
+          const worker = yield* start(module, { env: { NODE_V8_COVERAGE: join(folder, module) } })
+          yield* worker.stop
+          const [report] = readdirSync(join(folder, module))
+          return report !== undefined && readFileSync(join(folder, module, report), "utf8").includes(path(module))
+        })
+      const all = Effect.all([covered("worker-effect.ts"), covered("worker-promise.ts")], { concurrency: 2 })
+      assert.deepStrictEqual(yield* all, [true, true])
     })
   )
 

@@ -1,0 +1,10 @@
+/**
+ * `await using`, in realms without `Symbol.asyncDispose` too.
+ */
+
+/**
+ * `Symbol.asyncDispose`. A vm context of Node 20 has none, where code that was compiled for older targets looks up the
+ * registered symbol instead.
+ */
+export const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose)
