@@ -1,12 +1,13 @@
 /**
- * What participants do when a leader dies, done once with nobody there.
+ * The work of a failover, done once in advance.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Http from "node:http"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { globalValue } from "effect/GlobalValue"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
@@ -15,20 +16,25 @@ import { LeaderElection } from "../src/LeaderElection.js"
 import { defaultHost } from "./ipc/Address.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 
+/** How a participant joins at a port, without a warm-up of its own. */
+export type TakePart<E> = (options: {
+  readonly port: number
+}) => Effect.Effect<Context.Context<Discovery | LeaderElection>, E, Scope.Scope>
+
 /**
- * Has one participant lead and another follow, with a service of its own, at a free port of this machine; then the leader
- * goes, the other one takes its place and proxies a request, and all is closed again. What a process does for the first
- * time it has to load and compile, which takes several times as long; when a leader dies, everybody does so at once, and
- * everybody waits for whoever wins. Never fails.
- *
- * @since 0.1.0
- * @category loading
+ * Warms this process up, once, in a fiber of the scope: later than the program itself starts, which it would delay, or a
+ * short program ends.
  */
-export const warmUp = <E>(
-  takePart: (options: {
-    readonly port: number
-  }) => Effect.Effect<Context.Context<Discovery | LeaderElection>, E, Scope.Scope>
-): Effect.Effect<void> =>
+export const schedule = <E>(takePart: TakePart<E>): Effect.Effect<void, never, Scope.Scope> =>
+  onceInProcess(warmUp(takePart)).pipe(Effect.delay("3 seconds"), Effect.forkScoped, Effect.asVoid)
+
+/**
+ * Has one participant lead and another follow, with a service of its own, at a free port of this machine. Then the leader
+ * goes, the other takes its place and proxies a request, and all is closed again. The first time, this code has to be
+ * loaded and compiled, which takes several times as long as running it; after a leader's death, every participant would do
+ * so at once while requests wait for the new leader. Never fails.
+ */
+export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const service = yield* NodeIPCServer.make()
     yield* service.interceptHttp("GET", "/service", () => Effect.void)
@@ -36,15 +42,32 @@ export const warmUp = <E>(
     const leading = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     yield* Scope.extend(takePart({ port }), leading)
     const follower = yield* takePart({ port })
-    yield* Context.get(follower, Discovery).register([{ api: "service", baseUrl: service.url, pathPrefix: "/service" }])
+    yield* Context.get(follower, Discovery).register({ api: "service", baseUrl: service.url, pathPrefix: "/service" })
     yield* Scope.close(leading, Exit.void)
     yield* Context.get(follower, LeaderElection).whileLeader(get(`http://${defaultHost}:${port}/service`))
   }).pipe(
     Effect.scoped,
-    // Nothing depends on it, so nobody is to hear of it.
+    // Nothing depends on it, so a failure is not worth a log line.
     Effect.catchAllCause(() => Effect.void),
     Logger.withMinimumLogLevel(LogLevel.None)
   )
+
+/** Runs the effect unless it, or one before it, has completed in this process. An interrupted run doesn't count. */
+const onceInProcess = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+  done.turns.withPermits(1)(
+    Effect.suspend(() =>
+      done.isDone
+        ? Effect.void
+        : Effect.tap(effect, () =>
+            Effect.sync(() => {
+              done.isDone = true
+            })
+          )
+    )
+  )
+
+/** Of the process, however many copies of this module it has loaded. */
+const done = globalValue("effect-ipc/FailoverWarmUp", () => ({ turns: Effect.unsafeMakeSemaphore(1), isDone: false }))
 
 const get = (url: string) =>
   Effect.async<void>((resume) => {

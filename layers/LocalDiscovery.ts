@@ -1,9 +1,9 @@
 /**
  * Discovery among the processes of one machine that know one port: each provides this Layer, one of them leads.
  *
- * While nobody leads, calls wait for the next leader within their own timeout and then fail with `RequestTimeout`; the
+ * While there is no leader, calls wait for the next one within their own timeout and then fail with `RequestTimeout`; the
  * gateway's port refuses connections. A leader that dies is replaced at once. One that is stopped (SIGSTOP, or an event
- * loop that doesn't turn) still holds the port, so nobody can replace it: its followers notice within 6 to 9 seconds (see
+ * loop that doesn't turn) still holds the port, so no other can replace it: its followers notice within 6 to 9 seconds (see
  * `heartbeat`), calls go on ending within their timeouts, HTTP requests get no answer, and all goes on with SIGCONT.
  *
  * @since 0.1.0
@@ -14,21 +14,17 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import * as DiscoveryMember from "../src/discovery/DiscoveryMember.js"
-import type { Registry } from "../src/discovery/Registry.js"
 import type { ElectionError } from "../src/election/Election.js"
-import * as Election from "../src/election/Election.js"
 import type { HttpGateway } from "../src/HttpGateway.js"
-import type { IPCClient } from "../src/IPCClient.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import type { IPCPeer } from "../src/IPCPeer.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
-import { warmUp } from "./FailoverWarmUp.js"
+import * as FailoverWarmUp from "./FailoverWarmUp.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
@@ -40,8 +36,13 @@ import * as PortElection from "./PortElection.js"
 export interface LocalDiscoveryOptions extends PortElectionOptions {
   /** How the gateway chooses among an api's instances. Default round robin. */
   readonly strategy?: RoutingStrategy | undefined
-  /** Strategies by api. They count while this process leads, so every participant is best given the same. */
+  /** Strategies by api. They apply while this process leads, so every participant should be given the same. */
   readonly strategies?: Readonly<Record<string, RoutingStrategy>> | undefined
+  /**
+   * Whether this process does the work of a failover once in advance, on a free port, three seconds after it has started to
+   * take part: loading and compiling that code takes several times as long as running it. Once a process. Default `true`.
+   */
+  readonly warmUp?: boolean | undefined
 }
 
 const takePart: (
@@ -56,18 +57,8 @@ const takePart: (
   }
 )
 
-let isReady = false
-
-/** Once a process, and later than the program itself starts, which it would delay, or a short one ends. */
-const getReady: Effect.Effect<unknown, never, Scope.Scope> = Effect.suspend(() => {
-  if (isReady) return Effect.void
-  isReady = true
-  return Effect.onInterrupt(warmUp(takePart), () =>
-    Effect.sync(() => {
-      isReady = false
-    })
-  )
-}).pipe(Effect.delay("3 seconds"), Effect.forkScoped)
+const warmUp = ({ warmUp = true }: LocalDiscoveryOptions): Effect.Effect<void, never, Scope.Scope> =>
+  warmUp ? FailoverWarmUp.schedule(takePart) : Effect.void
 
 /**
  * Takes part until the scope closes. Done once this process leads or follows. Fails with `ConnectFailed` where something
@@ -78,9 +69,9 @@ const getReady: Effect.Effect<unknown, never, Scope.Scope> = Effect.suspend(() =
  * @category constructors
  */
 export const make = (
-  options?: LocalDiscoveryOptions
+  options: LocalDiscoveryOptions = {}
 ): Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> =>
-  Effect.zipLeft(takePart(options), getReady)
+  Effect.zipLeft(takePart(options), warmUp(options))
 
 /**
  * As {@link make}.
@@ -114,11 +105,7 @@ export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | 
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<LocalDiscoveryOptions> = Config.zipWith(
-  NodeIPCServer.config,
-  Config.option(Config.string("IPC_RUNTIME_ID")),
-  (options, runtimeId) => ({ ...options, runtimeId: Option.getOrUndefined(runtimeId) })
-)
+export const config: Config.Config<LocalDiscoveryOptions> = PortElection.config
 
 /**
  * @since 0.1.0
@@ -130,8 +117,8 @@ export const layerConfig = (
   Layer.scopedContext(Effect.flatMap(Config.unwrap(options), make))
 
 /**
- * A standalone gateway: asks an embedded leader to make way, leads for as long as it lives, and is followed, never bid
- * against, by everybody who has seen it.
+ * A standalone gateway: asks an embedded leader to step down, leads until its scope closes, and is followed by every
+ * participant that has seen it: those never bid for its port again.
  *
  * @since 0.1.0
  * @category constructors
@@ -145,13 +132,13 @@ export const makeStandalone: (
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
   const { runtimeId = randomUUID() } = options
   const gateway = yield* DiscoveryMember.make({ ...options, runtimeId }, (setup) =>
-    Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ gateway, prepared, server }) => ({
-      ...Election.uncontested<Registry, IPCClient.Service>(prepared),
+    Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ election, gateway, server }) => ({
+      ...election,
       gateway,
       server
     }))
   )
-  yield* getReady
+  yield* warmUp(options)
   return Context.make(Discovery, gateway.discovery).pipe(
     Context.add(LeaderElection, gateway.election),
     Context.merge(NodeIPCServer.toContext(gateway.election))

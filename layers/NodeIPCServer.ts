@@ -5,7 +5,7 @@
  */
 
 import * as Http from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
@@ -20,13 +20,14 @@ import type * as Scope from "effect/Scope"
 import * as ClientConnections from "../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../src/connection/IPCSocketOptions.js"
 import { HttpGateway } from "../src/HttpGateway.js"
-import { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
+import { type ListenFailed, type PortInUse, TokenRequired } from "../src/IPCError.js"
 import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import * as Address from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
+import * as Listening from "./ipc/Listening.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
 /**
@@ -74,22 +75,30 @@ export const make = (
   )
 
 /**
- * As `make`, with what has to stand before the first client is let in: its handlers, say. The port is bound by then, and
- * who connects meanwhile waits.
+ * As `make`, with what has to stand before the first client is let in, such as its handlers. The port is bound by then;
+ * clients that connect meanwhile wait.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const makePrepared: <A, E, R>(
   options: NodeIPCServerOptions,
-  prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
+  prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>,
+  bindings?: ReadonlyArray<Listening.Binding>
 ) => Effect.Effect<
-  { readonly server: IPCServer.Service; readonly gateway: HttpGateway.Service; readonly prepared: A },
+  {
+    readonly server: IPCServer.Service
+    readonly gateway: HttpGateway.Service
+    readonly prepared: A
+    /** Frees the port and closes every client's connection, at once. HTTP exchanges go on until the scope closes. */
+    readonly release: Effect.Effect<void>
+  },
   PortInUse | ListenFailed | TokenRequired | E,
   R | Scope.Scope
 > = Effect.fnUntraced(function* <A, E, R>(
   options: NodeIPCServerOptions,
-  prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>
+  prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>,
+  bindings: ReadonlyArray<Listening.Binding> = Listening.only(options.host ?? Address.defaultHost)
 ) {
   const host = options.host ?? Address.defaultHost
   if (
@@ -99,10 +108,10 @@ export const makePrepared: <A, E, R>(
   ) {
     return yield* new TokenRequired({ host })
   }
-  // First, since it is what may fail: whoever bids for a port that others bid for too learns at once who has it.
+  // First, since it is what may fail: a participant that bids for the port then loses no time.
   const server = yield* acquireServer
-  const port = yield* listen(server, host, options.port ?? 0)
   const letIn = holdEarly(server)
+  const { port, release: stopListening } = yield* Listening.listen(server, bindings, options.port)
 
   const clients = yield* ClientConnections.make(options)
   const gateway = yield* NodeHttpGateway.make(options)
@@ -116,13 +125,9 @@ export const makePrepared: <A, E, R>(
   }
   const prepared = yield* prepare(service)
 
-  // Nobody comes any more, and nobody is heard, before what was prepared for them goes.
-  yield* Effect.addFinalizer(() =>
-    Effect.zipRight(
-      Effect.sync(() => server.close()),
-      clients.startClosing
-    )
-  )
+  // New clients are refused, and the others are no longer heard, before what was prepared for them goes.
+  const release = Effect.zipRight(stopListening, clients.startClosing)
+  yield* Effect.addFinalizer(() => release)
   letIn({
     onRequest: (request, response) => {
       if (UpgradeEndpoint.isOwnPath(request.url)) endpoint.onRequest(request, response)
@@ -133,7 +138,7 @@ export const makePrepared: <A, E, R>(
       else gateway.onUpgrade(request, socket, head)
     }
   })
-  return { server: service, gateway, prepared }
+  return { server: service, gateway, prepared, release }
 })
 
 /**
@@ -196,11 +201,10 @@ type GatewayServer = Http.Server<typeof Http.IncomingMessage, typeof GatewayResp
 const acquireServer: Effect.Effect<GatewayServer, never, Scope.Scope> = Effect.acquireRelease(
   Effect.gen(function* () {
     const runFork = Runtime.runFork(yield* Effect.runtime())
-    // A body may take its time; who doesn't even get to its headers' end is cut off.
-    // Large bodies pass in fewer, larger steps; a client that reads slowly holds back its service after this many bytes.
+    // A body may take its time; a client that doesn't get to the end of its headers is cut off.
     const server = Http.createServer({
       ServerResponse: GatewayResponse,
-      highWaterMark: 256 * 1024,
+      highWaterMark: Listening.socketHighWaterMark,
       requestTimeout: 0,
       headersTimeout: 60_000
     })
@@ -224,28 +228,6 @@ const acquireServer: Effect.Effect<GatewayServer, never, Scope.Scope> = Effect.a
   }),
   ({ close }) => close
 ).pipe(Effect.map(({ server }) => server))
-
-/** Uninterruptible, since Node may be looking up the host's name, and would listen after all once it has. */
-const listen = (server: GatewayServer, host: string, port: number): Effect.Effect<number, PortInUse | ListenFailed> =>
-  Effect.uninterruptible(
-    Effect.async((resume) => {
-      const fail = (code: string, reason: string) =>
-        resume(
-          Effect.fail(
-            code === "EADDRINUSE" ? new PortInUse({ host, port }) : new ListenFailed({ host, port, code, reason })
-          )
-        )
-      if (!Address.isPort(port)) {
-        return fail("ERR_SOCKET_BAD_PORT", "a port is a whole number from 0 to 65535")
-      }
-      const onError = (error: NodeJS.ErrnoException) => fail(error.code ?? "UNKNOWN", error.message)
-      server.once("error", onError)
-      server.listen({ host, port }, () => {
-        server.off("error", onError)
-        resume(Effect.succeed((server.address() as AddressInfo).port))
-      })
-    })
-  )
 
 interface Listeners {
   readonly onRequest: (request: Http.IncomingMessage, response: GatewayResponse) => void

@@ -1,12 +1,15 @@
 /**
- * Leader election by binding a port: whoever binds it leads and serves it, the others connect to it.
+ * Leader election by binding a port: the participant that binds it leads and serves it, the others connect to it.
  *
  * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Election, ElectionError } from "../src/election/Election.js"
@@ -16,7 +19,8 @@ import type { HttpGateway } from "../src/HttpGateway.js"
 import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
-import { defaultHost, defaultPort, urlOf } from "./ipc/Address.js"
+import * as Address from "./ipc/Address.js"
+import * as Listening from "./ipc/Listening.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -30,7 +34,7 @@ export { defaultRetry } from "../src/election/Election.js"
  * @category models
  */
 export interface PortElectionOptions extends NodeIPCServerOptions {
-  /** The port everybody knows. Default 9000. */
+  /** The port that every participant knows. Default 9000. */
   readonly port?: number | undefined
   /** This participant's name. Default a random one. */
   readonly runtimeId?: string | undefined
@@ -39,8 +43,8 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
   /** How long one attempt to reach the leader may take. Default 5 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * How often leader and followers ping each other; who is silent for two is dropped. Default 3 seconds, so that a
-   * participant that is stopped (SIGSTOP, say) while its connection stands is noticed within 6 to 9 seconds.
+   * How often leader and followers ping each other; one that is silent for two is dropped. Default 3 seconds, so that a
+   * participant that is stopped (by SIGSTOP, for example) while its connection stands is noticed within 6 to 9 seconds.
    */
   readonly heartbeat?: Duration.DurationInput | undefined
 }
@@ -81,7 +85,11 @@ export const makeStandalone = <Leader, Follower>(
   options: PortElectionOptions,
   setup: RoleSetup<Leader, Follower>
 ): Effect.Effect<
-  { readonly server: IPCServer.Service; readonly gateway: HttpGateway.Service; readonly prepared: Leader },
+  {
+    readonly election: Election<Leader, Follower>
+    readonly server: IPCServer.Service
+    readonly gateway: HttpGateway.Service
+  },
   PortInUse | ListenFailed | TokenRequired,
   Scope.Scope
 > =>
@@ -99,6 +107,29 @@ export const makeStandalone = <Leader, Follower>(
 export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElection, ElectionError> =>
   Layer.scoped(LeaderElection, make(options))
 
+/**
+ * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN` and `IPC_RUNTIME_ID` give them.
+ *
+ * @since 0.2.0
+ * @category config
+ */
+export const config: Config.Config<PortElectionOptions> = Config.zipWith(
+  NodeIPCServer.config,
+  Config.option(Config.string("IPC_RUNTIME_ID")),
+  (options, runtimeId) => ({ ...options, runtimeId: Option.getOrUndefined(runtimeId) })
+)
+
+/**
+ * Provides the election as a service, with the options that a Config gives.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<PortElectionOptions> = config
+): Layer.Layer<LeaderElection, ElectionError | ConfigError> =>
+  Layer.scoped(LeaderElection, Effect.flatMap(Config.unwrap(options), make))
+
 /** How often participants ping each other. */
 const defaultHeartbeat = Duration.seconds(3)
 
@@ -106,22 +137,15 @@ const endpointAt = (
   options: PortElectionOptions,
   runtimeId: string
 ): GatewayEndpoint<{ readonly server: IPCServer.Service; readonly gateway: HttpGateway.Service }> => {
-  const host = options.host ?? defaultHost
+  const host = options.host ?? Address.defaultHost
   const heartbeat = options.heartbeat ?? defaultHeartbeat
   // Any free port, once it is bound, is the one to keep to.
-  let port = options.port ?? defaultPort
-  return {
-    name: `port ${port}`,
-    serve: (prepare) =>
-      Effect.tap(
-        Effect.suspend(() => NodeIPCServer.makePrepared({ ...options, heartbeat, port }, prepare)),
-        ({ server }) => {
-          port = server.port
-        }
-      ),
-    connect: Effect.suspend(() =>
+  let port = options.port ?? Address.defaultPort
+
+  const connectTo = (address: string) =>
+    Effect.suspend(() =>
       NodeIPCClient.make({
-        url: urlOf({ host, port }),
+        url: Address.urlOf({ host: address, port }),
         runtimeId,
         reconnect: false,
         heartbeat,
@@ -133,5 +157,24 @@ const endpointAt = (
         maxFrameBytes: options.maxFrameBytes
       })
     )
+
+  return {
+    name: `port ${port}`,
+    serve: (prepare) =>
+      Effect.tap(
+        Effect.suspend(() => {
+          // A port that the system chooses is known to no other process.
+          const bindings = port === 0 ? Listening.only(host) : Listening.exclusive(host)
+          return NodeIPCServer.makePrepared({ ...options, heartbeat, port }, prepare, bindings)
+        }),
+        ({ server }) => {
+          port = server.port
+        }
+      ),
+    // A leader serves at both loopback addresses, except an older one, or where something else holds one of them.
+    connect:
+      Address.listenHost(host) === "::1"
+        ? Effect.orElse(connectTo(Address.defaultHost), () => connectTo(host))
+        : connectTo(host)
   }
 }

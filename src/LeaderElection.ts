@@ -27,12 +27,16 @@ export declare namespace LeaderElection {
   export interface Service {
     /** The role now. */
     readonly role: Effect.Effect<Role>
-    /** The role now and every later one; ends when this process takes no more part. */
+    /**
+     * The role now and every later one; ends when this process has left the election. A consumer that is more than 256
+     * changes behind misses the oldest of them.
+     */
     readonly roles: Stream.Stream<Role>
     /**
      * Runs the effect while this process leads: waits until it does, interrupts the effect when it no longer does, and
-     * starts it anew when it leads again. Ends with the effect. A leader that hands over waits for the effect to end, for
-     * a second at most, so that no two processes run it at once unless its end takes longer.
+     * starts it anew when it leads again. Ends with the effect. A leader that hands over gives
+     * up the port first, then interrupts the effect and waits up to a second for its end: the next leader may start its own
+     * meanwhile.
      */
     readonly whileLeader: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }

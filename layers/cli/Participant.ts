@@ -47,5 +47,5 @@ export const join: (
   return Context.get(services, Discovery)
 })
 
-/** Longer than an attempt to connect, and than followers wait for a gateway that takes over. */
-const patience = Duration.seconds(10)
+/** Longer than the attempts to connect, and than followers wait for a gateway that takes over. */
+const patience = Duration.seconds(15)

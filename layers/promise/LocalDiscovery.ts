@@ -85,8 +85,9 @@ export class LocalDiscovery extends Participant<LeaderElection> {
 
   /**
    * Calls the function once this process leads, and again each time it leads again, until a call is done while this process
-   * still leads: settles as that call does. The signal is aborted when leadership is lost. Where this process releases it, by
-   * `teardown` or a step-down, the port is free once the function is done, or after a second.
+   * still leads: settles as that call does. The signal is aborted when leadership is lost. When this process releases it, by
+   * `teardown` or a step-down, the port is free at once, so the next leader may call its own function while this one ends;
+   * this process waits up to a second for that end.
    */
   whileLeader<A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Promise<A> {
     return this.ask("whileLeader", (participation) =>

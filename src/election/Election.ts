@@ -1,70 +1,61 @@
 /**
- * The rules of the election, whatever is bid for: whoever gets the seat leads, the others follow, and when the leader
- * goes all bid again.
+ * The rules of the election, whatever is bid for: the participant that wins it leads, the others follow, and when the
+ * leader goes all bid again.
  *
  * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import { identity } from "effect/Function"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as Scope from "effect/Scope"
 import type { ConnectFailed, ListenFailed, PortInUse, TokenRequired } from "../IPCError.js"
-import type { LeaderElection, Role } from "../LeaderElection.js"
+import * as Terms from "./Terms.js"
+
+export type { Election, SettledTerm, Term } from "./Terms.js"
 
 /**
- * What a leader has won: held until its scope closes.
+ * What a leader has won, held until its scope closes.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Leadership<Leader> {
   readonly leader: Leader
-  /** Ends when a standalone gateway has asked for the seat and the followers know. */
-  readonly yielded: Effect.Effect<void>
+  /** Completes after a step-down request, once followers are notified. */
+  readonly stepDownRequested: Effect.Effect<void>
+  /**
+   * Gives it up at once: another participant can win it, and every follower knows that this one leads no longer. What is in
+   * flight goes on until the scope closes.
+   */
+  readonly release: Effect.Effect<void>
 }
 
 /**
- * What ties a follower to the leader.
+ * A follower's connection to the leader.
  *
  * @since 0.1.0
  * @category models
  */
 export interface FollowerConnection<Follower> {
   readonly follower: Follower
-  /** Whether the leader is a standalone gateway, which nobody bids against. */
+  /** Whether the leader is a standalone gateway, against which no participant bids. */
   readonly standalone: boolean
-  /** How many followed before this one: those who came first bid first. */
+  /** How many followers the leader had before this one: the earliest bid first. */
   readonly rank: number
-  /** Ends when the tie has. */
+  /** Completes when the connection has ended. */
   readonly lost: Effect.Effect<Loss>
 }
 
 /**
- * How a tie ended: the leader is gone, it made way for a standalone gateway, or it now has another participant by this
- * one's name.
+ * Why a follower's connection ended: the leader is gone, it stepped down for a standalone gateway, or another participant
+ * connected with this one's runtimeId.
  *
  * @since 0.1.0
  * @category models
  */
-export type Loss = "gone" | "yielded" | "replaced"
-
-/**
- * One stretch of time in one role.
- *
- * @since 0.1.0
- * @category models
- */
-export type Term<Leader, Follower> =
-  | { readonly role: "leader"; readonly leader: Leader }
-  | { readonly role: "follower"; readonly follower: Follower }
-  | { readonly role: "electing" }
+export type Loss = "gone" | "steppedDown" | "replaced"
 
 /**
  * Why a participant can't take part at all.
@@ -75,7 +66,7 @@ export type Term<Leader, Follower> =
 export type ElectionError = ConnectFailed | ListenFailed | TokenRequired
 
 /**
- * What is bid for, and how to follow whoever has it.
+ * What is bid for, and how its holder is followed.
  *
  * @since 0.1.0
  * @category models
@@ -83,7 +74,7 @@ export type ElectionError = ConnectFailed | ListenFailed | TokenRequired
 export interface ElectionOptions<Leader, Follower> {
   readonly bid: Effect.Effect<Leadership<Leader>, PortInUse | ListenFailed | TokenRequired, Scope.Scope>
   readonly follow: Effect.Effect<FollowerConnection<Follower>, ConnectFailed, Scope.Scope>
-  /** When to try again while there is neither a free seat nor a leader to follow. Default {@link defaultRetry}. */
+  /** When to try again while this participant can neither lead nor follow. Default {@link defaultRetry}. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 
@@ -98,36 +89,20 @@ export const defaultRetry: Schedule.Schedule<unknown> = Schedule.exponential("5 
   Schedule.jittered
 )
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Election<Leader, Follower> extends LeaderElection.Service {
-  /**
-   * Waits for a term with a leader, other than the one given. None once this participant takes no more part.
-   */
-  readonly settledTerm: (
-    other?: SettledTerm<Leader, Follower>
-  ) => Effect.Effect<Option.Option<SettledTerm<Leader, Follower>>>
-}
+/** How long after a step-down request only the standalone gateway bids. */
+const stepDownGrace = Duration.seconds(3)
 
-/**
- * @since 0.1.0
- * @category models
- */
-export type SettledTerm<Leader, Follower> = Exclude<Term<Leader, Follower>, { readonly role: "electing" }>
-
-/** For how long after a leader yielded nobody but the standalone gateway bids. */
-const yieldGrace = Duration.seconds(3)
-
-/** For how long a participant stays away whose name another has taken: two of one name would else chase each other out. */
+/** How long a participant stays away after another one took its runtimeId. Else the two would replace each other for ever. */
 const replacedPause = Duration.seconds(1)
 
-/** For how long a participant tries for its first role at a port that is held, yet refuses connections. */
+/** How long a participant tries for its first role while the port's holder refuses connections, or doesn't answer in time. */
 const firstRolePatience = Duration.seconds(10)
 
-/** For how long a leader holds on to its seat for what runs while it leads. */
-const handOverGrace = Duration.seconds(1)
+/** How often the port's holder may fail to answer in time before it is taken for something that never does. */
+const maxTimeouts = 3
+
+/** How long a participant is without a role before that is logged. */
+const silentElecting = Duration.seconds(5)
 
 /**
  * Takes part until the scope closes. Done when the first role is decided; fails where it can't be: the port is held by
@@ -138,93 +113,115 @@ const handOverGrace = Duration.seconds(1)
  */
 export const make: <Leader, Follower>(
   options: ElectionOptions<Leader, Follower>
-) => Effect.Effect<Election<Leader, Follower>, ElectionError, Scope.Scope> = Effect.fnUntraced(function* <
+) => Effect.Effect<Terms.Election<Leader, Follower>, ElectionError, Scope.Scope> = Effect.fnUntraced(function* <
   Leader,
   Follower
 >(options: ElectionOptions<Leader, Follower>) {
+  const scope = yield* Effect.scope
   const clock = yield* Effect.clock
   const retry = options.retry ?? defaultRetry
-  const state = yield* SubscriptionRef.make<State<Leader, Follower>>({ role: "electing" })
+  const terms = yield* Terms.make<Leader, Follower>()
   const decided = yield* Deferred.make<void, ElectionError>()
-  const engagements = makeEngagements()
 
-  /** Once a standalone gateway was seen, this participant never bids again. */
+  /** The moment after a while, in monotonic nanoseconds. */
+  const after = (duration: Duration.Duration): bigint =>
+    clock.unsafeCurrentTimeNanos() + Duration.unsafeToNanos(duration)
+  const hasCome = (moment: bigint): boolean => clock.unsafeCurrentTimeNanos() >= moment
+
+  /** After it has seen a standalone gateway, this participant never bids again. */
   let standaloneSeen = false
-  let noBidBefore = Number.NEGATIVE_INFINITY
-  let warned = false
+  let noBidBefore = clock.unsafeCurrentTimeNanos()
+  let logNotBefore = after(silentElecting)
+  let logged = false
   let over = false
 
-  const enter = (term: SettledTerm<Leader, Follower>) =>
-    Effect.suspend(() => {
-      warned = false
-      return Effect.zipRight(SubscriptionRef.set(state, term), Deferred.succeed(decided, undefined))
-    })
-  const leave = SubscriptionRef.set<State<Leader, Follower>>(state, { role: "electing" })
-  const giveWay = Effect.sync(() => {
-    noBidBefore = clock.unsafeCurrentTimeMillis() + Duration.toMillis(yieldGrace)
+  const enter = (term: Terms.SettledTerm<Leader, Follower>) =>
+    Effect.zipRight(terms.enter(term), Deferred.succeed(decided, undefined))
+
+  const leave = Effect.suspend(() => {
+    logged = false
+    logNotBefore = after(silentElecting)
+    return terms.leave
   })
 
-  const lead = Effect.scoped(
+  const suspendBids = Effect.sync(() => {
+    noBidBefore = after(stepDownGrace)
+  })
+
+  const lead = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const seat = yield* options.bid
-      // What runs while this process leads ends before the seat is free.
-      yield* Effect.acquireRelease(engagements.open, () => Effect.zipRight(leave, engagements.close))
-      yield* enter({ role: "leader", leader: seat.leader })
-      yield* seat.yielded
-      yield* giveWay
+      const held = yield* Scope.make()
+      const bid = yield* Effect.exit(restore(Scope.extend(options.bid, held)))
+      if (Exit.isFailure(bid)) {
+        yield* Scope.close(held, bid)
+        return yield* bid
+      }
+      const { leader, release, stepDownRequested } = bid.value
+      const term = yield* Effect.exit(restore(Effect.zipRight(enter({ role: "leader", leader }), stepDownRequested)))
+      yield* release
+      yield* leave
+      // What is in flight delays the end of this participant, but not its next term.
+      if (Exit.isFailure(term)) yield* Scope.close(held, term)
+      else yield* Effect.forkIn(Scope.close(held, term), scope)
+      return yield* Effect.zipRight(term, suspendBids)
     })
   )
 
   const follow = Effect.flatMap(
     Effect.scoped(
       Effect.gen(function* () {
-        const tie = yield* options.follow
-        standaloneSeen ||= tie.standalone
+        const connection = yield* options.follow
+        standaloneSeen ||= connection.standalone
         yield* Effect.addFinalizer(() => leave)
-        yield* enter({ role: "follower", follower: tie.follower })
-        const loss = yield* tie.lost
+        yield* enter({ role: "follower", follower: connection.follower })
+        const loss = yield* connection.lost
         yield* leave
-        // Even the clearing up is put off: the processor is for whoever wins.
-        if (loss === "gone") yield* waitFor(turnOf(tie.rank))
+        // Delays this participant's cleanup, so that the new leader gets the CPU time first.
+        if (loss === "gone") yield* sleep(turnOf(connection.rank))
         return loss
       })
     ),
     (loss) => {
       if (loss === "gone") return Effect.void
-      return loss === "yielded" ? giveWay : Effect.zipRight(warnReplaced, Effect.sleep(replacedPause))
+      return loss === "steppedDown" ? suspendBids : Effect.zipRight(logReplaced, Effect.sleep(replacedPause))
     }
   )
 
-  const serve = Effect.suspend(() => {
+  const attempt = Effect.suspend(() => {
     if (over) return Effect.void
-    const mayBid = !standaloneSeen && clock.unsafeCurrentTimeMillis() >= noBidBefore
+    const mayBid = !standaloneSeen && hasCome(noBidBefore)
     return mayBid ? Effect.catchTag(lead, "PortInUse", () => follow) : follow
   })
 
-  /** One line for each stretch without a leader, and only where it isn't just that nobody leads yet. */
-  const warnOnce = (error: ElectionError) =>
+  /** Logs once in each stretch without a role: at once where waiting won't help, else when it lasts. */
+  const logFailure = (error: ElectionError) =>
     Effect.suspend(() => {
-      if (warned || isTransient(error)) return Effect.void
-      warned = true
-      return Effect.logWarning(`Nobody can be followed, and this participant can't lead; it tries on: ${error.message}`)
+      if (logged || (isTransient(error) && !hasCome(logNotBefore))) return Effect.void
+      logged = true
+      return Effect.logWarning(
+        standaloneSeen
+          ? `The standalone gateway can't be reached; retrying until it is back: ${error.message}`
+          : `No leader is reachable and the port can't be bound; retrying: ${error.message}`
+      )
     })
 
-  const campaign = Effect.gen(function* () {
-    // What keeps a participant from its first role is for its owner to mend; later it is for the others to come back.
-    yield* Effect.retry(serve, { schedule: Schedule.upTo(retry, firstRolePatience), while: isTransient })
-    while (!over) yield* Effect.retry(Effect.tapError(serve, warnOnce), retry)
+  const takePart = Effect.gen(function* () {
+    const patienceEnds = after(firstRolePatience)
+    let timeouts = 0
+    const mayPass = (error: ElectionError): boolean =>
+      !hasCome(patienceEnds) && (isTransient(error) || (isTimeout(error) && ++timeouts < maxTimeouts))
+    // What prevents the first role is for the caller to fix. Later, it is for the other participants to come back.
+    yield* Effect.retry(attempt, { schedule: retry, while: mayPass })
+    while (!over) yield* Effect.retry(Effect.tapError(attempt, logFailure), retry)
   })
 
-  yield* Effect.addFinalizer(() => SubscriptionRef.set<State<Leader, Follower>>(state, { role: "over" }))
-  yield* campaign.pipe(
+  yield* Effect.addFinalizer(() => terms.end)
+  yield* takePart.pipe(
     Effect.catchAllCause((cause) =>
-      Effect.flatMap(Deferred.failCause(decided, cause), (first) =>
-        first
+      Effect.flatMap(Deferred.failCause(decided, cause), (isFirst) =>
+        isFirst
           ? Effect.void
-          : Effect.zipRight(
-              SubscriptionRef.set<State<Leader, Follower>>(state, { role: "over" }),
-              Effect.logError("This participant takes no more part in the election", cause)
-            )
+          : Effect.zipRight(terms.end, Effect.logError("This participant has left the election", cause))
       )
     ),
     Effect.forkScoped
@@ -236,72 +233,32 @@ export const make: <Leader, Follower>(
     })
   )
   yield* Deferred.await(decided)
-
-  const terms = Stream.takeWhile(state.changes, isTerm)
-  const roles = Stream.changes(Stream.map(terms, (term) => term.role))
-
-  const until = (isWanted: (role: Role) => boolean): Effect.Effect<void> =>
-    Effect.flatMap(
-      Stream.runHead(Stream.filter(roles, isWanted)),
-      Option.match({ onNone: () => Effect.never, onSome: () => Effect.void })
-    )
-
-  /** Runs the effect the next time that this process leads; none where it ceased to lead before the effect's end. */
-  const inOneTerm = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
-    Effect.zipRight(
-      until((role) => role === "leader"),
-      Effect.raceFirst(
-        Effect.asSome(engagements.during(effect)),
-        Effect.as(
-          until((role) => role !== "leader"),
-          Option.none<A>()
-        )
-      )
-    )
-
-  const whileLeader = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(inOneTerm(effect), Option.match({ onNone: () => whileLeader(effect), onSome: Effect.succeed }))
-
-  const service: Election<Leader, Follower> = {
-    settledTerm: (other) =>
-      Effect.flatMap(SubscriptionRef.get(state), (now) =>
-        isSettled(now) && now !== other
-          ? Effect.succeedSome(now)
-          : Stream.runHead(
-              Stream.filter(terms, (term): term is SettledTerm<Leader, Follower> => isSettled(term) && term !== other)
-            )
-      ),
-    role: Effect.map(SubscriptionRef.get(state), (now) => (now.role === "over" ? "electing" : now.role)),
-    roles,
-    whileLeader
-  }
-  return service
+  return terms.election
 })
 
 /**
- * No election: this process leads for as long as it lives.
+ * No election: this participant leads until the scope closes, and then releases what it holds before anything else.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const uncontested = <Leader, Follower>(leader: Leader): Election<Leader, Follower> => ({
-  settledTerm: () => Effect.succeedSome({ role: "leader", leader }),
-  role: Effect.succeed("leader"),
-  roles: Stream.make<[Role]>("leader"),
-  whileLeader: identity
-})
-
-/** `over` when the participant takes no more part: its streams end with it. */
-type State<Leader, Follower> = Term<Leader, Follower> | { readonly role: "over" }
-
-const isTerm = <Leader, Follower>(state: State<Leader, Follower>): state is Term<Leader, Follower> =>
-  state.role !== "over"
-
-const isSettled = <Leader, Follower>(state: State<Leader, Follower>): state is SettledTerm<Leader, Follower> =>
-  state.role === "leader" || state.role === "follower"
+export const uncontested = <Leader, Follower = never>({
+  leader,
+  release
+}: Pick<Leadership<Leader>, "leader" | "release">): Effect.Effect<
+  Terms.Election<Leader, Follower>,
+  never,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const terms = yield* Terms.make<Leader, Follower>()
+    yield* terms.enter({ role: "leader", leader })
+    yield* Effect.addFinalizer(() => Effect.zipRight(Effect.zipRight(release, terms.leave), terms.end))
+    return terms.election
+  })
 
 /**
- * Whether there is just nobody to follow: the last leader has gone, or is going (503), and the next isn't there yet.
+ * Whether there is just no leader to follow: the last one has gone, or is closing (503), and the next isn't there yet.
  *
  * @internal
  */
@@ -309,54 +266,18 @@ export const isTransient = (error: ElectionError): boolean =>
   error._tag === "ConnectFailed" &&
   (error.reason === "Refused" || error.reason === "Unreachable" || error.status === 503)
 
+/** A leader, or this process, that gets no CPU time for a while looks like one that never answers. */
+const isTimeout = (error: ElectionError): boolean => error._tag === "ConnectFailed" && error.reason === "TimedOut"
+
 /**
- * How long to wait, in milliseconds, before taking part in the election of the next leader. The first few bid at once,
- * whichever of them the processor comes to first. For all the others to do the same would take it from the one that has
- * won just when everybody needs it, so they come one after the other, when that one is ready. Nobody misses them
- * meanwhile: it answers for their routes already.
+ * How long to wait, in milliseconds, before taking part in the election of the next leader. The first few bid at once. If
+ * all the others did the same, they would take CPU time from the winner just when every request depends on it, so they come
+ * one after the other, when the winner is ready. Nothing misses them meanwhile: the winner answers for their routes already.
  */
 const turnOf = (rank: number): number => (rank < 4 ? 0 : Math.min(250 + (rank - 4) * 10, 1000))
 
-const waitFor = (millis: number): Effect.Effect<void> => (millis === 0 ? Effect.void : Effect.sleep(millis))
+const sleep = (millis: number): Effect.Effect<void> => (millis === 0 ? Effect.void : Effect.sleep(millis))
 
-const warnReplaced = Effect.logWarning(
-  "Another participant has taken this one's runtimeId; this one stays away for a second. Give each a runtimeId of its own."
+const logReplaced = Effect.logWarning(
+  "Another participant has connected with this one's runtimeId; this one stays away for a second. Give each participant a runtimeId of its own."
 )
-
-/** What runs for as long as this process leads, so that a hand-over can wait for its end. */
-const makeEngagements = () => {
-  const running = new Set<Deferred.Deferred<void>>()
-  let isOpen = false
-
-  const begin = Effect.sync(() => {
-    if (!isOpen) return undefined
-    const ended = Deferred.unsafeMake<void>(FiberId.none)
-    running.add(ended)
-    return ended
-  })
-  const end = (ended: Deferred.Deferred<void> | undefined) =>
-    Effect.sync(() => {
-      if (ended === undefined) return
-      running.delete(ended)
-      Deferred.unsafeDone(ended, Effect.void)
-    })
-
-  return {
-    open: Effect.sync(() => {
-      isOpen = true
-    }),
-    /** Lets nothing begin any more, and waits for what runs. */
-    close: Effect.suspend(() => {
-      isOpen = false
-      if (running.size === 0) return Effect.void
-      // In a fiber of its own, since a release can't be interrupted, and so can't time out.
-      const allEnded = Effect.forEach(running, Deferred.await, { discard: true })
-      return Effect.flatMap(
-        Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(allEnded, handOverGrace))),
-        Fiber.await
-      )
-    }),
-    during: <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Effect.acquireUseRelease(begin, (ended) => (ended === undefined ? Effect.never : effect), end)
-  }
-}

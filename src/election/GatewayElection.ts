@@ -1,14 +1,14 @@
 /**
- * The election as a gateway's seat makes it: whoever gets to serve leads and says what kind of leader it is, the others
- * are its clients, and a standalone gateway asks whoever leads to make way.
+ * The election for a gateway's endpoint: the leader serves there and says what kind of leader it is, the others are its
+ * clients, and a standalone gateway asks an embedded leader to step down.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { CloseCode } from "../CloseEvent.js"
 import type { IPCClient } from "../IPCClient.js"
@@ -19,85 +19,83 @@ import * as Election from "./Election.js"
 import * as Protocol from "./GatewayProtocol.js"
 
 /**
- * Where one serves and all others connect.
- *
- * @since 0.1.0
- * @category models
+ * Where the leader serves and all others connect.
  */
 export interface GatewayEndpoint<Served extends { readonly server: IPCServer.Service }> {
-  /** What a participant calls the place in its errors. */
+  /** What errors call the endpoint. */
   readonly name: string
-  /** Serves until the scope closes. `prepare` is run once the seat is won, and before anybody is let in. */
+  /** Serves until the scope closes. `prepare` is run once the endpoint is bound, and before the first client is let in. */
   readonly serve: <A>(
     prepare: (server: IPCServer.Service) => Effect.Effect<A, never, Scope.Scope>
-  ) => Effect.Effect<Served & { readonly prepared: A }, PortInUse | ListenFailed | TokenRequired, Scope.Scope>
-  /** One connection to whoever serves, not restored when it ends. */
+  ) => Effect.Effect<Served & Serving<A>, PortInUse | ListenFailed | TokenRequired, Scope.Scope>
+  /** One connection to the leader, which isn't restored when it ends. */
   readonly connect: Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope>
 }
 
+export interface Serving<A> {
+  readonly prepared: A
+  /** Lets another process bind the endpoint and closes every client's connection, at once. HTTP exchanges go on. */
+  readonly release: Effect.Effect<void>
+}
+
 /**
- * What has to stand in each role: called with the server before it lets anybody in, and with the client once it is
+ * What has to stand in each role: called with the server before it lets a client in, and with the client once it is
  * connected.
- *
- * @since 0.1.0
- * @category models
  */
 export interface RoleSetup<Leader, Follower> {
-  readonly onLead: (server: IPCServer.Service) => Effect.Effect<Leader, never, Scope.Scope>
+  readonly onLead: (
+    server: IPCServer.Service,
+    /** Whether the endpoint was released: clients that go from then on go to the next leader. */
+    isReleased: () => boolean
+  ) => Effect.Effect<Leader, never, Scope.Scope>
   readonly onFollow: (
     client: IPCClient.Service,
     leader: Protocol.ServerInfo
   ) => Effect.Effect<Follower, RequestError, Scope.Scope>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface GatewayElectionOptions {
   readonly runtimeId: string
-  /** When to try again while the seat is neither free nor answered for. Default {@link Election.defaultRetry}. */
+  /** When to try again while this participant can neither lead nor follow. Default {@link Election.defaultRetry}. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 
 /**
  * Takes part until the scope closes.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const make = <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
-  seat: GatewayEndpoint<Served>,
+  endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   options: GatewayElectionOptions
 ): Effect.Effect<Election.Election<Leader, Follower>, Election.ElectionError, Scope.Scope> => {
   const { retry, runtimeId } = options
 
   const bid = Effect.gen(function* () {
-    const asked = yield* Deferred.make<void>()
-    const { prepared, server } = yield* serve(seat, setup, { kind: "embedded", runtimeId }, () =>
-      Deferred.succeed(asked, undefined)
+    const requested = yield* Deferred.make<void>()
+    const { prepared, release, server } = yield* serve(endpoint, setup, { kind: "embedded", runtimeId }, () =>
+      Deferred.succeed(requested, undefined)
     )
-    const tellFollowers = Effect.ignore(Effect.timeout(server.broadcast(Protocol.Yielding), broadcastPatience))
-    return { leader: prepared, yielded: Effect.zipRight(Deferred.await(asked), tellFollowers) }
+    const notifyFollowers = Effect.ignore(Effect.timeout(server.broadcast(Protocol.SteppingDown), broadcastPatience))
+    const stepDownRequested = Effect.zipRight(Deferred.await(requested), notifyFollowers)
+    return { leader: prepared, release, stepDownRequested }
   })
 
   const follow = Effect.gen(function* () {
-    const client = yield* seat.connect
-    let yielded = false
-    yield* client.handle(Protocol.Yielding, () =>
+    const client = yield* endpoint.connect
+    let steppedDown = false
+    yield* client.handle(Protocol.SteppingDown, () =>
       Effect.sync(() => {
-        yielded = true
+        steppedDown = true
       })
     )
     const ready = Effect.gen(function* () {
       const info = yield* client.request(Protocol.GetServerInfo)
       return { info, follower: yield* setup.onFollow(client, info) }
     })
-    const { follower, info } = yield* Effect.mapError(ready, notFollowable(seat.name))
+    const { follower, info } = yield* Effect.mapError(ready, notFollowable(endpoint.name))
     const lost = Effect.map(client.closed, ({ code }): Election.Loss => {
       if (code === CloseCode.Replaced) return "replaced"
-      return yielded ? "yielded" : "gone"
+      return steppedDown ? "steppedDown" : "gone"
     })
     return { follower, standalone: info.kind === "bin", rank: info.others ?? 0, lost }
   })
@@ -106,74 +104,94 @@ export const make = <Served extends { readonly server: IPCServer.Service }, Lead
 }
 
 /**
- * Takes the seat for as long as the scope lives: asks an embedded leader to yield, and never follows. Fails with
- * `PortInUse` where another standalone gateway, or something else, has the seat and keeps it.
- *
- * @since 0.1.0
- * @category constructors
+ * Serves at the endpoint for as long as the scope lives: asks an embedded leader to step down, and never follows. Fails
+ * with `PortInUse` where another standalone gateway, or something else, holds the endpoint and keeps it.
  */
-export const makeStandalone = <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
-  seat: GatewayEndpoint<Served>,
+export const makeStandalone: <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
+  endpoint: GatewayEndpoint<Served>,
+  setup: RoleSetup<Leader, Follower>,
+  options: GatewayElectionOptions
+) => Effect.Effect<
+  Served & Serving<Leader> & { readonly election: Election.Election<Leader, Follower> },
+  PortInUse | ListenFailed | TokenRequired,
+  Scope.Scope
+> = Effect.fnUntraced(function* <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
+  endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   { runtimeId }: GatewayElectionOptions
-): Effect.Effect<Served & { readonly prepared: Leader }, PortInUse | ListenFailed | TokenRequired, Scope.Scope> => {
-  const take = serve(seat, setup, { kind: "bin", runtimeId }, () => Effect.void)
+) {
+  const clock = yield* Effect.clock
+  const patienceEnds = clock.unsafeCurrentTimeNanos() + Duration.unsafeToNanos(stepDownPatience)
+  const take = serve(endpoint, setup, { kind: "bin", runtimeId }, () => Effect.void)
 
-  const askToYield = Effect.gen(function* () {
-    const client = yield* seat.connect
-    const { kind } = yield* client.request(Protocol.GetServerInfo)
-    if (kind === "bin") return yield* new StepDownRefused()
-    // It follows for a moment, to know what it takes over. The leader stays a participant, so nothing goes with it.
-    yield* setup.onFollow(client, { kind })
-    yield* client.handle(Protocol.Yielding, () => Effect.void)
-    yield* client.request(Protocol.RequestYield)
+  const requestStepDown = Effect.gen(function* () {
+    const client = yield* endpoint.connect
+    const info = yield* client.request(Protocol.GetServerInfo)
+    if (info.kind === "bin") return yield* new StepDownRefused()
+    // It follows for a moment, to learn the routes that it takes over. The leader remains a participant and registers again.
+    yield* setup.onFollow(client, { kind: info.kind })
+    yield* client.handle(Protocol.SteppingDown, () => Effect.void)
+    yield* client.request(Protocol.RequestStepDown)
     yield* client.closed
   }).pipe(
     Effect.scoped,
-    // It may be going already; whether the seat is free shows at the next attempt to take it.
-    Effect.catchIf(isGoing, () => Effect.void),
-    Effect.timeoutFail({ duration: yieldPatience, onTimeout: () => new StepDownRefused() }),
+    // It may be closing already; whether the endpoint is free shows at the next attempt to bind it.
+    Effect.catchIf(isClosing, () => Effect.void),
+    Effect.timeoutFail({ duration: stepDownPatience, onTimeout: () => new StepDownRefused() }),
     Effect.mapError(() => new StepDownRefused())
   )
 
-  return Effect.catchTag(take, "PortInUse", (inUse) =>
-    Effect.zipRight(askToYield, take).pipe(
+  const served = yield* Effect.catchTag(take, "PortInUse", (inUse) =>
+    Effect.zipRight(requestStepDown, take).pipe(
+      // A follower that bids at the same time may win; then it is asked, too.
       Effect.retry({
-        schedule: Schedule.upTo(Election.defaultRetry, yieldPatience),
-        while: (error) => error._tag === "PortInUse"
+        schedule: Election.defaultRetry,
+        while: (error) => error._tag === "PortInUse" && clock.unsafeCurrentTimeNanos() < patienceEnds
       }),
       Effect.catchTag("StepDownRefused", () => Effect.fail(inUse))
     )
   )
-}
+  const { prepared: leader, release } = served
+  return { ...served, election: yield* Election.uncontested<Leader, Follower>({ leader, release }) }
+})
 
-/** How long an embedded leader may take to make way, and others who bid at the same time to be asked too. */
-const yieldPatience = Duration.seconds(5)
+/** How long an embedded leader may take to step down, and followers that win the endpoint meanwhile. */
+const stepDownPatience = Duration.seconds(5)
 
-/** How long a follower that doesn't read may delay the leader that makes way. */
+/** How long a follower that doesn't read may delay the leader that steps down. */
 const broadcastPatience = Duration.millis(500)
 
-/** Whoever has the seat doesn't give it up. */
+/** The endpoint's holder keeps it. */
 class StepDownRefused extends Data.TaggedError("StepDownRefused") {}
 
-const isGoing = (error: ConnectFailed | RequestError | StepDownRefused): boolean =>
+const isClosing = (error: ConnectFailed | RequestError | StepDownRefused): boolean =>
   error._tag === "ConnectionClosed" || (error._tag === "ConnectFailed" && Election.isTransient(error))
 
 const serve = <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
-  seat: GatewayEndpoint<Served>,
+  endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   info: Protocol.ServerInfo,
-  onYieldRequested: () => Effect.Effect<unknown>
-) =>
-  seat.serve(
-    Effect.fnUntraced(function* (server) {
-      yield* server.handle(Protocol.GetServerInfo, () =>
-        Effect.map(server.clients, (clients) => ({ ...info, others: Math.max(clients.length - 1, 0) }))
-      )
-      yield* server.handle(Protocol.RequestYield, () => Effect.asVoid(onYieldRequested()))
-      return yield* setup.onLead(server)
-    })
-  )
+  onStepDownRequested: () => Effect.Effect<unknown>
+): Effect.Effect<Served & Serving<Leader>, PortInUse | ListenFailed | TokenRequired, Scope.Scope> =>
+  Effect.suspend(() => {
+    let released = false
+    const serving = endpoint.serve(
+      Effect.fnUntraced(function* (server) {
+        yield* server.handle(Protocol.GetServerInfo, () =>
+          Effect.map(server.clients, (clients) => ({ ...info, others: Math.max(clients.length - 1, 0) }))
+        )
+        yield* server.handle(Protocol.RequestStepDown, () => Effect.asVoid(onStepDownRequested()))
+        return yield* setup.onLead(server, () => released)
+      })
+    )
+    return Effect.map(serving, (served) => ({
+      ...served,
+      release: Effect.suspend(() => {
+        released = true
+        return served.release
+      })
+    }))
+  })
 
 /** A leader that went while it was being followed is as one that was never there; any other failure isn't a leader's. */
 const notFollowable =

@@ -1,5 +1,5 @@
 /**
- * The election's requests as they are on the wire: what kind of leader answers, and the hand-over to a standalone gateway.
+ * The election's requests as they are on the wire: what kind of leader answers, and stepping down for a standalone gateway.
  * The first two are answered to any client; the last is between two of ours.
  *
  * @internal
@@ -9,11 +9,8 @@ import { IPCClient } from "../IPCClient.js"
 import { IPCServer } from "../IPCServer.js"
 
 /**
- * What kind of leader answers, and its own name where it has one: `bin` is a standalone gateway, `embedded` a
- * participant that happens to lead. `others` is how many clients it has beside the one that asks.
- *
- * @since 0.1.0
- * @category models
+ * What kind of leader answers, and its runtimeId where it has one: `bin` is a standalone gateway, `embedded` a participant
+ * that leads. `others` is how many clients it has beside the one that asks.
  */
 export const ServerInfo = Schema.Struct({
   kind: Schema.Literal("bin", "embedded"),
@@ -21,30 +18,12 @@ export const ServerInfo = Schema.Struct({
   others: Schema.optional(Schema.Number)
 })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface ServerInfo extends Schema.Schema.Type<typeof ServerInfo> {}
 
-/**
- * @since 0.1.0
- * @category requests
- */
 export const GetServerInfo = IPCServer.defineRequest("discovery/getServerInfo", { success: ServerInfo })
 
-/**
- * Asks an embedded leader to give up the port to a standalone gateway.
- *
- * @since 0.1.0
- * @category requests
- */
-export const RequestYield = IPCServer.defineRequest("discovery/requestYield", {})
+/** Asks an embedded leader to step down for a standalone gateway. */
+export const RequestStepDown = IPCServer.defineRequest("discovery/requestYield", {})
 
-/**
- * Tells the followers that the leader makes way for a standalone gateway: they are not to bid for its port.
- *
- * @since 0.1.0
- * @category requests
- */
-export const Yielding = IPCClient.defineRequest<void, void>("discovery/yielding")
+/** Tells the followers that the leader steps down for a standalone gateway: they are not to bid for its port. */
+export const SteppingDown = IPCClient.defineRequest<void, void>("discovery/yielding")

@@ -13,7 +13,7 @@ import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
 interface Holder {
   readonly name: string
   readonly standalone: boolean
-  readonly ties: Map<string, Deferred.Deferred<Election.Loss>>
+  readonly followers: Map<string, Deferred.Deferred<Election.Loss>>
   readonly asked: Deferred.Deferred<void>
 }
 
@@ -23,7 +23,7 @@ export interface Attempt {
   readonly what: "bid" | "follow"
 }
 
-export const refused = new ConnectFailed({ url: "place", reason: "Refused", detail: "nobody there" })
+export const refused = new ConnectFailed({ url: "place", reason: "Refused", detail: "no leader" })
 
 export const make = () => {
   let holder: Holder | undefined
@@ -32,6 +32,7 @@ export const make = () => {
   /** What a bid or an attempt to follow fails with, instead of asking the holder. */
   const failing: { bid?: PortInUse | ListenFailed | TokenRequired | undefined; follow?: ConnectFailed } = {}
   let slow: Attempt["what"] | undefined
+  let draining: Effect.Effect<void> = Effect.void
 
   const attempt = (name: string, what: Attempt["what"]) =>
     Effect.zipRight(
@@ -42,21 +43,23 @@ export const make = () => {
       )
     )
 
-  const endTies = (of: Holder, loss: Election.Loss) =>
-    Effect.forEach(of.ties.values(), (tie) => Deferred.succeed(tie, loss), { discard: true })
+  const disconnect = (of: Holder, loss: Election.Loss) =>
+    Effect.forEach(of.followers.values(), (lost) => Deferred.succeed(lost, loss), { discard: true })
+
+  const release = (of: Holder) =>
+    Effect.suspend(() => {
+      if (holder === of) holder = undefined
+      return disconnect(of, "gone")
+    })
 
   const take = (name: string, standalone: boolean): Effect.Effect<Holder, PortInUse, Scope.Scope> =>
     Effect.acquireRelease(
       Effect.gen(function* () {
         if (holder !== undefined) return yield* new PortInUse({ host: "place", port: 1 })
-        holder = { name, standalone, ties: new Map(), asked: yield* Deferred.make<void>() }
+        holder = { name, standalone, followers: new Map(), asked: yield* Deferred.make<void>() }
         return holder
       }),
-      (taken) =>
-        Effect.suspend(() => {
-          if (holder === taken) holder = undefined
-          return endTies(taken, "gone")
-        })
+      release
     )
 
   const participant = (
@@ -70,17 +73,19 @@ export const make = () => {
         if (slow === "bid") yield* Effect.never
         if (failing.bid !== undefined) return yield* failing.bid
         const taken = yield* take(name, false)
-        return { leader: name, yielded: Effect.zipRight(Deferred.await(taken.asked), endTies(taken, "yielded")) }
+        yield* Effect.addFinalizer(() => draining)
+        const stepDownRequested = Effect.zipRight(Deferred.await(taken.asked), disconnect(taken, "steppedDown"))
+        return { leader: name, release: release(taken), stepDownRequested }
       }),
       follow: Effect.gen(function* () {
         yield* attempt(name, "follow")
         if (slow === "follow") yield* Effect.never
         if (failing.follow !== undefined) return yield* failing.follow
         if (holder === undefined) return yield* refused
-        const tie = yield* Deferred.make<Election.Loss>()
-        const rank = holder.ties.size
-        holder.ties.set(name, tie)
-        return { follower: holder.name, standalone: holder.standalone, rank, lost: Deferred.await(tie) }
+        const lost = yield* Deferred.make<Election.Loss>()
+        const rank = holder.followers.size
+        holder.followers.set(name, lost)
+        return { follower: holder.name, standalone: holder.standalone, rank, lost: Deferred.await(lost) }
       })
     })
 
@@ -96,14 +101,21 @@ export const make = () => {
     /** Holds the place as a standalone gateway does, until the scope closes. */
     standalone: take("bin", true),
     holder: () => holder?.name,
-    askToYield: Effect.suspend(() => (holder === undefined ? Effect.void : Deferred.succeed(holder.asked, undefined))),
-    /** One follower's tie ends. */
+    /** What a leader that has released the place still has to wait for, before it has left. */
+    drain: (ended: Effect.Effect<void>) =>
+      Effect.sync(() => {
+        draining = ended
+      }),
+    requestStepDown: Effect.suspend(() =>
+      holder === undefined ? Effect.void : Deferred.succeed(holder.asked, undefined)
+    ),
+    /** One follower's connection ends. */
     cut: (name: string, loss: Election.Loss) =>
       Effect.suspend(() => {
-        const tie = holder?.ties.get(name)
-        return tie === undefined ? Effect.void : Deferred.succeed(tie, loss)
+        const lost = holder?.followers.get(name)
+        return lost === undefined ? Effect.void : Deferred.succeed(lost, loss)
       }),
-    /** Bids and ties that haven't been released. */
+    /** Bids and connections that haven't been released. */
     open: () => opened
   }
 }

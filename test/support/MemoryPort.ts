@@ -9,8 +9,7 @@ import { MemoryNetwork } from "../../src/connection/MemoryNetwork.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
-import type { Election } from "../../src/election/Election.js"
-import * as Elections from "../../src/election/Election.js"
+import type { Election, ElectionError } from "../../src/election/Election.js"
 import * as GatewayElection from "../../src/election/GatewayElection.js"
 import type { RouteProxyResolver } from "../../src/HttpGateway.js"
 import type { IPCClient } from "../../src/IPCClient.js"
@@ -39,14 +38,15 @@ export const make = () => {
     if (holder !== undefined) return yield* new PortInUse({ host: "memory", port: 1 })
     const clients = yield* ClientConnections.make({ heartbeat: "3 seconds" })
     const own: Holder = { network: new MemoryNetwork(clients, "memory"), resolver: undefined, isOpen: false }
+    const release = Effect.suspend(() => {
+      if (holder === own) holder = undefined
+      return clients.startClosing
+    })
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         holder = own
       }),
-      () =>
-        Effect.sync(() => {
-          if (holder === own) holder = undefined
-        })
+      () => release
     )
     const unsupported = () => Effect.die("not in memory")
     const server: Service = {
@@ -61,7 +61,7 @@ export const make = () => {
     }
     const prepared = yield* prepare(server)
     own.isOpen = true
-    return { server, prepared }
+    return { server, prepared, release }
   })
 
   const connect = (runtimeId?: string): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
@@ -93,15 +93,16 @@ export const make = () => {
   return {
     participant: (options: ParticipantOptions) =>
       inScope(
-        DiscoveryMember.make<Election<Registry, IPCClient.Service>, Elections.ElectionError>(options, (setup) =>
+        DiscoveryMember.make<Election<Registry, IPCClient.Service>, ElectionError>(options, (setup) =>
           GatewayElection.make(place(options.runtimeId), setup, options)
         )
       ),
     standalone: (options: ParticipantOptions) =>
       inScope(
         DiscoveryMember.make(options, (setup) =>
-          Effect.map(GatewayElection.makeStandalone(place(options.runtimeId), setup, options), ({ prepared }) =>
-            Elections.uncontested<Registry, IPCClient.Service>(prepared)
+          Effect.map(
+            GatewayElection.makeStandalone(place(options.runtimeId), setup, options),
+            ({ election }) => election
           )
         )
       ),

@@ -31,6 +31,21 @@ const join = Effect.fnUntraced(function* (place: ReturnType<typeof MemoryElectio
   return { name, election, leave: Scope.close(scope, Exit.void) }
 })
 
+/** Runs the effect with a wall clock that can be set back; monotonic time and sleeping are the test's. */
+const withWallClock = <A, E, R>(use: (setBack: (millis: number) => void) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Effect.clock, (clock) => {
+    let behind = 0
+    const wallClock = Object.create(clock) as typeof clock
+    wallClock.unsafeCurrentTimeNanos = () => clock.unsafeCurrentTimeNanos()
+    wallClock.unsafeCurrentTimeMillis = () => clock.unsafeCurrentTimeMillis() - behind
+    const currentTimeMillis = Effect.map(clock.currentTimeMillis, (millis) => millis - behind)
+    Object.defineProperty(wallClock, "currentTimeMillis", { value: currentTimeMillis })
+    const setBack = (millis: number) => {
+      behind += millis
+    }
+    return Effect.withClock(use(setBack), wallClock)
+  })
+
 const is = <L, F>(election: Election<L, F>, role: Role) =>
   Stream.runHead(Stream.filter(election.roles, (now) => now === role))
 
@@ -128,17 +143,45 @@ describe("An election", () => {
     })
   )
 
-  for (const error of [rejected, timedOut]) {
-    it.scoped(`fails to be joined where the place's holder can't be followed: ${error.reason}`, () =>
-      Effect.gen(function* () {
-        const place = MemoryElection.make()
-        place.failing.bid = inUse
-        place.failing.follow = error
-        assert.strictEqual(yield* Effect.flip(place.participant("late")), error)
-        assert.strictEqual(place.attempts.length, 2)
-      })
-    )
-  }
+  it.scoped("fails to be joined where the place's holder can't be followed", () =>
+    Effect.gen(function* () {
+      const place = MemoryElection.make()
+      place.failing.bid = inUse
+      place.failing.follow = rejected
+      assert.strictEqual(yield* Effect.flip(place.participant("late")), rejected)
+      assert.strictEqual(place.attempts.length, 2)
+    })
+  )
+
+  it.scoped("is joined by one whose first attempts to follow time out, for want of processor time", () =>
+    Effect.gen(function* () {
+      const place = MemoryElection.make()
+      yield* join(place, "leader")
+      place.attempts.length = 0
+      place.failing.follow = timedOut
+      const joining = yield* Effect.fork(join(place, "late"))
+      yield* settled
+      delete place.failing.follow
+      yield* TestClock.adjust("100 millis")
+      const { election } = yield* Fiber.join(joining)
+      assert.strictEqual(yield* election.role, "follower")
+    })
+  )
+
+  it.scoped("fails to be joined where the place's holder three times doesn't answer", () =>
+    Effect.gen(function* () {
+      const place = MemoryElection.make()
+      place.failing.bid = inUse
+      place.failing.follow = timedOut
+      const joining = yield* Effect.fork(Effect.flip(place.participant("late", every100)))
+      yield* TestClock.adjust("200 millis")
+      assert.strictEqual(yield* Fiber.join(joining), timedOut)
+      assert.lengthOf(
+        place.attempts.filter(({ what }) => what === "follow"),
+        3
+      )
+    })
+  )
 
   for (const error of [forbidden, new TokenRequired({ host: "0.0.0.0" })]) {
     it.scoped(`fails to be joined where the place can't be taken: ${error._tag}`, () =>
@@ -179,7 +222,45 @@ describe("An election", () => {
         yield* TestClock.adjust("1 second")
         assert.strictEqual(yield* election.role, "leader")
         assert.deepStrictEqual(lines, [
-          `WARN Nobody can be followed, and this participant can't lead; it tries on: ${rejected.message}`
+          `WARN No leader is reachable and the port can't be bound; retrying: ${rejected.message}`
+        ])
+      })
+    )
+  )
+
+  it.scoped("says so once, with the reason, when there is no leader for five seconds", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const place = MemoryElection.make()
+        const leader = yield* join(place, "leader")
+        const { election } = yield* join(place, "follower")
+        place.failing.bid = inUse
+        place.failing.follow = MemoryElection.refused
+        yield* leader.leave
+        yield* TestClock.adjust("4900 millis")
+        assert.deepStrictEqual(lines, [])
+        yield* TestClock.adjust("1 minute")
+        place.failing.bid = undefined
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* election.role, "leader")
+        assert.deepStrictEqual(lines, [
+          `WARN No leader is reachable and the port can't be bound; retrying: ${MemoryElection.refused.message}`
+        ])
+      })
+    )
+  )
+
+  it.scoped("says so once, with the reason, when a standalone gateway is away for five seconds", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const place = MemoryElection.make()
+        const scope = yield* Scope.make()
+        yield* Scope.extend(place.standalone, scope)
+        yield* join(place, "follower")
+        yield* Scope.close(scope, Exit.void)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(lines, [
+          `WARN The standalone gateway can't be reached; retrying until it is back: ${MemoryElection.refused.message}`
         ])
       })
     )
@@ -198,7 +279,7 @@ describe("An election", () => {
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(Array.from(yield* Fiber.join(roles)), ["follower", "electing"])
         assert.deepStrictEqual(yield* election.settledTerm(), Option.none())
-        assert.deepStrictEqual(lines, ["ERROR This participant takes no more part in the election (Fail)"])
+        assert.deepStrictEqual(lines, ["ERROR This participant has left the election (Fail)"])
       })
     )
   )
@@ -238,20 +319,20 @@ describe("An election", () => {
         yield* TestClock.adjust("1 millis")
         assert.strictEqual(yield* election.role, "follower")
         assert.lengthOf(lines, 1)
-        assert.match(lines[0] ?? "", /^WARN Another participant has taken this one's runtimeId/)
+        assert.match(lines[0] ?? "", /^WARN Another participant has connected with this one's runtimeId/)
       })
     )
   )
 })
 
 describe("A standalone gateway", () => {
-  it.scoped("is made way for: the leader yields, and nobody bids for three seconds", () =>
+  it.scoped("is stepped down for: the leader gives up the place, and no participant bids for three seconds", () =>
     Effect.gen(function* () {
       const place = MemoryElection.make()
       const leader = yield* join(place, "leader")
       const follower = yield* join(place, "follower")
       place.attempts.length = 0
-      yield* place.askToYield
+      yield* place.requestStepDown
       yield* TestClock.adjust("2900 millis")
       assert.strictEqual(place.holder(), undefined)
       assert.isAbove(place.attempts.length, 10)
@@ -266,15 +347,51 @@ describe("A standalone gateway", () => {
     })
   )
 
+  it.scoped("is followed at once by the one that stepped down for it, though that one still drains", () =>
+    Effect.gen(function* () {
+      const place = MemoryElection.make()
+      const leader = yield* join(place, "leader")
+      const drained = yield* Effect.acquireRelease(Deferred.make<void>(), (waiting) =>
+        Deferred.succeed(waiting, undefined)
+      )
+      yield* place.drain(Deferred.await(drained))
+      yield* place.requestStepDown
+      yield* is(leader.election, "electing")
+      yield* place.standalone
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(yield* leader.election.role, "follower")
+      // Leaving waits for what is in flight.
+      const leaving = yield* Effect.fork(leader.leave)
+      yield* settled
+      assert.deepStrictEqual(yield* Fiber.poll(leaving), Option.none())
+      yield* Deferred.succeed(drained, undefined)
+      yield* Fiber.join(leaving)
+    })
+  )
+
   it.scoped("that never comes leaves the place to the others again", () =>
     Effect.gen(function* () {
       const place = MemoryElection.make()
       const leader = yield* join(place, "leader")
       const follower = yield* join(place, "follower")
-      yield* place.askToYield
+      yield* place.requestStepDown
       yield* TestClock.adjust("3100 millis")
       assert.sameMembers([yield* leader.election.role, yield* follower.election.role], ["leader", "follower"])
     })
+  )
+
+  it.scoped("is waited for by monotonic time: a wall clock that is set back doesn't prolong it", () =>
+    withWallClock((setBack) =>
+      Effect.gen(function* () {
+        const place = MemoryElection.make()
+        const leader = yield* join(place, "leader")
+        yield* place.requestStepDown
+        yield* is(leader.election, "electing")
+        setBack(3_600_000)
+        yield* TestClock.adjust("3100 millis")
+        assert.strictEqual(yield* leader.election.role, "leader")
+      })
+    )
   )
 
   it.scoped("that was seen is never bid against, and is followed again when it is back", () =>
@@ -297,12 +414,21 @@ describe("A standalone gateway", () => {
     })
   )
 
-  it.scoped("by itself always leads", () =>
+  it.scoped("by itself leads until it leaves; it releases what it holds before it ends what runs meanwhile", () =>
     Effect.gen(function* () {
-      const election = Elections.uncontested("bin")
+      const events: Array<string> = []
+      const log = (event: string) => Effect.sync(() => void events.push(event))
+      const scope = yield* Scope.make()
+      const election = yield* Scope.extend(Elections.uncontested({ leader: "bin", release: log("released") }), scope)
       assert.strictEqual(yield* election.role, "leader")
-      assert.deepStrictEqual(Array.from(yield* Stream.runCollect(election.roles)), ["leader"])
       assert.strictEqual(yield* election.whileLeader(Effect.succeed(7)), 7)
+      const roles = yield* Effect.fork(Stream.runCollect(election.roles))
+      yield* Effect.fork(election.whileLeader(Effect.onInterrupt(Effect.never, () => log("ended"))))
+      yield* settled
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(events, ["released", "ended"])
+      assert.deepStrictEqual(Array.from(yield* Fiber.join(roles)), ["leader", "electing"])
+      assert.deepStrictEqual(yield* election.settledTerm(), Option.none())
     })
   )
 })
@@ -330,7 +456,7 @@ describe("whileLeader", () => {
       assert.strictEqual(yield* events.size, 0)
       yield* leader.leave
       assert.strictEqual(yield* events.take, "started")
-      yield* place.askToYield
+      yield* place.requestStepDown
       assert.strictEqual(yield* events.take, "ended")
       yield* TestClock.adjust("2900 millis")
       assert.strictEqual(yield* events.size, 0)
@@ -353,33 +479,50 @@ describe("whileLeader", () => {
     })
   )
 
-  it.scoped("has ended before the place is free for another", () =>
-    Effect.gen(function* () {
-      const place = MemoryElection.make()
-      const leader = yield* join(place, "leader")
-      const follower = yield* join(place, "follower")
-      const started = yield* Deferred.make<void>()
-      const mayEnd = yield* Deferred.make<void>()
-      yield* Effect.fork(
-        leader.election.whileLeader(
-          Effect.onInterrupt(Effect.zipRight(Deferred.succeed(started, undefined), Effect.never), () =>
-            Deferred.await(mayEnd)
+  it.scoped(
+    "ends when the leader leaves, which has released the place by then, and before what is in flight ends",
+    () =>
+      Effect.gen(function* () {
+        const place = MemoryElection.make()
+        const leader = yield* join(place, "leader")
+        const follower = yield* join(place, "follower")
+        const events: Array<string> = []
+        const holds = (what: string) =>
+          events.push(`${what}, and the leader ${place.holder() === "leader" ? "holds" : "has released"} the place`)
+        const started = yield* Deferred.make<void>()
+        const draining = yield* Deferred.make<void>()
+        const drained = yield* Effect.acquireRelease(Deferred.make<void>(), (waiting) =>
+          Deferred.succeed(waiting, undefined)
+        )
+        yield* place.drain(
+          Effect.suspend(() => {
+            holds("drains")
+            return Effect.zipRight(Deferred.succeed(draining, undefined), Deferred.await(drained))
+          })
+        )
+        yield* Effect.fork(
+          leader.election.whileLeader(
+            Effect.onInterrupt(Effect.zipRight(Deferred.succeed(started, undefined), Effect.never), () =>
+              Effect.sync(() => holds("ended"))
+            )
           )
         )
-      )
-      yield* Deferred.await(started)
-      const leaving = yield* Effect.fork(leader.leave)
-      yield* settled
-      yield* TestClock.adjust("500 millis")
-      assert.strictEqual(yield* leader.election.role, "electing")
-      assert.strictEqual(place.holder(), "leader")
-      yield* Deferred.succeed(mayEnd, undefined)
-      yield* Fiber.join(leaving)
-      yield* is(follower.election, "leader")
-    })
+        yield* Deferred.await(started)
+        const leaving = yield* Effect.fork(leader.leave)
+        yield* Deferred.await(draining)
+        assert.deepStrictEqual(events, [
+          "ended, and the leader has released the place",
+          "drains, and the leader has released the place"
+        ])
+        yield* is(follower.election, "leader")
+        assert.strictEqual(yield* leader.election.role, "electing")
+        assert.deepStrictEqual(yield* Fiber.poll(leaving), Option.none())
+        yield* Deferred.succeed(drained, undefined)
+        yield* Fiber.join(leaving)
+      })
   )
 
-  it.scoped("that doesn't end holds the place for a second and no longer", () =>
+  it.scoped("that doesn't end delays the leader that leaves for a second and no longer", () =>
     Effect.gen(function* () {
       const place = MemoryElection.make()
       const leader = yield* join(place, "leader")
@@ -393,11 +536,11 @@ describe("whileLeader", () => {
       yield* Deferred.await(started)
       const leaving = yield* Effect.fork(leader.leave)
       yield* settled
+      assert.strictEqual(place.holder(), undefined)
       yield* TestClock.adjust("999 millis")
-      assert.strictEqual(place.holder(), "leader")
+      assert.deepStrictEqual(yield* Fiber.poll(leaving), Option.none())
       yield* TestClock.adjust("1 millis")
       yield* Fiber.join(leaving)
-      assert.strictEqual(place.holder(), undefined)
       yield* Deferred.succeed(mayEnd, undefined)
     })
   )
@@ -459,12 +602,12 @@ describe("Leaving the election", () => {
       assert.strictEqual(yield* waiting, 0)
     })
   )
-  it.scoped("leaves nothing behind: after having yielded", () =>
+  it.scoped("leaves nothing behind: after a step-down", () =>
     Effect.gen(function* () {
       assert.strictEqual(
         yield* leftBy(
           () => Effect.void,
-          (place) => place.askToYield
+          (place) => place.requestStepDown
         ),
         0
       )

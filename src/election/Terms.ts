@@ -1,0 +1,152 @@
+/**
+ * The terms of one participant, as its program sees them: the role, its changes, and what runs while it leads.
+ *
+ * @internal
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import { Waiters } from "../internal/Waiters.js"
+import type { LeaderElection, Role } from "../LeaderElection.js"
+
+/**
+ * One stretch of time in one role.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Term<Leader, Follower> =
+  | { readonly role: "leader"; readonly leader: Leader }
+  | { readonly role: "follower"; readonly follower: Follower }
+  | { readonly role: "electing" }
+
+/**
+ * A term with a leader: this participant, or the one that it follows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SettledTerm<Leader, Follower> = Exclude<Term<Leader, Follower>, { readonly role: "electing" }>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Election<Leader, Follower> extends LeaderElection.Service {
+  /**
+   * Waits for a term with a leader, other than the one given. None once this participant has left the election.
+   */
+  readonly settledTerm: (
+    other?: SettledTerm<Leader, Follower>
+  ) => Effect.Effect<Option.Option<SettledTerm<Leader, Follower>>>
+}
+
+/** The terms as the election makes them. */
+export interface Terms<Leader, Follower> {
+  readonly enter: (term: SettledTerm<Leader, Follower>) => Effect.Effect<void>
+  /** Ends the term. Interrupts what runs while this process leads, and waits for its end, for a second at most. */
+  readonly leave: Effect.Effect<void>
+  /** After the last term: streams end, and nothing waits any longer. */
+  readonly end: Effect.Effect<void>
+  readonly election: Election<Leader, Follower>
+}
+
+/** How many changes of the role are kept for a consumer that doesn't read them; then the oldest are dropped. */
+const maxUnread = 256
+
+/** How long a leader that leaves waits for the end of what runs while it leads. */
+const endGrace = Duration.seconds(1)
+
+export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>> =>
+  Effect.map(PubSub.sliding<Role | "over">(maxUnread), (changes) => {
+    let current: State<Leader, Follower> = { role: "electing" }
+    const waiters = new Waiters()
+    /** What runs while this process leads. */
+    const running = new Set<Deferred.Deferred<void>>()
+
+    const set = (next: State<Leader, Follower>) =>
+      Effect.suspend(() => {
+        current = next
+        waiters.announce()
+        return PubSub.publish(changes, next.role)
+      })
+
+    const until = (isWanted: (role: Role | "over") => boolean): Effect.Effect<void> =>
+      waiters.until(() => (isWanted(current.role) ? Effect.void : undefined))
+
+    const begin = Effect.sync(() => {
+      if (current.role !== "leader") return undefined
+      const ended = Deferred.unsafeMake<void>(FiberId.none)
+      running.add(ended)
+      return ended
+    })
+
+    const finish = (ended: Deferred.Deferred<void> | undefined) =>
+      Effect.sync(() => {
+        if (ended === undefined) return
+        running.delete(ended)
+        Deferred.unsafeDone(ended, Effect.void)
+      })
+
+    const allFinished = Effect.suspend(() => {
+      if (running.size === 0) return Effect.void
+      // In a fiber of its own, since a release can't be interrupted, and so can't time out.
+      const finished = Effect.forEach(running, Deferred.await, { discard: true })
+      return Effect.flatMap(
+        Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(finished, endGrace))),
+        Fiber.await
+      )
+    })
+
+    /** Runs the effect in the next term in which this process leads; none where that ends before the effect does. */
+    const inOneTerm = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
+      Effect.zipRight(
+        until((role) => role === "leader"),
+        Effect.raceFirst(
+          Effect.asSome(
+            Effect.acquireUseRelease(begin, (ended) => (ended === undefined ? Effect.never : effect), finish)
+          ),
+          Effect.as(
+            until((role) => role !== "leader"),
+            Option.none<A>()
+          )
+        )
+      )
+
+    const whileLeader = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.flatMap(inOneTerm(effect), Option.match({ onNone: () => whileLeader(effect), onSome: Effect.succeed }))
+
+    const terms: Terms<Leader, Follower> = {
+      enter: set,
+      leave: Effect.zipRight(set({ role: "electing" }), allFinished),
+      end: set({ role: "over" }),
+      election: {
+        settledTerm: (other) =>
+          waiters.until(() => {
+            if (current.role === "over") return Effect.succeedNone
+            return current.role === "electing" || current === other ? undefined : Effect.succeedSome(current)
+          }),
+        role: Effect.sync(() => (current.role === "over" ? "electing" : current.role)),
+        roles: Stream.unwrapScoped(
+          Effect.map(Stream.fromPubSub(changes, { scoped: true }), (later) =>
+            Stream.concat(
+              Stream.sync(() => current.role),
+              later
+            )
+          )
+        ).pipe(Stream.takeWhile(isRole), Stream.changes),
+        whileLeader
+      }
+    }
+    return terms
+  })
+
+/** `over` once the participant has left the election. */
+type State<Leader, Follower> = Term<Leader, Follower> | { readonly role: "over" }
+
+const isRole = (role: Role | "over"): role is Role => role !== "over"
