@@ -22,7 +22,7 @@ const environment = (variables: Record<string, string>) =>
 // #region config
 // IPC_HOST, IPC_PORT and IPC_TOKEN from the environment, and what they don't say from here.
 const Server = NodeIPCServer.layerConfig(Config.map(NodeIPCServer.config, (options) => ({ ...options, port: 0 }))).pipe(
-  Layer.provide(environment({ IPC_TOKEN: "s3cret" }))
+  Layer.provide(environment({ IPC_TOKEN: "a-token-of-16-bytes-or-more" }))
 )
 
 const clientLayer = (url: string, token: string) =>
@@ -34,7 +34,7 @@ const clientLayer = (url: string, token: string) =>
 
 const main = Effect.gen(function* () {
   const url = yield* serve
-  yield* ask.pipe(Effect.provide(clientLayer(url, "s3cret")))
+  yield* ask.pipe(Effect.provide(clientLayer(url, "a-token-of-16-bytes-or-more")))
   yield* ask.pipe(
     Effect.provide(clientLayer(url, "wrong")),
     Effect.catchTag("ConnectFailed", (error) => Console.log(`${error.reason} with ${error.status}`))

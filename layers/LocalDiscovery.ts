@@ -19,7 +19,7 @@ import { Discovery } from "../src/Discovery.js"
 import * as DiscoveryMember from "../src/discovery/DiscoveryMember.js"
 import type { ElectionError } from "../src/election/Election.js"
 import type { HttpGateway } from "../src/HttpGateway.js"
-import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
+import type { ListenError } from "../src/IPCError.js"
 import type { IPCPeer } from "../src/IPCPeer.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
@@ -62,8 +62,8 @@ const warmUp = ({ warmUp = true }: LocalDiscoveryOptions): Effect.Effect<void, n
 
 /**
  * Takes part until the scope closes. Done once this process leads or follows. Fails with `ConnectFailed` where something
- * that isn't a gateway, that doesn't answer, or that wants another token holds the port, and with `ListenFailed` or
- * `TokenRequired` where the port can't be bound.
+ * that isn't a gateway, that doesn't answer, or that has another token holds the port, and with `ListenFailed`,
+ * `TokenRequired` or `InvalidToken` where the port can't be bound.
  *
  * @since 0.1.0
  * @category constructors
@@ -100,7 +100,8 @@ export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | 
   Layer.scopedContext(make(options))
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN` and `IPC_RUNTIME_ID` give them.
+ * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN`, `IPC_TOKEN_SCHEME`
+ * and `IPC_RUNTIME_ID` give them.
  *
  * @since 0.1.0
  * @category config
@@ -127,7 +128,7 @@ export const makeStandalone: (
   options?: LocalDiscoveryOptions
 ) => Effect.Effect<
   Context.Context<Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway>,
-  PortInUse | ListenFailed | TokenRequired,
+  ListenError,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
   const { runtimeId = randomUUID() } = options
@@ -151,7 +152,5 @@ export const makeStandalone: (
  */
 export const layerStandalone = (
   options?: LocalDiscoveryOptions
-): Layer.Layer<
-  Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway,
-  PortInUse | ListenFailed | TokenRequired
-> => Layer.scopedContext(makeStandalone(options))
+): Layer.Layer<Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway, ListenError> =>
+  Layer.scopedContext(makeStandalone(options))

@@ -13,14 +13,13 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as ClientConnections from "../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../src/connection/IPCSocketOptions.js"
 import { HttpGateway } from "../src/HttpGateway.js"
-import { type ListenFailed, type PortInUse, TokenRequired } from "../src/IPCError.js"
+import { InvalidToken, type ListenError, TokenRequired } from "../src/IPCError.js"
 import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
@@ -41,13 +40,16 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
   readonly port?: number | undefined
   /** Default 127.0.0.1: this machine alone. Any other needs a `token`. */
   readonly host?: string | undefined
-  /** What clients have to present to connect. */
+  /** Clients have to know it to connect: at least 16 bytes, best random ones. */
   readonly token?: string | Redacted.Redacted | undefined
   /** Says that no token is wanted although other machines can connect. */
   readonly allowWithoutToken?: boolean | undefined
   /** Origins (`https://example.com`) of web pages that may connect. Default none. */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
-  /** Names, beside localhost and the host's own, by which clients may address the server. */
+  /**
+   * Names, beside localhost and the host's own, by which clients may address the server. `name:port` where something (a
+   * TLS proxy, a mapped port) forwards from that port to this server.
+   */
   readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** A larger body, in bytes, to a route is answered 413. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined
@@ -66,9 +68,7 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (
-  options: NodeIPCServerOptions = {}
-): Effect.Effect<IPCServer.Service, PortInUse | ListenFailed | TokenRequired, Scope.Scope> =>
+export const make = (options: NodeIPCServerOptions = {}): Effect.Effect<IPCServer.Service, ListenError, Scope.Scope> =>
   Effect.map(
     makePrepared(options, () => Effect.void),
     ({ server }) => server
@@ -93,7 +93,7 @@ export const makePrepared: <A, E, R>(
     /** Frees the port and closes every client's connection, at once. HTTP exchanges go on until the scope closes. */
     readonly release: Effect.Effect<void>
   },
-  PortInUse | ListenFailed | TokenRequired | E,
+  ListenError | E,
   R | Scope.Scope
 > = Effect.fnUntraced(function* <A, E, R>(
   options: NodeIPCServerOptions,
@@ -101,13 +101,12 @@ export const makePrepared: <A, E, R>(
   bindings: ReadonlyArray<Listening.Binding> = Listening.only(options.host ?? Address.defaultHost)
 ) {
   const host = options.host ?? Address.defaultHost
-  if (
-    !Address.isLoopback(host) &&
-    Credentials.tokenOf(options.token) === undefined &&
-    options.allowWithoutToken !== true
-  ) {
+  const token = Credentials.tokenOf(options.token)
+  if (token === undefined && !Address.isLoopback(host) && options.allowWithoutToken !== true) {
     return yield* new TokenRequired({ host })
   }
+  const issue = token === undefined ? undefined : Credentials.issueOfToken(token)
+  if (issue !== undefined) return yield* new InvalidToken({ issue })
   // First, since it is what may fail: a participant that bids for the port then loses no time.
   const server = yield* acquireServer
   const letIn = holdEarly(server)
@@ -130,11 +129,11 @@ export const makePrepared: <A, E, R>(
   yield* Effect.addFinalizer(() => release)
   letIn({
     onRequest: (request, response) => {
-      if (UpgradeEndpoint.isOwnPath(request.url)) endpoint.onRequest(request, response)
+      if (UpgradeEndpoint.isOwn(request)) endpoint.onRequest(request, response)
       else gateway.onRequest(request, response)
     },
     onUpgrade: (request, socket, head) => {
-      if (UpgradeEndpoint.isOwnPath(request.url)) endpoint.onUpgrade(request, socket, head)
+      if (UpgradeEndpoint.isOwn(request)) endpoint.onUpgrade(request, socket, head)
       else gateway.onUpgrade(request, socket, head)
     }
   })
@@ -145,9 +144,7 @@ export const makePrepared: <A, E, R>(
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options?: NodeIPCServerOptions
-): Layer.Layer<IPCServer | IPCPeer | HttpGateway, PortInUse | ListenFailed | TokenRequired> =>
+export const layer = (options?: NodeIPCServerOptions): Layer.Layer<IPCServer | IPCPeer | HttpGateway, ListenError> =>
   Layer.scopedContext(makeWithGateway(options))
 
 /**
@@ -163,7 +160,7 @@ export const config: Config.Config<NodeIPCServerOptions> = Config.all({
     Config.validate({ message: "a port is a number from 0 (any free one) to 65535", validation: Address.isPort }),
     Config.withDefault(Address.defaultPort)
   ),
-  token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
+  token: Credentials.token
 })
 
 /**
@@ -172,7 +169,7 @@ export const config: Config.Config<NodeIPCServerOptions> = Config.all({
  */
 export const layerConfig = (
   options: Config.Config.Wrap<NodeIPCServerOptions> = config
-): Layer.Layer<IPCServer | IPCPeer | HttpGateway, PortInUse | ListenFailed | TokenRequired | ConfigError> =>
+): Layer.Layer<IPCServer | IPCPeer | HttpGateway, ListenError | ConfigError> =>
   Layer.scopedContext(Effect.flatMap(Config.unwrap(options), makeWithGateway))
 
 const makeWithGateway = (options: NodeIPCServerOptions = {}) =>

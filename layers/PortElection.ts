@@ -16,10 +16,11 @@ import type { Election, ElectionError } from "../src/election/Election.js"
 import type { GatewayEndpoint, RoleSetup } from "../src/election/GatewayElection.js"
 import * as GatewayElection from "../src/election/GatewayElection.js"
 import type { HttpGateway } from "../src/HttpGateway.js"
-import type { ListenFailed, PortInUse, TokenRequired } from "../src/IPCError.js"
+import type { ListenError } from "../src/IPCError.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import * as Address from "./ipc/Address.js"
+import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
@@ -38,6 +39,8 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
   readonly port?: number | undefined
   /** This participant's name. Default a random one. */
   readonly runtimeId?: string | undefined
+  /** How a leader is shown that this participant knows the token; see `NodeIPCClient`. Default `proof`. */
+  readonly tokenScheme?: NodeIPCClient.TokenScheme | undefined
   /** When to try again while the port is neither free nor answered. Default {@link defaultRetry}. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /** How long one attempt to reach the leader may take. Default 5 seconds. */
@@ -90,7 +93,7 @@ export const makeStandalone = <Leader, Follower>(
     readonly server: IPCServer.Service
     readonly gateway: HttpGateway.Service
   },
-  PortInUse | ListenFailed | TokenRequired,
+  ListenError,
   Scope.Scope
 > =>
   Effect.suspend(() => {
@@ -108,15 +111,19 @@ export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElec
   Layer.scoped(LeaderElection, make(options))
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN` and `IPC_RUNTIME_ID` give them.
+ * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and
+ * `IPC_RUNTIME_ID` give them.
  *
  * @since 0.2.0
  * @category config
  */
 export const config: Config.Config<PortElectionOptions> = Config.zipWith(
   NodeIPCServer.config,
-  Config.option(Config.string("IPC_RUNTIME_ID")),
-  (options, runtimeId) => ({ ...options, runtimeId: Option.getOrUndefined(runtimeId) })
+  Config.all({
+    tokenScheme: Credentials.tokenScheme,
+    runtimeId: Config.map(Config.option(Config.string("IPC_RUNTIME_ID")), Option.getOrUndefined)
+  }),
+  (server, participant) => ({ ...server, ...participant })
 )
 
 /**
@@ -150,6 +157,7 @@ const endpointAt = (
         reconnect: false,
         heartbeat,
         token: options.token,
+        tokenScheme: options.tokenScheme,
         connectTimeout: options.connectTimeout,
         requestTimeout: options.requestTimeout,
         highWaterMark: options.highWaterMark,

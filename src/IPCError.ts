@@ -55,6 +55,28 @@ export class TokenRequired extends Schema.TaggedError<TokenRequired>("effect-ipc
 }
 
 /**
+ * The server was given a token that doesn't protect it: one short enough to be guessed.
+ *
+ * @since 0.2.0
+ * @category listening
+ */
+export class InvalidToken extends Schema.TaggedError<InvalidToken>("effect-ipc/InvalidToken")("InvalidToken", {
+  issue: Schema.String
+}) {
+  override get message() {
+    return `The token can't be used: ${this.issue}. Pass a random one as { token } (or set IPC_TOKEN), such as "openssl rand -hex 32" prints.`
+  }
+}
+
+/**
+ * Why a server can't listen.
+ *
+ * @since 0.2.0
+ * @category listening
+ */
+export type ListenError = PortInUse | ListenFailed | TokenRequired | InvalidToken
+
+/**
  * A client could not connect: nobody listens, the limit passed, or the server refused the upgrade.
  *
  * @since 0.1.0

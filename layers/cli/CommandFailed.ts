@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import type { ConnectFailed, ListenFailed, RequestError, TokenRequired } from "../../src/IPCError.js"
+import type { ConnectFailed, InvalidToken, ListenFailed, RequestError, TokenRequired } from "../../src/IPCError.js"
 import { urlOf } from "../ipc/Address.js"
 import type { GatewayAddress } from "./options.js"
 
@@ -33,7 +33,7 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>("effect-ipc
  */
 export const explain =
   (address: GatewayAddress) =>
-  (error: ConnectFailed | ListenFailed | TokenRequired | RequestError): CommandFailed => {
+  (error: ConnectFailed | ListenFailed | TokenRequired | InvalidToken | RequestError): CommandFailed => {
     switch (error._tag) {
       case "ConnectFailed":
         return failure(connectMessage(error, address))
@@ -44,6 +44,10 @@ export const explain =
       case "TokenRequired":
         return failure(
           `Listening on ${error.host} lets other machines connect. Set IPC_TOKEN (or pass --token), which clients then present, or pass --allow-without-token if none is wanted.`
+        )
+      case "InvalidToken":
+        return failure(
+          `The token can't be used: ${error.issue}. Pass a random one, such as "openssl rand -hex 32" prints, in IPC_TOKEN (or by --token).`
         )
       case "NoHandler":
         return failure(`${held(address)} a server that keeps no routes. ${elsewhere}`)

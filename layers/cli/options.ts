@@ -15,6 +15,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/DiscoveryEntry.js"
 import * as Address from "../ipc/Address.js"
+import * as Credentials from "../ipc/Credentials.js"
 
 /**
  * Where the gateway is, or is to be.
@@ -26,10 +27,11 @@ export interface GatewayAddress {
   readonly host: string
   readonly port: number
   readonly token: Redacted.Redacted | undefined
+  readonly tokenScheme: Credentials.TokenScheme
 }
 
 /**
- * `--port`, `--host` and `--token`, each with its variable.
+ * `--port`, `--host`, `--token` and `--token-scheme`, each with its variable.
  *
  * @since 0.1.0
  * @category options
@@ -54,7 +56,14 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
       Options.optional,
       Options.map(Option.getOrUndefined),
       Options.withDescription(
-        "What clients have to present. Default IPC_TOKEN, which other users of the machine can't see in the list of processes."
+        "What all who take part have to know, at least 16 bytes. Default IPC_TOKEN, which other users of the machine can't see in the list of processes."
+      )
+    ),
+    tokenScheme: Options.choice("token-scheme", ["proof", "bearer"]).pipe(
+      Options.withPseudoName("name"),
+      Options.withFallbackConfig(Credentials.tokenScheme),
+      Options.withDescription(
+        "How a gateway is shown the token: by a proof that doesn't tell it, or as it is (bearer), for a gateway of before 0.2. Default IPC_TOKEN_SCHEME, else proof."
       )
     )
   })

@@ -75,6 +75,7 @@ const connect = (address: GatewayAddress, reconnects: boolean) =>
   NodeIPCClient.make({
     url: urlOf(address),
     token: address.token,
+    tokenScheme: address.tokenScheme,
     runtimeId: runtimeIdFor("routes"),
     reconnect: reconnects ? undefined : false
   })

@@ -50,7 +50,8 @@ export const serve = Command.make(
           PortInUse: () =>
             Effect.zipRight(refuseHeld(address), Effect.fail(heldByStranger(address, "it closes the connection"))),
           ListenFailed: (error) => Effect.fail(explain(address)(error)),
-          TokenRequired: (error) => Effect.fail(explain(address)(error))
+          TokenRequired: (error) => Effect.fail(explain(address)(error)),
+          InvalidToken: (error) => Effect.fail(explain(address)(error))
         })
       )
       yield* Output.print(`The gateway listens on ${Context.get(services, IPCServer).url}`)
@@ -68,6 +69,7 @@ const refuseHeld = (address: GatewayAddress): Effect.Effect<void, CommandFailed>
     const client = yield* NodeIPCClient.make({
       url: urlOf(address),
       token: address.token,
+      tokenScheme: address.tokenScheme,
       reconnect: false,
       connectTimeout: "2 seconds"
     })

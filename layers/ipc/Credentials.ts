@@ -1,49 +1,49 @@
 /**
- * What a client presents of itself: its name and the server's token.
+ * What a client presents of itself: its name, and that it knows the server's token.
  *
- * @since 0.1.0
+ * @internal
  */
+import * as Config from "effect/Config"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { isPrintable } from "../../src/internal/Printable.js"
 
-/**
- * The longest name a client can have, in characters: it is in every log line and error about that client.
- *
- * @since 0.1.0
- * @category limits
- */
+/** The longest name a client can have, in characters: it is in every log line and error about that client. */
 export const maxRuntimeIdLength = 256
 
-/**
- * Whether a client can have this name.
- *
- * @since 0.1.0
- * @category guards
- */
 export const isValidRuntimeId = (runtimeId: string): boolean =>
   runtimeId.length <= maxRuntimeIdLength && isPrintable(runtimeId)
 
-/**
- * What an invalid name is answered.
- *
- * @since 0.1.0
- * @category guards
- */
+/** What an invalid name is answered. */
 export const invalidRuntimeId = `a runtimeId has at most ${maxRuntimeIdLength} characters and no control characters`
 
-/**
- * The token as the header carries it, which drops white space around it (a file's last line feed, say). An empty one is none.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The token without the white space around it (a file's last line feed, say). An empty one is none. */
 export const tokenOf = (token: string | Redacted.Redacted | undefined): string | undefined =>
   (Redacted.isRedacted(token) ? Redacted.value(token) : token)?.trim() || undefined
 
-/**
- * Whether an HTTP header can carry the token.
- *
- * @since 0.1.0
- * @category guards
- */
-export const isValidToken = (token: string): boolean => /^[\x20-\x7e]*$/.test(token)
+/** Whoever has seen a proof can try tokens without asking anybody. A shorter one would be found. */
+export const minTokenBytes = 16
+
+/** Why a token can't be proved; undefined where it can. */
+export const issueOfToken = (token: string): string | undefined => {
+  const bytes = Buffer.byteLength(token)
+  return bytes < minTokenBytes ? `it has ${bytes} bytes, and needs at least ${minTokenBytes}` : undefined
+}
+
+/** How a client uses its token. */
+export type TokenScheme = "proof" | "bearer"
+
+/** `IPC_TOKEN`. */
+export const token: Config.Config<Redacted.Redacted | undefined> = Config.redacted("IPC_TOKEN").pipe(
+  Config.option,
+  Config.map(Option.getOrUndefined)
+)
+
+/** `IPC_TOKEN_SCHEME`, by default `proof`. */
+export const tokenScheme: Config.Config<TokenScheme> = Config.literal(
+  "proof",
+  "bearer"
+)("IPC_TOKEN_SCHEME").pipe(Config.withDefault("proof"))
+
+/** Whether an HTTP header can carry the token as it is. */
+export const fitsHeader = (token: string): boolean => /^[\x20-\x7e]*$/.test(token)

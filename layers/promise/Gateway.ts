@@ -54,8 +54,8 @@ export class Gateway extends Participant<IPCServer> {
 
   /**
    * Binds the port. Resolves with `false` where another standalone gateway has it, or a process that doesn't step down; any
-   * other failure rejects: `ListenFailed`, `TokenRequired`, and `ConnectionClosed` where `teardown` was called meanwhile.
-   * One that runs or is starting isn't started twice.
+   * other failure rejects: `ListenFailed`, `TokenRequired`, `InvalidToken`, and `ConnectionClosed` where `teardown` was
+   * called meanwhile. One that runs or is starting isn't started twice.
    */
   start(): Promise<boolean> {
     const started = this.session.open(

@@ -34,6 +34,7 @@ export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "port" |
 const optionNames: OptionNames<IPCClientOptions> = {
   runtimeId: true,
   token: true,
+  tokenScheme: true,
   path: true,
   connectTimeout: true,
   reconnect: true,

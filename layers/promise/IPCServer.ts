@@ -96,7 +96,7 @@ export class IPCServer {
   }
 
   /**
-   * Listens. Resolves with `false` where the port is in use; any other failure rejects: `ListenFailed`, `TokenRequired`,
+   * Listens. Resolves with `false` where the port is in use; any other failure rejects: `ListenFailed`, `TokenRequired`, `InvalidToken`,
    * and `ConnectionClosed` where `teardown` was called meanwhile. A server that runs, or is starting, isn't started twice.
    */
   start(): Promise<boolean> {

@@ -61,8 +61,8 @@ export class LocalDiscovery extends Participant<LeaderElection> {
 
   /**
    * Takes part, and resolves when this process leads or follows. Rejects with `ConnectFailed` where the process that holds the
-   * port can't be followed, with `ListenFailed` or `TokenRequired`, or with `ConnectionClosed` where `teardown` was called
-   * meanwhile. One that takes part or is joining doesn't join twice.
+   * port can't be followed, with `ListenFailed`, `TokenRequired` or `InvalidToken`, or with `ConnectionClosed` where `teardown`
+   * was called meanwhile. One that takes part or is joining doesn't join twice.
    */
   join(): Promise<void> {
     const joined = this.session.open(

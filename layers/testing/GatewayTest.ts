@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import type { Discovery } from "../../src/Discovery.js"
 import type { HttpGateway } from "../../src/HttpGateway.js"
 import type { HttpInterception } from "../../src/HttpInterception.js"
-import type { ListenFailed, PortInUse, TokenRequired } from "../../src/IPCError.js"
+import type { ListenError } from "../../src/IPCError.js"
 import type { IPCPeer } from "../../src/IPCPeer.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
@@ -61,9 +61,7 @@ export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | Htt
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: GatewayTestOptions = {}
-): Layer.Layer<GatewayTest, PortInUse | ListenFailed | TokenRequired> => {
+export const layer = (options: GatewayTestOptions = {}): Layer.Layer<GatewayTest, ListenError> => {
   const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", ...options })
   const stack = Layer.provideMerge(NodeHttpInterception.layer(options), gateway)
   return Layer.scopedContext(Effect.zipRight(endWithRunner, realTime(Layer.build(stack))))

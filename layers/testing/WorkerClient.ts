@@ -16,7 +16,6 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CloseEvent } from "../../src/CloseEvent.js"
@@ -32,6 +31,7 @@ import { closeReason } from "../../src/internal/ErrorMessage.js"
 import { quote } from "../../src/internal/Printable.js"
 import type { Role } from "../../src/LeaderElection.js"
 import { sigtermExitCode } from "../../src/WorkerError.js"
+import * as Credentials from "../ipc/Credentials.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { asyncDispose } from "../promise/Disposal.js"
 import * as Promises from "../promise/Promises.js"
@@ -216,7 +216,7 @@ const noRunner = "this module is a worker: its runner, which starts it with Work
 const config = Config.all({
   url: fromRunner("IPC_URL"),
   runtimeId: fromRunner("IPC_RUNTIME_ID"),
-  token: Config.map(Config.option(Config.redacted("IPC_TOKEN")), Option.getOrUndefined)
+  token: Credentials.token
 })
 
 /**

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import type { ConnectFailed, ListenFailed, PortInUse, TokenRequired } from "../IPCError.js"
+import type { ConnectFailed, ListenError, PortInUse } from "../IPCError.js"
 import * as Terms from "./Terms.js"
 
 export type { Election, SettledTerm, Term } from "./Terms.js"
@@ -63,7 +63,7 @@ export type Loss = "gone" | "steppedDown" | "replaced"
  * @since 0.1.0
  * @category models
  */
-export type ElectionError = ConnectFailed | ListenFailed | TokenRequired
+export type ElectionError = ConnectFailed | Exclude<ListenError, PortInUse>
 
 /**
  * What is bid for, and how its holder is followed.
@@ -72,7 +72,7 @@ export type ElectionError = ConnectFailed | ListenFailed | TokenRequired
  * @category models
  */
 export interface ElectionOptions<Leader, Follower> {
-  readonly bid: Effect.Effect<Leadership<Leader>, PortInUse | ListenFailed | TokenRequired, Scope.Scope>
+  readonly bid: Effect.Effect<Leadership<Leader>, ListenError, Scope.Scope>
   readonly follow: Effect.Effect<FollowerConnection<Follower>, ConnectFailed, Scope.Scope>
   /** When to try again while this participant can neither lead nor follow. Default {@link defaultRetry}. */
   readonly retry?: Schedule.Schedule<unknown> | undefined

@@ -12,8 +12,8 @@ import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { CloseCode } from "../CloseEvent.js"
 import type { IPCClient } from "../IPCClient.js"
-import type { ListenFailed, RequestError, TokenRequired } from "../IPCError.js"
-import { ConnectFailed, type PortInUse } from "../IPCError.js"
+import type { ListenError, RequestError } from "../IPCError.js"
+import { ConnectFailed } from "../IPCError.js"
 import type { IPCServer } from "../IPCServer.js"
 import * as Election from "./Election.js"
 import * as Protocol from "./GatewayProtocol.js"
@@ -27,7 +27,7 @@ export interface GatewayEndpoint<Served extends { readonly server: IPCServer.Ser
   /** Serves until the scope closes. `prepare` is run once the endpoint is bound, and before the first client is let in. */
   readonly serve: <A>(
     prepare: (server: IPCServer.Service) => Effect.Effect<A, never, Scope.Scope>
-  ) => Effect.Effect<Served & Serving<A>, PortInUse | ListenFailed | TokenRequired, Scope.Scope>
+  ) => Effect.Effect<Served & Serving<A>, ListenError, Scope.Scope>
   /** One connection to the leader, which isn't restored when it ends. */
   readonly connect: Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope>
 }
@@ -113,7 +113,7 @@ export const makeStandalone: <Served extends { readonly server: IPCServer.Servic
   options: GatewayElectionOptions
 ) => Effect.Effect<
   Served & Serving<Leader> & { readonly election: Election.Election<Leader, Follower> },
-  PortInUse | ListenFailed | TokenRequired,
+  ListenError,
   Scope.Scope
 > = Effect.fnUntraced(function* <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
   endpoint: GatewayEndpoint<Served>,
@@ -172,7 +172,7 @@ const serve = <Served extends { readonly server: IPCServer.Service }, Leader, Fo
   setup: RoleSetup<Leader, Follower>,
   info: Protocol.ServerInfo,
   onStepDownRequested: () => Effect.Effect<unknown>
-): Effect.Effect<Served & Serving<Leader>, PortInUse | ListenFailed | TokenRequired, Scope.Scope> =>
+): Effect.Effect<Served & Serving<Leader>, ListenError, Scope.Scope> =>
   Effect.suspend(() => {
     let released = false
     const serving = endpoint.serve(

@@ -118,8 +118,8 @@ describe("A port held by something else", () => {
   live("is told to who wants to take part: a leader with another token", () =>
     Effect.gen(function* () {
       const port = yield* Live.freePort
-      yield* Live.participant({ port, token: "one" })
-      const { message, tag } = yield* told(Live.participant({ port, token: "another" }))
+      yield* Live.participant({ port, token: "the leader's own token" })
+      const { message, tag } = yield* told(Live.participant({ port, token: "another one's token" }))
       assert.deepStrictEqual([tag, message.includes("401")], ["ConnectFailed", true])
     })
   )
@@ -332,7 +332,7 @@ describe("From the environment", () => {
   live("a participant takes its port, its name and its token", () =>
     Effect.gen(function* () {
       const port = yield* Live.freePort
-      const env = { IPC_PORT: String(port), IPC_RUNTIME_ID: "from-env", IPC_TOKEN: "secret" }
+      const env = { IPC_PORT: String(port), IPC_RUNTIME_ID: "from-env", IPC_TOKEN: "a secret of the tests" }
       const owners = Effect.gen(function* () {
         const discovery = yield* Discovery
         yield* discovery.register([entryOf("users", "http://127.0.0.1:4001")])

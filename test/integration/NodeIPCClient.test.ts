@@ -183,8 +183,8 @@ describe("NodeIPCClient", () => {
 
     live("where its token can't be sent, which defeats no program", () =>
       Effect.gen(function* () {
-        const { port } = yield* NodeIPCServer.make({ token: "secret" })
-        const { message } = yield* failing(port, { token: "se\ncret" })
+        const { port } = yield* NodeIPCServer.make({ token: "a secret of the tests" })
+        const { message } = yield* failing(port, { token: "a secret of\nthe tests", tokenScheme: "bearer" })
         assert.include(message, "the token has characters that an HTTP header can't carry. Pass the server's token")
       })
     )
@@ -220,8 +220,8 @@ describe("NodeIPCClient", () => {
 
   live("takes its token from a file's last line, white space and all", () =>
     Effect.gen(function* () {
-      const { port } = yield* NodeIPCServer.make({ token: Redacted.make(" secret\n") })
-      yield* NodeIPCClient.make({ port, token: Redacted.make("secret\r\n") })
+      const { port } = yield* NodeIPCServer.make({ token: Redacted.make(" a secret of the tests\n") })
+      yield* NodeIPCClient.make({ port, token: Redacted.make("a secret of the tests\r\n") })
     })
   )
 

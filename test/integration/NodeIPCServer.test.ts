@@ -280,7 +280,7 @@ describe("NodeIPCServer", () => {
 
     live("on an address that isn't this machine's is a typed failure", () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* told(NodeIPCServer.make({ host: "192.0.2.1", token: "t" })), {
+        assert.deepStrictEqual(yield* told(NodeIPCServer.make({ host: "192.0.2.1", token: "a secret of the tests" })), {
           tag: "ListenFailed",
           message:
             "Could not listen on 192.0.2.1:0: listen EADDRNOTAVAIL: address not available 192.0.2.1 (EADDRNOTAVAIL). Check that the host is an address of this machine and that the port may be bound."
@@ -312,9 +312,9 @@ describe("NodeIPCServer", () => {
     for (const host of ["0.0.0.0", "::", ""]) {
       live(`at ${JSON.stringify(host)}, all addresses, has a url that can be connected to`, () =>
         Effect.gen(function* () {
-          const server = yield* NodeIPCServer.make({ host, token: "secret" })
+          const server = yield* NodeIPCServer.make({ host, token: "a secret of the tests" })
           yield* server.handle(Add, add)
-          const client = yield* NodeIPCClient.make({ url: server.url, token: "secret" })
+          const client = yield* NodeIPCClient.make({ url: server.url, token: "a secret of the tests" })
           assert.strictEqual(yield* client.request(Add, { a: 2, b: 2 }), 4)
         })
       )
@@ -436,7 +436,7 @@ describe("NodeIPCServer", () => {
       const environment = new Map([
         ["IPC_HOST", "127.0.0.1"],
         ["IPC_PORT", String(port)],
-        ["IPC_TOKEN", "secret"],
+        ["IPC_TOKEN", "a secret of the tests"],
         ["IPC_RUNTIME_ID", "configured"]
       ])
       const program = Effect.gen(function* () {

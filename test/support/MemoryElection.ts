@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Election from "../../src/election/Election.js"
-import type { ListenFailed, TokenRequired } from "../../src/IPCError.js"
+import type { ListenError } from "../../src/IPCError.js"
 import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
 
 interface Holder {
@@ -30,7 +30,7 @@ export const make = () => {
   let opened = 0
   const attempts: Array<Attempt> = []
   /** What a bid or an attempt to follow fails with, instead of asking the holder. */
-  const failing: { bid?: PortInUse | ListenFailed | TokenRequired | undefined; follow?: ConnectFailed } = {}
+  const failing: { bid?: ListenError | undefined; follow?: ConnectFailed } = {}
   let slow: Attempt["what"] | undefined
   let draining: Effect.Effect<void> = Effect.void
 

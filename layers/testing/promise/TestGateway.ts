@@ -80,8 +80,8 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
 }
 
 /**
- * Starts a gateway. Rejects with `PortInUse`, `ListenFailed` or `TokenRequired`. Once it is closed, its methods reject with
- * `ConnectionClosed`.
+ * Starts a gateway. Rejects with `PortInUse`, `ListenFailed`, `TokenRequired` or `InvalidToken`. Once it is closed, its
+ * methods reject with `ConnectionClosed`.
  *
  * @example
  * ```ts

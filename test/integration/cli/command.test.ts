@@ -84,9 +84,12 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
       "a gateway with a token lets in who has it",
       () =>
         Effect.gen(function* () {
-          const { port, url } = yield* Cli.startGateway({ IPC_TOKEN: "secret" })
+          const { port, url } = yield* Cli.startGateway({ IPC_TOKEN: "a secret of the tests" })
           const [stranger, friend] = yield* Effect.all(
-            [Cli.run(["routes", "--port", port]), Cli.run(["routes", "--json", "--port", port, "--token", "secret"])],
+            [
+              Cli.run(["routes", "--port", port]),
+              Cli.run(["routes", "--json", "--port", port, "--token", "a secret of the tests"])
+            ],
             { concurrency: "unbounded" }
           )
           assert.deepStrictEqual(stranger, {

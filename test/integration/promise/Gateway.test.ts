@@ -95,7 +95,7 @@ describe("a standalone gateway", () => {
   it("rejects for any other reason, and where teardown overtakes it", async () => {
     assert.strictEqual((await rejection(gatewayAt(0, { host: "0.0.0.0" }).start()))._tag, "TokenRequired")
     assert.strictEqual(
-      (await rejection(gatewayAt(0, { host: "192.0.2.1", token: "secret" }).start()))._tag,
+      (await rejection(gatewayAt(0, { host: "192.0.2.1", token: "a secret of the tests" }).start()))._tag,
       "ListenFailed"
     )
     const gateway = gatewayAt(0)

@@ -99,7 +99,7 @@ describe("start and teardown", () => {
       beyond.message,
       "Listening on 0.0.0.0 lets other machines connect. Pass { token } (or set IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted."
     )
-    const nowhere = await rejection(new IPCServer(0, { host: "192.0.2.1", token: "t" }).start())
+    const nowhere = await rejection(new IPCServer(0, { host: "192.0.2.1", token: "a secret of the tests" }).start())
     assert.strictEqual(nowhere._tag, "ListenFailed")
     assert.match(nowhere.message, /^Could not listen on 192\.0\.2\.1:0: .*\(EADDRNOTAVAIL\)\./)
   })

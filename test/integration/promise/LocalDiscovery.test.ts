@@ -91,11 +91,11 @@ describe("join and teardown", () => {
   })
 
   it("rejects without the leader's token, and where one is needed", async () => {
-    const { port } = await leading({ token: "secret" })
+    const { port } = await leading({ token: "a secret of the tests" })
     const refused = await rejection(participant(port).join())
     assert.strictEqual(refused._tag, "ConnectFailed")
     assert.isTrue(refused.message.endsWith("Pass the server's token as { token } (or set IPC_TOKEN)."))
-    assert.strictEqual((await joined(port, { token: "secret" })).getRole(), "follower")
+    assert.strictEqual((await joined(port, { token: "a secret of the tests" })).getRole(), "follower")
     assert.strictEqual((await rejection(participant(0, { host: "0.0.0.0" }).join()))._tag, "TokenRequired")
   })
 })

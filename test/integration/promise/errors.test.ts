@@ -40,9 +40,9 @@ describe("connecting", () => {
   })
 
   it("wrong token, and none", async () => {
-    const server = await serve({ token: "secret" })
+    const server = await serve({ token: "a secret of the tests" })
     for (const [options, said] of [
-      [{ token: "guess" }, "The token is not this server's."],
+      [{ token: "a guess at the token" }, "The token is not this server's."],
       [{}, "This server asks for a token: send it as Authorization: Bearer …"]
     ] as const) {
       const error = await rejection(clientOf(server.getPort(), options).connect())
@@ -54,7 +54,7 @@ describe("connecting", () => {
       assert.include(error.message, said)
       assert.isTrue(error.message.endsWith("Pass the server's token as { token } (or set IPC_TOKEN)."))
     }
-    const client = clientOf(server.getPort(), { token: "secret" })
+    const client = clientOf(server.getPort(), { token: "a secret of the tests" })
     await client.connect()
     assert.isTrue(client.isConnected())
   })

@@ -75,7 +75,7 @@ export const serverSide = async (server: IPCServer): Promise<void> => {
 
   // @ts-expect-error the port is the first argument
   new IPCServer(0, { port: 1 })
-  new IPCServer(0, { token: "secret", host: "0.0.0.0", requestTimeout: "2 seconds" })
+  new IPCServer(0, { token: "a secret of the tests", host: "0.0.0.0", requestTimeout: "2 seconds" })
 }
 
 export const clientSide = async (client: IPCClient): Promise<void> => {
@@ -108,7 +108,11 @@ export const clientSide = async (client: IPCClient): Promise<void> => {
 
   // @ts-expect-error the address is the first argument
   new IPCClient(9000, { port: 9000 })
-  new IPCClient("http://127.0.0.1:9000", { token: "secret", reconnect: false, path: "/__ggFrameworkConnection" })
+  new IPCClient("http://127.0.0.1:9000", {
+    token: "a secret of the tests",
+    reconnect: false,
+    path: "/__ggFrameworkConnection"
+  })
   same<Parameters<typeof client.connect>, [runtimeId?: string | undefined]>(true)
 }
 
@@ -166,10 +170,10 @@ export const discovery = async (participant: LocalDiscovery, gateway: Gateway): 
   // @ts-expect-error the port is the first argument
   new LocalDiscovery(9000, { port: 9000 })
   new LocalDiscovery(9000, {
-    token: "secret",
+    token: "a secret of the tests",
     runtimeId: "worker",
     strategy: "first",
     strategies: { users: ([one]) => one }
   })
-  new Gateway(9000, { host: "0.0.0.0", token: "secret" })
+  new Gateway(9000, { host: "0.0.0.0", token: "a secret of the tests" })
 }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict"
 import { IPCClient, IPCServer } from "effect-ipc/promise"
 import { Double, Find, Greet, NotFound } from "../../integration/promise/requests.js"
 
-const server = new IPCServer(0, { token: "secret" })
+const server = new IPCServer(0, { token: "a secret of the tests" })
 const client = new IPCClient(0)
 assert.equal(client.isConnected(), false)
 
@@ -27,7 +27,7 @@ upstream.interceptHttp("ALL", "/*", async (_, { "*": path }) => `upstream ${path
 await upstream.start()
 server.setRouteProxyResolver((path) => (path.startsWith("/orders") ? upstream.getUrl() : undefined))
 
-await using worker = new IPCClient(server.getUrl(), { token: "secret" })
+await using worker = new IPCClient(server.getUrl(), { token: "a secret of the tests" })
 const closed = new Promise<void>((resolve) => worker.onClose(resolve))
 worker.onFrameworkRequest(Double, async (n) => n * 2)
 await worker.connect("worker")
