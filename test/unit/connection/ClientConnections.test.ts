@@ -1,0 +1,40 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as ClientConnections from "../../../src/connection/ClientConnections.js"
+import { makePair } from "../../../src/connection/MemoryTransport.js"
+import { settled } from "../../support/pair.js"
+
+describe("The stream of connects and disconnects", () => {
+  it.scoped("keeps no more than 4,096 events for a consumer that is stuck, the newest of them", () =>
+    Effect.gen(function* () {
+      const clients = yield* ClientConnections.make({ heartbeat: "1 day" })
+      const stuck = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      const seen = yield* clients.connections.pipe(
+        Stream.tap(() => Effect.zipRight(Deferred.succeed(stuck, undefined), Deferred.await(gate))),
+        Stream.map(({ _tag, runtimeId }) => `${_tag} ${runtimeId}`),
+        Stream.takeUntil((event) => event === "Disconnected 3000"),
+        Stream.runCollect,
+        Effect.fork
+      )
+      yield* settled
+      const comeAndGo = (n: number) => {
+        const [, far] = makePair()
+        clients.accept(far, String(n))
+        far.terminate()
+      }
+      comeAndGo(0)
+      yield* Deferred.await(stuck)
+      for (let n = 1; n <= 3000; n++) comeAndGo(n)
+      yield* Deferred.succeed(gate, undefined)
+      const events = [...(yield* Fiber.join(seen))]
+      assert.deepStrictEqual(
+        [events.length, events[0], events[1], events.at(-1)],
+        [4097, "Connected 0", "Connected 953", "Disconnected 3000"]
+      )
+    })
+  )
+})
