@@ -18,6 +18,7 @@ import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
 import { defaultHost, defaultPort, urlOf } from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
+import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as TokenProof from "./ipc/TokenProof.js"
 import * as UpgradeRequest from "./ipc/UpgradeRequest.js"
 
@@ -82,7 +83,7 @@ export const make = (options: NodeIPCClientOptions): Effect.Effect<IPCClient.Ser
       credential,
       maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes
     }
-    return ReconnectingClient.make(base, UpgradeRequest.connect(target), options)
+    return ProcessMemory.provide(ReconnectingClient.make(base, UpgradeRequest.connect(target), options))
   })
 
 /** Or why the token can't be used. */

@@ -27,6 +27,7 @@ import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import * as Address from "./ipc/Address.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
+import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
 /**
@@ -112,7 +113,7 @@ export const makePrepared: <A, E, R>(
   const letIn = holdEarly(server)
   const { port, release: stopListening } = yield* Listening.listen(server, bindings, options.port)
 
-  const clients = yield* ClientConnections.make(options)
+  const clients = yield* ProcessMemory.provide(ClientConnections.make(options))
   const gateway = yield* NodeHttpGateway.make(options)
   const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {

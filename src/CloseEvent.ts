@@ -35,5 +35,7 @@ export const CloseCode = {
   /** A newer connection has the same runtimeId; the one closed so doesn't reconnect. */
   Replaced: 4001,
   /** The peer was silent for two heartbeats. */
-  Silent: 4002
+  Silent: 4002,
+  /** The peer reads nothing and goes on sending requests. */
+  Unread: 4003
 } as const

@@ -61,5 +61,6 @@ export type {
 } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
+export { type Account, type Budget, MemoryBudget } from "./MemoryBudget.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
 export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

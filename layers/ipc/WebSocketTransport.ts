@@ -135,14 +135,6 @@ class WebSocketTransport implements Transport {
     if (this.webSocket.readyState === this.webSocket.OPEN) this.webSocket.ping()
   }
 
-  pause(): void {
-    this.webSocket.pause()
-  }
-
-  resume(): void {
-    this.webSocket.resume()
-  }
-
   close({ code, reason }: CloseEvent): void {
     this.write()
     this.webSocket.resume()

@@ -125,6 +125,20 @@ export interface Unprintable {
 }
 
 /**
+ * The first character of a message's frame.
+ *
+ * @internal
+ */
+export const typeMessage = 109
+
+/**
+ * The first character of a request's frame.
+ *
+ * @internal
+ */
+export const typeRequest = 114
+
+/**
  * The path of the WebSocket upgrade.
  *
  * @since 0.1.0
@@ -270,6 +284,29 @@ export const parse = (text: string): Frame | Malformed => {
 }
 
 /**
+ * The id of a frame, or -1.
+ *
+ * @internal
+ */
+export const idOf = (text: string): number => (text.charCodeAt(1) === colon ? parseId(text, text.indexOf(":", 2)) : -1)
+
+/**
+ * Which request a failed response to this text would answer: an id as it stands there, and a path where one can be read.
+ *
+ * @internal
+ */
+export const addressOf = (text: string): { readonly id: string; readonly path: string } | undefined => {
+  if (!text.startsWith("r:")) return undefined
+  const [, id, path] = addressPattern.exec(text.slice(0, maxAddressLength)) ?? []
+  return id === undefined ? undefined : { id, path: path ?? "" }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters end what can be repeated to the peer
+const addressPattern = /^r:([^:\u0000-\u001f]{1,64})(?::([^:\u0000-\u001f]*))?(?=[:\u0000-\u001f]|$)/
+
+const maxAddressLength = 1000
+
+/**
  * Writes one frame.
  *
  * @since 0.1.0
@@ -320,7 +357,7 @@ export const printSuccess = (id: number, path: string, data: unknown): string | 
  * @since 0.1.0
  * @category codec
  */
-export const printFailure = (id: number, path: string, failure: Failure): string | Unprintable =>
+export const printFailure = (id: number | string, path: string, failure: Failure): string | Unprintable =>
   printResponse(id, path, failure)
 
 /**
@@ -330,8 +367,6 @@ export const printFailure = (id: number, path: string, failure: Failure): string
 export const printCancel = (id: number): string => `c:${id}::`
 
 const colon = 58
-const typeMessage = 109
-const typeRequest = 114
 const typeResponse = 115
 const typeCancel = 99
 const zero = 48
@@ -341,7 +376,7 @@ const malformed = (issue: string): Malformed => ({ type: "malformed", issue })
 /** The id from position 2 up to `end`, or -1. Only what a counter prints is an id: no sign, no leading zero. */
 const parseId = (text: string, end: number): number => {
   const length = end - 2
-  if (length === 0 || length > 16) return -1
+  if (length <= 0 || length > 16) return -1
   let id = 0
   for (let i = 2; i < end; i++) {
     const digit = text.charCodeAt(i) - zero
@@ -373,7 +408,7 @@ const stringify = (data: unknown): string | Unprintable => {
   }
 }
 
-const printResponse = (id: number, path: string, data: unknown): string | Unprintable => {
+const printResponse = (id: number | string, path: string, data: unknown): string | Unprintable => {
   const json = stringify(data)
   return typeof json === "string" ? `s:${id}:${path}:${json}` : json
 }

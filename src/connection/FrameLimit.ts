@@ -12,6 +12,13 @@ export const exceeded = (limit: number, size?: number): CloseEvent => {
   return { code: CloseCode.TooLarge, reason }
 }
 
+/** Whether a frame of this text is over the limit in bytes. */
+export const isExceeded = (text: string, limit: number): boolean =>
+  // A UTF-16 unit is at most three bytes of UTF-8, so only a long text needs counting.
+  text.length * 3 > limit && utf8Length(text) > limit
+
+export const utf8Length = (text: string): number => new TextEncoder().encode(text).length
+
 /** What a reason names of it: the limit, and the size of the frame where it was known. */
 export const parse = (reason: string): { readonly limit: number; readonly size: number | undefined } | undefined => {
   const over = /^a frame of over (\d+) bytes$/.exec(reason)

@@ -24,12 +24,15 @@ import type * as Frame from "./Frame.js"
  * @category models
  */
 export interface Handler<Caller> {
+  readonly name: string
   readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
   readonly runFork: RunFork.RunFork
   /** What it is doing now; interrupted when its scope closes. */
   readonly running: Set<Execution<unknown, Frame.Failure>>
   /** Whether its scope has closed. */
   gone: boolean
+  /** How long its responses are, about, in UTF-16 units of their frames; 0 until there was one. */
+  responseLength: number
 }
 
 /**
@@ -84,11 +87,13 @@ export const make = <Caller>(): Handlers<Caller> => {
     const runFork = yield* RunFork.make<R>()
     const name = nameOf(request)
     const entry: Handler<Caller> = {
+      name,
       // Its requirements are met by the runtime that runs it.
       answer: answering(request, handler as UntypedHandler<Caller, never>),
       runFork: runFork as RunFork.RunFork,
       running: new Set(),
-      gone: false
+      gone: false,
+      responseLength: 0
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => add(name, entry)),

@@ -2,22 +2,23 @@
  * One connection's engine, the same at both ends and on any {@link Transport}: correlation, deadlines, handlers,
  * cancellation, heartbeat and backpressure.
  *
- * A connection is `open`, then `closing` (this end has said goodbye), then `closed`:
+ * A connection is `open`, then `closing` (this end has sent its close event), then `closed`:
  *
  * | event | open | closing | closed |
  * | --- | --- | --- | --- |
  * | a request or message is sent | goes out, or waits while too much is unsent | `ConnectionClosed` | `ConnectionClosed` |
- * | a frame arrives | is handled, or waits while too many handlers run | is ignored | is ignored |
+ * | a request or message arrives | is handled; waits while too much is in flight or unsent; is refused where too many wait | is ignored | is ignored |
+ * | a response or cancellation arrives | is handled | is ignored | is ignored |
  * | a frame over the limit arrives | `close` with 1009 | is ignored | is ignored |
- * | a handler ends | its response goes out, or waits while too much is unsent | dropped: it was interrupted | dropped |
+ * | a handler ends | its response goes out; waits while too much is unsent; is replaced by a failure where too much waits | dropped: it was interrupted | dropped |
+ * | the peer reads nothing and sends on | `close` with 4003 once its refusals are too many | – | – |
  * | a deadline passes | `RequestTimeout` | – | – |
  * | two heartbeats pass in silence | terminates | – | – |
- * | `close` | requests in flight fail, handlers are interrupted, goodbye | waits for the end | nothing |
+ * | `close` | requests in flight fail, handlers are interrupted, the close event is sent | waits for the end | nothing |
  * | the transport ends | requests in flight fail, handlers are interrupted | is closed | – |
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
@@ -30,15 +31,14 @@ import { nameOf, untyped } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
-import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import { Waiters } from "../internal/Waiters.js"
+import { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
 import * as FrameLimit from "./FrameLimit.js"
-import type { Handler } from "./Handlers.js"
-import { failureOf } from "./Handlers.js"
+import { IncomingRequests } from "./IncomingRequests.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
 import type { Departure } from "./Outbox.js"
@@ -62,22 +62,20 @@ export type State = "open" | "closing" | "closed"
 export class IPCSocket<Caller> {
   state: State = "open"
   private readonly pending = new IdMap<PendingRequest>()
-  private readonly inFlight = new IdMap<InFlight>()
+  private readonly memory: ConnectionMemory
   private readonly outbox: Outbox
-  /** What had arrived when reading paused, in order. */
-  private readonly backlog: Array<string> = []
+  private readonly incoming: IncomingRequests<Caller>
   private readonly heartbeat: Expiring
   private readonly awaitingEnd = new Waiters()
   /** The requests whose frames the peer didn't take, by the errors they ended with. */
   private refusals: Map<unknown, FrameTooLarge | ConnectionClosed> | undefined
   private closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
   private lastId = 0
-  private lastMessageId = 0
-  private malformed = 0
+  private dropped = 0
   private heard = true
   private silentHeartbeats = 0
-  private waitingResponses = 0
-  private paused = false
+  /** For how many heartbeats in turn requests or frames have waited. */
+  private boundHeartbeats = 0
 
   /** @internal */
   constructor(
@@ -88,7 +86,9 @@ export class IPCSocket<Caller> {
     /** What handlers here are told of who calls. */
     readonly caller: Caller
   ) {
-    this.outbox = new Outbox(transport, context.highWaterMark)
+    this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
+    this.outbox = new Outbox(transport, this.memory)
+    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory)
     this.heartbeat = {
       dueAt: 0,
       millis: context.heartbeatMillis,
@@ -97,11 +97,11 @@ export class IPCSocket<Caller> {
     context.deadlines.add(this.heartbeat)
     transport.listen({
       onText: (text) => this.onText(text),
-      onBinary: (size) => this.logMalformed(`${size} bytes of binary`, "it isn't text"),
+      onBinary: (size) => this.logDropped(`${size} bytes of binary`, "it isn't text"),
       onAlive: () => {
         this.heard = true
       },
-      onDrain: () => this.outbox.drain(),
+      onDrain: () => this.onDrain(),
       onClosed: (event) => this.onClosed(event)
     })
   }
@@ -177,10 +177,15 @@ export class IPCSocket<Caller> {
   get held() {
     return {
       pending: this.pending.size,
-      inFlight: this.inFlight.size,
+      inFlight: this.incoming.running,
       departures: this.outbox.waiting,
-      backlog: this.backlog.length
+      backlog: this.incoming.waiting
     }
+  }
+
+  /** @internal How many bytes the connection holds. */
+  get heldBytes(): number {
+    return this.memory.bytes
   }
 
   /** @internal Where a request failed with this error and would fail again on another connection: why. */
@@ -241,9 +246,9 @@ export class IPCSocket<Caller> {
     if (this.state !== "open") return this.connectionClosed(name)
     const text = id === undefined ? Frame.printMessage(name, payload) : Frame.printRequest(id, name, payload)
     if (typeof text !== "string") return this.invalidPayload(name, text.issue)
-    if (!this.isTooLarge(text)) return text
     const limit = this.context.maxFrameBytes
-    return new FrameTooLarge({ request: name, target: this.target, size: utf8Length(text), limit })
+    if (!FrameLimit.isExceeded(text, limit)) return text
+    return new FrameTooLarge({ request: name, target: this.target, size: FrameLimit.utf8Length(text), limit })
   }
 
   private dispatch(name: string, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
@@ -311,43 +316,32 @@ export class IPCSocket<Caller> {
 
   private onText(text: string): void {
     this.heard = true
-    if (this.state !== "open") return
-    if (this.paused) this.backlog.push(text)
-    else this.read(text)
-  }
-
-  /** Reads a message, frame by frame, until reading pauses. */
-  private read(text: string): void {
-    if (!this.transport.extended) return this.onFrame(text)
-    let end = -1
-    while (end < text.length) {
+    this.incoming.beginBatch()
+    if (!this.transport.extended) return this.onFrame(text, 0, text.length)
+    for (let end = -1; end < text.length; ) {
       const start = end + 1
-      if (this.paused) {
-        this.backlog.unshift(text.slice(start))
-        return
-      }
       end = Frame.endOf(text, start)
-      this.onFrame(text.slice(start, end))
+      this.onFrame(text, start, end)
     }
   }
 
-  private onFrame(text: string): void {
+  private onFrame(batch: string, start: number, end: number): void {
     if (this.state !== "open") return
-    if (this.isTooLarge(text)) {
-      return this.startClosing(FrameLimit.exceeded(this.context.maxFrameBytes, utf8Length(text)))
+    const { maxFrameBytes } = this.context
+    const text = start === 0 && end === batch.length ? batch : batch.slice(start, end)
+    if (FrameLimit.isExceeded(text, maxFrameBytes)) {
+      return this.startClosing(FrameLimit.exceeded(maxFrameBytes, FrameLimit.utf8Length(text)))
     }
+    const type = text.charCodeAt(0)
+    if (type === Frame.typeRequest || type === Frame.typeMessage) return this.incoming.take(text, batch, start)
     const frame = Frame.parse(text)
     switch (frame.type) {
       case "s":
         return this.onResponse(frame)
-      case "r":
-        return this.onRequest(frame)
-      case "m":
-        return this.onMessage(frame)
       case "c":
-        return this.transport.extended ? this.onCancel(frame) : this.logMalformed(text, "its type is unknown")
+        return this.transport.extended ? this.incoming.cancel(frame.id) : this.logDropped(text, "its type is unknown")
       case "malformed":
-        return this.logMalformed(text, frame.issue)
+        return this.logDropped(text, frame.issue)
     }
   }
 
@@ -363,122 +357,17 @@ export class IPCSocket<Caller> {
     pending.onEnd(ResponseDecoder.decode(pending.request, this.target, frame.data))
   }
 
-  private onRequest(frame: Frame.Request): void {
-    const handler = this.context.handlers.get(frame.path)
-    if (handler === undefined) {
-      const error = `no handler for ${quote(frame.path.slice(0, 100))}`
-      return this.respond(
-        frame,
-        Frame.printFailure(frame.id, frame.path, { success: false, error, reason: "NoHandler" })
-      )
-    }
-    if (this.inFlight.get(frame.id) !== undefined)
-      return this.logMalformed(`r:${frame.id}:${frame.path}`, "its id is in flight already")
-    this.run(handler, frame, frame.id)
-  }
-
-  private onMessage(frame: Frame.Message): void {
-    const handler = this.context.handlers.get(frame.path)
-    if (handler === undefined) return this.logMalformed(`m::${frame.path}`, "it has no handler here")
-    this.run(handler, frame, --this.lastMessageId)
-  }
-
-  /** Runs the handler, without a fiber where its effect has already ended. */
-  private run(handler: Handler<Caller>, frame: Frame.Request | Frame.Message, id: number): void {
-    const effect = handler.answer(frame.data, this.caller)
-    const settled = SyncEffect.exitOf(effect)
-    if (settled !== undefined) return this.onHandled(frame, settled)
-    const running = Execution.start(effect, handler.runFork)
-    if (running.exit !== undefined) return this.onHandled(frame, running.exit)
-    const entry: InFlight = { id, running, cancelled: false }
-    this.inFlight.add(entry)
-    handler.running.add(running)
-    running.observe((exit) => {
-      handler.running.delete(running)
-      this.inFlight.delete(id)
-      this.onHandled(frame, exit, entry.cancelled)
-      this.regulateReading()
-    })
-    // Before it first waited it may have closed the connection, or the scope it is registered in.
-    if (handler.gone || this.state !== "open") running.interrupt()
-    this.regulateReading()
-  }
-
-  private onCancel(frame: Frame.Cancel): void {
-    const entry = this.inFlight.get(frame.id)
-    if (entry === undefined) return
-    entry.cancelled = true
-    entry.running.interrupt()
-  }
-
-  private onHandled(
-    frame: Frame.Request | Frame.Message,
-    exit: Exit.Exit<unknown, Frame.Failure>,
-    cancelled = false
-  ): void {
-    if (Exit.isSuccess(exit)) {
-      if (frame.type === "r" && !cancelled) {
-        this.respond(frame, Frame.printSuccess(frame.id, frame.path, exit.value))
-      }
-      return
-    }
-    // The failure of a request is its caller's to see; that of a message is seen nowhere else.
-    const unexpected = frame.type === "r" ? Cause.isDie(exit.cause) : !Cause.isInterruptedOnly(exit.cause)
-    if (unexpected) this.logHandlerFailure(frame.path, exit.cause)
-    if (frame.type === "r" && !cancelled) {
-      this.respond(frame, Frame.printFailure(frame.id, frame.path, failureOf(exit.cause)))
-    }
-  }
-
-  private respond(frame: Frame.Request, text: string | Frame.Unprintable): void {
-    if (this.state !== "open") return
-    if (typeof text !== "string") return this.refuse(frame, `the response isn't JSON: ${text.issue}`)
-    if (this.isTooLarge(text)) {
-      const limit = this.context.maxFrameBytes
-      return this.refuse(frame, `the response would be a frame of ${utf8Length(text)} bytes; the limit is ${limit}`)
-    }
-    this.depart(text)
-  }
-
-  /** Answers that there is an answer that can't be sent. It is small, whatever the request was. */
-  private refuse(frame: Frame.Request, error: string): void {
-    const path = frame.path.length > maxRefusalLength ? "" : frame.path
-    const text = Frame.printFailure(frame.id, path, { success: false, error: shortened(error) })
-    if (typeof text === "string") this.depart(text)
-  }
-
-  private depart(text: string): void {
-    if (!this.outbox.isCongested()) return this.transport.send(text)
-    this.waitingResponses++
-    this.outbox.add({
-      text,
-      onDeparted: () => {
-        this.waitingResponses--
-        this.regulateReading()
-      }
-    })
-    this.regulateReading()
-  }
-
-  /** Handlers in flight, and responses that can't leave, hold the peer back by not being read from. */
-  private regulateReading(): void {
-    const busy = this.inFlight.size + this.waitingResponses >= this.context.maxHandlersInFlight
-    if (busy === this.paused || this.state !== "open") return
-    this.paused = busy
-    if (busy) return this.transport.pause()
-    while (!this.paused && this.state === "open") {
-      const text = this.backlog.shift()
-      if (text === undefined) return this.transport.resume()
-      this.read(text)
-    }
+  private onDrain(): void {
+    this.outbox.drain()
+    this.incoming.resume()
   }
 
   private onHeartbeat(lateMillis: number): void {
     if (this.state !== "open") return
-    // While we don't read, what the peer says isn't heard; that isn't its silence.
-    if (this.heard || this.paused) this.silentHeartbeats = 0
-    // Nor is a time in which this end itself was stalled.
+    if (this.heard) this.silentHeartbeats = 0
+    // A time in which this end itself was stalled isn't the peer's silence.
     else if (lateMillis < this.heartbeat.millis / 2) this.silentHeartbeats++
+    this.watchBound()
     this.heard = false
     if (this.silentHeartbeats === 2) {
       this.closeEvent = { code: CloseCode.Silent, reason: "silent for two heartbeats" }
@@ -486,6 +375,15 @@ export class IPCSocket<Caller> {
     }
     this.transport.ping()
     this.context.deadlines.add(this.heartbeat)
+  }
+
+  /** Logs once that this connection stays at its bound. */
+  private watchBound(): void {
+    const { backlog, departures, inFlight } = this.held
+    this.boundHeartbeats = backlog + departures > 0 ? this.boundHeartbeats + 1 : 0
+    if (this.boundHeartbeats !== 2) return
+    const held = `${inFlight} handlers in flight, ${backlog} requests and ${departures} frames waiting, ${this.memory.outbound} bytes unread`
+    this.context.runFork(Effect.logWarning(`The connection to ${this.target} stays at its bound: ${held}`))
   }
 
   private onClosed(event: CloseEvent): void {
@@ -499,8 +397,7 @@ export class IPCSocket<Caller> {
 
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
-    this.backlog.length = 0
-    for (const { running } of this.inFlight.entries()) running.interrupt()
+    this.incoming.clear()
     const ended = this.pending.entries()
     const longest = ended.reduce((length, pending) => Math.max(length, pending.length), 0)
     for (const pending of ended) {
@@ -512,17 +409,13 @@ export class IPCSocket<Caller> {
     }
     this.pending.clear()
     this.outbox.clear()
+    this.memory.close()
   }
 
   private encode(request: Exclude<UntypedRequest, string>, payload: unknown): Effect.Effect<unknown, InvalidPayload> {
     return SyncEffect.mapError(request.payload.encode(payload), (issue) =>
       this.invalidPayload(request.name, ParseResult.TreeFormatter.formatIssueSync(issue))
     )
-  }
-
-  private isTooLarge(text: string): boolean {
-    // A UTF-16 unit is at most three bytes of UTF-8, so only a long text needs counting.
-    return text.length * 3 > this.context.maxFrameBytes && utf8Length(text) > this.context.maxFrameBytes
   }
 
   /** Why a request that ends with the connection would fail again: the peer took its frame for too large. */
@@ -553,33 +446,14 @@ export class IPCSocket<Caller> {
     return new InvalidPayload({ request, target: this.target, foundBy: "caller", issue })
   }
 
-  private logMalformed(text: string, issue: string): void {
-    if (++this.malformed > maxMalformedLogged) return
-    const last = this.malformed === maxMalformedLogged ? "; further ones of this connection are dropped in silence" : ""
-    this.context.runFork(
-      Effect.logWarning(`Dropped a frame of ${this.target}, since ${issue}: ${quote(text.slice(0, 100))}${last}`)
-    )
-  }
-
-  private logHandlerFailure(path: string, cause: Cause.Cause<unknown>): void {
-    this.context.runFork(Effect.logError(`The handler of ${quote(path)} failed unexpectedly`, cause))
+  /** @internal */
+  logDropped(text: string, issue: string): void {
+    if (++this.dropped > maxDroppedLogged) return
+    const last = this.dropped === maxDroppedLogged ? "; further ones of this connection are dropped in silence" : ""
+    const shown = quote(text.slice(0, 100))
+    this.context.runFork(Effect.logWarning(`Dropped a frame of ${this.target}, since ${issue}: ${shown}${last}`))
   }
 }
 
-/** A handler that hasn't ended yet. */
-interface InFlight {
-  readonly id: number
-  readonly running: Execution.Execution<unknown, Frame.Failure>
-  cancelled: boolean
-}
-
-/** How many malformed frames of one connection are logged before the rest are dropped in silence. */
-const maxMalformedLogged = 10
-
-/** The longest path and error, in characters, of the answer that stands for one that can't be sent. */
-const maxRefusalLength = 1000
-
-const shortened = (text: string): string =>
-  text.length > maxRefusalLength ? `${text.slice(0, maxRefusalLength)}…` : text
-
-const utf8Length = (text: string): number => new TextEncoder().encode(text).length
+/** How many dropped frames of one connection are logged. */
+const maxDroppedLogged = 10

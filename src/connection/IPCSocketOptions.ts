@@ -6,6 +6,8 @@ import * as Effect from "effect/Effect"
 import type { RequestOptions } from "../IPCRequest.js"
 import type { Deadlines } from "../internal/Deadlines.js"
 import * as RunFork from "../internal/RunFork.js"
+import type { Budget } from "../MemoryBudget.js"
+import { MemoryBudget } from "../MemoryBudget.js"
 import type { Handlers } from "./Handlers.js"
 
 /**
@@ -19,9 +21,13 @@ export interface IPCSocketOptions {
   readonly requestTimeout?: Duration.DurationInput | undefined
   /** How often a ping is sent; a peer silent for two is dropped. Default 15 seconds. */
   readonly heartbeat?: Duration.DurationInput | undefined
-  /** Past this many unsent bytes a sender waits. Default 16 MiB. */
+  /**
+   * Past this many unsent bytes a sender waits, and no further request of the peer is handled. As many bytes of its requests
+   * wait then; what is beyond is answered with a failure at once. Default 16 MiB. For the bound over all connections see
+   * `MemoryBudget`.
+   */
   readonly highWaterMark?: number | undefined
-  /** Past this many handlers in flight on one connection, reading pauses. Default 1,024. */
+  /** Past this many handlers in flight on one connection, its requests wait. Default 1,024. */
   readonly maxHandlersInFlight?: number | undefined
   /** A larger frame, in bytes, isn't sent, and closes the connection it arrives on. Default 16 MiB. */
   readonly maxFrameBytes?: number | undefined
@@ -41,6 +47,7 @@ export interface IPCSocketContext<Caller> {
   readonly highWaterMark: number
   readonly maxHandlersInFlight: number
   readonly maxFrameBytes: number
+  readonly budget: Budget
 }
 
 /**
@@ -61,7 +68,8 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
     heartbeatMillis: Duration.toMillis(options.heartbeat ?? "15 seconds"),
     highWaterMark: options.highWaterMark ?? 16 * 1024 * 1024,
     maxHandlersInFlight: options.maxHandlersInFlight ?? 1024,
-    maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes
+    maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
+    budget: yield* MemoryBudget
   }
   return context
 })

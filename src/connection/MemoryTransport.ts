@@ -39,7 +39,6 @@ export class MemoryTransport implements Transport {
   private outbox: Array<() => void> = []
   private unsentBytes = 0
   private scheduled = false
-  private paused = false
   private frozen = false
   private open = true
 
@@ -75,15 +74,6 @@ export class MemoryTransport implements Transport {
         if (this.open) this.listener?.onAlive()
       })
     })
-  }
-
-  pause(): void {
-    this.paused = true
-  }
-
-  resume(): void {
-    this.paused = false
-    this.schedule()
   }
 
   close(event: CloseEvent): void {
@@ -132,7 +122,7 @@ export class MemoryTransport implements Transport {
     this.scheduled = true
     queueMicrotask(() => {
       this.scheduled = false
-      while (this.inbox.length > 0 && this.listener !== undefined && !this.paused && !this.frozen) {
+      while (this.inbox.length > 0 && this.listener !== undefined && !this.frozen) {
         this.inbox.shift()?.()
       }
     })

@@ -45,7 +45,9 @@ const decodeFailure = (request: UntypedRequest, target: string, data: Frame.Fail
 }
 
 const untypedFailure = (request: string, target: string, { error, reason, tag }: Frame.Failure) => {
-  if (reason === "NoHandler") return new NoHandler({ request, target })
+  // The words of the original, which has no reasons.
+  const isUnhandled = reason === "NoHandler" || (tag === undefined && error === `No handler for: ${request}`)
+  if (isUnhandled) return new NoHandler({ request, target })
   if (reason === "InvalidPayload") return new InvalidPayload({ request, target, foundBy: "peer", issue: error })
   return new RequestFailed({ request, target, error, ...(typeof tag === "string" ? { tag } : {}) })
 }

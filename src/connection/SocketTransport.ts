@@ -36,7 +36,7 @@ export interface SocketTransportOptions {
    * With a plain peer nothing but plain frames is sent: its silence can't be told from its death. Default true.
    */
   readonly extended?: boolean | undefined
-  /** A longer frame, in bytes, ends the connection, and so does as much that arrives while reading pauses. Default 16 MiB. */
+  /** A longer frame, in bytes, ends the connection. Default 16 MiB. */
   readonly maxFrameBytes?: number | undefined
 }
 
@@ -59,8 +59,7 @@ export interface NamingTransport extends Transport {
  * `n:::{"runtimeId":…}` (the client's name, first), `i:::` (are you there?), `o:::` (yes), and
  * `q:::{"code":…,"reason":…}` (goodbye, where bytes have no close code).
  *
- * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back; and
- * it can't be told to stop reading, so what arrives meanwhile is kept here.
+ * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back.
  *
  * @internal
  */
@@ -126,10 +125,9 @@ class SocketTransport implements NamingTransport {
   /** What has come of a line that hasn't ended yet. */
   private line: Array<string> = []
   private lineLength = 0
-  /** What came while nobody listened or reading paused. */
+  /** What came while nobody listened. */
   private held: Array<string> = []
   private heldLength = 0
-  private paused = false
   /** How this end has said goodbye, if it has. */
   private closing: CloseEvent | undefined
   private unsentLength = 0
@@ -173,15 +171,6 @@ class SocketTransport implements NamingTransport {
     if (this.extended) this.send(ping)
     // Nothing can be asked of a plain peer; the socket beneath has to notice its end.
     else queueMicrotask(() => this.listener?.onAlive())
-  }
-
-  pause(): void {
-    this.paused = true
-  }
-
-  resume(): void {
-    this.paused = false
-    queueMicrotask(() => this.release())
   }
 
   close(event: CloseEvent): void {
@@ -264,11 +253,11 @@ class SocketTransport implements NamingTransport {
         if (isIntroduction) return
       }
     }
-    if (this.listener !== undefined && !this.paused && this.held.length === 0) return this.listener.onText(text)
+    if (this.listener !== undefined && this.held.length === 0) return this.listener.onText(text)
     this.held.push(text)
     this.heldLength += text.length
     if (this.heldLength > this.maxFrameBytes) {
-      this.refuse({ code: CloseCode.TooLarge, reason: `over ${this.maxFrameBytes} bytes while reading paused` })
+      this.refuse({ code: CloseCode.TooLarge, reason: `over ${this.maxFrameBytes} bytes before anybody listened` })
     }
   }
 
@@ -280,7 +269,7 @@ class SocketTransport implements NamingTransport {
   }
 
   private release(): void {
-    while (this.held.length > 0 && !this.paused && this.listener !== undefined && this.closeEvent === undefined) {
+    while (this.held.length > 0 && this.listener !== undefined && this.closeEvent === undefined) {
       const text = this.held.shift() as string
       this.heldLength -= text.length
       this.listener.onText(text)

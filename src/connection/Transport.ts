@@ -37,9 +37,7 @@ export interface Transport {
   /** Bytes handed to `send` that haven't left yet. */
   readonly unsent: () => number
   readonly ping: () => void
-  readonly pause: () => void
-  readonly resume: () => void
-  /** Says goodbye; `onClosed` comes once the peer has answered or, at the latest, a quarter of a second later. */
+  /** Sends the close event; `onClosed` comes once the peer has answered or, at the latest, a quarter of a second later. */
   readonly close: (event: CloseEvent) => void
   /** Ends it without a word; `onClosed` comes at once. */
   readonly terminate: () => void

@@ -14,6 +14,8 @@ import { Add } from "../support/requests.js"
 
 interface Memory {
   readonly heap: number
+  /** What lies beside the heap: buffers, and strings that came from outside. */
+  readonly external: number
   readonly rss: number
   readonly clients: number
   readonly polluted: boolean
@@ -116,8 +118,8 @@ const start = (options: Child.ChildOptions = {}) =>
     const look = Effect.map(child.ask("memory", "memory"), (json) => JSON.parse(json) as Memory)
     // The least of three: what was about to go is gone from one of them.
     const memory = Effect.map(Effect.all([look, look, look]), (three): Memory => {
-      const least = (of: "heap" | "rss") => Math.min(...three.map((one) => one[of]))
-      return { ...three[2], heap: least("heap"), rss: least("rss") }
+      const least = (of: "heap" | "external" | "rss") => Math.min(...three.map((one) => one[of]))
+      return { ...three[2], heap: least("heap"), external: least("external"), rss: least("rss") }
     })
     const end = Effect.gen(function* () {
       yield* child.tell("end")
@@ -270,6 +272,37 @@ describe("A server attacked", () => {
         yield* end
       }),
     120_000
+  )
+
+  live(
+    "by clients that send large requests and read no answer holds twice the high-water mark for each, in a small heap",
+    () =>
+      Effect.gen(function* () {
+        const { child, end, memory, port } = yield* start({ nodeArgs: ["--expose-gc", "--max-old-space-size=256"] })
+        const good = yield* goodClient(port)
+        const before = yield* memory
+        const scope = yield* Scope.make()
+        const sockets = yield* Scope.extend(
+          Effect.forEach(Array.from({ length: 3 }), () => upgraded(port)),
+          scope
+        )
+        const large = Buffer.from(`"${"x".repeat(8_000_000)}"`)
+        const flood = (socket: net.Socket) =>
+          Effect.gen(function* () {
+            socket.pause()
+            for (let i = 0; i < 25; i++) yield* write(socket, textFrame(`r:${i}:mirror:${large}`))
+          })
+        // All of it is read, whether or not it is answered.
+        yield* Effect.forEach(sockets, flood, { concurrency: "unbounded" })
+        const { longest } = yield* good.stop
+        const during = yield* memory
+        assert.isBelow(during.heap + during.external - before.heap - before.external, 3 * 2 * 16 * mib)
+        assert.isBelow(longest, promptMillis)
+        yield* Scope.close(scope, Exit.void)
+        yield* end
+        assert.isBelow(child.stderr().length, 64 * 1024)
+      }),
+    60_000
   )
 
   live(

@@ -94,12 +94,6 @@ export class ScriptedTransport implements Transport {
   ping(): void {
     this.calls.push("ping")
   }
-  pause(): void {
-    this.calls.push("pause")
-  }
-  resume(): void {
-    this.calls.push("resume")
-  }
   close(event: CloseEvent): void {
     this.calls.push(`close ${event.code}`)
   }

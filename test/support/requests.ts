@@ -10,6 +10,7 @@ export const Add = IPCServer.defineRequest<{ readonly a: number; readonly b: num
 export const Whoami = IPCServer.defineRequest<void, { readonly clientId: string; readonly runtimeId?: string }>(
   "whoami"
 )
+export const Mirror = IPCServer.defineRequest<string, string>("mirror")
 export const Hang = IPCServer.defineRequest<void, void>("hang")
 export const Echo = IPCClient.defineRequest<string, string>("echo")
 export const HangThere = IPCClient.defineRequest<void, void>("hangThere")

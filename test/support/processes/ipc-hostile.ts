@@ -5,19 +5,20 @@ import * as Effect from "effect/Effect"
 import * as NodeIPCServer from "../../../layers/NodeIPCServer.js"
 import { collectGarbage } from "../garbage.js"
 import { hear, say, stopHearing } from "../ParentProcess.js"
-import { Add, add, GetUser } from "../requests.js"
+import { Add, add, GetUser, Mirror } from "../requests.js"
 
 const program = Effect.gen(function* () {
   const server = yield* NodeIPCServer.make({ heartbeat: "5 seconds" })
   yield* server.handle(Add, add)
+  yield* server.handle(Mirror, Effect.succeed)
   yield* server.handle(GetUser, ({ id }) => Effect.succeed({ name: String(id), since: new Date(0) }))
   yield* say("port", String(server.port))
   while ((yield* hear) === "memory") {
     yield* collectGarbage
-    const { heapUsed, rss } = process.memoryUsage()
+    const { external, heapUsed, rss } = process.memoryUsage()
     // What a polluted prototype would give every object.
     const polluted = Object.keys(Object.prototype).length > 0 || "polluted" in {}
-    yield* say("memory", { heap: heapUsed, rss, clients: (yield* server.clients).length, polluted })
+    yield* say("memory", { heap: heapUsed, external, rss, clients: (yield* server.clients).length, polluted })
   }
   yield* stopHearing
 })

@@ -14,6 +14,7 @@ import { CloseCode } from "../../../src/CloseEvent.js"
 import * as Handlers from "../../../src/connection/Handlers.js"
 import { IPCSocket } from "../../../src/connection/IPCSocket.js"
 import { makeContext } from "../../../src/connection/IPCSocketOptions.js"
+import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
 import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled, withLog } from "../../support/pair.js"
 
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")
@@ -390,6 +391,16 @@ describe("IPCSocket", () => {
       )
     )
 
+    it.scoped("that an original says it doesn't have are NoHandler too", () =>
+      Effect.gen(function* () {
+        const { peer, socket } = yield* makeEndAndPeer()
+        const request = yield* Effect.fork(Effect.flip(socket.request(Echo, 1)))
+        yield* peer.hears(1)
+        peer.transport.send('s:1:echo:{"success":false,"error":"No handler for: echo"}')
+        assert.deepStrictEqual(yield* Fiber.join(request), new NoHandler({ request: "echo", target: "peer" }))
+      })
+    )
+
     it.scoped("answer the newest; when it goes, the one beneath is back, whatever the order they go in", () =>
       Effect.gen(function* () {
         const { far, near } = yield* makeEnds()
@@ -755,7 +766,10 @@ describe("IPCSocket", () => {
           const long = `x:1:${"y".repeat(500)}:`
           for (const text of ["hello", long, "c:1::", "", "r:1:echo:{"]) peer.transport.send(text)
           peer.transport.send("r:2:echo:1")
-          assert.deepStrictEqual(yield* peer.hears(1), ['s:2:echo:{"success":true,"data":1}'])
+          assert.deepStrictEqual(yield* peer.hears(2), [
+            's:1:echo:{"success":false,"error":"its data isn\'t JSON"}',
+            's:2:echo:{"success":true,"data":1}'
+          ])
           yield* settled
           const dropped = (why: string, text: string) =>
             `WARN Dropped a frame of peer, since ${why}: ${JSON.stringify(text)}`
@@ -768,6 +782,46 @@ describe("IPCSocket", () => {
           ])
         })
       )
+    )
+
+    it.scoped("are answered with a failure where they are requests whose id can be read", () =>
+      Effect.gen(function* () {
+        const { handle, peer } = yield* makeEndAndPeer()
+        yield* handle(Echo, Effect.succeed)
+        const answered = {
+          "r:1": "s:1::",
+          "r:1:": "s:1::",
+          "r:1:echo": "s:1:echo:",
+          "r:1:echo:": "s:1:echo:",
+          "r:1:echo:{": "s:1:echo:",
+          "r:01:echo:1": "s:01:echo:",
+          "r:-1:echo:1": "s:-1:echo:",
+          "r:1e3:echo:1": "s:1e3:echo:",
+          "r:abc:echo": "s:abc:echo:",
+          "r:9007199254740993:echo:1": "s:9007199254740993:echo:"
+        }
+        const silent = [
+          "r",
+          "r:",
+          "r::echo:1",
+          `r:${"9".repeat(65)}:echo:1`,
+          "r:\n1:echo:1",
+          "m::echo",
+          "s:1:echo",
+          "c:1"
+        ]
+        for (const text of [...silent, ...Object.keys(answered)]) peer.transport.send(text)
+        const heard = yield* peer.hears(Object.keys(answered).length)
+        yield* settled
+        assert.deepStrictEqual(
+          heard.map((text) => text.slice(0, text.indexOf("{"))),
+          Object.values(answered)
+        )
+        assert.deepStrictEqual(
+          heard.filter((text) => text.includes('"success":true')),
+          ['s:1:echo:{"success":true}']
+        )
+      })
     )
 
     it.scoped("fill no log: after ten of a connection the rest are dropped in silence", () =>
@@ -810,11 +864,14 @@ describe("IPCSocket", () => {
           // Valid JSON all the same, and too long to be several frames.
           peer.transport.send(`r:4:echo:\n"${"x".repeat(200_000)}"`)
           peer.transport.send("r:5:echo:5")
-          yield* peer.hears(extended ? 5 : 3)
+          yield* peer.hears(extended ? 5 : 4)
           assert.deepStrictEqual(
-            peer.heard.map((text) => text.slice(0, 4)),
-            extended ? ["s:1:", "s:2:", "s:3:", "s:4:", "s:5:"] : ["s:3:", "s:4:", "s:5:"]
+            peer.heard.map((text) => text.slice(0, 20)),
+            extended
+              ? [1, 2, 3, 4, 5].map((id) => `s:${id}:echo:{"success":`.slice(0, 20))
+              : [1, 3, 4, 5].map((id) => `s:${id}:echo:{"success":`.slice(0, 20))
           )
+          assert.strictEqual(peer.heard[0]?.includes('"success":true'), extended)
         }
       })
     )
@@ -864,7 +921,7 @@ describe("IPCSocket", () => {
       })
     )
 
-    it.scoped("a peer isn't silent while this end doesn't read it", () =>
+    it.scoped("a peer isn't silent while its requests wait", () =>
       Effect.gen(function* () {
         const { far, near } = yield* makeEnds({ far: { maxHandlersInFlight: 1 } })
         const gate = yield* Deferred.make<void>()
@@ -1008,38 +1065,31 @@ describe("IPCSocket", () => {
       })
     )
 
-    it.scoped("responses wait too, in order, whatever they are, and hold back the peer's requests", () =>
+    it.scoped("responses wait too, and requests behind them, each answered in order, whatever it is", () =>
       Effect.gen(function* () {
         const transport = new ScriptedTransport(true)
-        const { handle, socket } = yield* makeEnd(transport, "peer", {
-          highWaterMark: 100,
-          maxHandlersInFlight: 4,
-          maxFrameBytes: 1000
-        })
+        const { handle, socket } = yield* makeEnd(transport, "peer", { highWaterMark: 1000, maxFrameBytes: 2000 })
         yield* handle(Echo, Effect.succeed)
         transport.stalled = true
-        transport.listener.onText(`r:1:echo:"${"x".repeat(100)}"`)
+        transport.listener.onText(`r:1:echo:"${"x".repeat(980)}"`)
         transport.listener.onText('r:2:echo:"waits"')
         transport.listener.onText("r:3:nobody:")
-        transport.listener.onText(`r:4:echo:"${"y".repeat(985)}"`)
+        transport.listener.onText(`r:4:echo:"${"y".repeat(980)}"`)
         assert.deepStrictEqual(
           { sent: transport.sent.length, held: socket.held, calls: transport.calls },
-          { sent: 1, held: { ...nothing, departures: 3 }, calls: [] }
+          { sent: 1, held: { ...nothing, departures: 1, backlog: 2 }, calls: [] }
         )
-        transport.listener.onText(`r:5:${"z".repeat(900)}:`)
-        assert.deepStrictEqual(transport.calls, ["pause"])
         transport.stalled = false
         transport.drain()
         assert.deepStrictEqual(
           transport.sent.map((text) => text.slice(0, 4)),
-          ["s:1:", "s:2:", "s:3:", "s:4:", "s:5:"]
+          ["s:1:", "s:4:", "s:2:", "s:3:"]
         )
-        assert.include(transport.sent[3], "the limit is 1000")
-        assert.deepStrictEqual([transport.calls, socket.held], [["pause", "resume"], nothing])
+        assert.deepStrictEqual([socket.held, socket.heldBytes], [nothing, 0])
       })
     )
 
-    it.scoped("past the limit of handlers reading pauses; when one ends it goes on", () =>
+    it.scoped("past the limit of handlers requests wait; when one ends the next begins", () =>
       Effect.gen(function* () {
         const { far, near } = yield* makeEnds({ far: { maxHandlersInFlight: 3 } })
         let running = 0
@@ -1080,7 +1130,6 @@ describe("IPCSocket", () => {
           return Effect.as(Deferred.await(gates[n] as Deferred.Deferred<void>), n)
         })
         transport.listener.onText([0, 1, 2, 3].map((n) => `r:${n}:slow:${n}`).join("\n"))
-        // Already on its way when reading paused.
         transport.listener.onText("r:4:slow:4\nr:5:slow:5")
         const inFlight: Array<number> = []
         for (const gate of gates) {
@@ -1093,11 +1142,11 @@ describe("IPCSocket", () => {
           transport.sent.map((text) => text.slice(0, 4)),
           [0, 1, 2, 3, 4, 5].map((n) => `s:${n}:`)
         )
-        assert.deepStrictEqual([transport.calls.at(-1), socket.held], ["resume", nothing])
+        assert.deepStrictEqual([socket.held, socket.heldBytes], [nothing, 0])
       })
     )
 
-    it.scoped("what had arrived when reading paused is gone with the connection", () =>
+    it.scoped("what waits to be handled is gone with the connection", () =>
       Effect.gen(function* () {
         const transport = new ScriptedTransport(true)
         const { handle, socket } = yield* makeEnd(transport, "peer", { maxHandlersInFlight: 1 })
@@ -1113,11 +1162,225 @@ describe("IPCSocket", () => {
         assert.deepStrictEqual(socket.held, { ...nothing, inFlight: 1, backlog: 2 })
         const closing = yield* Effect.fork(socket.close(goodbye))
         yield* settled
-        assert.deepStrictEqual([calls, socket.held, transport.calls], [1, nothing, ["pause", "close 1000"]])
+        assert.deepStrictEqual([calls, socket.held, transport.calls], [1, nothing, ["close 1000"]])
         transport.listener.onClosed(goodbye)
         yield* Fiber.join(closing)
         yield* settled
-        assert.deepStrictEqual([calls, transport.calls], [1, ["pause", "close 1000"]])
+        assert.deepStrictEqual([calls, transport.calls], [1, ["close 1000"]])
+      })
+    )
+
+    for (const extended of [true, false]) {
+      const peerKind = extended ? "a peer of ours" : "a plain peer"
+
+      it.scoped(`handlers that ask their caller back are all answered, with ${peerKind}`, () =>
+        Effect.gen(function* () {
+          const limits = { maxHandlersInFlight: 16, heartbeat: "1 day" } as const
+          const { far, near } = yield* makeEnds({ extended, near: limits, far: limits })
+          yield* near.handle(Slow, (n) => Effect.as(Effect.yieldNow(), n * 2))
+          yield* far.handle(Echo, (n) => Effect.orDie(far.socket.request(Slow, Number(n))))
+          const numbers = Array.from({ length: 200 }, (_, n) => n)
+          const answers = yield* Effect.forEach(numbers, (n) => near.socket.request(Echo, n), {
+            concurrency: "unbounded"
+          })
+          assert.deepStrictEqual(
+            answers,
+            numbers.map((n) => n * 2)
+          )
+          assert.deepStrictEqual(
+            [near.socket.held, near.socket.heldBytes, far.socket.held, far.socket.heldBytes],
+            [nothing, 0, nothing, 0]
+          )
+        })
+      )
+
+      it.scoped(`two ends that flood each other with requests for large answers get them all, with ${peerKind}`, () =>
+        Effect.gen(function* () {
+          const limits = { highWaterMark: 100_000, maxHandlersInFlight: 64, heartbeat: "1 day" } as const
+          const { far, near } = yield* makeEnds({ extended, near: limits, far: limits })
+          const Now = IPCServer.defineRequest<number, string>("now")
+          const Later = IPCServer.defineRequest<number, string>("later")
+          const answer = (n: number) => String(n).padEnd(4000, "x")
+          for (const { handle } of [near, far]) {
+            yield* handle(Now, (n) => Effect.succeed(answer(n)))
+            yield* handle(Later, (n) => Effect.as(Effect.yieldNow(), answer(n)))
+          }
+          const numbers = Array.from({ length: 250 }, (_, n) => n)
+          const flood = ({ socket }: typeof near) =>
+            Effect.forEach(
+              numbers.flatMap((n) => [socket.request(Now, n), socket.request(Later, n)]),
+              (request) => request,
+              { concurrency: "unbounded" }
+            )
+          const all = yield* Effect.all([flood(near), flood(far)], { concurrency: "unbounded" })
+          const expected = numbers.flatMap((n) => [answer(n), answer(n)])
+          assert.deepStrictEqual(all, [expected, expected])
+          assert.deepStrictEqual([near.socket.heldBytes, far.socket.heldBytes], [0, 0])
+        })
+      )
+    }
+
+    it.scoped("a cancellation is read at the bound: of handlers that run, and of requests that wait", () =>
+      Effect.gen(function* () {
+        const { far, near } = yield* makeEnds({ near: { requestTimeout: 1000 }, far: { maxHandlersInFlight: 10 } })
+        let interrupted = 0
+        yield* far.handle(Slow, () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++)))
+        yield* far.handle(Ping, () => Effect.void)
+        const requests = yield* Effect.fork(
+          Effect.forEach(Array.from({ length: 100 }), () => Effect.flip(near.socket.request(Slow, 1)), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* settled
+        assert.deepStrictEqual(far.socket.held, { ...nothing, inFlight: 10, backlog: 90 })
+        yield* TestClock.adjust(1000)
+        for (const error of yield* Fiber.join(requests)) assert.instanceOf(error, RequestTimeout)
+        yield* near.socket.request(Ping, undefined)
+        assert.deepStrictEqual([interrupted, far.socket.held, far.socket.heldBytes], [10, nothing, 0])
+      })
+    )
+
+    it.scoped("requests beyond what may wait are answered at once, with a failure that says so", () =>
+      Effect.gen(function* () {
+        for (const extended of [true, false]) {
+          const limits = { maxHandlersInFlight: 1, highWaterMark: 2000, heartbeat: "1 day" } as const
+          const { far, near } = yield* makeEnds({ extended, far: limits })
+          const gate = yield* Deferred.make<void>()
+          yield* far.handle(Echo, (text) => Effect.as(Deferred.await(gate), text))
+          const requests = yield* Effect.fork(
+            Effect.forEach(
+              Array.from({ length: 20 }, (_, n) => String(n).padEnd(400, "x")),
+              (text) => Effect.either(near.socket.request(Echo, text)),
+              { concurrency: "unbounded" }
+            )
+          )
+          yield* settled
+          assert.isAtMost(far.socket.heldBytes, 2 * 2000)
+          const waiting = near.socket.held.pending
+          yield* Deferred.succeed(gate, undefined)
+          const results = yield* Fiber.join(requests)
+          const refused = results.filter(Either.isLeft).map(({ left }) => left)
+          assert.strictEqual(waiting, 20 - refused.length)
+          assert.isAtLeast(waiting, 3)
+          for (const error of refused) {
+            assert.deepInclude(error, { _tag: "RequestFailed", tag: "Overloaded" })
+            assert.match(String(error.message), /too many requests wait: this connection holds \d+ bytes/)
+          }
+          // Those that came first are the ones that are answered.
+          assert.isTrue(results.slice(0, waiting).every(Either.isRight))
+        }
+      })
+    )
+
+    it.scoped("a peer that never reads holds no more than its bound, and is dropped if it sends on for ever", () =>
+      Effect.gen(function* () {
+        const transport = new ScriptedTransport(true)
+        const { handle, socket } = yield* makeEnd(transport, "peer", { highWaterMark: 10_000, heartbeat: "1 day" })
+        yield* handle(Echo, Effect.succeed)
+        yield* handle(Slow, (n) => Effect.as(Effect.yieldNow(), n))
+        transport.stalled = true
+        let most = 0
+        let sent = 0
+        while (socket.state === "open" && sent < 100_000) {
+          transport.listener.onText(`r:${sent++}:echo:"${"x".repeat(2000)}"\nr:${sent++}:slow:${sent}`)
+          most = Math.max(most, socket.heldBytes)
+          if (sent % 100 === 0) yield* Effect.yieldNow()
+        }
+        assert.deepStrictEqual([socket.state, transport.calls], ["closing", ["close 4003"]])
+        // Twice the mark, the frames that went over it, and a mebibyte of refusals.
+        assert.isBelow(most, 2 * 10_000 + 2 * 2100 + 1024 * 1024)
+      })
+    )
+
+    it.scoped("a response that is too much beside what is unread already becomes a failure", () =>
+      Effect.gen(function* () {
+        const transport = new ScriptedTransport(true)
+        const { handle, socket } = yield* makeEnd(transport, "peer", { highWaterMark: 1000, heartbeat: "1 day" })
+        const gate = yield* Deferred.make<void>()
+        yield* handle(Slow, () => Effect.as(Deferred.await(gate), 1))
+        yield* handle(Echo, (text) => Effect.as(Deferred.await(gate), String(text).repeat(900)))
+        transport.stalled = true
+        for (let id = 0; id < 20; id++) transport.listener.onText(`r:${id}:echo:"x"`)
+        yield* Deferred.succeed(gate, undefined)
+        yield* settled
+        assert.isBelow(socket.heldBytes, 4 * 1000 + 20 * 200)
+        transport.stalled = false
+        transport.drain()
+        const failed = transport.sent.filter((text) => text.includes('"success":false'))
+        assert.deepStrictEqual([transport.sent.length, socket.held, socket.heldBytes], [20, nothing, 0])
+        assert.isTrue(failed.length > 10 && failed.length < 18)
+        assert.match(failed[0] ?? "", /the response of \d+ bytes was dropped: \d+ bytes are unread already/)
+        // It knows by now how large they are, and lets in no more than have room.
+        for (let id = 20; id < 28; id++) transport.listener.onText(`r:${id}:echo:"x"`)
+        yield* settled
+        assert.strictEqual(transport.sent.slice(20).filter((text) => text.includes('"success":true')).length, 8)
+      })
+    )
+
+    it.scoped("past the bound of the process each connection has its share, and each is served", () =>
+      Effect.gen(function* () {
+        const budget = new Budget(400_000)
+        const options = { highWaterMark: 300_000, heartbeat: "1 day" } as const
+        const ends: Array<{ readonly transport: ScriptedTransport; readonly socket: IPCSocket<string> }> = []
+        for (let i = 0; i < 10; i++) {
+          const transport = new ScriptedTransport(true)
+          const end = yield* Effect.provideService(makeEnd(transport, `peer ${i}`, options), MemoryBudget, budget)
+          yield* end.handle(Echo, Effect.succeed)
+          ends.push(end)
+        }
+        const request = `r:1:echo:"${"x".repeat(20_000)}"`
+        for (const { transport } of ends.slice(1)) {
+          transport.stalled = true
+          for (let n = 0; n < 30; n++) transport.listener.onText(request.replace("r:1", `r:${n}`))
+        }
+        const greedy = ends.slice(1).map(({ socket }) => socket.heldBytes)
+        assert.isTrue(budget.isExceeded)
+        assert.isBelow(budget.heldBytes, 2 * 400_000)
+        assert.isBelow(Math.max(...greedy), 2 * 300_000 + 30_000)
+        const quiet = ends[0] as (typeof ends)[0]
+        quiet.transport.listener.onText(request)
+        assert.include(quiet.transport.sent[0], '"success":true')
+        for (const { transport } of ends) transport.listener.onClosed(goodbye)
+        assert.strictEqual(budget.heldBytes, 0)
+      })
+    )
+
+    it.scoped("a connection that stays at its bound is logged, once", () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const { far, near } = yield* makeEnds({ far: { maxHandlersInFlight: 1 } })
+          const gate = yield* Deferred.make<void>()
+          yield* far.handle(Echo, () => Deferred.await(gate))
+          const requests = yield* Effect.fork(
+            Effect.all([near.socket.request(Echo, 1, { timeout: "1 day" }), near.socket.request(Echo, 2)], {
+              concurrency: "unbounded",
+              mode: "either"
+            })
+          )
+          yield* Effect.forkScoped(near.socket.request(Echo, 3, { timeout: "1 day" }))
+          yield* TestClock.adjust("10 minutes")
+          assert.deepStrictEqual(
+            lines.filter((line) => line.startsWith("WARN")),
+            [
+              "WARN The connection to near stays at its bound: 1 handlers in flight, 1 requests and 0 frames waiting, 0 bytes unread"
+            ]
+          )
+          yield* Deferred.succeed(gate, undefined)
+          yield* Fiber.join(requests)
+        })
+      )
+    )
+
+    it.scoped("a peer that dies at the bound is noticed by its silence", () =>
+      Effect.gen(function* () {
+        const { far, near } = yield* makeEnds({ far: { maxHandlersInFlight: 4 }, near: { heartbeat: "1 day" } })
+        yield* far.handle(Slow, () => Effect.never)
+        for (let n = 0; n < 8; n++) yield* Effect.forkScoped(near.socket.request(Slow, n, { timeout: "1 day" }))
+        yield* settled
+        assert.deepStrictEqual(far.socket.held, { ...nothing, inFlight: 4, backlog: 4 })
+        near.transport.freeze()
+        yield* TestClock.adjust("45 seconds")
+        assert.deepStrictEqual([far.socket.state, far.socket.held], ["closed", nothing])
       })
     )
   })

@@ -1,0 +1,128 @@
+/**
+ * A bound, in bytes, on what the library keeps in memory for peers, over everything in the process.
+ *
+ * @since 0.2.0
+ */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/**
+ * What the library keeps in memory because a peer sent it or hasn't read it yet: frames that wait to be sent, requests in
+ * flight, requests that wait. Past the bound nothing breaks; each holder gets its equal share of the bound, and no more.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export class Budget {
+  private held = 0
+  private holders = 0
+
+  constructor(
+    /** The bound in bytes. */
+    readonly maxBytes: number
+  ) {}
+
+  /** The bytes held now. */
+  get heldBytes(): number {
+    return this.held
+  }
+
+  /** Whether more is held than the bound. */
+  get isExceeded(): boolean {
+    return this.held > this.maxBytes
+  }
+
+  /** What one holder may have while the bound is exceeded, in bytes. */
+  get share(): number {
+    return Math.max(leastShare, this.maxBytes / Math.max(this.holders, 1))
+  }
+
+  /** One more holder: a connection, say. */
+  open(): Account {
+    this.holders++
+    let bytes = 0
+    let closed = false
+    return {
+      get bytes() {
+        return bytes
+      },
+      set: (now) => {
+        if (closed) return
+        this.held += now - bytes
+        bytes = now
+      },
+      close: () => {
+        if (closed) return
+        closed = true
+        this.holders--
+        this.held -= bytes
+        bytes = 0
+      }
+    }
+  }
+}
+
+/**
+ * What one holder has.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Account {
+  readonly bytes: number
+  /** Tells how many bytes the holder has now. */
+  readonly set: (bytes: number) => void
+  /** The holder has nothing any more. */
+  readonly close: () => void
+}
+
+/** A connection can always do a little, however many there are. */
+const leastShare = 16 * 1024
+
+/**
+ * The budget of the process, for whatever isn't given another one. Without a Layer it is 256 MiB; the Node layers take a
+ * quarter of V8's heap limit where that is less.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBudget } from "effect-ipc"
+ * import { NodeIPCServer } from "effect-ipc/node"
+ * import { Layer } from "effect"
+ *
+ * export const Server = NodeIPCServer.layer({ port: 9000 }).pipe(
+ *   Layer.provide(MemoryBudget.layer({ maxBytes: 64 * 1024 * 1024 }))
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ * @category references
+ */
+export class MemoryBudget extends Context.Reference<MemoryBudget>()("effect-ipc/MemoryBudget", {
+  defaultValue: (): Budget => new Budget(defaultMaxBytes)
+}) {
+  /**
+   * A bound of its own, in bytes, for the layers that this is provided to.
+   *
+   * @since 0.2.0
+   */
+  static layer(options: { readonly maxBytes: number }): Layer.Layer<never> {
+    return Layer.sync(MemoryBudget, () => new Budget(options.maxBytes)) as Layer.Layer<never>
+  }
+
+  /**
+   * The bound as `IPC_MAX_MEMORY` gives it, in bytes.
+   *
+   * @since 0.2.0
+   */
+  static layerConfig(
+    options: Config.Config<{ readonly maxBytes: number }> = Config.all({ maxBytes: Config.integer("IPC_MAX_MEMORY") })
+  ): Layer.Layer<never, ConfigError> {
+    return Layer.unwrapEffect(Effect.map(options, MemoryBudget.layer))
+  }
+}
+
+/** @internal */
+export const defaultMaxBytes = 256 * 1024 * 1024

@@ -1,0 +1,62 @@
+/**
+ * How much memory one connection holds, in bytes: the one place that knows. A UTF-16 unit is counted as a byte.
+ *
+ * @internal
+ */
+import type { Account, Budget } from "../MemoryBudget.js"
+import type { Transport } from "./Transport.js"
+
+export class ConnectionMemory {
+  /** Frames that wait to be sent. */
+  departing = 0
+  /** Requests whose handlers run, and the responses that are expected of them. */
+  inFlight = 0
+  /** Requests that wait to be handled. */
+  backlog = 0
+  private readonly account: Account
+
+  constructor(
+    private readonly transport: Transport,
+    private readonly highWaterMark: number,
+    private readonly budget: Budget
+  ) {
+    this.account = budget.open()
+  }
+
+  /** Whether the process holds too much, so that this connection may hold less. */
+  get isPressed(): boolean {
+    return this.budget.isExceeded
+  }
+
+  /** What either direction may hold: the high-water mark, or less while the process holds too much. */
+  get mark(): number {
+    return this.budget.isExceeded ? Math.min(this.highWaterMark, this.budget.share) : this.highWaterMark
+  }
+
+  /** What responses of handlers that run already may hold: they were let in before their size was known. */
+  get responseLimit(): number {
+    return this.budget.isExceeded ? this.mark : 4 * this.highWaterMark
+  }
+
+  /** What hasn't left yet. */
+  get outbound(): number {
+    return this.transport.unsent() + this.departing
+  }
+
+  get bytes(): number {
+    return this.outbound + this.inFlight + this.backlog
+  }
+
+  /** Tells the process what this connection holds, where it has changed by enough to matter. */
+  settle(): void {
+    const { account, bytes } = this
+    if (bytes === 0 || Math.abs(bytes - account.bytes) >= granularity) account.set(bytes)
+  }
+
+  close(): void {
+    this.account.close()
+  }
+}
+
+/** What a connection holds below this needn't be told. */
+export const granularity = 64 * 1024
