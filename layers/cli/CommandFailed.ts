@@ -1,40 +1,28 @@
 /**
- * How a subcommand fails: one line for whoever typed it, and an exit code.
+ * How a subcommand fails: a line for the user, and an exit code.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Schema from "effect/Schema"
 import type { ConnectFailed, InvalidToken, ListenFailed, RequestError, TokenRequired } from "../../src/IPCError.js"
 import { urlOf } from "../ipc/Address.js"
 import type { GatewayAddress } from "./options.js"
 
-/**
- * What a command ends with when it isn't its child's exit code. The last two are a shell's own.
- *
- * @since 0.1.0
- * @category constants
- */
+/** Exit codes other than that of the command that `run` runs. The last two are those of a shell. */
 export const exitCodes = { failure: 1, usage: 2, notExecutable: 126, notFound: 127 } as const
 
-/**
- * @since 0.1.0
- * @category errors
- */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>("effect-ipc/cli/CommandFailed")("CommandFailed", {
   message: Schema.String,
   exitCode: Schema.Number
 }) {}
 
-/**
- * In the words of the command line: what a library's message calls `{ token }` is `--token` here.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** An error of the library in the words of the command line: `--token` in place of `{ token }`. */
 export const explain =
   (address: GatewayAddress) =>
-  (error: ConnectFailed | ListenFailed | TokenRequired | InvalidToken | RequestError): CommandFailed => {
+  (error: CommandFailed | ConnectFailed | ListenFailed | TokenRequired | InvalidToken | RequestError): CommandFailed => {
     switch (error._tag) {
+      case "CommandFailed":
+        return error
       case "ConnectFailed":
         return failure(connectMessage(error, address))
       case "ListenFailed":
@@ -59,23 +47,11 @@ export const explain =
     }
   }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const failure = (message: string): CommandFailed => new CommandFailed({ message, exitCode: exitCodes.failure })
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const heldByAnotherGateway = (address: GatewayAddress): CommandFailed =>
   failure(`${held(address)} another gateway (effect-ipc serve). ${elsewhere}`)
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const heldByStranger = (address: GatewayAddress, said: string): CommandFailed =>
   failure(`${held(address)} something that isn't effect-ipc: ${said}. ${elsewhere}`)
 
@@ -86,9 +62,9 @@ const elsewhere = "Stop it, or choose another port with --port (or IPC_PORT)."
 const connectMessage = ({ detail, reason, status }: ConnectFailed, address: GatewayAddress): string => {
   switch (reason) {
     case "Refused":
-      // Node counts a connection that is closed before an answer among them.
+      // `Refused` also stands for a connection that was closed before an answer.
       if (!detail.includes("ECONNREFUSED")) return heldByStranger(address, "it closes the connection").message
-      return `Nobody is at ${urlOf(address)}. Start a gateway with "effect-ipc serve --port ${address.port}", or a service that takes part there.`
+      return `Nothing listens at ${urlOf(address)}. Start a gateway with "effect-ipc serve --port ${address.port}", or a service that takes part there.`
     case "Unreachable":
       return `Could not reach ${urlOf(address)}: ${detail}. Check --host.`
     case "TimedOut":

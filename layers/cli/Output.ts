@@ -1,117 +1,98 @@
 /**
- * What the command says, and where: results on stdout, everything else on stderr.
+ * The output of the command: results on stdout, everything else on stderr.
  *
- * @since 0.1.0
+ * @internal
  */
 import { stripVTControlCharacters } from "node:util"
-import * as HelpDoc from "@effect/cli/HelpDoc"
+import type * as HelpDoc from "@effect/cli/HelpDoc"
+import { toAnsiText } from "@effect/cli/HelpDoc"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { oneLine, printable } from "../../src/internal/Printable.js"
+import { type CommandFailed, failure } from "./CommandFailed.js"
 
-/**
- * A line for programs and people who read what the command found.
- *
- * @since 0.1.0
- * @category output
- */
-export const print = (line: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${line}\n`))
+/** Writes lines to stdout and waits until they are written. Fails where that fails; a closed pipe is no failure. */
+export const print = (lines: string): Effect.Effect<void, CommandFailed> =>
+  Effect.mapError(write(process.stdout, `${lines.split("\n").map(printable).join("\n")}\n`), notWritten)
 
-/**
- * Waits until nobody reads any longer, `head` having seen enough, say.
- *
- * @since 0.1.0
- * @category output
- */
+/** Completes when the reader of stdout has closed the pipe, as `head` does after its last line. */
 export const closed: Effect.Effect<void> = Effect.async((resume) => {
-  const onError = () => resume(Effect.void)
-  process.stdout.once("error", onError)
+  const onError = (error: NodeJS.ErrnoException) => {
+    if (isClosedPipe(error)) resume(Effect.void)
+  }
+  process.stdout.on("error", onError)
   return Effect.sync(() => void process.stdout.off("error", onError))
 })
 
-/**
- * Keeps a reader that went away from being a crash.
- *
- * @since 0.1.0
- * @category output
- */
-export const tolerateClosed: Effect.Effect<void> = Effect.sync(() => {
-  process.stdout.on("error", () => {})
-  process.stderr.on("error", () => {})
-})
+/** The line that says why the command failed, at every log level. */
+export const complain = (message: string): Effect.Effect<void> => Effect.ignore(write(process.stderr, lineOf(message)))
 
-/**
- * The line that says why the command failed, whatever the log level is.
- *
- * @since 0.1.0
- * @category output
- */
-export const complain = (message: string): Effect.Effect<void> => Effect.sync(() => say(message))
-
-/**
- * Log lines in the form of a command's own: its name, the level where it matters, the message.
- *
- * @since 0.1.0
- * @category logging
- */
+/** Log lines on stderr: the command's name, the level unless it is `info`, the message. */
 export const logger: Layer.Layer<never> = Logger.replace(
   Logger.defaultLogger,
   Logger.make(({ cause, logLevel, message }) => {
-    const words = (Array.isArray(message) ? message : [message]).map((word) =>
-      typeof word === "string" ? word : word instanceof Error ? word.message : JSON.stringify(word)
-    )
+    const words = (Array.isArray(message) ? message : [message]).map(messageOfWord)
     const level = logLevel._tag === "Info" ? "" : `${logLevel.label.toLowerCase()}: `
-    const why = Cause.isEmpty(cause) ? [] : [Cause.pretty(cause).split("\n", 1)[0] ?? ""]
-    say(`${level}${[...words, ...why].join(" ")}`)
+    const why = Cause.isEmpty(cause) ? [] : [messageOf(Cause.squash(cause))]
+    process.stderr.write(lineOf(`${level}${[...words, ...why].join(" ")}`))
   })
 )
 
+/** Whether a write to stderr has failed. Where that is so, the exit code is the only sign of it. */
+export const hasLostLines = (): boolean => lostLines
+
+let lostLines = false
+
 /**
- * @effect/cli writes its help in colours even into a pipe, and prints an error of its own before it fails with it.
- *
- * @since 0.1.0
- * @category output
+ * Listens for errors of stdout and stderr, which would end the process. {@link print} fails with those of stdout as well.
  */
+export const listenForErrors: Effect.Effect<void> = Effect.sync(() => {
+  process.stdout.on("error", () => {})
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    lostLines ||= !isClosedPipe(error)
+  })
+})
+
+/** Prints what @effect/cli logs: it colours even what goes to a pipe, and prints errors that it also fails with. */
 export const withPlainText = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.consoleWith((console) =>
     Effect.withConsole(effect, {
       ...console,
-      log: (...words) =>
-        print(
-          words
-            .map((word) => (coloured() ? String(word) : plain(String(word))))
-            .join(" ")
-            .trim()
-        ),
+      log: (...words) => {
+        const text = words.map(String).join(" ").trim()
+        const shown = isColoured() ? text : stripVTControlCharacters(text)
+        return Effect.orDie(Effect.mapError(write(process.stdout, `${shown}\n`), notWritten))
+      },
       error: () => Effect.void
     })
   )
 
-/**
- * A help text's paragraphs on one line.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const oneLine = (doc: HelpDoc.HelpDoc): string =>
-  plain(HelpDoc.toAnsiText(doc))
+/** The paragraphs of a help text on one line. */
+export const onOneLine = (doc: HelpDoc.HelpDoc): string =>
+  stripVTControlCharacters(toAnsiText(doc))
     .split("\n")
     .map((line) => line.trim().replace(/\.$/, ""))
     .filter((line) => line !== "")
     .join("; ")
 
-/**
- * Without what would move the terminal's cursor or colour it: a route's text is another process's.
- *
- * @since 0.1.0
- * @category conversions
- */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it replaces
-export const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?")
+const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void, NodeJS.ErrnoException> =>
+  Effect.async((resume) => {
+    stream.write(text, (error) => {
+      resume(error == null || isClosedPipe(error) ? Effect.void : Effect.fail(error))
+    })
+  })
 
-const say = (message: string): void => void process.stderr.write(`effect-ipc: ${message}\n`)
+const isClosedPipe = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE"
 
-const plain = stripVTControlCharacters
+const notWritten = ({ message }: NodeJS.ErrnoException): CommandFailed =>
+  failure(`Could not write to stdout: ${message}.`)
 
-const coloured = (): boolean => process.stdout.isTTY === true && !process.env.NO_COLOR
+const lineOf = (message: string): string => `effect-ipc: ${oneLine(message)}\n`
+
+const messageOfWord = (word: unknown): string =>
+  typeof word === "string" ? word : word instanceof Error ? word.message : String(JSON.stringify(word))
+
+const isColoured = (): boolean => process.stdout.isTTY === true && !process.env.NO_COLOR

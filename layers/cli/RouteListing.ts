@@ -1,17 +1,12 @@
 /**
- * Routes as text. Pure: it is told the time.
+ * Routes as text. Pure: the time is an argument.
  *
- * @since 0.1.0
+ * @internal
  */
 import type { Route } from "../../src/DiscoveryEntry.js"
-import { printable } from "./Output.js"
+import { printable } from "../../src/internal/Printable.js"
 
-/**
- * One row a route, by api, prefix and age.
- *
- * @since 0.1.0
- * @category rendering
- */
+/** One row for each route, sorted by api, prefix and age. */
 export const table = (routes: ReadonlyArray<Route>, gateway: string, now: number): string => {
   if (routes.length === 0) return `No service is registered at ${gateway}.`
   return aligned([
@@ -22,33 +17,18 @@ export const table = (routes: ReadonlyArray<Route>, gateway: string, now: number
   ])
 }
 
-/**
- * One row a route that came or went.
- *
- * @since 0.1.0
- * @category rendering
- */
+/** One row for each route that came or went. */
 export const changes = (before: ReadonlyArray<Route>, after: ReadonlyArray<Route>, now: number): string => {
   const time = new Date(now).toTimeString().slice(0, 8)
   const row = (sign: string) => (route: Route) => [time, sign, ...naming(route), route.owner]
   return aligned([...without(before, after).map(row("-")), ...without(after, before).map(row("+"))])
 }
 
-/**
- * Whether they are of the same instances and owners. That an instance is busier than before is no change.
- *
- * @since 0.1.0
- * @category equivalences
- */
+/** Whether both have the same instances and owners. How busy an instance is doesn't count. */
 export const sameRoutes = (one: ReadonlyArray<Route>, other: ReadonlyArray<Route>): boolean =>
   one.length === other.length && without(one, other).length === 0
 
-/**
- * In its greatest whole unit.
- *
- * @since 0.1.0
- * @category rendering
- */
+/** A time span in its largest whole unit. */
 export const age = (millis: number): string => {
   const seconds = Math.max(0, Math.floor(millis / 1000))
   if (seconds < 60) return `${seconds}s`

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * The `effect-ipc` command: runs what its arguments ask for, and turns whatever goes wrong into one line and an exit code.
+ * The `effect-ipc` command: runs a subcommand, and turns each failure into one line on stderr and an exit code.
  *
- * @since 0.1.0
+ * @internal
  */
 import { createRequire } from "node:module"
 import * as CliConfig from "@effect/cli/CliConfig"
@@ -15,19 +15,21 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { ChildCommand, subcommandOf } from "./ChildCommand.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { ChildCommand } from "./ChildCommand.js"
 import { CommandFailed, exitCodes } from "./CommandFailed.js"
 import * as Output from "./Output.js"
 import { register } from "./register.js"
 import { routes } from "./routes.js"
 import { run } from "./run.js"
 import { serve } from "./serve.js"
+import { usageError } from "./Usage.js"
 
 const { version } = createRequire(import.meta.url)("effect-ipc/package.json") as { readonly version: string }
 
 const command = Command.make("effect-ipc").pipe(
   Command.withDescription(
-    "Services on one machine find each other and are reached through one port. Whoever comes first leads; or a gateway does."
+    "Services of one machine find each other, and are reached through one port. The first one there leads, unless a standalone gateway does."
   ),
   Command.withSubcommands([serve, register, run, routes])
 )
@@ -43,28 +45,21 @@ const examples = HelpDoc.blocks([
   ])
 ])
 
-const usageMessage = (message: string): string =>
-  `${message}. Try "${["effect-ipc", subcommandOf(process.argv) ?? [], "--help"].flat().join(" ")}".`
-
 const [own, child] = ChildCommand.split(process.argv)
 
 const program = Effect.zipRight(
-  Output.tolerateClosed,
+  Output.listenForErrors,
   Command.run(command, { name: "effect-ipc", version, footer: examples })(own)
 ).pipe(
   Output.withPlainText,
-  Effect.catchAll((error) =>
-    ValidationError.isValidationError(error)
-      ? Effect.fail(
-          new CommandFailed({ message: usageMessage(Output.oneLine(error.error)), exitCode: exitCodes.usage })
-        )
-      : Effect.fail(error)
+  Effect.catchIf(ValidationError.isValidationError, (error) =>
+    Effect.fail(usageError(own, Command.getHelp(command, CliConfig.defaultConfig), error))
   ),
   Effect.catchAllCause((cause) => {
     if (Cause.isInterruptedOnly(cause)) return Effect.void
     const error = Cause.squash(cause)
     process.exitCode = error instanceof CommandFailed ? error.exitCode : exitCodes.failure
-    return Output.complain(error instanceof Error ? error.message : String(error))
+    return Output.complain(messageOf(error))
   }),
   Effect.provide(
     Layer.mergeAll(
@@ -76,10 +71,15 @@ const program = Effect.zipRight(
   )
 )
 
+/** A subcommand that is stopped by a signal has done what was asked for; `run` has set its command's exit code. */
+const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  const hasFailed = (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) || Output.hasLostLines()
+  return Number(process.exitCode ?? (hasFailed ? exitCodes.failure : 0))
+}
+
 NodeRuntime.runMain(program, {
   disableErrorReporting: true,
   disablePrettyLogger: true,
-  // A stop by signal is what was asked for; whoever has another code to end with has set it.
-  teardown: (exit, onExit) =>
-    onExit(Number(process.exitCode ?? (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause) ? 0 : 1)))
+  // In a later turn, when the last error of stderr has been heard of.
+  teardown: (exit, onExit) => void setImmediate(() => onExit(exitCodeOf(exit)))
 })

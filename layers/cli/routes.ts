@@ -12,11 +12,13 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Route } from "../../src/DiscoveryEntry.js"
 import * as Protocol from "../../src/discovery/DiscoveryProtocol.js"
+import * as GatewayProtocol from "../../src/election/GatewayProtocol.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import type { RequestError } from "../../src/IPCError.js"
+import { quote } from "../../src/internal/Printable.js"
 import { urlOf } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
-import { explain } from "./CommandFailed.js"
+import { type CommandFailed, explain } from "./CommandFailed.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
 import { gateway, runtimeIdFor } from "./options.js"
@@ -46,17 +48,14 @@ export const routes = Command.make(
       const client = yield* connect(address, watch)
       const show = json ? showJson : showText(urlOf(address))
       if (!watch) return yield* Effect.flatMap(client.request(Protocol.GetRoutes), show)
-      const watched = yield* snapshots(client)
+      const watched = yield* snapshots(client, address)
       yield* Effect.raceFirst(Stream.runForEach(watched, show), Output.closed)
-    }).pipe(
-      Effect.scoped,
-      Effect.mapError((error) => explain(address)(error))
-    )
+    }).pipe(Effect.scoped, Effect.mapError(explain(address)))
 ).pipe(Command.withDescription("Lists what is registered: a table for people, JSON for programs."))
 
-type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void>
+type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void, CommandFailed>
 
-const showJson: Show = (routes) => Output.print(JSON.stringify(routes))
+const showJson: Show = (routes) => Output.print(quote(routes))
 
 /** The table first; from then on a line for each route that came or went. */
 const showText = (url: string): Show => {
@@ -81,22 +80,28 @@ const connect = (address: GatewayAddress, reconnects: boolean) =>
   })
 
 /**
- * All routes now, and again whenever they aren't the same ones, whoever leads by then. A change is only the news that
- * there is something to ask for: so it doesn't matter whether it or the answer to an earlier question comes first.
+ * All routes now, and again after each change and with each new leader. Any change only leads to another question, so its
+ * order among the answers doesn't matter.
  */
 const snapshots: (
-  client: IPCClient.Service
+  client: IPCClient.Service,
+  address: GatewayAddress
 ) => Effect.Effect<Stream.Stream<ReadonlyArray<Route>, RequestError>, never, Scope.Scope> = Effect.fnUntraced(
-  function* (client) {
+  function* (client, address) {
     const news = yield* Queue.sliding<void>(1)
-    yield* client.handle(Protocol.Changed, () => Effect.asVoid(Queue.offer(news, undefined)))
+    const notify = Effect.asVoid(Queue.offer(news, undefined))
+    yield* client.handle(Protocol.Changed, () => notify)
+    // A leader that steps down says so to its followers; here the end of the connection is enough.
+    yield* client.handle(GatewayProtocol.SteppingDown, () => Effect.void)
     yield* client.status.pipe(
       Stream.filter((status) => status === "connected"),
-      Stream.runForEach(() => Queue.offer(news, undefined)),
+      Stream.drop(1),
+      // The client has logged that the connection was lost.
+      Stream.runForEach(() => Effect.zipRight(Effect.logInfo(`connected to ${urlOf(address)} again`), notify)),
       Effect.forkScoped
     )
     const ask = Effect.map(client.request(Protocol.Watch), ({ routes }) => [routes])
-    // One that the leader's end cut off is made again once there is another leader.
+    // A question that the end of a leader cut off is asked again when the next one leads.
     const askAgain = Effect.catchTags(ask, {
       ConnectionClosed: () => Effect.succeed([]),
       RequestTimeout: () => Effect.succeed([])

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { createServer as createHttpServer, type RequestListener } from "node:http"
 import { type AddressInfo, createServer, type Server } from "node:net"
 import { createInterface } from "node:readline"
+import { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -33,6 +34,8 @@ export interface Process {
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Kills it and its process group with SIGKILL. */
   readonly kill: Effect.Effect<void>
+  /** Closes its stdout, as a reader that has seen enough. */
+  readonly closeStdout: Effect.Effect<void>
   /** Writes to its stdin. */
   readonly type: (text: string) => Effect.Effect<void>
   /** Its exit code, or the name of the signal that ended it. */
@@ -47,22 +50,29 @@ export interface Ended {
 
 export const start = (
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {}
+  env: Readonly<Record<string, string>> = {},
+  stdout: Stdio["stdout"] = "pipe"
 ): Effect.Effect<Process, never, Scope.Scope> =>
-  startProgram(process.execPath, [program("layers/cli/main.ts"), ...args], env)
+  startProgram(process.execPath, [program("layers/cli/main.ts"), ...args], env, { stdout })
+
+interface Stdio {
+  readonly stdin?: "ignore" | "pipe"
+  /** A pipe that is read here, or an open file. */
+  readonly stdout?: "pipe" | number
+}
 
 export const startProgram = (
   file: string,
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {},
-  stdin: "ignore" | "pipe" = "ignore"
+  { stdin = "ignore", stdout = "pipe" }: Stdio = {}
 ): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const { IPC_HOST, IPC_PORT, IPC_TOKEN, ...inherited } = process.env
       return watch(
         spawn(file, args, {
-          stdio: [stdin, "pipe", "pipe"],
+          stdio: [stdin, stdout, "pipe"],
           env: { ...inherited, ...env },
           cwd: inRepository(""),
           // A group of its own, so that a child of its own ends with it.
@@ -74,9 +84,13 @@ export const startProgram = (
   )
 
 /** Runs it to its end. */
-export const run = (args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>): Effect.Effect<Ended> =>
+export const run = (
+  args: ReadonlyArray<string>,
+  env?: Readonly<Record<string, string>>,
+  stdout?: Stdio["stdout"]
+): Effect.Effect<Ended> =>
   Effect.gen(function* () {
-    const child = yield* start(args, env)
+    const child = yield* start(args, env, stdout)
     const exit = yield* child.exit
     return { exit, stdout: child.stdout.lines.join("\n"), stderr: child.stderr.lines.join("\n") }
   }).pipe(Effect.scoped)
@@ -133,6 +147,7 @@ const watch = (child: ChildProcess): Process => {
   return {
     stdout: output(child, child.stdout, said),
     stderr: output(child, child.stderr, said),
+    closeStdout: Effect.sync(() => void child.stdout?.destroy()),
     type: (text) => Effect.sync(() => void child.stdin?.write(text)),
     signal: (signal) => Effect.sync(() => void child.kill(signal)),
     kill: Effect.ignore(Effect.try(() => !over && child.pid !== undefined && process.kill(-child.pid, "SIGKILL"))),
@@ -142,9 +157,8 @@ const watch = (child: ChildProcess): Process => {
 
 /** `said` is what both of its outputs have said. */
 const output = (child: ChildProcess, stream: NodeJS.ReadableStream | null, said: Array<string>): Output => {
-  if (stream === null) throw new Error("The process has no output.")
   const lines: Array<string> = []
-  const reader = createInterface({ input: stream }).on("line", (line) => {
+  const reader = createInterface({ input: stream ?? Readable.from([]) }).on("line", (line) => {
     lines.push(line)
     said.push(line)
   })

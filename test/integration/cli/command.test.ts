@@ -182,7 +182,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
             ],
             [
               ["routes", "--port", "1"],
-              'Nobody is at http://127.0.0.1:1. Start a gateway with "effect-ipc serve --port 1", or a service that takes part there.'
+              'Nothing listens at http://127.0.0.1:1. Start a gateway with "effect-ipc serve --port 1", or a service that takes part there.'
             ],
             [
               ["serve", "--port", port],
@@ -221,7 +221,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
             ],
             [
               ["run", "--api", "a", "--prefix", "/a", "--"],
-              "What is to run? For example: effect-ipc run --api a --prefix /a -- node server.js"
+              "run needs a command: effect-ipc run --api a --prefix /a -- node server.js"
             ]
           ],
           2

@@ -80,7 +80,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("effect
         "script",
         ["-qec", quoted([node, program("layers/cli/main.ts"), ...runArgs(port, node, Cli.service)]), "/dev/null"],
         {},
-        "pipe"
+        { stdin: "pipe" }
       )
 
     it.scoped(
