@@ -19,7 +19,9 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>("effect-ipc
 /** An error of the library in the words of the command line: `--token` in place of `{ token }`. */
 export const explain =
   (address: GatewayAddress) =>
-  (error: CommandFailed | ConnectFailed | ListenFailed | TokenRequired | InvalidToken | RequestError): CommandFailed => {
+  (
+    error: CommandFailed | ConnectFailed | ListenFailed | TokenRequired | InvalidToken | RequestError
+  ): CommandFailed => {
     switch (error._tag) {
       case "CommandFailed":
         return error
@@ -70,9 +72,10 @@ const connectMessage = ({ detail, reason, status }: ConnectFailed, address: Gate
     case "TimedOut":
       return heldByStranger(address, "it doesn't answer").message
     case "Rejected":
-      return status === 401
+      if (status !== 401) return heldByStranger(address, detail).message
+      return address.token === undefined
         ? `The gateway at ${urlOf(address)} asks for its token: set IPC_TOKEN, or pass --token.`
-        : heldByStranger(address, detail).message
+        : `The gateway at ${urlOf(address)} can't be used with this token: ${detail}. Check IPC_TOKEN (or --token).`
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * The options that several subcommands share.
+ * Options, and what is wrong with their values.
  *
- * @since 0.1.0
+ * @internal
  */
 import { randomBytes } from "node:crypto"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -14,15 +14,12 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/DiscoveryEntry.js"
+import { quote } from "../../src/internal/Printable.js"
+import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import * as Address from "../ipc/Address.js"
-import * as Credentials from "../ipc/Credentials.js"
+import type * as Credentials from "../ipc/Credentials.js"
 
-/**
- * Where the gateway is, or is to be.
- *
- * @since 0.1.0
- * @category models
- */
+/** Where the gateway listens, or is to listen, and its token. */
 export interface GatewayAddress {
   readonly host: string
   readonly port: number
@@ -30,12 +27,7 @@ export interface GatewayAddress {
   readonly tokenScheme: Credentials.TokenScheme
 }
 
-/**
- * `--port`, `--host`, `--token` and `--token-scheme`, each with its variable.
- *
- * @since 0.1.0
- * @category options
- */
+/** `--port`, `--host`, `--token` and `--token-scheme`, each with its environment variable. */
 export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
   Options.all({
     port: Options.text("port").pipe(
@@ -48,7 +40,8 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
     host: Options.text("host").pipe(
       Options.withFallbackConfig(Config.string("IPC_HOST")),
       Options.withDefault(Address.defaultHost),
-      Options.withDescription(`The gateway's host. Default IPC_HOST, else ${Address.defaultHost}: this machine alone.`)
+      checked("--host (or IPC_HOST)", hostName()),
+      Options.withDescription(`The gateway's host. Default IPC_HOST, else ${Address.defaultHost}: only this machine.`)
     ),
     token: Options.redacted("token").pipe(
       Options.withPseudoName("secret"),
@@ -56,51 +49,47 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
       Options.optional,
       Options.map(Option.getOrUndefined),
       Options.withDescription(
-        "What all who take part have to know, at least 16 bytes. Default IPC_TOKEN, which other users of the machine can't see in the list of processes."
+        "The token that all participants share, at least 16 bytes. Default IPC_TOKEN, which other users of the machine can't see in the list of processes."
       )
     ),
-    tokenScheme: Options.choice("token-scheme", ["proof", "bearer"]).pipe(
+    tokenScheme: Options.text("token-scheme").pipe(
       Options.withPseudoName("name"),
-      Options.withFallbackConfig(Credentials.tokenScheme),
+      Options.withFallbackConfig(Config.string("IPC_TOKEN_SCHEME")),
+      Options.withDefault<string>("proof"),
+      checked("--token-scheme (or IPC_TOKEN_SCHEME)", oneOf("proof", "bearer")),
       Options.withDescription(
-        "How a gateway is shown the token: by a proof that doesn't tell it, or as it is (bearer), for a gateway of before 0.2. Default IPC_TOKEN_SCHEME, else proof."
+        "How to show the token to the gateway: proof never sends it; bearer sends it, for gateways before version 0.2. Default IPC_TOKEN_SCHEME, else proof."
       )
     )
   })
 
-/**
- * @since 0.1.0
- * @category options
- */
+export const strategy: Options.Options<RoutingStrategy.RoutingStrategyName> = Options.text("strategy").pipe(
+  Options.withPseudoName("name"),
+  Options.withDefault<string>("roundRobin"),
+  checked("--strategy", oneOf(...RoutingStrategy.RoutingStrategyName.literals)),
+  Options.withDescription(
+    `How to choose among a service's instances: ${RoutingStrategy.RoutingStrategyName.literals.join(", ")}. Default roundRobin.`
+  )
+)
+
 export const api: Options.Options<string> = Options.text("api").pipe(
   checked("--api", DiscoveryEntry.fields.api),
   Options.withDescription("The service's name, by which others discover it.")
 )
 
-/**
- * @since 0.1.0
- * @category options
- */
 export const prefix: Options.Options<string> = Options.text("prefix").pipe(
   checked("--prefix", PathPrefix),
-  Options.withDescription("The path below which it is served: /users takes /users and /users/7, not /users2.")
+  Options.withDescription("The service's path prefix: /users takes /users and /users/7, not /users2.")
 )
 
-/**
- * @since 0.1.0
- * @category options
- */
 export const url: Options.Options<string> = Options.text("url").pipe(
   checked("--url", BaseUrl),
-  Options.withDescription("Where it listens: http://host:port.")
+  Options.withDescription("The service's URL: http://host:port.")
 )
 
 /**
- * The name of this process among the participants. A process id alone isn't enough: containers that share a port may
- * have the same.
- *
- * @since 0.1.0
- * @category constructors
+ * The name of this process among the participants. A process id alone isn't unique: containers that share a port may have
+ * the same.
  */
 export const runtimeIdFor = (what: string): string => `${what}-${process.pid}-${randomBytes(2).toString("hex")}`
 
@@ -109,7 +98,9 @@ function checked<A>(option: string, schema: Schema.Schema<A, string>) {
   return Options.mapEffect((text: string) =>
     Effect.mapError(decode(text), (error) => {
       const issue = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ message }) => message)
-      return ValidationError.invalidValue(HelpDoc.p(`${option} ${issue.join("; ")}, not ${JSON.stringify(text)}`))
+      const what = issue.join("; ")
+      const value = what.includes("must not") ? `: ${quote(text)}` : `, not ${quote(text)}`
+      return ValidationError.invalidValue(HelpDoc.p(`${option} ${what}${text === "" ? "" : value}`))
     })
   )
 }
@@ -121,4 +112,14 @@ function portFrom(lowest: number): Schema.Schema<number, string> {
     decode: Number,
     encode: String
   }).pipe(Schema.between(lowest, 65_535, { message }))
+}
+
+function oneOf<const Name extends string>(...names: ReadonlyArray<Name>): Schema.Schema<Name, string> {
+  const isName = (text: string): text is Name => names.some((name) => name === text)
+  return Schema.String.pipe(Schema.filter(isName, { message: () => `must be one of ${names.join(", ")}` }))
+}
+
+function hostName(): Schema.Schema<string> {
+  const message = () => "must be a host name or an IP address, without scheme and port"
+  return Schema.String.pipe(Schema.filter(Address.isHost, { message }))
 }

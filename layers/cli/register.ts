@@ -1,7 +1,7 @@
 /**
- * `effect-ipc register`: takes part with one entry, on behalf of a service in any language.
+ * `effect-ipc register`: registers a service in any language that runs already.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -10,10 +10,6 @@ import * as Output from "./Output.js"
 import { api, gateway, prefix, url } from "./options.js"
 import * as Participant from "./Participant.js"
 
-/**
- * @since 0.1.0
- * @category commands
- */
 export const register = Command.make(
   "register",
   { address: gateway(1), api, prefix, url },
@@ -31,4 +27,4 @@ export const register = Command.make(
       yield* Output.print(`${api} at ${url} is served at ${gatewayUrl}${prefix}`)
       return yield* Effect.never
     }).pipe(Effect.scoped)
-).pipe(Command.withDescription("Registers a service that runs already, until stopped. Leads where nobody else does."))
+).pipe(Command.withDescription("Registers a service that runs already, until stopped. Leads where there is no leader."))

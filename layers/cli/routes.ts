@@ -1,7 +1,7 @@
 /**
- * `effect-ipc routes`: what is registered, now or from now on.
+ * `effect-ipc routes`: lists what is registered, once or continuously.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -24,22 +24,17 @@ import type { GatewayAddress } from "./options.js"
 import { gateway, runtimeIdFor } from "./options.js"
 import * as RouteListing from "./RouteListing.js"
 
-/**
- * It looks on: it neither bids for the port nor registers anything.
- *
- * @since 0.1.0
- * @category commands
- */
+/** Only watches: it neither bids for the port nor registers anything. */
 export const routes = Command.make(
   "routes",
   {
     address: gateway(1),
     watch: Options.boolean("watch").pipe(
-      Options.withDescription("Go on, and tell every change, until stopped by SIGINT or SIGTERM.")
+      Options.withDescription("Print every change, too, until stopped by SIGINT or SIGTERM.")
     ),
     json: Options.boolean("json").pipe(
       Options.withDescription(
-        "For programs: all routes as a JSON array on one line; with --watch, another such line after every change."
+        "Print all routes as a JSON array on one line, and another such line after each change with --watch."
       )
     )
   },
@@ -51,13 +46,13 @@ export const routes = Command.make(
       const watched = yield* snapshots(client, address)
       yield* Effect.raceFirst(Stream.runForEach(watched, show), Output.closed)
     }).pipe(Effect.scoped, Effect.mapError(explain(address)))
-).pipe(Command.withDescription("Lists what is registered: a table for people, JSON for programs."))
+).pipe(Command.withDescription("Lists the registered services as a table, or as JSON."))
 
 type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void, CommandFailed>
 
 const showJson: Show = (routes) => Output.print(quote(routes))
 
-/** The table first; from then on a line for each route that came or went. */
+/** A table first, then a line for each route that came or went. */
 const showText = (url: string): Show => {
   let shown: ReadonlyArray<Route> | undefined
   return (routes) =>

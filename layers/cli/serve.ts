@@ -1,7 +1,7 @@
 /**
  * `effect-ipc serve`: the standalone gateway.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -18,23 +18,15 @@ import type { CommandFailed } from "./CommandFailed.js"
 import { explain, heldByAnotherGateway, heldByStranger } from "./CommandFailed.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
-import { gateway, runtimeIdFor } from "./options.js"
+import { gateway, runtimeIdFor, strategy } from "./options.js"
 
-/**
- * @since 0.1.0
- * @category commands
- */
 export const serve = Command.make(
   "serve",
   {
     address: gateway(0),
-    strategy: Options.choice("strategy", RoutingStrategy.RoutingStrategyName.literals).pipe(
-      Options.withPseudoName("name"),
-      Options.withDefault<RoutingStrategy.RoutingStrategyName>("roundRobin"),
-      Options.withDescription("How it chooses among a service's instances.")
-    ),
+    strategy,
     allowWithoutToken: Options.boolean("allow-without-token").pipe(
-      Options.withDescription("With a --host that other machines reach: let them in without a token.")
+      Options.withDescription("Let other machines connect without a token, where --host is reachable for them.")
     )
   },
   ({ address, allowWithoutToken, strategy }) =>
@@ -46,24 +38,21 @@ export const serve = Command.make(
         strategy: RoutingStrategy.fromName(strategy),
         runtimeId: runtimeIdFor("gateway")
       }).pipe(
-        Effect.catchTags({
-          PortInUse: () =>
-            Effect.zipRight(refuseHeld(address), Effect.fail(heldByStranger(address, "it closes the connection"))),
-          ListenFailed: (error) => Effect.fail(explain(address)(error)),
-          TokenRequired: (error) => Effect.fail(explain(address)(error)),
-          InvalidToken: (error) => Effect.fail(explain(address)(error))
-        })
+        Effect.catchTag("PortInUse", () =>
+          Effect.zipRight(refuseHeld(address), Effect.fail(heldByStranger(address, "it closes the connection")))
+        ),
+        Effect.mapError(explain(address))
       )
       yield* Output.print(`The gateway listens on ${Context.get(services, IPCServer).url}`)
       return yield* Effect.never
     }).pipe(Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "The gateway by itself, until stopped. Every service that takes part at its port then follows it, and none leads."
+    "Runs a standalone gateway until stopped. Every service that takes part at its port follows it."
   )
 )
 
-/** Fails where the port's holder won't give it up, as a service that leads does. */
+/** Fails where the holder of the port doesn't step down. A service that leads does. */
 const refuseHeld = (address: GatewayAddress): Effect.Effect<void, CommandFailed> =>
   Effect.gen(function* () {
     const client = yield* NodeIPCClient.make({
@@ -77,10 +66,10 @@ const refuseHeld = (address: GatewayAddress): Effect.Effect<void, CommandFailed>
     if (kind === "bin") return yield* heldByAnotherGateway(address)
   }).pipe(
     Effect.scoped,
-    // It may be going; if it closes every connection instead, the port stays in use.
+    // The holder may be ending. If it closes each connection instead, the port stays in use.
     Effect.catchIf(
       (error) => error._tag === "ConnectionClosed" || (error._tag === "ConnectFailed" && error.reason === "Refused"),
       () => Effect.void
     ),
-    Effect.mapError((error) => (error._tag === "CommandFailed" ? error : explain(address)(error)))
+    Effect.mapError(explain(address))
   )

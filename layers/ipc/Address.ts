@@ -26,15 +26,23 @@ export const defaultPort = 9000
  * @category conversions
  */
 export const canonicalHost = (host: string): string => {
-  const bare = host.replace(/^\[(.*)\]$/, "$1")
-  const isIPv6 = isIP(bare) === 6
-  const url = `http://${isIPv6 ? `[${bare}]` : host}`
-  // A URL may have more in that place than a host: a port, a path, a user.
-  const isHost = isIPv6 || !/[\s:/?#@\\]/.test(host)
-  if (!isHost || !URL.canParse(url)) return host.toLowerCase()
-  const name = new URL(url).hostname.replace(/^\[|\]$/g, "")
+  if (!isHost(host)) return host.toLowerCase()
+  const name = new URL(urlWith(host)).hostname.replace(/^\[|\]$/g, "")
   return mappedIPv4(name) ?? name.replace(/(.)\.$/, "$1")
 }
+
+/**
+ * Whether the text is a host: a name or an address, an IPv6 address with or without brackets.
+ *
+ * @category predicates
+ */
+export const isHost = (text: string): boolean =>
+  // In a URL, more than a host may stand in its place: a port, a path, a user.
+  (isIP(withoutBrackets(text)) === 6 || !/[\s:/?#@\\]/.test(text)) && URL.canParse(urlWith(text))
+
+const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, "$1")
+
+const urlWith = (host: string): string => `http://${hostInUrl(withoutBrackets(host))}`
 
 /** `::ffff:7f00:1` is how a URL shows `::ffff:127.0.0.1`. */
 const mappedIPv4 = (host: string): string | undefined => {

@@ -85,9 +85,10 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
       () =>
         Effect.gen(function* () {
           const { port, url } = yield* Cli.startGateway({ IPC_TOKEN: "a secret of the tests" })
-          const [stranger, friend] = yield* Effect.all(
+          const [stranger, wrong, friend] = yield* Effect.all(
             [
               Cli.run(["routes", "--port", port]),
+              Cli.run(["routes", "--port", port, "--token", "another secret of theirs"]),
               Cli.run(["routes", "--json", "--port", port, "--token", "a secret of the tests"])
             ],
             { concurrency: "unbounded" }
@@ -96,6 +97,11 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
             exit: 1,
             stdout: "",
             stderr: `effect-ipc: The gateway at ${url} asks for its token: set IPC_TOKEN, or pass --token.`
+          })
+          assert.deepStrictEqual(wrong, {
+            exit: 1,
+            stdout: "",
+            stderr: `effect-ipc: The gateway at ${url} can't be used with this token: the server answered 401 Unauthorized: The token is not this server's. Check IPC_TOKEN (or --token).`
           })
           assert.deepStrictEqual(friend, { exit: 0, stdout: "[]", stderr: "" })
         }),
@@ -218,6 +224,22 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
             [
               ["register", "--api", "a", "--prefix", "a", "--url", "a"],
               '--prefix must start with "/", not "a"; --url must be a URL like "http://127.0.0.1:4001", not "a". Try "effect-ipc register --help".'
+            ],
+            [["routes", "--json", "--port"], '--port needs a value. Try "effect-ipc routes --help".'],
+            [["routes", "--json", "--json"], '--json was given twice. Try "effect-ipc routes --help".'],
+            [["register", "--api"], '--api needs a value. Try "effect-ipc register --help".'],
+            [["run", "--api", "a"], '--prefix is missing. Try "effect-ipc run --help".'],
+            [
+              ["serve", "--strategy", "best", "--token-scheme", "x"],
+              '--token-scheme (or IPC_TOKEN_SCHEME) must be one of proof, bearer, not "x"; --strategy must be one of first, last, random, roundRobin, leastConnections, not "best". Try "effect-ipc serve --help".'
+            ],
+            [
+              ["routes", "--host", "http://127.0.0.1:9000"],
+              '--host (or IPC_HOST) must be a host name or an IP address, without scheme and port, not "http://127.0.0.1:9000". Try "effect-ipc routes --help".'
+            ],
+            [
+              ["routes", "--log-level", "loud"],
+              '--log-level must be one of all, trace, debug, info, warning, error, fatal, none, not "loud". Try "effect-ipc routes --help".'
             ],
             [
               ["run", "--api", "a", "--prefix", "/a", "--"],
