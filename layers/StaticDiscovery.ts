@@ -11,13 +11,13 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
-import { type DiscoveryEntry, type InvalidEntry, validateEntry } from "../src/DiscoveryEntry.js"
+import { type DiscoveryEntry, type InvalidEntry, type RouteChange, validateEntry } from "../src/DiscoveryEntry.js"
 import * as DiscoveryService from "../src/discovery/DiscoveryService.js"
 import * as LocalRegistrations from "../src/discovery/LocalRegistrations.js"
-import * as RouteChanges from "../src/discovery/RouteChanges.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
 import * as StrategyLog from "../src/discovery/StrategyLog.js"
 import { ServiceNotRegistered } from "../src/IPCError.js"
+import { Events } from "../src/internal/Events.js"
 import type * as RoutingStrategy from "../src/RoutingStrategy.js"
 
 /**
@@ -70,7 +70,8 @@ export const make: (
 ) {
   const strategyLog = yield* StrategyLog.make
   const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
-  const changes = yield* RouteChanges.make
+  const changes = new Events<RouteChange>()
+  yield* Effect.addFinalizer(() => changes.shutdown)
   const registrations = LocalRegistrations.make()
 
   for (const [api, instances] of Object.entries(services)) {
@@ -80,12 +81,16 @@ export const make: (
     if (strategy !== undefined) table.setStrategy(api, strategy)
   }
 
+  const publish = (changed: ReadonlyArray<RouteChange>) => {
+    for (const change of changed) changes.publish(change)
+  }
+
   const unregister = (entries: ReadonlyArray<DiscoveryEntry>) =>
-    Effect.sync(() => table.unregister(registered, entries).forEach(changes.publish))
+    Effect.sync(() => publish(table.unregister(registered, entries)))
 
   return DiscoveryService.make({
     registrations,
-    register: (entries) => Effect.sync(() => table.register(registered, entries).forEach(changes.publish)),
+    register: (entries) => Effect.sync(() => publish(table.register(registered, entries))),
     unregister,
     withdraw: unregister,
     discover: (api) =>

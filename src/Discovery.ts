@@ -52,8 +52,8 @@ export declare namespace Discovery {
     /** Every registered instance of every api. */
     readonly routes: Effect.Effect<ReadonlyArray<Route>, RequestError>
     /**
-     * What any participant registers and unregisters from now on. A consumer that is more than 4,096 changes behind misses
-     * the oldest of them; `routes` has the current state.
+     * What any participant registers and unregisters from now on. A consumer that falls behind by more than 4,096 changes
+     * misses the oldest; `routes` has the current state.
      */
     readonly changes: Stream.Stream<RouteChange>
     /**

@@ -4,42 +4,46 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { toStringUnknown } from "effect/Inspectable"
 import { ArrayFormatter, type ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as PathSegment from "./internal/PathSegment.js"
 import { isPrintable, oneLine } from "./internal/Printable.js"
+
+const maxPrefixLength = 1024
+const maxUrlLength = 2048
 
 /**
  * The path below which an api is served: `/users` takes `/users`, `/users/7` and `/users?x=1`, not `/users2`; `/` takes
- * every path. Trailing slashes are dropped. Segments are compared as they are written: case matters, and
- * percent-encoding isn't undone.
+ * every path. Trailing slashes are dropped, and what a URL's path can't have as it is is percent-encoded: `/bücher` is
+ * `/b%C3%BCcher`. Case matters.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const PathPrefix = Schema.transform(
-  text(1024),
+  text(maxPrefixLength).pipe(Schema.filter((prefix) => prefixIssue(prefix))),
   Schema.String.pipe(
-    Schema.filter((prefix) => prefixIssue(prefix)),
+    Schema.maxLength(maxPrefixLength, { message: () => tooLong(maxPrefixLength) }),
     Schema.brand("effect-ipc/PathPrefix")
   ),
-  { strict: false, decode: (prefix) => withoutTrailingSlashes(prefix, 1), encode: (prefix) => prefix }
+  { strict: false, decode: (prefix) => canonicalPrefix(prefix), encode: (prefix) => prefix }
 )
 
 /**
  * Where an instance listens: `http://host:port`, with a path in front of the request's own where the service lives
- * below one. Trailing slashes are dropped.
+ * below one. `ws:` and `wss:` are taken as `http:` and `https:`. Host and path get the URL standard's one spelling, and
+ * trailing slashes are dropped.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const BaseUrl = Schema.transform(
-  text(2048),
+  text(maxUrlLength).pipe(Schema.filter((url) => baseUrlIssue(url))),
   Schema.String.pipe(
-    Schema.filter((url) => baseUrlIssue(url)),
+    Schema.maxLength(maxUrlLength, { message: () => tooLong(maxUrlLength) }),
     Schema.brand("effect-ipc/BaseUrl")
   ),
-  { strict: false, decode: (url) => withoutTrailingSlashes(url, 0), encode: (url) => url }
+  { strict: false, decode: (url) => canonicalUrl(url), encode: (url) => url }
 )
 
 /**
@@ -84,10 +88,7 @@ export class InvalidEntry extends Schema.TaggedError<InvalidEntry>("effect-ipc/I
  * @category schemas
  */
 export const validateEntry = (input: unknown): Either.Either<DiscoveryEntry, InvalidEntry> =>
-  Either.mapLeft(
-    decodeEntry(input),
-    (error) => new InvalidEntry({ entry: toStringUnknown(input, 0).slice(0, 300), issue: issueOf(error) })
-  )
+  Either.mapLeft(decodeEntry(input), (error) => new InvalidEntry({ entry: shown(input), issue: issueOf(error) }))
 
 /**
  * One owner's registration of one instance. Two owners who register the same entry have a route each.
@@ -134,29 +135,62 @@ export type RouteChange = typeof RouteChange.Type
 
 function text(maxLength: number) {
   return Schema.String.annotations({ message: () => "must be a string" }).pipe(
-    Schema.filter((value) => value.length <= maxLength || `must have at most ${maxLength} characters`),
+    Schema.filter((value) => value.length <= maxLength || tooLong(maxLength)),
     Schema.filter((value) => isPrintable(value) || "must not contain control characters")
   )
 }
 
+function tooLong(maxLength: number): string {
+  return `must have at most ${maxLength} characters`
+}
+
 const prefixIssue = (prefix: string): true | string => {
   if (!prefix.startsWith("/")) return 'must start with "/"'
-  if (prefix.includes("//")) return 'must not contain "//"'
-  if (/[?#]/.test(prefix)) return "must not contain a query or a fragment"
-  return !/\s/.test(prefix) || "must not contain white space"
+  const bare = withoutTrailingSlashes(prefix, 1)
+  if (bare.includes("//")) return 'must not contain "//"'
+  if (/[?#]/.test(bare)) return "must not contain a query or a fragment"
+  if (/[\s\\]/.test(bare)) return "must not contain white space or a backslash"
+  if (bare.split("/").some(PathSegment.isDot)) {
+    const { pathname } = new URL(`http://h${bare}`)
+    return `must not contain "." or ".." as a segment: a client that asks for it sends ${pathname}`
+  }
+  return true
 }
 
 const baseUrlIssue = (url: string): true | string => {
-  if (!/^https?:\/\/[^/]/i.test(url) || !URL.canParse(url)) return 'must be a URL like "http://127.0.0.1:4001"'
+  if (!/^(http|ws)s?:\/\/[^/]/i.test(url) || !URL.canParse(url)) return 'must be a URL like "http://127.0.0.1:4001"'
   if (/[?#]/.test(url)) return "must not contain a query or a fragment"
   return !/[\s\\]/.test(url) || "must not contain white space or a backslash"
 }
+
+const canonicalPrefix = (prefix: string): string =>
+  withoutTrailingSlashes(prefix, 1).split("/").map(PathSegment.canonical).join("/")
+
+const canonicalUrl = (url: string): string => withoutTrailingSlashes(new URL(url.replace(/^ws/i, "http")).href, 0)
 
 const withoutTrailingSlashes = (value: string, keep: number): string => {
   let end = value.length
   while (end > keep && value[end - 1] === "/") end--
   return value.slice(0, end)
 }
+
+/** The fields of an entry, cut, as they may have come from anywhere; of anything else what it is. */
+const shown = (input: unknown): string => {
+  if (typeof input === "string") return JSON.stringify(cut(input))
+  if (Array.isArray(input)) return "[…]"
+  if (typeof input !== "object" || input === null) return String(input)
+  const fields = ["api", "baseUrl", "pathPrefix"].flatMap((name) => {
+    const value = (input as Readonly<Record<string, unknown>>)[name]
+    if (value === undefined) return []
+    return `${JSON.stringify(name)}:${typeof value === "object" && value !== null ? "{…}" : JSON.stringify(cut(String(value)))}`
+  })
+  return `{${fields.join(",")}}`
+}
+
+const cut = (text: string): string => (text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text)
+
+/** The longest field of an entry that an error shows, in characters. */
+const maxShownLength = 200
 
 const decodeEntry = Schema.decodeUnknownEither(DiscoveryEntry, { errors: "all" })
 

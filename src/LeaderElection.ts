@@ -28,8 +28,8 @@ export declare namespace LeaderElection {
     /** The role now. */
     readonly role: Effect.Effect<Role>
     /**
-     * The role now and every later one; ends when this process has left the election. A consumer that is more than 256
-     * changes behind misses the oldest of them.
+     * The role now and every later one; ends when this process has left the election. A consumer that falls behind by more than 4,096
+     * changes misses the oldest.
      */
     readonly roles: Stream.Stream<Role>
     /**

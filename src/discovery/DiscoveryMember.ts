@@ -25,9 +25,6 @@ import * as LocalRegistrations from "./LocalRegistrations.js"
 import * as Registry from "./Registry.js"
 import * as RouteCache from "./RouteCache.js"
 
-/**
- * @category models
- */
 export interface DiscoveryMemberOptions {
   /** This participant's name, which owns its entries. */
   readonly runtimeId: string
@@ -39,8 +36,6 @@ export interface DiscoveryMemberOptions {
 
 /**
  * Takes part until the scope closes; from then on every call fails with `ConnectionClosed`.
- *
- * @category constructors
  */
 export const make: <Elected extends Election<Registry.Registry, IPCClient.Service>, E>(
   options: DiscoveryMemberOptions,

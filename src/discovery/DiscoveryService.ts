@@ -17,8 +17,6 @@ import type { LocalRegistrations } from "./LocalRegistrations.js"
 
 /**
  * What a registry has to offer.
- *
- * @category models
  */
 export interface Primitives extends Pick<Discovery.Service, "discover" | "routes" | "changes" | "setStrategy"> {
   /** What this participant has registered; changed before `register` and `unregister` are called. */
@@ -35,9 +33,6 @@ export interface Primitives extends Pick<Discovery.Service, "discover" | "routes
   readonly withdraw: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
 }
 
-/**
- * @category constructors
- */
 export const make = (primitives: Primitives): Discovery.Service => {
   const { changes, discover, registrations, routes, setStrategy } = primitives
 
@@ -73,8 +68,6 @@ export const make = (primitives: Primitives): Discovery.Service => {
 
 /**
  * The failure of `discover` for an unknown api; `described` says which apis there are.
- *
- * @category errors
  */
 export const notRegistered = (
   api: string,

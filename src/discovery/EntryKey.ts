@@ -7,15 +7,11 @@ import type { DiscoveryEntry, Route } from "../DiscoveryEntry.js"
 
 /**
  * What tells one entry of an owner from another.
- *
- * @category conversions
  */
 export const keyOf = ({ api, baseUrl, pathPrefix }: DiscoveryEntry | Route): string =>
   JSON.stringify([api, baseUrl, pathPrefix])
 
 /**
  * What tells one route from another.
- *
- * @category conversions
  */
 export const ownedKeyOf = (owner: string, entry: DiscoveryEntry | Route): string => `${owner}\n${keyOf(entry)}`

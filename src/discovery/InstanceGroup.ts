@@ -8,8 +8,6 @@ import type { Claim, PrefixTree } from "./PrefixTree.js"
 
 /**
  * One owner's registration of one instance.
- *
- * @category models
  */
 export interface Registration {
   readonly owner: string
@@ -19,8 +17,6 @@ export interface Registration {
 
 /**
  * An api that has instances.
- *
- * @category models
  */
 export class Api {
   readonly name: string
@@ -43,8 +39,6 @@ export class Api {
 
 /**
  * The instances of one api below one prefix. It lives for as long as it has any.
- *
- * @category models
  */
 export class InstanceGroup {
   readonly api: Api
@@ -80,9 +74,6 @@ export class InstanceGroup {
   }
 }
 
-/**
- * @category models
- */
 export class LiveInstance implements RoutingStrategy.Instance {
   readonly id: number
   readonly api: string

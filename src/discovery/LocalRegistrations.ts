@@ -8,8 +8,6 @@ import { keyOf } from "./EntryKey.js"
 
 /**
  * An entry may be registered several times; it is held until the last registration of it is released.
- *
- * @category models
  */
 export interface LocalRegistrations {
   /**
@@ -23,9 +21,6 @@ export interface LocalRegistrations {
   readonly entries: () => ReadonlyArray<DiscoveryEntry>
 }
 
-/**
- * @category constructors
- */
 export const make = (): LocalRegistrations => {
   const held = new Map<string, { readonly entry: DiscoveryEntry; readonly holders: Set<symbol> }>()
 

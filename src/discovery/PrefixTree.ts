@@ -3,19 +3,21 @@
  *
  * @internal
  */
+import { canonicalOfTarget } from "../internal/PathSegment.js"
 
 /**
  * A tree with a node a segment. A lookup ends at the first segment that no prefix goes on with, so a long path costs no
  * more than the prefix that it matches.
  *
  * Several values may claim one prefix. The earliest claim holds it; when that one is released, the next in line does.
- *
- * @category models
  */
 export class PrefixTree<A> {
   readonly #root = new Node<A>(undefined, "")
 
-  /** The value with the longest prefix that takes the path. Query and fragment don't matter. */
+  /**
+   * The value with the longest prefix that takes the path, as a request's target has it: percent-encoded differently, it
+   * is the same path. Query and fragment don't matter.
+   */
   longestPrefix(path: string): A | undefined {
     if (path.charCodeAt(0) !== slash) return undefined
     let node = this.#root
@@ -23,7 +25,8 @@ export class PrefixTree<A> {
     let start = 1
     while (node.children !== undefined) {
       const end = segmentEnd(path, start)
-      const child = node.children.get(path.slice(start, end))
+      const segment = path.slice(start, end)
+      const child = node.children.get(segment) ?? node.children.get(canonicalOfTarget(segment))
       if (child === undefined) break
       node = child
       longest = child.earliest ?? longest
@@ -33,7 +36,7 @@ export class PrefixTree<A> {
     return longest?.value
   }
 
-  /** Claims a valid prefix, behind those who have claimed it already. */
+  /** Claims a prefix, in its canonical spelling, behind those that have claimed it already. */
   claim(pathPrefix: string, value: A): Claim<A> {
     let node = this.#root
     for (let start = 1; start < pathPrefix.length; ) {
@@ -47,8 +50,6 @@ export class PrefixTree<A> {
 
 /**
  * A value's place at a prefix. The claims of one prefix are a linked list, so that each is released at the same cost.
- *
- * @category models
  */
 export class Claim<A> {
   earlier: Claim<A> | undefined
@@ -121,11 +122,12 @@ class Node<A> {
 const slash = 47
 const questionMark = 63
 const hash = 35
-const maxPrefixLength = 1024
+/** A prefix has at most 1,024 characters, each of which may be percent-encoded in a path. */
+const maxSegmentLength = 3 * 1024
 
-/** Where the segment ends: at a slash, query, fragment or the end; or where it's longer than any prefix can be. */
+/** Where the segment ends: at a slash, query, fragment or the end; or where it's longer than any prefix's can be. */
 const segmentEnd = (path: string, start: number): number => {
-  const limit = Math.min(path.length, start + maxPrefixLength)
+  const limit = Math.min(path.length, start + maxSegmentLength)
   for (let i = start; i < limit; i++) {
     const code = path.charCodeAt(i)
     if (code === slash || code === questionMark || code === hash) return i

@@ -8,12 +8,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Route, RouteChange } from "../DiscoveryEntry.js"
+import { Events } from "../internal/Events.js"
 import { ownedKeyOf } from "./EntryKey.js"
-import * as RouteChanges from "./RouteChanges.js"
 
-/**
- * @category models
- */
 export interface RouteCache {
   readonly routes: () => ReadonlyArray<Route>
   readonly learn: (changes: ReadonlyArray<RouteChange>) => void
@@ -27,19 +24,15 @@ export interface RouteCache {
 /**
  * One leader's routes, which come as a whole, and its changes. Changes that come before the whole count only where the
  * whole doesn't include them.
- *
- * @category models
  */
 export interface LeaderView {
   readonly onChanged: (news: { readonly version: number; readonly changes: ReadonlyArray<RouteChange> }) => void
   readonly onWatched: (watched: { readonly version: number; readonly routes: ReadonlyArray<Route> }) => void
 }
 
-/**
- * @category constructors
- */
 export const make: Effect.Effect<RouteCache, never, Scope.Scope> = Effect.gen(function* () {
-  const news = yield* RouteChanges.make
+  const news = new Events<RouteChange>()
+  yield* Effect.addFinalizer(() => news.shutdown)
   const known = new Map<string, Route>()
 
   const learn = (changes: ReadonlyArray<RouteChange>): void => {

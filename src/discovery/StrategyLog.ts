@@ -9,17 +9,12 @@ import type * as RouteTable from "./RouteTable.js"
 
 /**
  * A strategy runs for each request, so each kind of line is logged once for an api, until its strategy is set again.
- *
- * @category models
  */
 export interface StrategyLog extends Required<Pick<RouteTable.Options, "onFallback" | "onDeclined">> {
   /** The api's strategy was set. */
   readonly reset: (api: string) => void
 }
 
-/**
- * @category constructors
- */
 export const make: Effect.Effect<StrategyLog> = Effect.map(RunFork.make(), (runFork) => {
   const fallbacks = new Set<string>()
   const declined = new Set<string>()

@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
+import { CurrentValue } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
 import type { LeaderElection, Role } from "../LeaderElection.js"
 
@@ -56,31 +56,27 @@ export interface Terms<Leader, Follower> {
   readonly election: Election<Leader, Follower>
 }
 
-/** How many changes of the role are kept for a consumer that doesn't read them; then the oldest are dropped. */
-const maxUnread = 256
-
 /** How long a leader that leaves waits for the end of what runs while it leads. */
 const endGrace = Duration.seconds(1)
 
 export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>> =>
-  Effect.map(PubSub.sliding<Role | "over">(maxUnread), (changes) => {
-    let current: State<Leader, Follower> = { role: "electing" }
+  Effect.sync(() => {
+    const state = new CurrentValue<State<Leader, Follower>>({ role: "electing" })
     const waiters = new Waiters()
     /** What runs while this process leads. */
     const running = new Set<Deferred.Deferred<void>>()
 
     const set = (next: State<Leader, Follower>) =>
-      Effect.suspend(() => {
-        current = next
+      Effect.sync(() => {
+        state.set(next)
         waiters.announce()
-        return PubSub.publish(changes, next.role)
       })
 
     const until = (isWanted: (role: Role | "over") => boolean): Effect.Effect<void> =>
-      waiters.until(() => (isWanted(current.role) ? Effect.void : undefined))
+      waiters.until(() => (isWanted(state.get().role) ? Effect.void : undefined))
 
     const begin = Effect.sync(() => {
-      if (current.role !== "leader") return undefined
+      if (state.get().role !== "leader") return undefined
       const ended = Deferred.unsafeMake<void>(FiberId.none)
       running.add(ended)
       return ended
@@ -128,18 +124,19 @@ export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>>
       election: {
         settledTerm: (other) =>
           waiters.until(() => {
+            const current = state.get()
             if (current.role === "over") return Effect.succeedNone
             return current.role === "electing" || current === other ? undefined : Effect.succeedSome(current)
           }),
-        role: Effect.sync(() => (current.role === "over" ? "electing" : current.role)),
-        roles: Stream.unwrapScoped(
-          Effect.map(Stream.fromPubSub(changes, { scoped: true }), (later) =>
-            Stream.concat(
-              Stream.sync(() => current.role),
-              later
-            )
-          )
-        ).pipe(Stream.takeWhile(isRole), Stream.changes),
+        role: Effect.sync(() => {
+          const { role } = state.get()
+          return role === "over" ? "electing" : role
+        }),
+        roles: state.changes.pipe(
+          Stream.map(({ role }) => role),
+          Stream.takeWhile(isRole),
+          Stream.changes
+        ),
         whileLeader
       }
     }

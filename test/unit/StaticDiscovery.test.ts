@@ -183,6 +183,36 @@ describe("what this process registers", () => {
     }).pipe(Effect.provide(StaticDiscovery.layer({})))
   )
 
+  it.scoped("is told to a consumer that is stuck no further back than 4,096 changes", () =>
+    Effect.gen(function* () {
+      const discovery = yield* Discovery
+      const goOn = yield* Deferred.make<void>()
+      const seen: Array<string> = []
+      const last = yield* Deferred.make<void>()
+      yield* discovery.changes.pipe(
+        Stream.runForEach(({ route }) =>
+          Effect.suspend(() => {
+            seen.push(route.api)
+            return Effect.zipRight(
+              Deferred.await(goOn),
+              Effect.when(Deferred.succeed(last, undefined), () => route.api === "api-9999")
+            )
+          })
+        ),
+        Effect.forkScoped
+      )
+      // Waits until the stream's fiber is suspended: it has subscribed.
+      yield* TestClock.adjust(0)
+      yield* discovery.register({ ...mine, api: "api-0" })
+      yield* TestClock.adjust(0)
+      yield* discovery.register(Array.from({ length: 9999 }, (_, i) => ({ ...mine, api: `api-${i + 1}` })))
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Deferred.await(last)
+      assert.isAtMost(seen.length, 4096 + 2)
+      assert.strictEqual(seen[0], "api-0")
+    }).pipe(Effect.provide(StaticDiscovery.layer({})))
+  )
+
   it.scoped("is validated as everywhere", () =>
     Effect.gen(function* () {
       const discovery = yield* Discovery

@@ -54,14 +54,33 @@ describe("validateEntry", () => {
       [{ api: "a", baseUrl: "http://h", pathPrefix: "users" }, 'pathPrefix must start with "/"'],
       [{ api: "a", baseUrl: "http://h", pathPrefix: "/a//b" }, 'pathPrefix must not contain "//"'],
       [{ api: "a", baseUrl: "http://h", pathPrefix: "/a?b" }, "pathPrefix must not contain a query or a fragment"],
-      [{ api: "a", baseUrl: "http://h", pathPrefix: "/a b" }, "pathPrefix must not contain white space"],
+      ...["/a b", "/a\\b"].map(
+        (pathPrefix) =>
+          [
+            { api: "a", baseUrl: "http://h", pathPrefix },
+            "pathPrefix must not contain white space or a backslash"
+          ] as const
+      ),
+      ...["/x/../y", "/x/./y", "/x/%2e%2E/y", "/x/.%2e/y", "/.."].map(
+        (pathPrefix) =>
+          [
+            { api: "a", baseUrl: "http://h", pathPrefix },
+            `pathPrefix must not contain "." or ".." as a segment: a client that asks for it sends ${new URL(`http://h${pathPrefix}`).pathname}`
+          ] as const
+      ),
+      [{ api: "a", baseUrl: "http://h", pathPrefix: "/\ud800" }, "pathPrefix must not contain control characters"],
+      // Percent-encoded it is too long.
+      [
+        { api: "a", baseUrl: "http://h", pathPrefix: `/${"é".repeat(200)}` },
+        "pathPrefix must have at most 1024 characters"
+      ],
       [
         { api: "a", baseUrl: "http://h", pathPrefix: "/".repeat(1_025) },
         "pathPrefix must have at most 1024 characters"
       ],
       [{ api: "a", baseUrl: "http://h?x", pathPrefix: "/" }, "baseUrl must not contain a query or a fragment"],
       [{ api: "a", baseUrl: "http://h\\x", pathPrefix: "/" }, "baseUrl must not contain white space or a backslash"],
-      ...["", "h:1", "ftp://h", "ws://h", "http:h", "http://", "http:///x", "http://h:99999"].map(
+      ...["", "h:1", "ftp://h", "ws:h", "http:h", "http://", "http:///x", "http://h:99999"].map(
         (baseUrl) =>
           [{ api: "a", baseUrl, pathPrefix: "/" }, 'baseUrl must be a URL like "http://127.0.0.1:4001"'] as const
       )
@@ -70,6 +89,55 @@ describe("validateEntry", () => {
       entries.map(([input]) => issueOf(input)),
       entries.map(([, issue]) => issue)
     )
+  })
+
+  it("takes a WebSocket URL as its HTTP one, and gives hosts and paths one spelling", () => {
+    const spellings = {
+      "ws://127.0.0.1:4001": "http://127.0.0.1:4001",
+      "WSS://users.example/": "https://users.example",
+      "http://LOCALHOST:80/api/": "http://localhost/api",
+      "http://127.1:4001": "http://127.0.0.1:4001",
+      "http://[0:0:0:0:0:0:0:1]:4001": "http://[::1]:4001",
+      "http://h/bücher": "http://h/b%C3%BCcher"
+    }
+    assert.deepStrictEqual(
+      Object.fromEntries(
+        Object.keys(spellings).map((baseUrl) => [
+          baseUrl,
+          valid({ api: "a", baseUrl, pathPrefix: "/" }).baseUrl as string
+        ])
+      ),
+      spellings
+    )
+  })
+
+  it("percent-encodes a prefix as a URL has to, and no more", () => {
+    const spellings = {
+      "/bücher": "/b%C3%BCcher",
+      '/a"b': "/a%22b",
+      "/a{b}": "/a%7Bb%7D",
+      "/a|b^c`d": "/a%7Cb%5Ec%60d",
+      "/%75sers/%c3%bc": "/users/%C3%BC",
+      "/a%26b": "/a&b",
+      "/a%2fb": "/a%2Fb",
+      "/100%": "/100%25",
+      "/a;b=1,2/@c:d!$&'()*+": "/a;b=1,2/@c:d!$&'()*+",
+      "/...": "/..."
+    }
+    assert.deepStrictEqual(
+      Object.fromEntries(
+        Object.keys(spellings).map((pathPrefix) => [pathPrefix, entry("a", pathPrefix, 1).pathPrefix as string])
+      ),
+      spellings
+    )
+  })
+
+  it("shows what was refused in a few words, whatever it is", () => {
+    const deep = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`)
+    for (const input of [deep, { api: deep, baseUrl: "x".repeat(1_000_000), pathPrefix: 1 }, "y".repeat(1_000_000)]) {
+      const { message } = Either.getOrThrow(Either.flip(validateEntry(input)))
+      assert.isBelow(message.length, 1000)
+    }
   })
 
   it("tells in its message what was refused, why, and what an entry looks like", () => {
@@ -532,6 +600,48 @@ describe("a chosen upstream", () => {
     table.register("owner", [entry("users", "/users", 1)])
     old?.release()
     assert.deepStrictEqual(connectionsOf(table, "users"), [0])
+  })
+})
+
+describe("a prefix of any spelling", () => {
+  const spelled = fc
+    .array(fc.string({ unit: "grapheme", minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 3 })
+    .map((segments) => `/${segments.join("/")}`)
+    // Whether it encodes something already is told by what follows; clients differ about it.
+    .filter((prefix) => !prefix.includes("%") && !prefix.endsWith("/"))
+
+  it("takes what clients send for it, however they encode it, and raw", () => {
+    fc.assert(
+      fc.property(spelled, (pathPrefix) => {
+        const validated = validateEntry({ api: "a", baseUrl: "http://127.0.0.1:1", pathPrefix })
+        fc.pre(Either.isRight(validated))
+        const table = emptyTable()
+        table.register("owner", [validated.right])
+        const { pathname } = new URL(`http://h${pathPrefix}`)
+        const paths = [
+          pathname,
+          pathname.replace(/%../g, (digits) => digits.toLowerCase()),
+          pathPrefix.split("/").map(encodeURIComponent).join("/"),
+          // The bytes of its UTF-8, as a client that encodes nothing sends them and Node reads them.
+          Buffer.from(pathPrefix).toString("latin1")
+        ]
+        for (const path of paths) {
+          assert.strictEqual(table.choose(`${path}/7?x=1`)?.baseUrl, "http://127.0.0.1:1", path)
+        }
+      })
+    )
+  })
+
+  it("is one prefix with its other spellings", () => {
+    const table = emptyTable({ strategy: RoutingStrategy.first })
+    table.register("owner", [entry("users", "/%75sers", 1), entry("users", "/users", 2)])
+    assert.deepStrictEqual(
+      table.routes().map((route) => route.pathPrefix),
+      ["/users", "/users"]
+    )
+    assert.deepStrictEqual(ports(table, "/u%73ers/7", 1), [1])
+    assert.strictEqual(table.choose("/Users"), undefined)
+    assert.strictEqual(table.choose("/us%2Fers"), undefined)
   })
 })
 
