@@ -1,4 +1,4 @@
-import { Config, ConfigProvider, Console, Effect, Layer } from "effect"
+import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { IPCClient, IPCServer } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 
@@ -20,8 +20,8 @@ const environment = (variables: Record<string, string>) =>
   Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
 // #region config
-// IPC_HOST, IPC_PORT and IPC_TOKEN from the environment, and what they don't say from here.
-const Server = NodeIPCServer.layerConfig(Config.map(NodeIPCServer.config, (options) => ({ ...options, port: 0 }))).pipe(
+// IPC_HOST, IPC_PORT and IPC_TOKEN from the environment; what is given here is laid over it.
+const Server = NodeIPCServer.layerConfig({ heartbeat: "5 seconds" }).pipe(
   Layer.provide(environment({ IPC_TOKEN: "a-token-of-16-bytes-or-more" }))
 )
 

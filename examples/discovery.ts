@@ -1,6 +1,6 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { Config, Console, Effect, Layer, ManagedRuntime } from "effect"
+import { Console, Effect, Layer, ManagedRuntime } from "effect"
 import { Discovery, LeaderElection } from "effect-ipc"
 import { LocalDiscovery } from "effect-ipc/node"
 
@@ -16,9 +16,8 @@ const startServer = (name: string) =>
 
 // #region service
 // All that the processes have in common is a port: the first one there binds it and leads, the others follow.
-const AtTheKnownPort = Layer.unwrapEffect(
-  Effect.map(Config.withDefault(Config.port("IPC_PORT"), 9000), (port) => LocalDiscovery.layer({ port }))
-)
+// It is IPC_PORT, or 9000.
+const AtTheKnownPort = LocalDiscovery.layerConfig()
 
 const register = (api: string) =>
   Effect.gen(function* () {

@@ -1,10 +1,9 @@
-import { Config, Console, Effect, Layer, ManagedRuntime, Schedule } from "effect"
+import { Console, Effect, ManagedRuntime, Schedule } from "effect"
 import { LeaderElection } from "effect-ipc"
 import { PortElection } from "effect-ipc/node"
 
-const AtTheKnownPort = Layer.unwrapEffect(
-  Effect.map(Config.withDefault(Config.port("IPC_PORT"), 9000), (port) => PortElection.layer({ port }))
-)
+// The port is IPC_PORT, or 9000.
+const AtTheKnownPort = PortElection.layerConfig()
 
 // #region sweep
 /** Every process runs it; it sweeps only in the one that leads, and is interrupted where that one ceases to. */

@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,6 +25,7 @@ import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
 import * as FailoverWarmUp from "./FailoverWarmUp.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
@@ -100,8 +101,7 @@ export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | 
   Layer.scopedContext(make(options))
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN`, `IPC_TOKEN_SCHEME`
- * and `IPC_RUNTIME_ID` give them.
+ * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and `IPC_RUNTIME_ID` give them.
  *
  * @since 0.1.0
  * @category config
@@ -109,13 +109,15 @@ export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | 
 export const config: Config.Config<LocalDiscoveryOptions> = PortElection.config
 
 /**
+ * As {@link layer}, with the options of {@link config} where they aren't given.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config.Wrap<LocalDiscoveryOptions> = config
+  options?: ConfigOptions.ConfigOptions<LocalDiscoveryOptions>
 ): Layer.Layer<Discovery | LeaderElection, ElectionError | ConfigError> =>
-  Layer.scopedContext(Effect.flatMap(Config.unwrap(options), make))
+  Layer.scopedContext(Effect.flatMap(ConfigOptions.read(PortElection.environment, options), make))
 
 /**
  * A standalone gateway: asks an embedded leader to step down, leads until its scope closes, and is followed by every
@@ -154,3 +156,14 @@ export const layerStandalone = (
   options?: LocalDiscoveryOptions
 ): Layer.Layer<Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway, ListenError> =>
   Layer.scopedContext(makeStandalone(options))
+
+/**
+ * As {@link layerStandalone}, with the options of {@link config} where they aren't given.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerStandaloneConfig = (
+  options?: ConfigOptions.ConfigOptions<LocalDiscoveryOptions>
+): Layer.Layer<Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway, ListenError | ConfigError> =>
+  Layer.scopedContext(Effect.flatMap(ConfigOptions.read(PortElection.environment, options), makeStandalone))

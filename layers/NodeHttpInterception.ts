@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -27,6 +28,7 @@ import * as Matching from "./interception/Matching.js"
 import * as Preflight from "./interception/Preflight.js"
 import * as WebSocketMock from "./interception/WebSocketMock.js"
 import * as WebSocketSpy from "./interception/WebSocketSpy.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 
 /**
  * @since 0.1.0
@@ -161,3 +163,14 @@ export const make: (
 export const layer = (
   options: HttpInterceptionOptions = {}
 ): Layer.Layer<HttpInterception, never, HttpGateway | Discovery> => Layer.scoped(HttpInterception, make(options))
+
+/**
+ * The options as Config gives them.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: ConfigOptions.ConfigOptions<HttpInterceptionOptions> = {}
+): Layer.Layer<HttpInterception, ConfigError, HttpGateway | Discovery> =>
+  Layer.scoped(HttpInterception, Effect.flatMap(ConfigOptions.given(options), make))

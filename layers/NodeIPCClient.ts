@@ -4,11 +4,10 @@
  * @since 0.1.0
  */
 
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Frame from "../src/connection/Frame.js"
@@ -16,7 +15,8 @@ import { defaultMaxFrameBytes } from "../src/connection/IPCSocketOptions.js"
 import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
-import { defaultHost, defaultPort, urlOf } from "./ipc/Address.js"
+import { defaultPort, urlOf } from "./ipc/Address.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as TokenProof from "./ipc/TokenProof.js"
@@ -31,9 +31,11 @@ export { defaultReconnect } from "../src/connection/ReconnectingClient.js"
  * @category models
  */
 export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingClientOptions {
-  /** The server's address, `http://host:port` or `ws://host:port`. This or `port` is needed. */
+  /** The server's address, `http://host:port` or `ws://host:port`. Used instead of `host` and `port`. */
   readonly url?: string | undefined
-  /** The server's port on 127.0.0.1. */
+  /** The server's host. Default 127.0.0.1. */
+  readonly host?: string | undefined
+  /** The server's port. Default 9000. */
   readonly port?: number | undefined
   /** This client's own name, by which the server can call it: up to 256 characters, none of them control characters. */
   readonly runtimeId?: string | undefined
@@ -63,9 +65,11 @@ export type TokenScheme = Credentials.TokenScheme
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: NodeIPCClientOptions): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
+export const make = (
+  options: NodeIPCClientOptions = {}
+): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
   Effect.suspend(() => {
-    const base = options.url ?? `http://${defaultHost}:${options.port ?? defaultPort}`
+    const base = options.url ?? urlOf({ host: options.host, port: options.port ?? defaultPort })
     const unreachable = (detail: string) => Effect.fail(new ConnectFailed({ url: base, reason: "Unreachable", detail }))
     const rejected = (status: number, detail: string) =>
       Effect.fail(new ConnectFailed({ url: base, reason: "Rejected", status, detail }))
@@ -99,42 +103,51 @@ const credentialOf = (token: string | undefined, scheme: TokenScheme = "proof"):
 }
 
 /**
+ * As {@link make}.
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: NodeIPCClientOptions): Layer.Layer<IPCClient, ConnectFailed> =>
+export const layer = (options?: NodeIPCClientOptions): Layer.Layer<IPCClient, ConnectFailed> =>
   Layer.scoped(IPCClient, make(options))
 
+const environment: ConfigOptions.Environment<NodeIPCClientOptions> = {
+  host: ConfigOptions.host,
+  port: ConfigOptions.port,
+  token: Credentials.token,
+  tokenScheme: Credentials.tokenScheme,
+  runtimeId: ConfigOptions.runtimeId
+}
+
 /**
- * The options as `IPC_URL`, or `IPC_HOST` and `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN`,
- * `IPC_TOKEN_SCHEME` and `IPC_RUNTIME_ID` give them.
+ * The options as `IPC_URL` or else `IPC_HOST` and `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and `IPC_RUNTIME_ID` give
+ * them.
  *
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<NodeIPCClientOptions> = Config.all({
-  url: Config.string("IPC_URL").pipe(
-    Config.orElse(() =>
-      Config.zipWith(
-        Config.withDefault(Config.string("IPC_HOST"), defaultHost),
-        Config.withDefault(Config.port("IPC_PORT"), defaultPort),
-        (host, port) => urlOf({ host, port })
-      )
-    )
-  ),
-  token: Credentials.token,
-  tokenScheme: Credentials.tokenScheme,
-  runtimeId: Config.map(Config.option(Config.string("IPC_RUNTIME_ID")), Option.getOrUndefined)
-})
+export const config: Config.Config<NodeIPCClientOptions> = ConfigOptions.all({ url: ConfigOptions.url, ...environment })
 
 /**
+ * As {@link layer}, with the options of {@link config} where they aren't given. A `host` or `port` that is given is used
+ * instead of `IPC_URL`.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config.Wrap<NodeIPCClientOptions> = config
+  options: ConfigOptions.ConfigOptions<NodeIPCClientOptions> = {}
 ): Layer.Layer<IPCClient, ConnectFailed | ConfigError> =>
-  Layer.scoped(IPCClient, Effect.flatMap(Config.unwrap(options), make))
+  Layer.scoped(
+    IPCClient,
+    Effect.gen(function* () {
+      const given = yield* ConfigOptions.given(options)
+      const hasAddress = given.host !== undefined || given.port !== undefined
+      return yield* make(
+        yield* ConfigOptions.over(hasAddress ? environment : { url: ConfigOptions.url, ...environment }, given)
+      )
+    })
+  )
 
 const upgradeUrl = (base: string, options: NodeIPCClientOptions): URL | undefined => {
   if (!URL.canParse(base)) return undefined

@@ -7,7 +7,7 @@
 import * as Http from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -25,6 +25,7 @@ import { IPCServer } from "../src/IPCServer.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import * as Address from "./ipc/Address.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
@@ -142,36 +143,38 @@ export const makePrepared: <A, E, R>(
 })
 
 /**
+ * As {@link make}; provides the HTTP gateway on the same port, and the server as an `IPCPeer`, too.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (options?: NodeIPCServerOptions): Layer.Layer<IPCServer | IPCPeer | HttpGateway, ListenError> =>
   Layer.scopedContext(makeWithGateway(options))
 
+const environment: ConfigOptions.Environment<NodeIPCServerOptions> = {
+  host: ConfigOptions.host,
+  port: ConfigOptions.port,
+  token: Credentials.token
+}
+
 /**
- * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000) and `IPC_TOKEN` give them.
+ * The options as `IPC_HOST`, `IPC_PORT` and `IPC_TOKEN` give them.
  *
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<NodeIPCServerOptions> = Config.all({
-  host: Config.withDefault(Config.string("IPC_HOST"), Address.defaultHost),
-  // Config.port leaves out 0, which here means any free port.
-  port: Config.integer("IPC_PORT").pipe(
-    Config.validate({ message: "a port is a number from 0 (any free one) to 65535", validation: Address.isPort }),
-    Config.withDefault(Address.defaultPort)
-  ),
-  token: Credentials.token
-})
+export const config: Config.Config<NodeIPCServerOptions> = ConfigOptions.all(environment)
 
 /**
+ * As {@link layer}, with the options of {@link config} where they aren't given.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config.Wrap<NodeIPCServerOptions> = config
+  options?: ConfigOptions.ConfigOptions<NodeIPCServerOptions>
 ): Layer.Layer<IPCServer | IPCPeer | HttpGateway, ListenError | ConfigError> =>
-  Layer.scopedContext(Effect.flatMap(Config.unwrap(options), makeWithGateway))
+  Layer.scopedContext(Effect.flatMap(ConfigOptions.read(environment, options), makeWithGateway))
 
 const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
   Effect.map(

@@ -4,12 +4,11 @@
  * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Election, ElectionError } from "../src/election/Election.js"
@@ -20,6 +19,7 @@ import type { ListenError } from "../src/IPCError.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import * as Address from "./ipc/Address.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
@@ -111,31 +111,36 @@ export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElec
   Layer.scoped(LeaderElection, make(options))
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT` (default 127.0.0.1 and 9000), `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and
- * `IPC_RUNTIME_ID` give them.
+ * The options that the environment may have.
+ *
+ * @internal
+ */
+export const environment: ConfigOptions.Environment<PortElectionOptions> = {
+  host: ConfigOptions.host,
+  port: ConfigOptions.port,
+  token: Credentials.token,
+  tokenScheme: Credentials.tokenScheme,
+  runtimeId: ConfigOptions.runtimeId
+}
+
+/**
+ * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and `IPC_RUNTIME_ID` give them.
  *
  * @since 0.2.0
  * @category config
  */
-export const config: Config.Config<PortElectionOptions> = Config.zipWith(
-  NodeIPCServer.config,
-  Config.all({
-    tokenScheme: Credentials.tokenScheme,
-    runtimeId: Config.map(Config.option(Config.string("IPC_RUNTIME_ID")), Option.getOrUndefined)
-  }),
-  (server, participant) => ({ ...server, ...participant })
-)
+export const config: Config.Config<PortElectionOptions> = ConfigOptions.all(environment)
 
 /**
- * Provides the election as a service, with the options that a Config gives.
+ * As {@link layer}, with the options of {@link config} where they aren't given.
  *
  * @since 0.2.0
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config.Wrap<PortElectionOptions> = config
+  options?: ConfigOptions.ConfigOptions<PortElectionOptions>
 ): Layer.Layer<LeaderElection, ElectionError | ConfigError> =>
-  Layer.scoped(LeaderElection, Effect.flatMap(Config.unwrap(options), make))
+  Layer.scoped(LeaderElection, Effect.flatMap(ConfigOptions.read(environment, options), make))
 
 /** How often participants ping each other. */
 const defaultHeartbeat = Duration.seconds(3)

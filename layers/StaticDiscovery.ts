@@ -19,6 +19,7 @@ import * as StrategyLog from "../src/discovery/StrategyLog.js"
 import { ServiceNotRegistered } from "../src/IPCError.js"
 import { Events } from "../src/internal/Events.js"
 import type * as RoutingStrategy from "../src/RoutingStrategy.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 
 /**
  * Where an api is: a base URL, several of them, or either with what else there is to say.
@@ -138,8 +139,10 @@ export const make: (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (services: Services, options?: StaticDiscoveryOptions): Layer.Layer<Discovery, InvalidEntry> =>
-  Layer.scoped(Discovery, make(services, options))
+export const layer = (
+  services: Services = {},
+  options?: StaticDiscoveryOptions
+): Layer.Layer<Discovery, InvalidEntry> => Layer.scoped(Discovery, make(services, options))
 
 /**
  * The services as a line of text gives them: `api=url`, with a comma or a line feed between two; the same api again is
@@ -189,18 +192,23 @@ export const config: Config.Config<Services> = Config.mapOrFail(Config.string("I
 )
 
 /**
- * The services as a Config gives them, of all or of each: `layerConfig({ users: Config.string("USERS_URL") })`.
+ * The services of `IPC_SERVICES`, and the given ones laid over them: `layerConfig({ users: Config.string("USERS_URL") })`.
+ * `IPC_SERVICES` may be missing where some are given.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  services: Config.Config<Services> | Readonly<Record<string, Config.Config<Instances>>> = config,
-  options?: StaticDiscoveryOptions
+  services: ConfigOptions.ConfigOptions<Services> = {},
+  options: ConfigOptions.ConfigOptions<StaticDiscoveryOptions> = {}
 ): Layer.Layer<Discovery, InvalidEntry | ConfigError.ConfigError> =>
   Layer.scoped(
     Discovery,
-    Effect.flatMap(Config.isConfig(services) ? services : Config.all(services), (each) => make(each, options))
+    Effect.gen(function* () {
+      const given = yield* ConfigOptions.given(services)
+      const environment = yield* Object.keys(given).length === 0 ? config : Config.withDefault(config, {})
+      return yield* make({ ...environment, ...(given as Services) }, yield* ConfigOptions.given(options))
+    })
   )
 
 /** Who owns a route, for listings. */

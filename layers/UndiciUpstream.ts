@@ -3,8 +3,11 @@
  *
  * @since 0.2.0
  */
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as UndiciForwarder from "./http/proxy/UndiciForwarder.js"
+import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import { UpstreamProxy } from "./UpstreamProxy.js"
 
 export type { UndiciOptions } from "./http/proxy/UndiciForwarder.js"
@@ -17,3 +20,14 @@ export type { UndiciOptions } from "./http/proxy/UndiciForwarder.js"
  */
 export const layer = (options?: UndiciForwarder.UndiciOptions): Layer.Layer<UpstreamProxy> =>
   Layer.succeed(UpstreamProxy, UndiciForwarder.make(options))
+
+/**
+ * The options as Config gives them.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: ConfigOptions.ConfigOptions<UndiciForwarder.UndiciOptions> = {}
+): Layer.Layer<UpstreamProxy, ConfigError> =>
+  Layer.effect(UpstreamProxy, Effect.map(ConfigOptions.given(options), UndiciForwarder.make))

@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import * as Socket from "@effect/platform/Socket"
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
@@ -14,6 +15,7 @@ import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed } from "../../src/IPCError.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as ConfigOptions from "../ipc/ConfigOptions.js"
 
 /**
  * How frames are told apart, as whom to connect, and how connections behave.
@@ -89,6 +91,17 @@ export const make: (
  */
 export const layer = (options?: SocketIPCClientOptions): Layer.Layer<IPCClient, ConnectFailed, Socket.Socket> =>
   Layer.scoped(IPCClient, make(options))
+
+/**
+ * The options, and where `runtimeId` isn't among them, `IPC_RUNTIME_ID`.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: ConfigOptions.ConfigOptions<SocketIPCClientOptions> = {}
+): Layer.Layer<IPCClient, ConnectFailed | ConfigError, Socket.Socket> =>
+  Layer.scoped(IPCClient, Effect.flatMap(ConfigOptions.read({ runtimeId: ConfigOptions.runtimeId }, options), make))
 
 const connectFailed = (url: string, error: Socket.SocketError): ConnectFailed => {
   const cause = error.reason === "Close" ? undefined : (error.cause as { readonly code?: unknown } | null | undefined)

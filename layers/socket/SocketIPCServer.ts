@@ -5,6 +5,7 @@
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as SocketServer from "@effect/platform/SocketServer"
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -14,6 +15,7 @@ import * as ClientConnections from "../../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
+import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { invalidRuntimeId, isValidRuntimeId } from "../ipc/Credentials.js"
 
 /**
@@ -88,6 +90,17 @@ export const make: (
  */
 export const layer = (options?: SocketIPCServerOptions): Layer.Layer<IPCPeer, never, SocketServer.SocketServer> =>
   Layer.scoped(IPCPeer, make(options))
+
+/**
+ * The options as Config gives them.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: ConfigOptions.ConfigOptions<SocketIPCServerOptions> = {}
+): Layer.Layer<IPCPeer, ConfigError, SocketServer.SocketServer> =>
+  Layer.scoped(IPCPeer, Effect.flatMap(ConfigOptions.given(options), make))
 
 /** How long a client has to give its name, before it counts as one without. */
 const introductionLimit = "5 seconds"

@@ -5,5 +5,6 @@
  * @since 0.1.0
  */
 export type { SocketTransportOptions } from "../../src/connection/SocketTransport.js"
+export type { ConfigOptions } from "../ipc/ConfigOptions.js"
 export * as SocketIPCClient from "./SocketIPCClient.js"
 export * as SocketIPCServer from "./SocketIPCServer.js"
