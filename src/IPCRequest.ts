@@ -28,7 +28,7 @@ declare const Shape: unique symbol
  */
 export interface Shaped<D extends Direction, Payload, Success, Failure> {
   readonly [Shape]: {
-    readonly direction: D
+    readonly answeredBy: D
     readonly payload: (payload: Payload) => Payload
     readonly success: (success: Success) => Success
     readonly failure: (failure: Failure) => Failure
@@ -127,12 +127,34 @@ export interface RequestOptions {
 }
 
 /**
- * Any Schema that needs no services, `Schema.Never` among them.
+ * Any Schema, `Schema.Never` among them. A request takes those that need no services, see {@link NoServices}.
  *
  * @since 0.1.0
  * @category models
  */
-export type AnySchema = Schema.Schema.AnyNoContext | Schema.Schema<never, never>
+export type AnySchema = Schema.Schema.All
+
+/**
+ * What a request asks of its Schemas beside being one: nothing of a Schema that needs no services. Of any other what it
+ * doesn't have, so that the compiler's message says why it is refused, and which services it needs: both ends decode and
+ * encode without a program's context.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type NoServices<S extends AnySchema> = [Schema.Schema.Context<S>] extends [never]
+  ? unknown
+  : ServicesNeeded<Schema.Schema.Context<S>>
+
+/**
+ * What no Schema has.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ServicesNeeded<Services> {
+  readonly "The Schemas of a request can't need services, and this one needs": Services
+}
 
 /**
  * Defines requests of one direction.
@@ -151,7 +173,11 @@ export interface DefineRequest<D extends Direction> {
     F extends AnySchema = typeof Schema.Never
   >(
     name: string,
-    schemas: { readonly payload?: P; readonly success?: S; readonly failure?: F }
+    schemas: {
+      readonly payload?: P & NoServices<P>
+      readonly success?: S & NoServices<S>
+      readonly failure?: F & NoServices<F>
+    }
   ): SchemaRequest<D, Schema.Schema.Type<P>, Schema.Schema.Type<S>, Schema.Schema.Type<F>>
   /**
    * A branded request: checked at compile time, nothing to pay at run time.

@@ -54,9 +54,11 @@ export type {
   Direction,
   HandlerFailure,
   IPCRequest,
+  NoServices,
   RequestOptions,
   SchemaRequest,
   ServerRequest,
+  ServicesNeeded,
   Shaped
 } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
