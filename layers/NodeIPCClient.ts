@@ -57,7 +57,7 @@ export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingCli
  * @since 0.2.0
  * @category models
  */
-export type TokenScheme = Credentials.TokenScheme
+export type TokenScheme = "proof" | "bearer"
 
 /**
  * Connects, and stays connected until the scope closes. Fails with `ConnectFailed` where the first attempt does.

@@ -80,8 +80,7 @@ export const make = (options: NodeIPCServerOptions = {}): Effect.Effect<IPCServe
  * As `make`, with what has to stand before the first client is let in, such as its handlers. The port is bound by then;
  * clients that connect meanwhile wait.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const makePrepared: <A, E, R>(
   options: NodeIPCServerOptions,

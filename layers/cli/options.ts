@@ -17,14 +17,14 @@ import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/DiscoveryEntry.js
 import { quote } from "../../src/internal/Printable.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import * as Address from "../ipc/Address.js"
-import type * as Credentials from "../ipc/Credentials.js"
+import type { TokenScheme } from "../NodeIPCClient.js"
 
 /** Where the gateway listens, or is to listen, and its token. */
 export interface GatewayAddress {
   readonly host: string
   readonly port: number
   readonly token: Redacted.Redacted | undefined
-  readonly tokenScheme: Credentials.TokenScheme
+  readonly tokenScheme: TokenScheme
 }
 
 /** `--port`, `--host`, `--token` and `--token-scheme`, each with its environment variable. */

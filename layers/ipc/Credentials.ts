@@ -30,9 +30,6 @@ export const issueOfToken = (token: string): string | undefined => {
   return bytes < minTokenBytes ? `it has ${bytes} bytes, and needs at least ${minTokenBytes}` : undefined
 }
 
-/** How a client uses its token. */
-export type TokenScheme = "proof" | "bearer"
-
 /** `IPC_TOKEN`. */
 export const token: Config.Config<Redacted.Redacted | undefined> = Config.redacted("IPC_TOKEN").pipe(
   Config.option,
@@ -40,7 +37,7 @@ export const token: Config.Config<Redacted.Redacted | undefined> = Config.redact
 )
 
 /** `IPC_TOKEN_SCHEME`, by default `proof`. */
-export const tokenScheme: Config.Config<TokenScheme> = Config.literal(
+export const tokenScheme: Config.Config<"proof" | "bearer"> = Config.literal(
   "proof",
   "bearer"
 )("IPC_TOKEN_SCHEME").pipe(Config.withDefault("proof"))

@@ -29,7 +29,7 @@ import { Session } from "./Session.js"
  * @since 0.1.0
  * @category models
  */
-export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "port" | "url">
+export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "host" | "port" | "url">
 
 const optionNames: OptionNames<IPCClientOptions> = {
   runtimeId: true,
