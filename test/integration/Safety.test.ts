@@ -9,9 +9,11 @@ import type { ClientOptions } from "ws"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
 import * as WebSocketTransport from "../../layers/ipc/WebSocketTransport.js"
 import { IPCServer } from "../../src/IPCServer.js"
+import { isPrintable } from "../../src/internal/Printable.js"
 import * as Bare from "../support/Bare.js"
 import { live, told } from "../support/live.js"
 import { Add, add, Echo } from "../support/requests.js"
+import * as Request from "../support/upgrade.js"
 import { ask } from "./http/support.js"
 
 const upgrade = (port: number, options: ClientOptions = {}) => Bare.connect(`ws://127.0.0.1:${port}/__ipc`, [], options)
@@ -134,6 +136,25 @@ describe("A web page", () => {
     })
   )
 
+  live("gets in from an allowed Origin, however the option spells it", () =>
+    Effect.gen(function* () {
+      const allowedOrigins = ["HTTPS://Good.Example:443/", "http://good.example:8080", "app://good"]
+      const { port } = yield* NodeIPCServer.make({ allowedOrigins })
+      for (const origin of ["https://good.example", "http://good.example:8080", "app://good"]) {
+        yield* upgrade(port, { origin })
+      }
+      for (const origin of ["http://good.example", "https://good.example:444", "app://evil", "null", ""]) {
+        const { status } = yield* Request.upgrade(port, { headers: { origin } })
+        assert.deepStrictEqual([origin, status], [origin, 403])
+      }
+      // Node joins several, as no browser would send them.
+      const several = yield* Request.upgrade(port, {
+        headers: { origin: ["https://good.example", "https://evil.example"] }
+      })
+      assert.strictEqual(several.status, 403)
+    })
+  )
+
   live("doesn't get in by a name that it made point here, which is what its Host says", () =>
     Effect.gen(function* () {
       const { port } = yield* NodeIPCServer.make()
@@ -147,6 +168,10 @@ describe("A web page", () => {
         "[::1",
         "[]",
         ":",
+        "evil.example.",
+        "localhost.evil.example.",
+        "127.0.0.1:80:80",
+        "xn--lcalhost-54a",
         "x".repeat(8000)
       ]) {
         const { error, status } = yield* refused(port, { headers: { host } })
@@ -156,7 +181,41 @@ describe("A web page", () => {
     })
   )
 
-  for (const path of ["/__ipc", "/__ggFrameworkConnection?runtimeId=x"]) {
+  live("doesn't get in by a target or a second Host that says another name", () =>
+    Effect.gen(function* () {
+      const { port } = yield* NodeIPCServer.make()
+      const answers = yield* Effect.forEach(
+        [
+          { path: "http://evil.example/__ipc" },
+          { path: "http://127.0.0.1@evil.example/__ipc" },
+          { path: "HTTP://EVIL.example:80/__ipc?x=http://localhost/" },
+          { headers: { host: ["localhost", "evil.example"] } },
+          { headers: { host: ["localhost", "localhost"] } }
+        ],
+        (options) => Request.upgrade(port, options)
+      )
+      assert.deepStrictEqual(
+        answers.map(({ status }) => status),
+        [403, 403, 403, 400, 400]
+      )
+      // RFC 9112 section 3.2.2: the target's name comes before the Host.
+      const own = { path: `http://localhost:${port}/__ipc`, headers: { host: "evil.example" } }
+      assert.strictEqual((yield* Request.upgrade(port, own)).status, 101)
+    })
+  )
+
+  live("is refused in printable words", () =>
+    Effect.gen(function* () {
+      const { port } = yield* NodeIPCServer.make()
+      for (const headers of [{ host: "\u009b2J\u0085.evil" }, { origin: "\u009b2J\u0085.evil" }]) {
+        const { error = "" } = yield* Request.upgrade(port, { headers })
+        assert.include(error, '"\\u009b2J\\u0085.evil"')
+        assert.isTrue(isPrintable(error))
+      }
+    })
+  )
+
+  for (const path of ["/__ipc", "/__ggFrameworkConnection?runtimeId=x", "/__ggFrameworkConnection/any/path"]) {
     live(`isn't answered at ${path} either, which is for upgrades`, () =>
       Effect.gen(function* () {
         const { port } = yield* NodeIPCServer.make()
@@ -181,11 +240,18 @@ describe("A server's names", () => {
     "127.0.0.1",
     "[::1]:80",
     "[0:0:0:0:0:0:0:1]",
-    "gateway.local:80"
+    "gateway.local:80",
+    "localhost.",
+    "localhost.:80",
+    "127.0.0.1.",
+    "127.1",
+    "[::ffff:127.0.0.1]",
+    "GATEWAY.local.",
+    "xn--bcher-kva.example"
   ]) {
     live(`include ${host}`, () =>
       Effect.gen(function* () {
-        const { port } = yield* NodeIPCServer.make({ allowedHosts: ["Gateway.Local"] })
+        const { port } = yield* NodeIPCServer.make({ allowedHosts: ["Gateway.Local", "b\u00fccher.example:443"] })
         yield* upgrade(port, { headers: { host } })
       })
     )
@@ -211,6 +277,9 @@ describe("A name", () => {
     ["too long", "x".repeat(257), 400],
     ["with a line feed, which would forge log lines", "a\nb", 400],
     ["with an escape sequence", "a\u001b[2Jb", 400],
+    ["with an escape sequence of one character", "a\u009b2Jb", 400],
+    ["with a line separator", "a\u2028b", 400],
+    ["that is shown backwards", "a\u202eb", 400],
     ["__proto__", "__proto__", 101]
   ] as const) {
     live(`${what} is answered ${status}`, () =>
