@@ -129,9 +129,9 @@ const start = (options: Child.ChildOptions = {}) =>
   })
 
 /** A well-behaved client that asks for sums one after the other. When stopped, it tells the longest it has waited, in milliseconds. */
-const goodClient = (port: number) =>
+const goodClient = (port: number, token?: string) =>
   Effect.gen(function* () {
-    const client = yield* NodeIPCClient.make({ port, runtimeId: "good", reconnect: false })
+    const client = yield* NodeIPCClient.make({ port, token, runtimeId: "good", reconnect: false })
     let longest = 0
     let count = 0
     const ask = Effect.gen(function* () {
@@ -230,6 +230,53 @@ describe("A server attacked", () => {
         yield* end
       }),
     120_000
+  )
+
+  live(
+    "by three thousand upgrades without its token keeps nothing of them, and takes who has it",
+    () =>
+      Effect.gen(function* () {
+        const token = "a secret of the tests"
+        const { child, end, memory, port } = yield* start({ args: [token] })
+        const good = yield* goodClient(port, token)
+        const nonce = "A".repeat(22)
+        const proof = `Effect-IPC nonce="${nonce}", cnonce="${nonce}", host="localhost", port="${port}", address="127.0.0.1", proof="${"A".repeat(43)}"`
+        const credentials = ["Effect-IPC", proof, `Bearer ${"x".repeat(8000)}`, `Effect-IPC ${'x="y", '.repeat(1000)}`]
+        const refused = (i: number) =>
+          Effect.async<string>((resume) => {
+            const authorization = credentials[i % credentials.length]
+            const socket = net.connect(port, "127.0.0.1", () =>
+              socket.write(
+                `GET /__ipc?runtimeId=good HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nAuthorization: ${authorization}\r\n\r\n`
+              )
+            )
+            let status = ""
+            socket.on("data", (data) => {
+              status ||= data.toString("latin1", 0, 12)
+            })
+            socket.on("error", () => {})
+            socket.on("close", () => resume(Effect.succeed(status)))
+          })
+        const flood = (count: number) =>
+          Effect.forEach(
+            Array.from({ length: count }, (_, i) => i),
+            refused,
+            { concurrency: 50 }
+          )
+        yield* flood(200)
+        const before = yield* memory
+        const flooding = yield* Effect.fork(flood(3000))
+        for (let i = 0; i < 10; i++) yield* Effect.scoped(NodeIPCClient.make({ port, token, reconnect: false }))
+        assert.deepStrictEqual([...new Set(yield* Fiber.join(flooding))], ["HTTP/1.1 401"])
+        const { longest } = yield* good.stop
+        const after = yield* memory
+        assert.strictEqual(after.clients, 1)
+        assert.isBelow(after.heap + after.external - before.heap - before.external, 8 * mib)
+        assert.isBelow(longest, promptMillis)
+        assert.strictEqual(child.stderr(), "")
+        yield* end
+      }),
+    60_000
   )
 
   live(

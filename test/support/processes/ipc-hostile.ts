@@ -1,5 +1,6 @@
 /**
- * A server that tells its memory whenever asked; who connects, and with what, is the parent's business.
+ * A server, with a token where its argument is one, that tells its memory whenever asked. Its parent decides who connects,
+ * and with what.
  */
 import * as Effect from "effect/Effect"
 import * as NodeIPCServer from "../../../layers/NodeIPCServer.js"
@@ -8,7 +9,7 @@ import { hear, say, stopHearing } from "../ParentProcess.js"
 import { Add, add, GetUser, Mirror } from "../requests.js"
 
 const program = Effect.gen(function* () {
-  const server = yield* NodeIPCServer.make({ heartbeat: "5 seconds" })
+  const server = yield* NodeIPCServer.make({ heartbeat: "5 seconds", token: process.argv[2] })
   yield* server.handle(Add, add)
   yield* server.handle(Mirror, Effect.succeed)
   yield* server.handle(GetUser, ({ id }) => Effect.succeed({ name: String(id), since: new Date(0) }))
