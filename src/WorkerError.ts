@@ -63,8 +63,11 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
 
 const diedHint = ({ code, signal, stderr, stopped, when }: WorkerDied): string => {
   if (stopped) return "The test ended it: by stop or restart, or because the worker's scope closed."
-  if (stderr.includes("ERR_UNKNOWN_FILE_EXTENSION")) {
+  if (noTypeScript.test(stderr)) {
     return 'Node can\'t load its module as it is: pass { execArgv: ["--import", "tsx"] }, or the path of the compiled file.'
+  }
+  if (unresolvedByTypeScript.test(stderr)) {
+    return 'A TypeScript module imports one that Node can\'t find: fix the path, or pass { execArgv: ["--import", "tsx"] } where it names a file that is yet to be compiled.'
   }
   // Of an import ERR_MODULE_NOT_FOUND; of the program itself, where nothing is preloaded, without ERR_.
   if (stderr.includes("MODULE_NOT_FOUND")) return "Is the module's path right? Pass a URL: new URL(…, import.meta.url)."
@@ -77,6 +80,12 @@ const diedHint = ({ code, signal, stderr, stopped, when }: WorkerDied): string =
   if (code === 0) return "It ended by itself: does it call process.exit, or close its connection?"
   return stderr.trim() === "" ? "It printed no reason on stderr." : "Fix the error printed on stderr:"
 }
+
+/** Which Node knows what of TypeScript: none before 22.18, then types that can be erased, outside of node_modules. */
+const noTypeScript =
+  /ERR_UNKNOWN_FILE_EXTENSION|ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX|ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING/
+
+const unresolvedByTypeScript = /Cannot find (?:module|package) .* imported from .*\.[cm]?tsx?$/m
 
 const startHint = (reason: WorkerStartFailed["reason"], detail: string): string => {
   switch (reason) {
