@@ -10,22 +10,19 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import { HttpGateway } from "../src/HttpGateway.js"
-import type {
-  Installing,
-  InterceptorOptions,
-  RequestMatcher,
-  WebSocketHandler,
-  WebSocketInterceptor
-} from "../src/HttpInterception.js"
+import type { Installing, InterceptorOptions, WebSocketHandler, WebSocketInterceptor } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
+import type { RequestMatcher } from "../src/RequestMatcher.js"
 import { fromService } from "./http/NodeHttpGateway.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
 import * as CallRecording from "./interception/CallRecording.js"
 import * as Faults from "./interception/Faults.js"
 import * as Installation from "./interception/Installation.js"
-import { type Group, Interceptors, verify } from "./interception/Interceptors.js"
+import { type Group, Interceptors, noteFailure, verify } from "./interception/Interceptors.js"
 import * as Matching from "./interception/Matching.js"
-import * as Preflight from "./interception/Preflight.js"
+import * as Mock from "./interception/Mock.js"
+import { RecordingBudget } from "./interception/RecordingBudget.js"
+import * as Validation from "./interception/Validation.js"
 import * as WebSocketMock from "./interception/WebSocketMock.js"
 import * as WebSocketSpy from "./interception/WebSocketSpy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
@@ -37,6 +34,11 @@ import * as ConfigOptions from "./ipc/ConfigOptions.js"
 export interface HttpInterceptionOptions {
   /** How much of each body is recorded, in bytes; a body matcher sees no larger body. Default 1 MiB. */
   readonly maxRecordedBytes?: number | undefined
+  /**
+   * How much of all bodies and messages is recorded together, in bytes. Beyond it, the oldest are dropped: they are empty
+   * and `truncated` then. Default 64 MiB.
+   */
+  readonly maxTotalRecordedBytes?: number | undefined
   /** The `cors` of every mock that doesn't set it. Default false. */
   readonly cors?: boolean | undefined
 }
@@ -56,61 +58,61 @@ export const make: (
     // The gateway's clock, not the one of the test that installs an interceptor: requests arrive over sockets.
     const clock = yield* Effect.clock
     const maxBytes = options.maxRecordedBytes ?? 1024 * 1024
+    const budget = new RecordingBudget(options.maxTotalRecordedBytes ?? 64 * 1024 * 1024)
+    const recorder = CallRecording.makeRecorder(maxBytes, budget, clock)
     const interceptors = new Interceptors()
     const install = Installation.make(gateway, interceptors, ApiRequests.make(discovery), maxBytes)
     yield* gateway.onUnmatched(interceptors.onUnmatched)
 
-    const recordCalls = (label: string, name: string) =>
-      CallRecording.ofCalls(`The ${label} ${name}`, name, maxBytes, clock)
-    const recordWebSockets = (label: string, name: string) =>
-      CallRecording.ofWebSockets(`The ${label} ${name}`, name, maxBytes, clock)
-
     const serviceOf = (group: Group): HttpInterception.Service => ({
-      mock: (matcher, answer, mockOptions = {}) =>
+      mock: (match, handler, mockOptions = {}) =>
         Effect.gen(function* () {
-          const cors = mockOptions.cors ?? options.cors ?? false
+          const matcher: RequestMatcher = match
+          yield* Validation.check(matcher, Validation.mockOptions, mockOptions)
+          yield* Validation.checkHandler(handler)
           const name = mockOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, watch } = yield* recordCalls("mock", name)
-          const handler = yield* gateway.handler(answer)
-          yield* install(group, {
-            kind: "mock",
-            name,
+          const { interceptor, watch } = yield* CallRecording.ofCalls(`The mock ${name}`, name, recorder)
+          const cors = mockOptions.cors ?? options.cors ?? false
+          const take = yield* Mock.make(gateway, {
             matcher,
-            options: { ...mockOptions, cors },
-            take: (exchange, matched) => {
-              const { request, response } = watch(exchange, matched).exchange
-              if (cors) Preflight.allow(request, response)
-              handler.handle(request, response, { value: handler, ...matched })
-            }
+            handler,
+            cors,
+            delay: mockOptions.delay,
+            clock,
+            watch,
+            onFailure: ({ method, path }, failure, error) =>
+              noteFailure(group, { name: `mock ${name}`, method, path, failure, error })
           })
+          yield* install(group, { kind: "mock", name, matcher, options: { ...mockOptions, cors }, take })
           return interceptor
         }),
       spy: (matcher, spyOptions = {}) =>
         Effect.gen(function* () {
+          yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
           const name = spyOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, watch } = yield* recordCalls("spy", name)
+          const { interceptor, watch } = yield* CallRecording.ofCalls(`The spy ${name}`, name, recorder)
           yield* install(group, {
             kind: "spy",
             name,
             matcher,
             options: spyOptions,
-            take: (exchange, matched, passOn) => {
-              passOn(watch(exchange, matched).exchange)
-            }
+            take: ({ exchange, matched, passOn }) => passOn(watch(exchange, matched).exchange)
           })
           return interceptor
         }),
       fault: (matcher, fault, faultOptions = {}) =>
         Effect.gen(function* () {
+          yield* Validation.check(matcher, Validation.interceptorOptions, faultOptions)
+          yield* Validation.checkFault(fault)
           const name = faultOptions.name ?? `${fault._tag} of ${Matching.textOf(matcher)}`
-          const { interceptor, watch } = yield* recordCalls("fault", name)
+          const { interceptor, watch } = yield* CallRecording.ofCalls(`The fault ${name}`, name, recorder)
           const { apply } = yield* Faults.make(fault, name, clock)
           yield* install(group, {
             kind: "fault",
             name,
             matcher,
             options: faultOptions,
-            take: (exchange, matched, passOn) => {
+            take: ({ exchange, matched, passOn }) => {
               const recorded = watch(exchange, matched)
               apply(recorded.exchange, recorded.fail, passOn)
             }
@@ -123,26 +125,31 @@ export const make: (
         webSocketOptions: InterceptorOptions = {}
       ): Installing<WebSocketInterceptor, R> =>
         Effect.gen(function* () {
+          yield* Validation.check(matcher, Validation.interceptorOptions, webSocketOptions)
+          yield* Validation.checkHandler(handler)
           const name = webSocketOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, recorder } = yield* recordWebSockets("WebSocket mock", name)
-          const take = yield* WebSocketMock.make(handler, recorder)
-          yield* install(group, { kind: "webSocket", name, matcher, options: webSocketOptions, take })
-          return interceptor
+          const recording = yield* CallRecording.ofWebSockets(`The WebSocket mock ${name}`, name, recorder)
+          const take = yield* WebSocketMock.make(handler, recording.recorder, ({ method, path }, failure, error) =>
+            noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
+          )
+          yield* install(group, { kind: "WebSocket mock", name, matcher, options: webSocketOptions, take })
+          return recording.interceptor
         }),
       spyWebSocket: (matcher, spyOptions = {}) =>
         Effect.gen(function* () {
+          yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
           const name = spyOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, recorder } = yield* recordWebSockets("WebSocket spy", name)
+          const recording = yield* CallRecording.ofWebSockets(`The WebSocket spy ${name}`, name, recorder)
           yield* install(group, {
-            kind: "spyWebSocket",
+            kind: "WebSocket spy",
             name,
             matcher,
             options: spyOptions,
-            take: (exchange, matched, passOn) => WebSocketSpy.watch(exchange, matched, recorder, passOn)
+            take: ({ exchange, matched, passOn }) => WebSocketSpy.watch(exchange, matched, recording.recorder, passOn)
           })
-          return interceptor
+          return recording.interceptor
         }),
-      unmatched: Effect.sync(() => group.unmatched.slice()),
+      unmatched: Effect.sync(() => group.unmatched.map(({ request }) => request)),
       verify: verify(group),
       strict: Effect.flatMap(interceptors.group(true), (strict) =>
         Effect.as(

@@ -9,49 +9,9 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { InvalidEntry } from "./DiscoveryEntry.js"
-import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
-import type { InvalidRoute, RequestError, UnverifiedInterception } from "./IPCError.js"
-
-/**
- * Which requests an interceptor takes: those that every given part matches.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RequestMatcher {
-  /** Default any. A GET takes HEAD as well. */
-  readonly method?: HttpMethod | undefined
-  /** find-my-way syntax (`/users/:id`, `/files/*`). Default any. */
-  readonly path?: string | undefined
-  /** Parameters that have to be present, with this value or one that the expression matches. */
-  readonly query?: Readonly<Record<string, string | RegExp>> | undefined
-  /** As `query`; names in any case. */
-  readonly headers?: Readonly<Record<string, string | RegExp>> | undefined
-  /** What the body has to be. The request is held until its body has arrived. */
-  readonly body?: BodyMatcher | undefined
-  /**
-   * The api that is meant. Until the interceptor is removed `discover` finds the api, registered or not. Without a path,
-   * the requests that would be routed to the api match, or those below `/<api>` where it isn't registered.
-   */
-  readonly api?: string | undefined
-}
-
-/**
- * A predicate over the parsed body, an expression that its text matches, or a value that it equals. The body has to have
- * the fields of an object, deeply, and may have more.
- *
- * @since 0.1.0
- * @category models
- */
-export type BodyMatcher =
-  | ((body: unknown) => boolean)
-  | RegExp
-  | string
-  | number
-  | boolean
-  | null
-  | ReadonlyArray<unknown>
-  | { readonly [name: string]: unknown }
+import type { HttpRouteRequest } from "./HttpGateway.js"
+import type { InvalidInterceptor, InvalidRoute, RequestError, UnverifiedInterception } from "./IPCError.js"
+import type { BodyOf, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
  * How many requests an interceptor takes, and its name in reports.
@@ -75,7 +35,31 @@ export interface InterceptorOptions {
 export interface MockOptions extends InterceptorOptions {
   /** Whether web pages of any origin may call it: preflights are answered, and its answers allow the origin. Default false. */
   readonly cors?: boolean | undefined
+  /** How long it waits before it calls its handler, by the gateway's clock: with `GatewayTest.layer` the real one. */
+  readonly delay?: Duration.DurationInput | undefined
 }
+
+/**
+ * A request to a mock. A plain object, which assertions can compare and print.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface MockRequest<out Body = unknown> extends Omit<HttpRouteRequest, "body"> {
+  /** As {@link HttpRouteRequest}'s; where the mock has a body matcher, what that matched: fields of a form, say. */
+  readonly body: Body
+}
+
+/**
+ * Answers a request with a plain value (a 200 in JSON), `undefined` (an empty 200), bytes, a stream, a web `Response` or a
+ * platform `HttpServerResponse`. A failure answers 500 `{"error": message}`, is the call's `failure`, and `verify` lists it.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type MockHandler<Body = unknown, E = unknown, R = never> = (
+  request: MockRequest<Body>
+) => Effect.Effect<unknown, E, R>
 
 /**
  * A failure to inject. `Intercept` has a constructor for each.
@@ -143,9 +127,9 @@ export interface RecordedCall {
   readonly request: RecordedRequest
   /** The response, or the part that was sent; `undefined` where the connection was closed without one. */
   readonly response: RecordedResponse | undefined
-  /** Why the response isn't complete. */
+  /** Why the response isn't complete, or the handler that failed: its message. */
   readonly failure: string | undefined
-  /** In milliseconds since 1970, by the gateway's clock. */
+  /** When the request arrived: milliseconds since 1970, on a clock that is never set. */
   readonly startedAt: number
   /** Until the end of the response. */
   readonly duration: Duration.Duration
@@ -179,8 +163,19 @@ export interface RecordedWebSocket {
   /** The close code, RFC 6455 section 7.4; 1006 where the connection ended without one. */
   readonly code: number
   readonly reason: string
+  /** Why the handler of a mock failed. */
+  readonly failure: string | undefined
   readonly startedAt: number
   readonly duration: Duration.Duration
+}
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export interface AwaitOptions {
+  /** Default without limit. */
+  readonly timeout?: Duration.DurationInput | undefined
 }
 
 /**
@@ -193,8 +188,11 @@ export interface Interceptor<Call = RecordedCall> {
   readonly name: string
   /** The calls that have ended, since the last `reset`. */
   readonly calls: Effect.Effect<ReadonlyArray<Call>>
-  /** Waits for the n-th call, counted from 1. Dies where the interceptor is removed first. */
-  readonly awaitCall: (n: number) => Effect.Effect<Call>
+  /**
+   * Waits for the n-th call, counted from 1, to be answered. Dies where the interceptor is removed first or the timeout
+   * passes; then it says what was recorded instead. The timeout is in real time, under `TestClock` too.
+   */
+  readonly awaitCall: (n: number, options?: AwaitOptions) => Effect.Effect<Call>
   /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
   readonly stream: Stream.Stream<Call>
   /** Forgets the calls. The count for `times` isn't reset. */
@@ -211,7 +209,7 @@ export interface WebSocketInterceptor extends Interceptor<RecordedWebSocket> {
   /** The messages of all its WebSockets, since the last `reset`. */
   readonly messages: Effect.Effect<ReadonlyArray<RecordedWebSocketMessage>>
   /** Waits for the n-th message, counted from 1. Dies where the interceptor is removed first. */
-  readonly awaitMessage: (n: number) => Effect.Effect<RecordedWebSocketMessage>
+  readonly awaitMessage: (n: number, options?: AwaitOptions) => Effect.Effect<RecordedWebSocketMessage>
   readonly messageStream: Stream.Stream<RecordedWebSocketMessage>
   /** Drops its open WebSockets on both sides without a close frame, as a crash of the service would. */
   readonly drop: Effect.Effect<void>
@@ -250,17 +248,17 @@ export interface UnmatchedRequest {
   readonly method: string
   /** The path without the query. */
   readonly path: string
-  /** The interceptor that matched most of it, and what differed. */
+  /** The interceptor that matched most of it, and the first thing that differed. */
   readonly nearest: string | undefined
 }
 
 /**
- * Why an interceptor can't be installed: its path is invalid, or its `api` can't be registered.
+ * Why an interceptor can't be installed: its matcher or its options are invalid, or its `api` can't be registered.
  *
  * @since 0.1.0
  * @category models
  */
-export type InterceptError = InvalidRoute | InvalidEntry | RequestError
+export type InterceptError = InvalidInterceptor | InvalidRoute | InvalidEntry | RequestError
 
 /**
  * Installs an interceptor until the scope closes.
@@ -283,9 +281,9 @@ export declare namespace HttpInterception {
    */
   export interface Service {
     /** Answers instead of the service. */
-    readonly mock: <E, R = never>(
-      match: RequestMatcher,
-      answer: HttpRouteHandler<E, R>,
+    readonly mock: <const Matcher extends RequestMatcher, E, R = never>(
+      match: Matcher & NoMore<Matcher, RequestMatcher>,
+      answer: MockHandler<BodyOf<Matcher>, E, R>,
       options?: MockOptions
     ) => Installing<Interceptor, R>
     /** Records requests and responses on their way to and from the interceptor beneath or the service, unchanged. */
@@ -306,8 +304,8 @@ export declare namespace HttpInterception {
     /** The requests that nothing matched, the latest thousand. */
     readonly unmatched: Effect.Effect<ReadonlyArray<UnmatchedRequest>>
     /**
-     * Fails with a list of the interceptors that weren't called, or not as often as their `times`, and of the requests
-     * that nothing matched. Checks the interceptors that were made by this service and are still installed.
+     * Fails with a list of the interceptors that weren't called, or not as often as their `times`, of handlers that failed,
+     * and of the requests that nothing matched. Checks the interceptors that were made by this service and are still installed.
      */
     readonly verify: Effect.Effect<void, UnverifiedInterception>
     /**

@@ -357,13 +357,57 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
   ),
   /** The requests that were answered 404 because nothing matched. */
   unmatched: Schema.Array(
-    Schema.Struct({ method: Schema.String, path: Schema.String, nearest: Schema.optional(Schema.String) })
+    Schema.Struct({
+      method: Schema.String,
+      path: Schema.String,
+      nearest: Schema.optional(Schema.String),
+      /** Where the request differs from the nearest interceptor. */
+      differences: Schema.optional(
+        Schema.Array(
+          Schema.Struct({ part: Schema.String, expected: Schema.String, received: Schema.optional(Schema.String) })
+        )
+      )
+    })
+  ),
+  /** The handlers of mocks that failed, such as by an assertion, and the requests that they were called with. */
+  failed: Schema.optionalWith(
+    Schema.Array(
+      Schema.Struct({ name: Schema.String, method: Schema.String, path: Schema.String, failure: Schema.String })
+    ),
+    { default: () => [] }
   )
 }) {
   override get message() {
-    return [...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)].join("\n")
+    return [...failedLines(this.failed), ...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)].join("\n")
   }
 }
+
+/**
+ * An interceptor of a test can't be made as it is described: a part or an option isn't known, or has a wrong value.
+ *
+ * @since 0.2.0
+ * @category interception
+ */
+export class InvalidInterceptor extends Schema.TaggedError<InvalidInterceptor>("effect-ipc/InvalidInterceptor")(
+  "InvalidInterceptor",
+  { issue: Schema.String }
+) {
+  override get message() {
+    return `The interceptor can't be made: ${this.issue}.`
+  }
+}
+
+const failedLines = (failed: UnverifiedInterception["failed"]): ReadonlyArray<string> => {
+  if (failed.length === 0) return []
+  return [
+    "Failed while it answered (fix the handler, or what it asserts):",
+    ...failed.map(({ failure, method, name, path }) =>
+      indented(`  - ${name}, asked ${method} ${printable(path)}: ${failure}`)
+    )
+  ]
+}
+
+const indented = (text: string): string => text.replaceAll("\n", "\n      ")
 
 const uncalledLines = (uncalled: UnverifiedInterception["uncalled"]): ReadonlyArray<string> => {
   if (uncalled.length === 0) return []
@@ -380,11 +424,19 @@ const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): Readonl
   if (unmatched.length === 0) return []
   return [
     "Answered 404, since nothing matched (mock it, or register the service):",
-    ...unmatched.map(
-      ({ method, nearest, path }) =>
-        `  - ${method} ${printable(path)}${nearest === undefined ? "" : `; nearest: ${nearest}`}`
-    )
+    ...unmatched.flatMap(({ differences = [], method, nearest, path }) => [
+      `  - ${method} ${printable(path)}${nearest === undefined ? "" : `; nearest: ${nearest}`}`,
+      ...(differences.length > 1 ? differences.flatMap(differenceLines) : [])
+    ])
   ]
 }
+
+type Difference = NonNullable<UnverifiedInterception["unmatched"][number]["differences"]>[number]
+
+const differenceLines = ({ expected, part, received }: Difference): ReadonlyArray<string> => [
+  `      ${part}`,
+  `        - ${expected}`,
+  `        + ${received ?? "nothing"}`
+]
 
 const inTimes = (count: number): string => (count === 1 ? "once" : `${count} times`)

@@ -20,7 +20,9 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
-import type { Fault, RequestMatcher } from "./HttpInterception.js"
+import type { Fault } from "./HttpInterception.js"
+import { check, type OptionNames } from "./internal/OptionNames.js"
+import type { Absent, Exact, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
  * What has to match beside method and path.
@@ -31,12 +33,23 @@ import type { Fault, RequestMatcher } from "./HttpInterception.js"
 export type Where = Omit<RequestMatcher, "method" | "path">
 
 /**
+ * A matcher that knows what its body has to be.
+ *
+ * @since 0.2.0
+ * @category matchers
+ */
+export type MatcherOf<Given> = Omit<RequestMatcher, "body"> &
+  (Given extends { readonly body: infer Body } ? { readonly body: Body } : { readonly body?: undefined })
+
+/**
  * Requests of any method, at any path unless one is given.
  *
  * @since 0.1.0
  * @category matchers
  */
-export const any = (where?: Omit<RequestMatcher, "method">): RequestMatcher => ({ ...where })
+export const any = <const Given extends Omit<RequestMatcher, "method">>(
+  where?: Given & NoMore<Given, Omit<RequestMatcher, "method">>
+): MatcherOf<Given> => ({ ...where }) as MatcherOf<Given>
 
 /**
  * Requests of this method.
@@ -44,41 +57,73 @@ export const any = (where?: Omit<RequestMatcher, "method">): RequestMatcher => (
  * @since 0.1.0
  * @category matchers
  */
-export const request = (method: HttpMethod, path: string, where?: Where): RequestMatcher => ({
-  ...where,
-  method,
-  path
-})
+export const request = <const Given extends Where>(
+  method: HttpMethod,
+  path: string | RegExp,
+  where?: Given & NoMore<Given, Where>
+): MatcherOf<Given> => ({ ...where, method, path }) as MatcherOf<Given>
 
 /**
  * @since 0.1.0
  * @category matchers
  */
-export const get = (path: string, where?: Where): RequestMatcher => request("GET", path, where)
+export const get = <const Given extends Where>(
+  path: string | RegExp,
+  where?: Given & NoMore<Given, Where>
+): MatcherOf<Given> => request("GET", path, where)
 
 /**
  * @since 0.1.0
  * @category matchers
  */
-export const post = (path: string, where?: Where): RequestMatcher => request("POST", path, where)
+export const post = <const Given extends Where>(
+  path: string | RegExp,
+  where?: Given & NoMore<Given, Where>
+): MatcherOf<Given> => request("POST", path, where)
 
 /**
  * @since 0.1.0
  * @category matchers
  */
-export const put = (path: string, where?: Where): RequestMatcher => request("PUT", path, where)
+export const put = <const Given extends Where>(
+  path: string | RegExp,
+  where?: Given & NoMore<Given, Where>
+): MatcherOf<Given> => request("PUT", path, where)
 
 /**
  * @since 0.1.0
  * @category matchers
  */
-export const patch = (path: string, where?: Where): RequestMatcher => request("PATCH", path, where)
+export const patch = <const Given extends Where>(
+  path: string | RegExp,
+  where?: Given & NoMore<Given, Where>
+): MatcherOf<Given> => request("PATCH", path, where)
 
 /**
  * @since 0.1.0
  * @category matchers
  */
-export const del = (path: string, where?: Where): RequestMatcher => request("DELETE", path, where)
+export const del = <const Given extends Where>(
+  path: string | RegExp,
+  where?: Given & NoMore<Given, Where>
+): MatcherOf<Given> => request("DELETE", path, where)
+
+/**
+ * A header, a parameter or a field that mustn't be there.
+ *
+ * @since 0.2.0
+ * @category matchers
+ */
+export const absent: Absent = { _tag: "effect-ipc/Absent" }
+
+/**
+ * What is given and no more: of an object no other field, at any depth; of `query` no other parameter; of `headers` none but
+ * those that HTTP clients add by themselves.
+ *
+ * @since 0.2.0
+ * @category matchers
+ */
+export const exact = <const A>(value: A): Exact<A> => ({ _tag: "effect-ipc/Exact", value })
 
 /**
  * Status and headers of an answer.
@@ -98,8 +143,10 @@ export interface AnswerOptions {
  * @since 0.1.0
  * @category answers
  */
-export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<unknown> =>
-  answer((response) => response.json(value, given(options)))
+export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<unknown> => {
+  const head = given(options)
+  return answer((response) => response.json(value, head))
+}
 
 /**
  * Answers with the text.
@@ -107,8 +154,10 @@ export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<
  * @since 0.1.0
  * @category answers
  */
-export const text = (value: string, options?: AnswerOptions): HttpRouteHandler<unknown> =>
-  answer((response) => Effect.succeed(response.text(value, given(options))))
+export const text = (value: string, options?: AnswerOptions): HttpRouteHandler<unknown> => {
+  const head = given(options)
+  return answer((response) => Effect.succeed(response.text(value, head)))
+}
 
 /**
  * Answers with this status and no body.
@@ -180,7 +229,13 @@ const answer =
       make
     )
 
-const given = ({ headers, status: code }: AnswerOptions = {}) => ({
-  ...(code === undefined ? {} : { status: code }),
-  ...(headers === undefined ? {} : { headers })
-})
+const given = (options: AnswerOptions = {}) => {
+  check("the options of an answer", options, answerOptions)
+  const { headers, status: code } = options
+  return {
+    ...(code === undefined ? {} : { status: code }),
+    ...(headers === undefined ? {} : { headers })
+  }
+}
+
+const answerOptions: OptionNames<AnswerOptions> = { status: true, headers: true }

@@ -20,7 +20,7 @@ export type { ElectionError } from "./election/Election.js"
 export type { HttpMethod, HttpRouteHandler, HttpRouteRequest, RouteProxyResolver, Upstream } from "./HttpGateway.js"
 export { HttpGateway } from "./HttpGateway.js"
 export {
-  type BodyMatcher,
+  type AwaitOptions,
   type Fault,
   HttpInterception,
   type Installing,
@@ -28,14 +28,15 @@ export {
   type Interceptor,
   type InterceptorOptions,
   type MockedWebSocket,
+  type MockHandler,
   type MockOptions,
+  type MockRequest,
   type RecordedCall,
   type RecordedMessage,
   type RecordedRequest,
   type RecordedResponse,
   type RecordedWebSocket,
   type RecordedWebSocketMessage,
-  type RequestMatcher,
   type UnmatchedRequest,
   type WebSocketHandler,
   type WebSocketInterceptor
@@ -64,5 +65,18 @@ export type {
 export { IPCServer } from "./IPCServer.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
 export { type Account, type Budget, MemoryBudget } from "./MemoryBudget.js"
+export type {
+  Absent,
+  AsymmetricMatcher,
+  BodyMatcher,
+  BodyOf,
+  Exact,
+  FieldMatcher,
+  MultipartFile,
+  NoMore,
+  RequestMatcher,
+  ValueMatcher,
+  ValueMatchers
+} from "./RequestMatcher.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
 export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

@@ -56,7 +56,8 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
   readonly handler: <E, R>(
-    handler: HttpRouteHandler<E, R>
+    handler: HttpRouteHandler<E, R>,
+    onFailure?: RouteHandler.OnFailure
   ) => Effect.Effect<RouteHandler.RouteHandler, never, R | Scope.Scope>
   /** Calls the listener with each request that nothing took; what it returns is added to the 404. */
   readonly onUnmatched: (
@@ -198,11 +199,11 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     return protocol === "h2c" || routes.find(request.method as string, request.url as string) !== undefined
   }
 
-  const handler = <E, R>(handle: HttpRouteHandler<E, R>) =>
+  const handler = <E, R>(handle: HttpRouteHandler<E, R>, onFailure?: RouteHandler.OnFailure) =>
     // The runtime is taken outside the acquisition, which is uninterruptible: its runs would be, too.
     Effect.flatMap(Effect.runtime<R>(), (runtime) =>
       Effect.acquireRelease(
-        Effect.sync(() => RouteHandler.make(handle, runtime, runs)),
+        Effect.sync(() => RouteHandler.make(handle, runtime, runs, onFailure)),
         ({ interrupt }) => interrupt
       )
     )

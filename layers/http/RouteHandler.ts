@@ -61,14 +61,29 @@ export class RouteRuns {
 }
 
 /**
- * Makes a handler ready to run.
+ * Is told why a handler is answered for with an error.
+ *
+ * @internal
+ */
+export type OnFailure = (message: string, error: unknown) => void
+
+/**
+ * The result of a handler that leaves the response to somebody else.
+ *
+ * @internal
+ */
+export const passedOn: unique symbol = Symbol("passed on")
+
+/**
+ * Makes a handler ready to run. `onFailure` is told why it answers with an error.
  *
  * @internal
  */
 export const make = <E, R>(
   handler: HttpRouteHandler<E, R>,
   runtime: Runtime.Runtime<R>,
-  runs: RouteRuns
+  runs: RouteRuns,
+  onFailure: OnFailure = nothing
 ): RouteHandler => {
   const fork = Runtime.runFork(runtime)
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
@@ -87,7 +102,9 @@ export const make = <E, R>(
           body = HttpBody.parse(request, bytes)
         } catch (error) {
           release()
-          return JsonResponse.sendError(response, 400, `The body claims to be JSON and isn't: ${messageOf(error)}`)
+          const message = `The body claims to be JSON and isn't: ${messageOf(error)}`
+          onFailure(message, error)
+          return JsonResponse.sendError(response, 400, message)
         }
         call(new RouteRequest(request, match, body, bytes), response, release)
       },
@@ -144,8 +161,9 @@ export const make = <E, R>(
   }
 
   const answer = (exit: Exit.Exit<unknown, unknown>, request: RouteRequest, response: GatewayResponse) => {
-    if (response.destroyed) return
+    if (Exit.isSuccess(exit) && exit.value === passedOn) return
     if (Exit.isFailure(exit)) return fail(exit.cause, request, response)
+    if (response.destroyed) return
     try {
       const sending = sendingOf(exit.value, response)
       if (sending === undefined) return JsonResponse.sendValue(response, exit.value)
@@ -165,6 +183,7 @@ export const make = <E, R>(
       return
     }
     const message = messageOf(Cause.squash(cause))
+    onFailure(message, Cause.squash(cause))
     if (Cause.isDie(cause) || response.headersSent) {
       const what = `The handler of ${request.method} ${printable(request.path)} failed`
       // A logger looks at the error, which may throw when it is looked at.
@@ -213,16 +232,19 @@ class RouteRequest implements HttpRouteRequest {
     this.#rawQuery = match.query
   }
 
+  // What compares or prints a request may make a copy of it, which has no private fields.
   get path(): string {
-    return pathOf(this.#source.url as string)
+    return #source in this ? pathOf(this.#source.url as string) : ""
   }
 
   get query(): Readonly<Record<string, string | ReadonlyArray<string>>> {
+    if (!(#source in this)) return {}
     this.#query ??= parseQuery(this.#rawQuery)
     return this.#query
   }
 
   get headers(): Readonly<Record<string, string>> {
+    if (!(#source in this)) return {}
     const headers = this.#source.headers
     const cookies = headers["set-cookie"]
     if (cookies !== undefined) return { ...headers, "set-cookie": cookies.join(", ") } as Record<string, string>

@@ -15,7 +15,23 @@ import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedExchange from "./RecordedExchange.js"
 import { Recording } from "./Recording.js"
+import type { RecordingBudget } from "./RecordingBudget.js"
 import type { WebSocketRecorder } from "./WebSocketRecord.js"
+
+/** How the interceptors of a gateway record. */
+export interface Recorder {
+  /** Of each body and message, in bytes. */
+  readonly maxBytes: number
+  readonly budget: RecordingBudget
+  /** Milliseconds since 1970, on a monotonic clock. */
+  readonly now: () => number
+}
+
+/** By the clock's monotonic time. */
+export const makeRecorder = (maxBytes: number, budget: RecordingBudget, clock: Clock.Clock): Recorder => {
+  const origin = clock.unsafeCurrentTimeMillis() - Number(clock.unsafeCurrentTimeNanos()) / 1e6
+  return { maxBytes, budget, now: () => Math.round(origin + Number(clock.unsafeCurrentTimeNanos()) / 1e6) }
+}
 
 export interface CallRecording {
   readonly interceptor: Interceptor
@@ -32,34 +48,23 @@ export interface WebSocketRecording {
 export const ofCalls = (
   label: string,
   name: string,
-  maxBytes: number,
-  clock: Clock.Clock
+  recorder: Recorder
 ): Effect.Effect<CallRecording, never, Scope.Scope> =>
-  Effect.map(recordingOf<RecordedCall>(label), (calls) => {
-    const recorder = { maxBytes, now: () => clock.unsafeCurrentTimeMillis(), onEnd: calls.add }
-    return {
-      interceptor: interceptorOf(name, calls),
-      watch: (exchange, matched) => RecordedExchange.watch(exchange, matched, recorder)
-    }
-  })
+  Effect.map(recordingOf<RecordedCall>(label), (calls) => ({
+    interceptor: interceptorOf(name, calls),
+    watch: (exchange, matched) => RecordedExchange.watch(exchange, matched, { ...recorder, onEnd: calls.add })
+  }))
 
 /** Records the WebSockets of the interceptor until the scope closes; `label` names it in errors. */
 export const ofWebSockets = (
   label: string,
   name: string,
-  maxBytes: number,
-  clock: Clock.Clock
+  recorder: Recorder
 ): Effect.Effect<WebSocketRecording, never, Scope.Scope> =>
   Effect.gen(function* () {
     const calls = yield* recordingOf<RecordedWebSocket>(label)
     const messages = yield* recordingOf<RecordedWebSocketMessage>(label)
-    const recorder: WebSocketRecorder = {
-      maxBytes,
-      now: () => clock.unsafeCurrentTimeMillis(),
-      onMessage: messages.add,
-      onEnd: calls.add,
-      open: new Set()
-    }
+    const open = new Set<() => void>()
     const interceptor: WebSocketInterceptor = {
       ...interceptorOf(name, calls),
       reset: Effect.zipRight(calls.reset, messages.reset),
@@ -67,10 +72,10 @@ export const ofWebSockets = (
       awaitMessage: messages.awaitNth,
       messageStream: messages.stream,
       drop: Effect.sync(() => {
-        for (const drop of recorder.open) drop()
+        for (const drop of open) drop()
       })
     }
-    return { interceptor, recorder }
+    return { interceptor, recorder: { ...recorder, onMessage: messages.add, onEnd: calls.add, open } }
   })
 
 const interceptorOf = <Call>(name: string, calls: Recording<Call>): Interceptor<Call> => ({

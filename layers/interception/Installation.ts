@@ -4,27 +4,38 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
-import type { Installing, InterceptorOptions, RequestMatcher } from "../../src/HttpInterception.js"
+import type { Installing, InterceptorOptions } from "../../src/HttpInterception.js"
+import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import type { ApiRequests } from "./ApiRequests.js"
 import type { Group, Installed, Interceptors, Kind } from "./Interceptors.js"
 import { takesMore } from "./Interceptors.js"
+import * as MatchedBody from "./MatchedBody.js"
 import * as Matching from "./Matching.js"
 import * as Preflight from "./Preflight.js"
 import * as ReplayedRequest from "./ReplayedRequest.js"
 
 export type PassOn = (exchange: Exchange) => void
 
-/** Does with an exchange what the interceptor is for. */
-export type Take = (exchange: Exchange, matched: Matching.Matched, passOn: PassOn) => void
+/** An exchange that an interceptor takes. */
+export interface Taken {
+  readonly exchange: Exchange
+  readonly matched: Matching.Matched
+  /** Its body, where the interceptor matched it. */
+  readonly body: MatchedBody.MatchedBody | undefined
+  readonly passOn: PassOn
+  /** Doesn't count it as a call. */
+  readonly decline: () => void
+}
 
 export interface Installation {
   readonly kind: Kind
   readonly name: string
   readonly matcher: RequestMatcher
   readonly options: InterceptorOptions & { readonly cors?: boolean | undefined }
-  readonly take: Take
+  /** Does with an exchange what the interceptor is for. */
+  readonly take: (taken: Taken) => void
 }
 
 /** Installs the interceptor in a group until the scope closes. */
@@ -51,7 +62,7 @@ export const make = (
     }
 
     const isOfKind = ({ request, upgrade }: Exchange) => {
-      if (kind === "webSocket" || kind === "spyWebSocket") {
+      if (kind === "WebSocket mock" || kind === "WebSocket spy") {
         return upgrade !== undefined && request.headers.upgrade?.toLowerCase() === "websocket"
       }
       return kind !== "spy" || upgrade === undefined
@@ -66,10 +77,39 @@ export const make = (
     }
 
     // The limit may have been reached while the api or the body was waited for.
-    const claim = (exchange: Exchange, matched: Matching.Matched, passOn: PassOn) => {
+    const claim = (
+      exchange: Exchange,
+      matched: Matching.Matched,
+      body: MatchedBody.MatchedBody | undefined,
+      passOn: PassOn
+    ) => {
       if (!takesMore(installed)) return passOn(exchange)
       installed.calls++
-      take(exchange, matched, passOn)
+      const decline = () => {
+        installed.calls--
+      }
+      take({ exchange, matched, body, passOn, decline })
+    }
+
+    const ifOfBody = (
+      exchange: Exchange,
+      passOn: PassOn,
+      then: (exchange: Exchange, body: MatchedBody.MatchedBody) => void
+    ) => {
+      const { body: wanted } = matching
+      if (wanted === undefined) return
+      ReplayedRequest.read(exchange.request, maxBytes, (replayed) => {
+        const replayedExchange = { ...exchange, request: replayed }
+        if (!replayed.isWhole) return passOn(replayedExchange)
+        const decide = (body: MatchedBody.MatchedBody) => {
+          interceptors.keepBody(replayed, body)
+          if (MatchedBody.differences(body, wanted).length === 0) then(replayedExchange, body)
+          else passOn(replayedExchange)
+        }
+        const body = interceptors.bodyOf(replayed) ?? MatchedBody.read(replayed.headers, replayed.beginning)
+        if (body instanceof Promise) body.then(decide)
+        else decide(body)
+      })
     }
 
     const onExchange = (exchange: Exchange, passOn: PassOn): void => {
@@ -80,15 +120,10 @@ export const make = (
       if (matched === undefined) return passOn(exchange)
       ifOfApi(exchange, passOn, () => {
         if (preflightOf !== undefined) return Preflight.answer(request, response, preflightOf)
-        const { matchBody } = matching
-        if (matchBody === undefined) return claim(exchange, matched, passOn)
+        if (matching.body === undefined) return claim(exchange, matched, undefined, passOn)
         // What follows an upgrade's headers is no body.
         if (exchange.upgrade !== undefined) return passOn(exchange)
-        ReplayedRequest.read(request, maxBytes, (replayed) => {
-          const replayedExchange = { ...exchange, request: replayed }
-          if (matchBody(replayed)) claim(replayedExchange, matched, passOn)
-          else passOn(replayedExchange)
-        })
+        ifOfBody(exchange, passOn, (replayed, body) => claim(replayed, matched, body, passOn))
       })
     }
 

@@ -1,16 +1,20 @@
 /**
- * The interceptors of a gateway: which are installed, which are verified together, and what nothing matched.
+ * The interceptors of a gateway: which are installed, which are verified together, and what went wrong.
  */
 import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { RequestMatcher, UnmatchedRequest } from "../../src/HttpInterception.js"
+import type { UnmatchedRequest } from "../../src/HttpInterception.js"
 import { UnverifiedInterception } from "../../src/IPCError.js"
+import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import { pathOf } from "../http/RequestTarget.js"
 import { isBelow } from "./ApiRequests.js"
+import type { Difference } from "./Difference.js"
+import { NOTHING } from "./Difference.js"
+import type { MatchedBody } from "./MatchedBody.js"
 import * as Matching from "./Matching.js"
 
-export type Kind = "mock" | "spy" | "fault" | "webSocket" | "spyWebSocket"
+export type Kind = "mock" | "spy" | "fault" | "WebSocket mock" | "WebSocket spy"
 
 /** One interceptor, installed until it is removed. */
 export interface Installed {
@@ -27,24 +31,43 @@ export interface Installed {
 export const takesMore = ({ calls, removed, times }: Installed): boolean =>
   !removed && calls < (times ?? Number.POSITIVE_INFINITY)
 
-/** Interceptors that are verified together, and the requests that nothing matched since the group was made. */
+/** A handler of an interceptor that failed: the test's own mistake, or an assertion in it. */
+export interface HandlerFailure {
+  /** The interceptor's. */
+  readonly name: string
+  readonly method: string
+  readonly path: string
+  readonly failure: string
+  readonly error: unknown
+}
+
+/** Interceptors that are verified together, and what went wrong since the group was made. */
 export interface Group {
   /** Whether interceptors that were removed are verified, too. */
   readonly keepsRemoved: boolean
   readonly installed: Set<Installed>
-  readonly unmatched: Array<UnmatchedRequest>
+  readonly unmatched: Array<Unmatched>
+  readonly failed: Array<HandlerFailure>
+}
+
+/** A request that nothing matched, and where it differs from the nearest interceptor. */
+export interface Unmatched {
+  readonly request: UnmatchedRequest
+  readonly differences: ReadonlyArray<Difference>
 }
 
 export class Interceptors {
   /** Newest first, of all groups. */
   #installed: ReadonlyArray<Installed> = []
   readonly #groups = new Set<Group>()
+  /** The bodies that were read for matching, by the request's raw headers, which every form of a request shares. */
+  readonly #bodies = new WeakMap<object, MatchedBody>()
 
   /** A new group, which is told of unmatched requests until the scope closes. */
   group(keepsRemoved: boolean): Effect.Effect<Group, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => {
-        const group: Group = { keepsRemoved, installed: new Set(), unmatched: [] }
+        const group: Group = { keepsRemoved, installed: new Set(), unmatched: [], failed: [] }
         this.#groups.add(group)
         return group
       }),
@@ -68,60 +91,106 @@ export class Interceptors {
     )
   }
 
+  bodyOf(request: IncomingMessage): MatchedBody | undefined {
+    return this.#bodies.get(request.rawHeaders)
+  }
+
+  keepBody(request: IncomingMessage, body: MatchedBody): void {
+    this.#bodies.set(request.rawHeaders, body)
+  }
+
   /** Keeps the request for every group, and gives a hint for its 404. */
   readonly onUnmatched = (request: IncomingMessage): string | undefined => {
-    const nearest = this.#nearest(request)
-    const unmatched: UnmatchedRequest = {
-      method: request.method as string,
-      path: pathOf(request.url as string),
-      nearest
+    const near = this.#nearest(request)
+    const unmatched: Unmatched = {
+      request: { method: request.method as string, path: pathOf(request.url as string), nearest: near?.text },
+      differences: near?.differences ?? []
     }
-    for (const group of this.#groups) {
-      group.unmatched.push(unmatched)
-      if (group.unmatched.length > MAX_UNMATCHED) group.unmatched.shift()
-    }
-    if (nearest !== undefined) return `The interceptor that came nearest: ${nearest}.`
+    for (const group of this.#groups) push(group.unmatched, unmatched)
+    if (near !== undefined) return `The interceptor that came nearest: ${near.text}.`
     return this.#installed.length === 0 ? undefined : "No interceptor is like it."
   }
 
   /** The interceptor that matched most of the request, and the first part that differed. */
-  #nearest(request: IncomingMessage): string | undefined {
-    let best: { readonly score: number; readonly text: string } | undefined
+  #nearest(request: IncomingMessage): NearMiss | undefined {
+    let best: NearMiss | undefined
+    let bestScore = 0
     const path = pathOf(request.url as string)
     for (const installed of this.#installed) {
       const { kind, matcher, matching, name } = installed
       // A spy doesn't answer, so it isn't what a 404 is missing.
-      if (kind === "spy" || kind === "spyWebSocket") continue
+      if (kind === "spy" || kind === "WebSocket spy") continue
       if (matcher.path === undefined && !isBelow(`/${matcher.api ?? ""}`, path)) continue
-      const { agreed, what } = matching.difference(request)
-      if (agreed === Matching.ALL_AGREED && takesMore(installed)) continue
+      const { agreed, differences } = matching.mismatch(request, this.bodyOf(request))
+      if (differences.length === 0 && takesMore(installed)) continue
       const score = agreed * 1_000 + Matching.resemblance(matcher.path, request.url as string)
-      if (score === 0 || (best !== undefined && best.score >= score)) continue
-      best = { score, text: `${kind} ${name}, but ${what}` }
+      if (score <= bestScore) continue
+      bestScore = score
+      best = { text: `${kind} ${name}, but ${reasonOf(installed, differences)}`, differences }
     }
-    return best?.text
+    return best
   }
 }
 
-/** Fails where one of the group wasn't called as often as expected, or something was unmatched. */
+interface NearMiss {
+  readonly text: string
+  readonly differences: ReadonlyArray<Difference>
+}
+
+const reasonOf = ({ calls }: Installed, differences: ReadonlyArray<Difference>): string => {
+  const [first, ...rest] = differences
+  if (first === undefined) return `it takes no more calls, after ${calls === 1 ? "one" : calls}`
+  const more = rest.length === 0 ? "" : `, and ${rest.length} more`
+  switch (first.part) {
+    case "path":
+      return "the path differs"
+    case "method":
+      return `the method is ${first.expected}`
+    default:
+      return `${inWords(first)}${more}`
+  }
+}
+
+const inWords = ({ expected, part, received }: Difference): string => {
+  if (received === undefined) return `${part} is missing; ${expected} was expected`
+  return expected === NOTHING
+    ? `${part} is ${received}; it was to be absent`
+    : `${part} is ${received}, not ${expected}`
+}
+
+const push = <A>(items: Array<A>, item: A): void => {
+  items.push(item)
+  if (items.length > MAX_KEPT) items.shift()
+}
+
+/** Keeps a failure for the interceptor's group. */
+export const noteFailure = (group: Group, failure: HandlerFailure): void => push(group.failed, failure)
+
+/** Fails where one of the group wasn't called as often as expected, a handler failed, or something was unmatched. */
 export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception> =>
   Effect.suspend(() => {
     const uncalled = Array.from(group.installed).filter(
       ({ calls, optional, times }) => !optional && calls < (times ?? 1)
     )
-    if (uncalled.length === 0 && group.unmatched.length === 0) return Effect.void
-    return new UnverifiedInterception({
+    if (uncalled.length === 0 && group.unmatched.length === 0 && group.failed.length === 0) return Effect.void
+    const unverified = new UnverifiedInterception({
       uncalled: uncalled.map(({ calls, kind, name, times }) => ({
         name: `${kind} ${name}`,
         calls,
         ...(times === undefined ? {} : { expected: times })
       })),
-      unmatched: group.unmatched.map(({ method, nearest, path }) => ({
+      unmatched: group.unmatched.map(({ differences, request: { method, nearest, path } }) => ({
         method,
         path,
-        ...(nearest === undefined ? {} : { nearest })
-      }))
+        ...(nearest === undefined ? {} : { nearest }),
+        ...(differences.length > 1 ? { differences } : {})
+      })),
+      failed: group.failed.map(({ failure, method, name, path }) => ({ name, method, path, failure }))
     })
+    const [first] = group.failed
+    // Shown by test runners, with the place of an assertion and its diff.
+    if (first !== undefined) Object.defineProperty(unverified, "cause", { value: first.error, configurable: true })
+    return unverified
   })
 
-const MAX_UNMATCHED = 1_000
+const MAX_KEPT = 1_000

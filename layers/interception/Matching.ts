@@ -1,95 +1,116 @@
 /**
- * Whether a request is one that an interceptor takes.
+ * Whether a request is one that an interceptor takes, and where it differs.
  */
 import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
-import type { BodyMatcher, RequestMatcher } from "../../src/HttpInterception.js"
 import { InvalidRoute } from "../../src/IPCError.js"
+import type { BodyMatcher, RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
 import { parseQuery, pathOf } from "../http/RequestTarget.js"
-import * as ReadableBody from "./ReadableBody.js"
-import type { ReplayedRequest } from "./ReplayedRequest.js"
+import * as Difference from "./Difference.js"
+import * as MatchedBody from "./MatchedBody.js"
 
-/** What the matcher's `:name` and `*` stood for, and the query as it came. */
+/** The values of the matcher's `:name` and `*`, and the query as it was sent. */
 export interface Matched {
   readonly params: Readonly<Record<string, string | undefined>>
   readonly query: string
 }
 
-/** A matcher made ready. */
+/** A matcher, compiled. */
 export interface Matching {
-  /** By method, path, query and headers; `undefined` where one differs. A preflight is matched as what it asks for. */
+  /** By method, path, query and headers; `undefined` where one differs. A preflight is matched as the request it asks for. */
   readonly match: (request: IncomingMessage, preflightOf?: string) => Matched | undefined
-  /** Whether the body is wanted, too. */
-  readonly matchBody: ((request: ReplayedRequest & IncomingMessage) => boolean) | undefined
-  /** The first thing about the request that differs, in words, and how much agreed before it. */
-  readonly difference: (request: IncomingMessage) => { readonly agreed: number; readonly what: string }
+  readonly body: BodyMatcher | undefined
+  /** Where a request differs; its body is `undefined` where it wasn't read. */
+  readonly mismatch: (request: IncomingMessage, body: MatchedBody.MatchedBody | undefined) => Mismatch
+}
+
+/** How much of a request matches, and where the first part of it that doesn't differs. */
+export interface Mismatch {
+  /** The parts that match: of path, method, query, headers and body, in this order. */
+  readonly agreed: number
+  /** None where every part matches. */
+  readonly differences: ReadonlyArray<Difference.Difference>
 }
 
 /** Fails where the path isn't find-my-way syntax. */
 export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRoute> =>
   Effect.gen(function* () {
     const method = matcher.method?.toUpperCase() ?? "ALL"
-    const inPath = queryIn(matcher.path ?? "*")
-    if (inPath !== undefined) {
-      const issue = `a path has no query; pass { query: ${JSON.stringify(parseQuery(inPath))} }`
-      return yield* new InvalidRoute({ method, path: matcher.path as string, issue })
-    }
-    const paths = HttpRoutes.make<undefined>()
-    // A method that find-my-way doesn't know is refused; what it is compared with is the request's own.
-    const add = (of: string, path: string) =>
-      Effect.catchTag(paths.add(of, path, undefined), "RouteConflict", Effect.die)
-    yield* add(method, matcher.path ?? "*")
-    if (method !== "ALL") yield* add("ALL", matcher.path ?? "*")
+    const path = yield* pathMatching(method, matcher.path)
     const { body } = matcher
-    const query = Object.entries(matcher.query ?? {})
-    const headers = Object.entries(matcher.headers ?? {})
+    const query = valueMatchers(matcher.query)
+    const headers = valueMatchers(matcher.headers, (name) => name.toLowerCase())
 
-    const path = (url: string): Matched | undefined => {
-      if (matcher.path !== undefined) return paths.find("GET", url)
-      const start = url.indexOf("?")
-      return { params: {}, query: start === -1 ? "" : url.slice(start + 1) }
-    }
     const takesMethod = (asked: string) =>
       method === "ALL" || asked === method || (method === "GET" && asked === "HEAD")
-    const wrongQuery = (text: string) => {
-      if (query.length === 0) return undefined
-      const given = parseQuery(text)
-      return query.find(([name, wanted]) => !hasValue(given[name], wanted))
-    }
-    const wrongHeader = (request: IncomingMessage) =>
-      headers.find(([name, wanted]) => !hasValue(request.headers[name.toLowerCase()], wanted))
+    const inQuery = (text: string) =>
+      query === undefined ? [] : valueDifferences("query", query, parseQuery(text), false)
+    const inHeaders = (request: IncomingMessage) =>
+      headers === undefined ? [] : valueDifferences("headers", headers, request.headersDistinct, true)
 
     return {
+      body,
       match: (request, preflightOf) => {
         if (!takesMethod(preflightOf ?? (request.method as string))) return undefined
         const matched = path(request.url as string)
-        if (matched === undefined || wrongQuery(matched.query) !== undefined) return undefined
+        if (matched === undefined || inQuery(matched.query).length > 0) return undefined
         // A preflight has none of the headers of the request that it asks for.
-        return preflightOf !== undefined || wrongHeader(request) === undefined ? matched : undefined
+        return preflightOf !== undefined || inHeaders(request).length === 0 ? matched : undefined
       },
-      matchBody:
-        body === undefined
-          ? undefined
-          : (request) => {
-              if (!request.isWhole) return false
-              return matchesBody(ReadableBody.decode(request.headers, request.beginning, false), body)
-            },
-      difference: (request) => {
-        const matched = path(request.url as string)
-        if (matched === undefined) return { agreed: 0, what: "the path differs" }
-        if (!takesMethod(request.method as string)) return { agreed: 1, what: `the method is ${method}` }
-        const parameter = wrongQuery(matched.query)
-        if (parameter !== undefined) return { agreed: 2, what: `the query has no ${parameter[0]}=${parameter[1]}` }
-        const header = wrongHeader(request)
-        if (header !== undefined) return { agreed: 3, what: `there is no header ${header[0]}: ${header[1]}` }
-        return body === undefined
-          ? { agreed: ALL_AGREED, what: "it takes no more calls" }
-          : { agreed: 4, what: "the body differs, or it takes no more calls" }
+      mismatch: (request, matchedBody) => {
+        const url = request.url as string
+        const matched = path(url)
+        if (matched === undefined) {
+          return { agreed: 0, differences: [{ part: "path", expected: pathText(matcher), received: pathOf(url) }] }
+        }
+        if (!takesMethod(request.method as string)) {
+          return { agreed: 1, differences: [{ part: "method", expected: method, received: request.method }] }
+        }
+        const parts: ReadonlyArray<() => ReadonlyArray<Difference.Difference>> = [
+          () => inQuery(matched.query),
+          () => inHeaders(request),
+          () => (body === undefined || matchedBody === undefined ? [] : MatchedBody.differences(matchedBody, body))
+        ]
+        for (const [at, differencesOf] of parts.entries()) {
+          const differences = differencesOf()
+          if (differences.length > 0) return { agreed: at + 2, differences }
+        }
+        return { agreed: ALL_AGREED, differences: [] }
       }
     }
   })
+
+type PathMatching = (url: string) => Matched | undefined
+
+const pathMatching = (method: string, path: string | RegExp | undefined): Effect.Effect<PathMatching, InvalidRoute> => {
+  if (path === undefined) return Effect.succeed((url) => ({ params: {}, query: queryOf(url) }))
+  if (typeof path !== "string") {
+    return Effect.succeed((url) => {
+      if (!Difference.testOf(path, pathOf(url))) return undefined
+      path.lastIndex = 0
+      return { params: path.exec(pathOf(url))?.groups ?? {}, query: queryOf(url) }
+    })
+  }
+  return Effect.gen(function* () {
+    const inPath = queryIn(path)
+    if (inPath !== undefined) {
+      const issue = `a path has no query; pass { query: ${JSON.stringify(parseQuery(inPath))} }`
+      return yield* new InvalidRoute({ method, path, issue })
+    }
+    const paths = HttpRoutes.make<undefined>()
+    // A method that find-my-way doesn't know is refused; requests are looked up by the path alone.
+    const add = (of: string) => Effect.catchTag(paths.add(of, path, undefined), "RouteConflict", Effect.die)
+    yield* add(method)
+    if (method !== "ALL") yield* add("ALL")
+    return (url: string) => paths.find("GET", url)
+  })
+}
+
+const queryOf = (url: string): string => {
+  const start = url.indexOf("?")
+  return start === -1 ? "" : url.slice(start + 1)
+}
 
 /** A `?` at the end of a parameter or in its expression makes it optional; with more after it, it begins a query. */
 const queryIn = (path: string): string | undefined => {
@@ -98,12 +119,88 @@ const queryIn = (path: string): string | undefined => {
   return rest === plain || rest === "" || rest.startsWith("/") ? undefined : rest
 }
 
-/** What `difference` gives for `agreed` where nothing differs. */
+interface NamedMatchers {
+  readonly matchers: ReadonlyArray<readonly [name: string, wanted: ValueMatcher]>
+  readonly exactly: boolean
+}
+
+const valueMatchers = (
+  given: ValueMatchers | undefined,
+  nameOf: (name: string) => string = (name) => name
+): NamedMatchers | undefined => {
+  if (given === undefined) return undefined
+  const exactly = Difference.isExact(given)
+  const values = (exactly ? given.value : given) as Readonly<Record<string, ValueMatcher>>
+  return { exactly, matchers: Object.entries(values).map(([name, wanted]) => [nameOf(name), wanted]) }
+}
+
+const valueDifferences = (
+  part: string,
+  { exactly, matchers }: NamedMatchers,
+  given: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,
+  isHeaders: boolean
+): ReadonlyArray<Difference.Difference> => {
+  const differences: Array<Difference.Difference> = []
+  const wantedNames = new Set<string>()
+  for (const [name, wanted] of matchers) {
+    wantedNames.add(name)
+    if (wanted === undefined) continue
+    const all = valuesOf(given[name])
+    // A list of values of one header line is one value, too (RFC 9110 section 5.3).
+    const values = isHeaders && all.length > 1 ? [...all, all.join(", ")] : all
+    if (!takesValue(all, values, wanted)) {
+      differences.push({
+        part: `${part}.${name}`,
+        expected: Difference.show(wanted),
+        received: all.length === 0 ? undefined : all.map(Difference.show).join(", ")
+      })
+    }
+  }
+  if (!exactly) return differences
+  for (const [name, value] of Object.entries(given)) {
+    if (wantedNames.has(name) || (isHeaders && OF_EVERY_REQUEST.has(name))) continue
+    differences.push({
+      part: `${part}.${name}`,
+      expected: Difference.NOTHING,
+      received: Difference.show(valuesOf(value))
+    })
+  }
+  return differences
+}
+
+/** Headers that HTTP clients add by themselves; `Intercept.exact` leaves them aside. */
+const OF_EVERY_REQUEST: ReadonlySet<string> = new Set([
+  "host",
+  "connection",
+  "keep-alive",
+  "content-length",
+  "transfer-encoding",
+  "accept",
+  "accept-encoding",
+  "accept-language",
+  "sec-fetch-mode",
+  "user-agent",
+  "traceparent",
+  "tracestate",
+  "baggage",
+  "b3"
+])
+
+const valuesOf = (value: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
+  value === undefined ? [] : typeof value === "string" ? [value] : value
+
+const takesValue = (all: ReadonlyArray<string>, each: ReadonlyArray<string>, wanted: ValueMatcher): boolean => {
+  const takes = (value: unknown) => Difference.between(value, wanted, "").length === 0
+  if (Array.isArray(wanted)) return takes(all)
+  return all.length === 0 ? takes(undefined) && typeof wanted !== "function" : each.some(takes)
+}
+
+/** The `agreed` of a mismatch where every part matches. */
 export const ALL_AGREED = 5
 
 /** How much two paths resemble each other: the segments that they have in common, from the left. */
-export const resemblance = (pattern: string | undefined, url: string): number => {
-  if (pattern === undefined) return 0
+export const resemblance = (pattern: string | RegExp | undefined, url: string): number => {
+  if (typeof pattern !== "string") return 0
   const segments = pathOf(url).split("/")
   let common = 0
   for (const [at, segment] of pattern.split("/").entries()) {
@@ -114,58 +211,27 @@ export const resemblance = (pattern: string | undefined, url: string): number =>
   return common
 }
 
-const hasValue = (given: string | ReadonlyArray<string> | undefined, wanted: string | RegExp): boolean => {
-  if (given === undefined) return false
-  const values = typeof given === "string" ? [given] : given
-  return values.some((value) => (typeof wanted === "string" ? value === wanted : testOf(wanted, value)))
-}
-
-// A global expression goes on where it left off.
-const testOf = (expression: RegExp, value: string): boolean => {
-  expression.lastIndex = 0
-  return expression.test(value)
-}
-
-const matchesBody = (body: unknown, wanted: BodyMatcher): boolean => {
-  if (typeof wanted === "function") {
-    // A predicate is written for the body it expects; any other may make it throw.
-    try {
-      return wanted(body)
-    } catch {
-      return false
-    }
-  }
-  if (wanted instanceof RegExp) {
-    return body !== undefined && testOf(wanted, typeof body === "string" ? body : JSON.stringify(body))
-  }
-  return contains(body, wanted)
-}
-
-const contains = (value: unknown, wanted: unknown): boolean => {
-  if (Object.is(value, wanted)) return true
-  if (wanted instanceof RegExp) return typeof value === "string" && testOf(wanted, value)
-  if (Array.isArray(wanted)) {
-    return (
-      Array.isArray(value) && value.length === wanted.length && wanted.every((item, at) => contains(value[at], item))
-    )
-  }
-  if (!Predicate.isRecord(wanted) || !Predicate.isRecord(value)) return false
-  return Object.entries(wanted).every(([name, item]) => Object.hasOwn(value, name) && contains(value[name], item))
-}
-
 /** The matcher as text. */
 export const textOf = (matcher: RequestMatcher): string => {
-  const query = Object.entries(matcher.query ?? {}).map(([name, value]) => `${name}=${value}`)
-  const path = matcher.path ?? (matcher.api === undefined ? "any path" : `any path of ${matcher.api}`)
+  const query = valueMatchers(matcher.query)
   const parts = [
-    `${matcher.method?.toUpperCase() ?? "ALL"} ${path}${query.length === 0 ? "" : `?${query.join("&")}`}`,
-    ...Object.entries(matcher.headers ?? {}).map(([name, value]) => `with ${name}: ${value}`),
+    `${matcher.method?.toUpperCase() ?? "ALL"} ${pathText(matcher)}${query === undefined ? "" : queryText(query)}`,
+    ...(valueMatchers(matcher.headers)?.matchers ?? []).map(([name, value]) => `with ${name}: ${valueText(value)}`),
     ...(matcher.body === undefined ? [] : [`with body ${bodyText(matcher.body)}`])
   ]
   return parts.join(" ")
 }
 
-const bodyText = (body: BodyMatcher): string => {
-  if (typeof body === "function") return "that its predicate takes"
-  return body instanceof RegExp ? String(body) : JSON.stringify(body)
+const pathText = ({ api, path }: RequestMatcher): string =>
+  path === undefined ? (api === undefined ? "any path" : `any path of ${api}`) : String(path)
+
+const queryText = ({ exactly, matchers }: NamedMatchers): string => {
+  if (matchers.length === 0) return exactly ? " with no query" : ""
+  const text = matchers.map(([name, value]) => `${name}=${valueText(value)}`).join("&")
+  return `?${text}${exactly ? " and no more" : ""}`
 }
+
+const valueText = (wanted: ValueMatcher): string => (typeof wanted === "string" ? wanted : Difference.show(wanted))
+
+const bodyText = (body: BodyMatcher): string =>
+  typeof body === "function" && body.name === "" ? "that its predicate takes" : Difference.show(body)

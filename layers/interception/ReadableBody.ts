@@ -2,33 +2,45 @@
  * Bodies decoded for reading: decompressed and parsed.
  */
 import * as Zlib from "node:zlib"
-import * as HttpBody from "../http/HttpBody.js"
+import * as ContentType from "./ContentType.js"
+
+type Headers = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
 /**
- * The value of a body: decompressed, JSON parsed, text as a string, anything else as bytes, `undefined` for none. Never
- * throws: what can't be decoded stays as it is.
+ * The value of a body: decompressed, JSON parsed, text and forms as a string, anything else as bytes, `undefined` for none.
+ * Never throws: what can't be decoded stays as it is.
  */
-export const decode = (
-  headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,
-  bytes: Buffer,
-  truncated: boolean
-): unknown => {
+export const decode = (headers: Headers, bytes: Buffer): unknown => {
   if (bytes.length === 0) return undefined
-  const contentType = String(headers["content-type"] ?? "")
-  const plain = decompress(String(headers["content-encoding"] ?? ""), bytes)
+  const contentType = contentTypeOf(headers)
+  const plain = decompress(headers, bytes)
   if (plain === undefined) return bytes
-  const asType = { headers: { "content-type": contentType } }
-  try {
-    return HttpBody.parse(asType, plain)
-  } catch {
-    // Cut or invalid JSON is readable as its text.
-    return truncated || plain.length > 0 ? plain.toString("utf8") : undefined
+  switch (ContentType.kindOf(contentType)) {
+    case "json":
+      return parsedJson(ContentType.textOf(contentType, plain))
+    case "form":
+    case "text":
+      return ContentType.textOf(contentType, plain)
+    default:
+      return plain
   }
 }
 
-const decompress = (encodings: string, bytes: Buffer): Buffer | undefined => {
+/** Cut or invalid JSON is readable as its text. */
+const parsedJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+export const contentTypeOf = (headers: Headers): string => String(headers["content-type"] ?? "")
+
+/** Without its content encodings; `undefined` where one isn't known, or the bytes aren't in it. */
+export const decompress = (headers: Headers, bytes: Buffer): Buffer | undefined => {
   let plain = bytes
-  const names = encodings
+  const names = String(headers["content-encoding"] ?? "")
     .split(",")
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== "" && name !== "identity")

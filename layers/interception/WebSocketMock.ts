@@ -12,11 +12,10 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Ws from "ws"
-import type { MockedWebSocket, WebSocketHandler } from "../../src/HttpInterception.js"
+import type { MockedWebSocket, RecordedRequest, WebSocketHandler } from "../../src/HttpInterception.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
 import * as UpgradedSocket from "../http/proxy/UpgradedSocket.js"
-import type { Matched } from "./Matching.js"
+import type { Taken } from "./Installation.js"
 import * as WebSocketRecord from "./WebSocketRecord.js"
 
 /**
@@ -25,8 +24,9 @@ import * as WebSocketRecord from "./WebSocketRecord.js"
  */
 export const make = <E, R>(
   handler: WebSocketHandler<E, R>,
-  recorder: WebSocketRecord.WebSocketRecorder
-): Effect.Effect<(exchange: Exchange, matched: Matched) => void, never, R | Scope.Scope> =>
+  recorder: WebSocketRecord.WebSocketRecorder,
+  onFailure: (request: RecordedRequest, failure: string, error: unknown) => void
+): Effect.Effect<(taken: Taken) => void, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<R>()
     const server = new Ws.WebSocketServer({
@@ -45,18 +45,26 @@ export const make = <E, R>(
       )
     )
 
-    const run = (mocked: MockedWebSocket, close: (code: number, reason?: string) => void) => {
+    const run = (
+      mocked: MockedWebSocket,
+      record: WebSocketRecord.WebSocketRecord,
+      close: (code: number, reason?: string) => void
+    ) => {
       const fiber = Runtime.runFork(runtime)(Effect.suspend(() => handler(mocked)))
       fibers.add(fiber)
       fiber.addObserver((exit) => {
         fibers.delete(fiber)
         if (Exit.isSuccess(exit)) return close(1000)
         if (Cause.isInterruptedOnly(exit.cause)) return close(1001, REMOVED)
-        close(1011, shortened(messageOf(Cause.squash(exit.cause))))
+        const error = Cause.squash(exit.cause)
+        const failure = `the handler failed: ${messageOf(error)}`
+        record.note(failure)
+        onFailure(record.request, failure, error)
+        close(1011, shortened(messageOf(error)))
       })
     }
 
-    return ({ request, response, upgrade }, matched) => {
+    return ({ exchange: { request, response, upgrade }, matched }) => {
       if (upgrade === undefined) return
       UpgradedSocket.takeFrom(response, upgrade.socket)
       server.handleUpgrade(request, upgrade.socket, upgrade.head, (webSocket) => {
@@ -84,7 +92,7 @@ export const make = <E, R>(
             }),
           close: (code = 1000, reason = "") => Effect.sync(() => webSocket.close(code, reason))
         }
-        run(mocked, (code, reason) => webSocket.close(code, reason))
+        run(mocked, record, (code, reason) => webSocket.close(code, reason))
       })
     }
   })

@@ -5,11 +5,13 @@ import * as Duration from "effect/Duration"
 import type { RecordedRequest, RecordedWebSocket, RecordedWebSocketMessage } from "../../src/HttpInterception.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Matched } from "./Matching.js"
-import * as RecordedExchange from "./RecordedExchange.js"
+import * as RecordedMessage from "./RecordedMessage.js"
+import type { RecordingBudget } from "./RecordingBudget.js"
 
 export interface WebSocketRecorder {
   /** Of each message, in bytes. */
   readonly maxBytes: number
+  readonly budget: RecordingBudget
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly onMessage: (message: RecordedWebSocketMessage) => void
@@ -21,6 +23,8 @@ export interface WebSocketRecorder {
 export interface WebSocketRecord {
   readonly request: RecordedRequest
   readonly message: (from: "client" | "service", data: string | Uint8Array) => void
+  /** Why the handler of a mock failed. */
+  readonly note: (failure: string) => void
   readonly end: (code: number, reason: string) => void
 }
 
@@ -31,16 +35,18 @@ export const make = (
   matched: Matched,
   drop: () => void
 ): WebSocketRecord => {
-  const request = RecordedExchange.requestOf(source, matched, () => Buffer.alloc(0), false)
+  const request = RecordedMessage.requestOf(source, matched, { bytes: Buffer.alloc(0), truncated: false })
   const startedAt = recorder.now()
   recorder.open.add(drop)
   const messages: Array<RecordedWebSocketMessage> = []
+  let failure: string | undefined
   return {
     request,
+    note: (reason) => {
+      failure = reason
+    },
     message: (from, data) => {
-      const truncated = data.length > recorder.maxBytes
-      const kept = typeof data === "string" ? data.slice(0, recorder.maxBytes) : data.slice(0, recorder.maxBytes)
-      const message: RecordedWebSocketMessage = { from, data: kept, truncated, at: recorder.now() }
+      const message = keep(recorder, from, data)
       if (messages.length < MAX_MESSAGES) messages.push(message)
       recorder.onMessage(message)
     },
@@ -51,11 +57,37 @@ export const make = (
         messages,
         code,
         reason,
+        failure,
         startedAt,
         duration: Duration.millis(recorder.now() - startedAt)
       })
     }
   }
+}
+
+const keep = (
+  { budget, maxBytes, now }: WebSocketRecorder,
+  from: "client" | "service",
+  data: string | Uint8Array
+): RecordedWebSocketMessage => {
+  const whole = typeof data === "string" ? Buffer.from(data) : data
+  const size = Math.min(whole.length, maxBytes)
+  const isKept = budget.reserve(size)
+  const bytes = whole.subarray(0, isKept ? size : 0)
+  const message: { -readonly [Name in keyof RecordedWebSocketMessage]: RecordedWebSocketMessage[Name] } = {
+    from,
+    // A copy: the memory may be used again.
+    data: typeof data === "string" ? Buffer.from(bytes).toString("utf8") : new Uint8Array(bytes),
+    truncated: bytes.length < whole.length,
+    at: now()
+  }
+  if (!isKept) return message
+  const drop = () => {
+    message.data = typeof data === "string" ? "" : new Uint8Array()
+    message.truncated = true
+  }
+  budget.add({ size, drop })
+  return message
 }
 
 const MAX_MESSAGES = 1_000

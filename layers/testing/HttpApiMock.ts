@@ -12,14 +12,17 @@ import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
-import type { InterceptError, Interceptor, MockOptions, RequestMatcher } from "../../src/HttpInterception.js"
+import type { InterceptError, Interceptor, MockOptions } from "../../src/HttpInterception.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
+import type { RequestMatcher } from "../../src/RequestMatcher.js"
+import { FailedAnswer } from "../interception/Mock.js"
 
 /**
  * The options of a mock, and what has to match beside the endpoint's method and path.
@@ -186,9 +189,26 @@ const answerOf = <E, R>(
           Cause.isInterruptedOnly(cause) || !HttpServerRespondable.isRespondable(Cause.squash(cause))
             ? Effect.failCause(cause)
             : Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
-        )
+        ),
+        Effect.map((response) => {
+          const refusal = refusalOf(response)
+          return refusal === undefined ? response : new FailedAnswer(response, refusal)
+        })
       )
   })
+
+/** What the schemas of the api say of a request, or of a handler's success, that they refuse. */
+const refusalOf = ({ body, status }: HttpServerResponse): string | undefined => {
+  if (status !== 400 || body._tag !== "Uint8Array") return undefined
+  try {
+    const { _tag, message } = JSON.parse(new TextDecoder().decode(body.body))
+    return _tag === "HttpApiDecodeError"
+      ? `the schema refuses the request, or what it is answered: ${message}`
+      : undefined
+  } catch {
+    return undefined
+  }
+}
 
 const webRequest = ({ bytes, headers, method, path, query }: HttpRouteRequest): Request => {
   const parameters = new URLSearchParams()

@@ -19,6 +19,7 @@ import { ClientNotConnected, ConnectionClosed, NoHandler } from "../../src/IPCEr
 import type { Arguments, ClientRequest, RequestOptions } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
+import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import { beforeReady, WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 import { elapsedMillis, realTime } from "../process/RealClock.js"
 import type { WorkerExit } from "./WorkerProcess.js"
@@ -53,6 +54,19 @@ export interface WorkerOptions {
   readonly startTimeout?: Duration.DurationInput | undefined
   /** The time between SIGTERM and SIGKILL. Default 2 seconds. */
   readonly stopGrace?: Duration.DurationInput | undefined
+}
+
+const optionNames: OptionNames<WorkerOptions> = {
+  module: true,
+  runtimeId: true,
+  env: true,
+  args: true,
+  execArgv: true,
+  cwd: true,
+  token: true,
+  stdio: true,
+  startTimeout: true,
+  stopGrace: true
 }
 
 /**
@@ -119,6 +133,7 @@ export const make: (
   options: WorkerOptions
 ) {
   const server = yield* IPCServer
+  check("the options of a worker", options, optionNames)
   const path = pathOf(options.module)
   const runtimeId = options.runtimeId ?? `${basename(path).replace(/\.[^.]*$/, "")}-${randomUUID().slice(0, 8)}`
   const startTimeout = options.startTimeout ?? "20 seconds"

@@ -13,20 +13,21 @@ import { identity } from "effect/Function"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
-import type { HttpRouteRequest } from "../../../src/HttpGateway.js"
 import type {
   Fault,
   Interceptor,
   InterceptorOptions,
   MockOptions,
-  RequestMatcher,
+  MockRequest,
   UnmatchedRequest
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
+import type { BodyOf, NoMore, RequestMatcher } from "../../../src/RequestMatcher.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import type { ScopeHandle } from "../../promise/ScopeHandle.js"
 import * as HttpApiMock from "../HttpApiMock.js"
+import { describeSuppressedErrors } from "./SuppressedError.js"
 import {
   callsOf,
   type TestCalls,
@@ -54,7 +55,17 @@ export type {
  * @since 0.1.0
  * @category models
  */
-export type TestHandler = (request: HttpRouteRequest, signal: AbortSignal) => unknown
+export type TestHandler = (request: MockRequest, signal: AbortSignal) => unknown
+
+/**
+ * Refuses functions: an answer of `Intercept` is called with the request, or passed in place of the handler.
+ *
+ * @since 0.2.0
+ * @category types
+ */
+export type Answerable<Answer> = [Extract<Awaited<Answer>, (...args: never) => unknown>] extends [never]
+  ? unknown
+  : "A function isn't an answer: pass Intercept.status(404) itself, or return Intercept.status(404)(request)"
 
 /**
  * Answers an endpoint's decoded request with its success, or a promise of it. May throw or reject with one of the errors
@@ -100,7 +111,11 @@ export interface TestApiMock<Groups extends HttpApiGroup.HttpApiGroup.Any> exten
  */
 export interface TestInterception {
   /** Answers instead of the service. */
-  readonly mock: (match: RequestMatcher, answer: TestHandler, options?: MockOptions) => Promise<TestInterceptor>
+  readonly mock: <const Matcher extends RequestMatcher, Answer>(
+    match: Matcher & NoMore<Matcher, RequestMatcher>,
+    answer: (request: MockRequest<BodyOf<Matcher>>, signal: AbortSignal) => Answer & Answerable<Answer>,
+    options?: MockOptions
+  ) => Promise<TestInterceptor>
   /** Records requests and responses on their way to and from the interceptor beneath or the service, unchanged. */
   readonly spy: (match: RequestMatcher, options?: InterceptorOptions) => Promise<TestInterceptor>
   /** Injects a failure. */
@@ -156,9 +171,9 @@ export interface TestInterception {
  */
 export interface StrictInterception extends TestInterception, AsyncDisposable {
   /**
-   * Removes what was made by it. Rejects with `UnverifiedInterception` where something is left; the first time, so that
-   * `await using` doesn't say it again. In a test that has failed by itself, `await using` throws a `SuppressedError` with
-   * both; closing it in `afterEach` has the runner show one after the other.
+   * Removes what was made by it. The first call rejects with `UnverifiedInterception` where something is left. In a test that
+   * has failed by itself, `await using` throws a `SuppressedError` whose message is the test's own and then this one; closing
+   * it in `afterEach` has the runner show one after the other.
    */
   readonly close: () => Promise<void>
 }
@@ -182,13 +197,26 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
     )
 
   return {
-    mock: (match, answer, options) => place("mock", http.mock(match, answering(answer), options), callsOf),
+    mock: <const Matcher extends RequestMatcher, Answer>(
+      match: Matcher & NoMore<Matcher, RequestMatcher>,
+      answer: (request: MockRequest<BodyOf<Matcher>>, signal: AbortSignal) => Answer,
+      options?: MockOptions
+    ) =>
+      place(
+        "mock",
+        http.mock<RequestMatcher, unknown>(match, handlerOf(answer as TestHandler, answering), options),
+        callsOf
+      ),
     spy: (match, options) => place("spy", http.spy(match, options), callsOf),
     fault: (match, fault, options) => place("fault", http.fault(match, fault, options), callsOf),
     webSocket: (match, handler, options) =>
       place(
         "webSocket",
-        http.webSocket(match, (socket) => settled(() => handler(webSocketOf(socket))), options),
+        http.webSocket(
+          match,
+          handlerOf(handler, (handle) => (socket) => settled(() => handle(webSocketOf(socket)))),
+          options
+        ),
         webSocketsOf
       ),
     spyWebSocket: (match, options) => place("spyWebSocket", http.spyWebSocket(match, options), webSocketsOf),
@@ -219,13 +247,15 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
       ),
     unmatched: () => Effect.runSync(http.unmatched),
     verify: () => Promises.runSync(http.verify),
-    strict: () =>
-      Promises.run(
+    strict: () => {
+      describeSuppressedErrors()
+      return Promises.run(
         Effect.map(handle.acquire("strict", "the strict interception", http.strict), ({ handle: own, value }) => ({
           ...make(value, own),
           ...closeableBy(own)
         }))
       )
+    }
   }
 }
 
@@ -258,7 +288,11 @@ interface Closeable extends AsyncDisposable {
 
 const closeableBy = ({ close }: ScopeHandle): Closeable => ({ close, [asyncDispose]: close })
 
-const answering = (handler: TestHandler) => (request: HttpRouteRequest) =>
+/** What isn't a function, in plain JavaScript, is left to be refused with the rest. */
+const handlerOf = <Handler, Converted>(handler: Handler, convert: (handler: Handler) => Converted): Converted =>
+  typeof handler === "function" ? convert(handler) : (handler as unknown as Converted)
+
+const answering = (handler: TestHandler) => (request: MockRequest) =>
   Effect.flatMap(
     settled((signal) => handler(request, signal)),
     // An answer of Intercept, or a response of the platform, which is an Effect of itself.

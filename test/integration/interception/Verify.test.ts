@@ -41,9 +41,9 @@ describe("verify", () => {
 Answered 404, since nothing matched (mock it, or register the service):
   - DELETE /users/7; nearest: mock GET /users/:id, but the method is GET
   - GET /user/7
-  - GET /slow; nearest: fault Delay of GET /slow?page=2, but the query has no page=2
-  - GET /secret; nearest: mock GET /secret with x-key: /^k/, but there is no header x-key: /^k/
-  - POST /orders; nearest: mock POST /orders with body {"item":"book"}, but the body differs, or it takes no more calls
+  - GET /slow; nearest: fault Delay of GET /slow?page=2, but query.page is "1", not "2"
+  - GET /secret; nearest: mock GET /secret with x-key: /^k/, but headers.x-key is missing; /^k/ was expected
+  - POST /orders; nearest: mock POST /orders with body {"item":"book"}, but body.item is "pen", not "book"
   - GET /users/7/friends; nearest: mock GET /users/:id, but the path differs`
       )
       assert.deepStrictEqual((yield* http.unmatched).slice(0, 2), [

@@ -99,6 +99,14 @@ describe("a mock behind promises", () => {
       nothing: async () => {},
       platform: async () => HttpServerResponse.text("teapot", { status: 418 }),
       json: Intercept.json({ a: 1 }, { status: 201 }),
+      web: async () => Response.json({ name: "Ada" }, { status: 201 }),
+      bytes: () => new Uint8Array([104, 105]),
+      stream: () => new Blob(["str", "eam"]).stream(),
+      iterable: async () =>
+        (async function* () {
+          yield "a"
+          yield new Uint8Array([98])
+        })(),
       chosen: async (request) => Intercept.status(404)(request),
       throws: () => {
         throw new Error("not today")
@@ -115,6 +123,10 @@ describe("a mock behind promises", () => {
       "200 ",
       "418 teapot",
       '201 {"a":1}',
+      '201 {"name":"Ada"}',
+      "200 hi",
+      "200 stream",
+      "200 ab",
       "404 ",
       '500 {"error":"not today"}',
       '500 {"error":"not tomorrow"}'
@@ -421,6 +433,31 @@ Answered 404, since nothing matched (mock it, or register the service):
     await http.close()
     const late = await rejection(http.spy(Intercept.any()))
     assert.strictEqual(late.message, "spy() was called after the strict interception had been closed.")
+  })
+
+  it("says the test's own assertion first where both fail at the end of a block", async () => {
+    const gateway = await start()
+    const failing = async () => {
+      await using http = await gateway.strict()
+      await http.mock(Intercept.get("/never"), () => ({}))
+      assert.deepStrictEqual({ a: 1 }, { a: 2 }, "the test's own")
+    }
+    const error = (await rejectionOf(failing())) as Error & { readonly actual: unknown; readonly suppressed: Error }
+    assert.strictEqual(
+      error.message,
+      "the test's own: expected { a: 1 } to deeply equal { a: 2 }\n\nNot called as often as expected (call it, remove it, or pass { optional: true }):\n  - mock GET /never: never called"
+    )
+    assert.deepStrictEqual(error.actual, { a: 1 })
+    assert.match(error.stack ?? "", /^AssertionError: the test's own[\s\S]*TestInterception\.test\.ts/)
+    assert.strictEqual(error.suppressed.message, "the test's own: expected { a: 1 } to deeply equal { a: 2 }")
+    // Whatever else fails twice stays what it was.
+    const other = await rejectionOf(
+      (async () => {
+        await using _ = { [Symbol.asyncDispose]: async () => Promise.reject(new Error("first")) }
+        throw new Error("second")
+      })()
+    )
+    assert.strictEqual(other.message, "An error was suppressed during disposal")
   })
 
   it("takes the interceptors of a strict interception with it", async () => {

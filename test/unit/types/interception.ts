@@ -4,6 +4,7 @@
  */
 import { HttpApi, HttpApiBuilder } from "@effect/platform"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { RecordedCall, RecordedWebSocket, RecordedWebSocketMessage, UnmatchedRequest } from "effect-ipc"
 import { Intercept, type TestGateway, type TestInterception } from "effect-ipc/testing"
 import { Health, Users } from "../../integration/interception/api.js"
@@ -35,6 +36,39 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
   })
   await gateway.mock(Intercept.any({ api: "users" }), Intercept.json({ name: "Ada" }), Intercept.once)
   await gateway.fault(Intercept.any(), Intercept.delay("1 second"), { ...Intercept.times(2), optional: true })
+
+  // A body is what the matcher says.
+  await gateway.mock(Intercept.post("/", { body: { item: "book", count: 1, tags: ["a"] } }), ({ body }) => {
+    same<typeof body, { readonly item: string; readonly count: number; readonly tags: ReadonlyArray<string> }>(true)
+    return body.item
+  })
+  const Order = Schema.Struct({ item: Schema.String, at: Schema.Date })
+  await gateway.mock(Intercept.post("/", { body: Order }), async ({ body }) => {
+    same<typeof body, { readonly item: string; readonly at: Date }>(true)
+    return body.at.getTime()
+  })
+  await gateway.mock({ path: "/", body: (body): body is { a: 1 } => body !== undefined }, ({ body }) => {
+    same<typeof body, { a: 1 }>(true)
+    return body.a
+  })
+  await gateway.mock(
+    { path: /^\/(?<id>.*)/, body: { id: (id) => typeof id === "string", none: Intercept.absent } },
+    ({ body }) => Object.keys(body)
+  )
+  await gateway.mock(Intercept.any(), async () => Response.json({ a: 1 }, { status: 201 }))
+  await gateway.mock(Intercept.any(), async (request) => Intercept.status(404)(request))
+  // @ts-expect-error an answer that isn't called with the request
+  await gateway.mock(Intercept.any(), () => Intercept.status(404))
+  // @ts-expect-error nor where it is promised
+  await gateway.mock(Intercept.any(), async () => Intercept.json({}))
+  // @ts-expect-error nor in one of several answers
+  await gateway.mock(Intercept.any(), ({ path }) => (path === "/" ? Intercept.json({}) : { a: 1 }))
+  // @ts-expect-error headers
+  await gateway.mock({ path: "/", header: { a: "1" } }, () => 1)
+  // @ts-expect-error headers
+  await gateway.mock(Intercept.get("/", { header: { a: "1" } }), () => 1)
+  // @ts-expect-error times
+  await gateway.mock(Intercept.get("/"), () => 1, { time: 1 })
 
   // @ts-expect-error a fault isn't an answer
   await gateway.mock(Intercept.any(), Intercept.drop)

@@ -1,0 +1,100 @@
+/**
+ * Answers exchanges with a handler of the test's.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import type { HttpRouteRequest } from "../../src/HttpGateway.js"
+import type { MockRequest } from "../../src/HttpInterception.js"
+import type { RequestMatcher } from "../../src/RequestMatcher.js"
+import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
+import type { CallRecording } from "./CallRecording.js"
+import type { Taken } from "./Installation.js"
+import * as MatchedBody from "./MatchedBody.js"
+import * as Preflight from "./Preflight.js"
+
+/** A handler's result that is answered and counts as a failure of the handler all the same. */
+export class FailedAnswer {
+  constructor(
+    readonly answer: unknown,
+    readonly failure: string
+  ) {}
+}
+
+export interface MockSetup<E, R> {
+  readonly matcher: RequestMatcher
+  readonly handler: (request: MockRequest<never>) => Effect.Effect<unknown, E, R>
+  readonly cors: boolean
+  readonly delay: Duration.DurationInput | undefined
+  /** The gateway's. */
+  readonly clock: Clock.Clock
+  readonly watch: CallRecording["watch"]
+  readonly onFailure: (request: HttpRouteRequest, failure: string, error: unknown) => void
+}
+
+/** Answers until the scope closes; then the runs in progress are interrupted, and their clients get a 503. */
+export const make = <E, R>(
+  gateway: NodeHttpGateway,
+  setup: MockSetup<E, R>
+): Effect.Effect<(taken: Taken) => void, never, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { clock, cors, delay, handler, matcher, onFailure, watch } = setup
+    const scope = yield* Effect.scope
+    const runSync = Runtime.runSync(yield* Effect.runtime<R>())
+
+    return ({ body, exchange, matched }) => {
+      const recorded = watch(exchange, matched)
+      const { request, response } = recorded.exchange
+      if (cors) Preflight.allow(request, response)
+      let asked: HttpRouteRequest | undefined
+
+      const answer = (route: HttpRouteRequest): Effect.Effect<unknown, E, R> => {
+        asked = mockRequest(route, body, matcher)
+        const answered = Effect.map(
+          Effect.suspend(() => handler(asked as MockRequest<never>)),
+          (result) => {
+            if (!(result instanceof FailedAnswer)) return result
+            fail(result.failure, new Error(result.failure))
+            return result.answer
+          }
+        )
+        return delay === undefined ? answered : Effect.zipRight(Effect.withClock(Effect.sleep(delay), clock), answered)
+      }
+      const fail = (message: string, error: unknown) => {
+        const failure = `the handler failed: ${message}`
+        recorded.note(failure)
+        onFailure(
+          asked ?? ({ method: request.method as string, path: request.url as string } as HttpRouteRequest),
+          failure,
+          error
+        )
+      }
+
+      // A handler of its own for each exchange, which knows the exchange's record.
+      const exchangeScope = runSync(Scope.fork(scope, ExecutionStrategy.sequential))
+      response.once("close", () => Effect.runFork(Scope.close(exchangeScope, Exit.void)))
+      const routeHandler = runSync(Scope.extend(gateway.handler(answer, fail), exchangeScope))
+      routeHandler.handle(request, response, { value: routeHandler, ...matched })
+    }
+  })
+
+/** A plain object, which any assertion can compare, copy and print. */
+const mockRequest = (
+  { body, bytes, headers, method, params, path, query }: HttpRouteRequest,
+  matchedBody: MatchedBody.MatchedBody | undefined,
+  matcher: RequestMatcher
+): MockRequest<never> => ({
+  method,
+  path,
+  params: { ...params },
+  query: { ...query },
+  headers: { ...headers },
+  body: (matchedBody === undefined || matcher.body === undefined
+    ? body
+    : MatchedBody.given(matchedBody, matcher.body, body)) as never,
+  bytes
+})

@@ -1,0 +1,116 @@
+/**
+ * Matchers, options and faults of programs that no compiler checks: refused where the interceptor is made, in words that say
+ * what to write instead.
+ */
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type { Fault, InterceptorOptions, MockOptions } from "../../src/HttpInterception.js"
+import { InvalidInterceptor } from "../../src/IPCError.js"
+import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
+import type { RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
+import * as Difference from "./Difference.js"
+
+const matcherNames: OptionNames<RequestMatcher> = {
+  method: true,
+  path: true,
+  query: true,
+  headers: true,
+  body: true,
+  api: true
+}
+
+export const interceptorOptions: OptionNames<InterceptorOptions> = { times: true, name: true, optional: true }
+
+export const mockOptions: OptionNames<MockOptions> = { ...interceptorOptions, cors: true, delay: true }
+
+/** Fails where the matcher or the options have a name that isn't known, or a value of the wrong kind. */
+export const check = (
+  matcher: RequestMatcher,
+  names: Readonly<Record<string, true>>,
+  options: InterceptorOptions
+): Effect.Effect<void, InvalidInterceptor> =>
+  refuse(
+    issueOf("a request matcher", matcher, matcherNames) ??
+      textIssue("method", matcher.method) ??
+      textIssue("api", matcher.api) ??
+      pathIssue(matcher.path) ??
+      valuesIssue("query", matcher.query) ??
+      valuesIssue("headers", matcher.headers) ??
+      issueOf("its options", options, names) ??
+      timesIssue(options.times)
+  )
+
+export const checkHandler = (handler: unknown): Effect.Effect<void, InvalidInterceptor> =>
+  refuse(
+    typeof handler === "function"
+      ? undefined
+      : `its handler is a function, not ${kindOf(handler)}; for a fixed answer pass Intercept.json(…) or its like`
+  )
+
+const faultNames: { readonly [Tag in Fault["_tag"]]: OptionNames<Extract<Fault, { readonly _tag: Tag }>> } = {
+  Delay: { _tag: true, duration: true },
+  Status: { _tag: true, status: true },
+  Drop: { _tag: true },
+  ResetInBody: { _tag: true, afterBytes: true }
+}
+
+export const checkFault = (fault: Fault): Effect.Effect<void, InvalidInterceptor> => {
+  const known = Predicate.hasProperty(fault, "_tag") && Object.hasOwn(faultNames, fault._tag)
+  if (!known) {
+    return refuse("its fault is Intercept.delay(…), failWith(…), drop or resetInBody(…); an answer goes to mock")
+  }
+  const issue = issueOf(`the fault ${fault._tag}`, fault, faultNames[fault._tag])
+  if (issue !== undefined) return refuse(issue)
+  if (fault._tag !== "ResetInBody") return Effect.void
+  const { afterBytes } = fault
+  return refuse(
+    Number.isInteger(afterBytes) && afterBytes >= 0
+      ? undefined
+      : `resetInBody takes { afterBytes } with a number of bytes, not ${Difference.show(afterBytes)}`
+  )
+}
+
+const refuse = (issue: string | undefined): Effect.Effect<void, InvalidInterceptor> =>
+  issue === undefined ? Effect.void : new InvalidInterceptor({ issue })
+
+const textIssue = (name: string, value: unknown): string | undefined =>
+  value === undefined || typeof value === "string" ? undefined : `its ${name} is a string, not ${kindOf(value)}`
+
+const pathIssue = (path: unknown): string | undefined =>
+  path === undefined || typeof path === "string" || path instanceof RegExp
+    ? undefined
+    : `its path is a string like "/users/:id" or an expression, not ${kindOf(path)}`
+
+const timesIssue = (times: unknown): string | undefined =>
+  times === undefined || (Number.isInteger(times) && (times as number) > 0)
+    ? undefined
+    : `times is a whole number from 1, not ${Difference.show(times)}`
+
+const valuesIssue = (part: string, matchers: ValueMatchers | undefined): string | undefined => {
+  if (matchers === undefined) return undefined
+  const values: unknown = Difference.isExact(matchers) ? matchers.value : matchers
+  if (!Predicate.isRecord(values) || values instanceof RegExp) {
+    return `its ${part} is an object of names and values, not ${values instanceof RegExp ? "an expression" : kindOf(values)}`
+  }
+  for (const [name, value] of Object.entries(values)) {
+    if (!isValueMatcher(value)) return valueIssue(`${part}.${name}`, value)
+  }
+  return undefined
+}
+
+const isValueMatcher = (value: unknown): value is ValueMatcher =>
+  value === undefined ||
+  typeof value === "string" ||
+  typeof value === "function" ||
+  value instanceof RegExp ||
+  (Array.isArray(value) && value.every((item) => typeof item === "string")) ||
+  Difference.isAsymmetric(value) ||
+  Difference.isAbsent(value)
+
+const valueIssue = (part: string, value: unknown): string => {
+  const isPlain = typeof value === "number" || typeof value === "boolean"
+  const hint = isPlain
+    ? `is text: pass ${JSON.stringify(String(value))}`
+    : "is a string, an expression, a predicate, a list of strings or Intercept.absent"
+  return `${part} ${hint}, not ${kindOf(value)}`
+}
