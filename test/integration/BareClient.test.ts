@@ -121,6 +121,17 @@ describe("A client of which all is ws and string concatenation", () => {
     })
   }
 
+  live("may connect at any path below that of the original", () =>
+    Effect.gen(function* () {
+      const server = yield* NodeIPCServer.make()
+      const origin = `ws://127.0.0.1:${server.port}`
+      yield* Bare.connect(`${origin}/__ggFrameworkConnection/a/b?runtimeId=bare-1`)
+      assert.deepStrictEqual(yield* server.clients, [{ clientId: "client-1", runtimeId: "bare-1" }])
+      const refused = yield* Effect.flip(Bare.connect(`${origin}/__ggFrameworkConnections`))
+      assert.strictEqual(refused.status, 404)
+    })
+  )
+
   live("that offers subprotocols of its own gets its first, and plain frames", () =>
     Effect.gen(function* () {
       const server = yield* NodeIPCServer.make()
