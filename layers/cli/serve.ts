@@ -27,14 +27,21 @@ export const serve = Command.make(
     strategy,
     allowWithoutToken: Options.boolean("allow-without-token").pipe(
       Options.withDescription("Let other machines connect without a token, where --host is reachable for them.")
+    ),
+    allowedHosts: Options.text("allowed-host").pipe(
+      Options.repeated,
+      Options.withDescription(
+        "Another name of the gateway, or name:port where something (a TLS proxy, a container's mapped port) forwards from there to it. Can be repeated."
+      )
     )
   },
-  ({ address, allowWithoutToken, strategy }) =>
+  ({ address, allowedHosts, allowWithoutToken, strategy }) =>
     Effect.gen(function* () {
       if (yield* ListeningPort.isInUse(address)) yield* refuseHeld(address)
       const services = yield* LocalDiscovery.makeStandalone({
         ...address,
         allowWithoutToken,
+        allowedHosts,
         strategy: RoutingStrategy.fromName(strategy),
         runtimeId: runtimeIdFor("gateway")
       }).pipe(

@@ -7,6 +7,7 @@ import * as Bare from "../support/Bare.js"
 import * as Cli from "../support/Cli.js"
 import * as Live from "../support/discovery.js"
 import { live, told } from "../support/live.js"
+import * as Relay from "../support/Relay.js"
 
 const token = "a secret of the tests"
 const anotherToken = "another secret of the tests"
@@ -183,6 +184,25 @@ describe("The command with a token", () => {
           (JSON.parse(stdout) as ReadonlyArray<{ readonly api: string }>).map(({ api }) => api),
           ["users", "orders"]
         )
+      }),
+    60_000
+  )
+
+  live(
+    "is used through what forwards to the gateway, where the gateway was told from where",
+    () =>
+      Effect.gen(function* () {
+        let to = 0
+        const relay = yield* Relay.start({ to: () => to })
+        const gateway = yield* Cli.start(["serve", "--port", "0", "--allowed-host", `127.0.0.1:${relay.port}`], {
+          IPC_TOKEN: token
+        })
+        const url = new URL((yield* gateway.stdout.line("The gateway listens on ")).split(" ").at(-1) as string)
+        to = Number(url.port)
+        const { exit, stdout } = yield* Cli.run(["routes", "--json", "--port", String(relay.port)], {
+          IPC_TOKEN: token
+        })
+        assert.deepStrictEqual({ exit, stdout }, { exit: 0, stdout: "[]" })
       }),
     60_000
   )
