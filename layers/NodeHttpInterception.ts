@@ -12,11 +12,13 @@ import { Discovery } from "../src/Discovery.js"
 import { HttpGateway } from "../src/HttpGateway.js"
 import type { Installing, InterceptorOptions, WebSocketHandler, WebSocketInterceptor } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
+import { IPCServer } from "../src/IPCServer.js"
 import type { RequestMatcher } from "../src/RequestMatcher.js"
 import { fromService } from "./http/NodeHttpGateway.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
 import * as CallRecording from "./interception/CallRecording.js"
 import * as Faults from "./interception/Faults.js"
+import { Forwarding } from "./interception/Forwarding.js"
 import * as Installation from "./interception/Installation.js"
 import { type Group, Interceptors, noteFailure, verify } from "./interception/Interceptors.js"
 import * as Matching from "./interception/Matching.js"
@@ -51,8 +53,8 @@ export interface HttpInterceptionOptions {
  */
 export const make: (
   options?: HttpInterceptionOptions
-) => Effect.Effect<HttpInterception.Service, never, Scope.Scope | HttpGateway | Discovery> = Effect.fnUntraced(
-  function* (options: HttpInterceptionOptions = {}) {
+) => Effect.Effect<HttpInterception.Service, never, Scope.Scope | IPCServer | HttpGateway | Discovery> =
+  Effect.fnUntraced(function* (options: HttpInterceptionOptions = {}) {
     const gateway = yield* Effect.flatMap(HttpGateway, fromService)
     const discovery = yield* Discovery
     // The gateway's clock, not the one of the test that installs an interceptor: requests arrive over sockets.
@@ -60,8 +62,9 @@ export const make: (
     const maxBytes = options.maxRecordedBytes ?? 1024 * 1024
     const budget = new RecordingBudget(options.maxTotalRecordedBytes ?? 64 * 1024 * 1024)
     const recorder = CallRecording.makeRecorder(maxBytes, budget, clock)
+    const forwarding = new Forwarding((yield* IPCServer).url)
     const interceptors = new Interceptors()
-    const install = Installation.make(gateway, interceptors, ApiRequests.make(discovery), maxBytes)
+    const install = Installation.make(gateway, interceptors, ApiRequests.make(discovery), forwarding, maxBytes)
     yield* gateway.onUnmatched(interceptors.onUnmatched)
 
     const serviceOf = (group: Group): HttpInterception.Service => ({
@@ -79,6 +82,7 @@ export const make: (
             cors,
             delay: mockOptions.delay,
             clock,
+            forwarding,
             watch,
             onFailure: ({ method, path }, failure, error) =>
               noteFailure(group, { name: `mock ${name}`, method, path, failure, error })
@@ -160,8 +164,7 @@ export const make: (
     })
 
     return serviceOf(yield* interceptors.group(false))
-  }
-)
+  })
 
 /**
  * @since 0.1.0
@@ -169,7 +172,8 @@ export const make: (
  */
 export const layer = (
   options: HttpInterceptionOptions = {}
-): Layer.Layer<HttpInterception, never, HttpGateway | Discovery> => Layer.scoped(HttpInterception, make(options))
+): Layer.Layer<HttpInterception, never, IPCServer | HttpGateway | Discovery> =>
+  Layer.scoped(HttpInterception, make(options))
 
 /**
  * The options as Config gives them.
@@ -179,5 +183,5 @@ export const layer = (
  */
 export const layerConfig = (
   options: ConfigOptions.ConfigOptions<HttpInterceptionOptions> = {}
-): Layer.Layer<HttpInterception, ConfigError, HttpGateway | Discovery> =>
+): Layer.Layer<HttpInterception, ConfigError, IPCServer | HttpGateway | Discovery> =>
   Layer.scoped(HttpInterception, Effect.flatMap(ConfigOptions.given(options), make))

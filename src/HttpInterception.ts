@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -48,11 +49,32 @@ export interface MockOptions extends InterceptorOptions {
 export interface MockRequest<out Body = unknown> extends Omit<HttpRouteRequest, "body"> {
   /** As {@link HttpRouteRequest}'s; where the mock has a body matcher, what that matched: fields of a form, say. */
   readonly body: Body
+  /**
+   * Sends the request, with the changes, to the interceptor beneath or the service, and gives its response: to be answered
+   * with as it is, read, or changed. Fails where the connection breaks before there is one.
+   */
+  readonly forward: (changes?: ForwardChanges) => Effect.Effect<Response, Cause.UnknownException>
+}
+
+/**
+ * How a forwarded request differs from the one that came.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ForwardChanges {
+  readonly method?: string | undefined
+  /** With its query. */
+  readonly path?: string | undefined
+  /** In addition to those that came; `undefined` removes one. */
+  readonly headers?: Readonly<Record<string, string | undefined>> | undefined
+  /** Text or bytes as they are, any other value in JSON. */
+  readonly body?: unknown
 }
 
 /**
  * Answers a request with a plain value (a 200 in JSON), `undefined` (an empty 200), bytes, a stream, a web `Response` or a
- * platform `HttpServerResponse`. A failure answers 500 `{"error": message}`, is the call's `failure`, and `verify` lists it.
+ * platform `HttpServerResponse`; `Intercept.pass` leaves it to the interceptor beneath or the service. A failure answers 500 `{"error": message}`, is the call's `failure`, and `verify` lists it.
  *
  * @since 0.2.0
  * @category models

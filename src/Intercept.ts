@@ -19,6 +19,7 @@
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { Fault } from "./HttpInterception.js"
 import { check, type OptionNames } from "./internal/OptionNames.js"
@@ -169,6 +170,135 @@ export const status = (code: number, headers?: Readonly<Record<string, string>>)
   answer((response) => Effect.succeed(response.empty(given({ status: code, headers }))))
 
 /**
+ * Answers with the bytes, as `application/octet-stream` unless the headers have a content type.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export const bytes = (value: Uint8Array, options?: AnswerOptions): HttpRouteHandler<unknown> => {
+  const head = given(options)
+  const contentType = head.headers?.["content-type"] ?? "application/octet-stream"
+  return answer((response) => Effect.succeed(response.uint8Array(value, { ...head, contentType })))
+}
+
+/**
+ * Answers with the content of a file, under the content type of its name.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export const file = (path: string | URL, options?: AnswerOptions): HttpRouteHandler<unknown> => {
+  const answered: FileAnswer = { _tag: "effect-ipc/File", path, ...given(options) }
+  return () => Effect.succeed(answered)
+}
+
+/**
+ * @internal
+ */
+export interface FileAnswer extends AnswerOptions {
+  readonly _tag: "effect-ipc/File"
+  readonly path: string | URL
+}
+
+/**
+ * One event of an event stream. Data that isn't text is sent in JSON.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export interface ServerSentEvent {
+  readonly data: unknown
+  readonly event?: string | undefined
+  readonly id?: string | undefined
+  /** In milliseconds. */
+  readonly retry?: number | undefined
+}
+
+/**
+ * @since 0.2.0
+ * @category answers
+ */
+export interface SseOptions {
+  /** The time between two events, by the gateway's clock. Default none. */
+  readonly interval?: Duration.DurationInput | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * Answers with an event stream: of events, or of values that are each the data of one. It ends with them; a Stream or an
+ * async iterable may go on for as long as it likes.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export const sse = (
+  events: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, unknown>,
+  options: SseOptions = {}
+): HttpRouteHandler<unknown> => {
+  check("the options of an event stream", options, sseOptions)
+  const answered: SseAnswer = { _tag: "effect-ipc/Sse", events, ...options }
+  return () => Effect.succeed(answered)
+}
+
+/**
+ * @internal
+ */
+export interface SseAnswer extends SseOptions {
+  readonly _tag: "effect-ipc/Sse"
+  readonly events: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, unknown>
+}
+
+/**
+ * Answers with the first handler at the first call, with the second at the next, and so on; with the last from then on.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export const sequence = <Request, const Answers extends ReadonlyArray<SequenceHandler<Request>>>(
+  ...answers: Answers
+): ((request: Request, signal?: AbortSignal) => ReturnType<Answers[number]>) => {
+  if (answers.length === 0) throw new TypeError("a sequence has at least one handler")
+  let calls = 0
+  return (request, signal) => {
+    const handler = answers[Math.min(calls++, answers.length - 1)] as SequenceHandler<Request>
+    return handler(request, signal as AbortSignal) as ReturnType<Answers[number]>
+  }
+}
+
+/**
+ * A handler in a sequence: of a mock with Effect, or of one with promises.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export type SequenceHandler<Request> = (request: Request, signal: AbortSignal) => unknown
+
+/**
+ * Doesn't answer. The client waits until it gives up, or the mock is removed.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export const never: HttpRouteHandler<never> = () => Effect.never
+
+/**
+ * What a handler answers with that doesn't want the request: it goes to the interceptor beneath or the service, and isn't
+ * counted.
+ *
+ * @since 0.2.0
+ * @category answers
+ */
+export const pass: Pass = { _tag: "effect-ipc/Pass" }
+
+/**
+ * @since 0.2.0
+ * @category answers
+ */
+export interface Pass {
+  readonly _tag: "effect-ipc/Pass"
+}
+
+/**
  * Takes the first call only.
  *
  * @since 0.1.0
@@ -239,3 +369,5 @@ const given = (options: AnswerOptions = {}) => {
 }
 
 const answerOptions: OptionNames<AnswerOptions> = { status: true, headers: true }
+
+const sseOptions: OptionNames<SseOptions> = { interval: true, headers: true }

@@ -22,6 +22,7 @@ export { HttpGateway } from "./HttpGateway.js"
 export {
   type AwaitOptions,
   type Fault,
+  type ForwardChanges,
   HttpInterception,
   type Installing,
   type InterceptError,

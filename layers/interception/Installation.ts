@@ -9,6 +9,7 @@ import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import type { ApiRequests } from "./ApiRequests.js"
+import type { Forwarding } from "./Forwarding.js"
 import type { Group, Installed, Interceptors, Kind } from "./Interceptors.js"
 import { takesMore } from "./Interceptors.js"
 import * as MatchedBody from "./MatchedBody.js"
@@ -24,6 +25,7 @@ export interface Taken {
   readonly matched: Matching.Matched
   /** Its body, where the interceptor matched it. */
   readonly body: MatchedBody.MatchedBody | undefined
+  readonly installed: Installed
   readonly passOn: PassOn
   /** Doesn't count it as a call. */
   readonly decline: () => void
@@ -45,6 +47,7 @@ export const make = (
   gateway: NodeHttpGateway,
   interceptors: Interceptors,
   apis: ApiRequests,
+  forwarding: Forwarding,
   maxBytes: number
 ): Install =>
   Effect.fnUntraced(function* (group, { kind, matcher, name, options, take }) {
@@ -57,6 +60,7 @@ export const make = (
       name,
       times: options.times,
       optional: options.optional ?? false,
+      order: interceptors.nextOrder(),
       calls: 0,
       removed: false
     }
@@ -88,7 +92,7 @@ export const make = (
       const decline = () => {
         installed.calls--
       }
-      take({ exchange, matched, body, passOn, decline })
+      take({ exchange, matched, body, installed, passOn, decline })
     }
 
     const ifOfBody = (
@@ -113,8 +117,9 @@ export const make = (
     }
 
     const onExchange = (exchange: Exchange, passOn: PassOn): void => {
-      if (!takesMore(installed) || !isOfKind(exchange)) return passOn(exchange)
       const { request, response } = exchange
+      const isForwarded = forwarding.isBeneath(request, installed)
+      if (isForwarded || !takesMore(installed) || !isOfKind(exchange)) return passOn(exchange)
       const preflightOf = options.cors === true ? Preflight.methodOf(request) : undefined
       const matched = matching.match(request, preflightOf)
       if (matched === undefined) return passOn(exchange)

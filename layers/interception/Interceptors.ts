@@ -24,6 +24,8 @@ export interface Installed {
   readonly name: string
   readonly times: number | undefined
   readonly optional: boolean
+  /** Greater than that of every interceptor installed before it. */
+  readonly order: number
   calls: number
   removed: boolean
 }
@@ -60,6 +62,7 @@ export class Interceptors {
   /** Newest first, of all groups. */
   #installed: ReadonlyArray<Installed> = []
   readonly #groups = new Set<Group>()
+  #count = 0
   /** The bodies that were read for matching, by the request's raw headers, which every form of a request shares. */
   readonly #bodies = new WeakMap<object, MatchedBody>()
 
@@ -89,6 +92,10 @@ export class Interceptors {
           if (!group.keepsRemoved) group.installed.delete(installed)
         })
     )
+  }
+
+  nextOrder(): number {
+    return ++this.#count
   }
 
   bodyOf(request: IncomingMessage): MatchedBody | undefined {

@@ -6,16 +6,22 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { MockRequest } from "../../src/HttpInterception.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
+import { pathOf } from "../http/RequestTarget.js"
+import * as RouteHandler from "../http/RouteHandler.js"
+import * as Answers from "./Answers.js"
 import type { CallRecording } from "./CallRecording.js"
+import type { Forwarding } from "./Forwarding.js"
 import type { Taken } from "./Installation.js"
 import * as MatchedBody from "./MatchedBody.js"
 import * as Preflight from "./Preflight.js"
+import { ReplayedRequest } from "./ReplayedRequest.js"
 
 /** A handler's result that is answered and counts as a failure of the handler all the same. */
 export class FailedAnswer {
@@ -33,7 +39,8 @@ export interface MockSetup<E, R> {
   /** The gateway's. */
   readonly clock: Clock.Clock
   readonly watch: CallRecording["watch"]
-  readonly onFailure: (request: HttpRouteRequest, failure: string, error: unknown) => void
+  readonly forwarding: Forwarding
+  readonly onFailure: (request: Pick<HttpRouteRequest, "method" | "path">, failure: string, error: unknown) => void
 }
 
 /** Answers until the scope closes; then the runs in progress are interrupted, and their clients get a 503. */
@@ -42,36 +49,47 @@ export const make = <E, R>(
   setup: MockSetup<E, R>
 ): Effect.Effect<(taken: Taken) => void, never, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const { clock, cors, delay, handler, matcher, onFailure, watch } = setup
+    const { clock, cors, delay, forwarding, handler, matcher, onFailure, watch } = setup
     const scope = yield* Effect.scope
     const runSync = Runtime.runSync(yield* Effect.runtime<R>())
 
-    return ({ body, exchange, matched }) => {
+    return ({ body, decline, exchange, installed, matched, passOn }) => {
       const recorded = watch(exchange, matched)
       const { request, response } = recorded.exchange
-      if (cors) Preflight.allow(request, response)
-      let asked: HttpRouteRequest | undefined
+      let asked: MockRequest<never> | undefined
+      let passed = false
 
-      const answer = (route: HttpRouteRequest): Effect.Effect<unknown, E, R> => {
-        asked = mockRequest(route, body, matcher)
-        const answered = Effect.map(
+      const allowOrigin = Effect.sync(() => {
+        if (cors && !passed && !response.headersSent) Preflight.allow(request, response)
+      })
+      const pass = ({ bytes }: HttpRouteRequest) =>
+        Effect.sync(() => {
+          passed = true
+          recorded.discard()
+          decline()
+          const replayed = new ReplayedRequest(exchange.request, Buffer.from(bytes), true)
+          passOn({ ...exchange, request: replayed.asMessage })
+          return RouteHandler.passedOn
+        })
+
+      const answer = (route: HttpRouteRequest): Effect.Effect<unknown, unknown, R> => {
+        const target = request.url as string
+        asked = mockRequest(route, body, matcher, (changes) => forwarding.forward(installed, route, target, changes))
+        const answered = Effect.flatMap(
           Effect.suspend(() => handler(asked as MockRequest<never>)),
-          (result) => {
-            if (!(result instanceof FailedAnswer)) return result
+          (result): Effect.Effect<unknown, unknown> => {
+            if (Predicate.isTagged(result, "effect-ipc/Pass")) return pass(route)
+            if (!(result instanceof FailedAnswer)) return Answers.toSendable(result, clock)
             fail(result.failure, new Error(result.failure))
-            return result.answer
+            return Effect.succeed(result.answer)
           }
-        )
+        ).pipe(Effect.ensuring(allowOrigin))
         return delay === undefined ? answered : Effect.zipRight(Effect.withClock(Effect.sleep(delay), clock), answered)
       }
       const fail = (message: string, error: unknown) => {
         const failure = `the handler failed: ${message}`
         recorded.note(failure)
-        onFailure(
-          asked ?? ({ method: request.method as string, path: request.url as string } as HttpRouteRequest),
-          failure,
-          error
-        )
+        onFailure(asked ?? { method: request.method as string, path: pathOf(request.url as string) }, failure, error)
       }
 
       // A handler of its own for each exchange, which knows the exchange's record.
@@ -86,7 +104,8 @@ export const make = <E, R>(
 const mockRequest = (
   { body, bytes, headers, method, params, path, query }: HttpRouteRequest,
   matchedBody: MatchedBody.MatchedBody | undefined,
-  matcher: RequestMatcher
+  matcher: RequestMatcher,
+  forward: MockRequest["forward"]
 ): MockRequest<never> => ({
   method,
   path,
@@ -96,5 +115,6 @@ const mockRequest = (
   body: (matchedBody === undefined || matcher.body === undefined
     ? body
     : MatchedBody.given(matchedBody, matcher.body, body)) as never,
-  bytes
+  bytes,
+  forward
 })

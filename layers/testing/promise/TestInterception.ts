@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type {
   Fault,
+  ForwardChanges,
   Interceptor,
   InterceptorOptions,
   MockOptions,
@@ -55,7 +56,21 @@ export type {
  * @since 0.1.0
  * @category models
  */
-export type TestHandler = (request: MockRequest, signal: AbortSignal) => unknown
+export type TestHandler = (request: TestRequest, signal: AbortSignal) => unknown
+
+/**
+ * A request to a mock.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface TestRequest<out Body = unknown> extends Omit<MockRequest<Body>, "forward"> {
+  /**
+   * Sends the request, with the changes, to the interceptor beneath or the service. Resolves with its response: to be
+   * answered with as it is, read, or changed.
+   */
+  readonly forward: (changes?: ForwardChanges) => Promise<Response>
+}
 
 /**
  * Refuses functions: an answer of `Intercept` is called with the request, or passed in place of the handler.
@@ -113,7 +128,7 @@ export interface TestInterception {
   /** Answers instead of the service. */
   readonly mock: <const Matcher extends RequestMatcher, Answer>(
     match: Matcher & NoMore<Matcher, RequestMatcher>,
-    answer: (request: MockRequest<BodyOf<Matcher>>, signal: AbortSignal) => Answer & Answerable<Answer>,
+    answer: (request: TestRequest<BodyOf<Matcher>>, signal: AbortSignal) => Answer & Answerable<Answer>,
     options?: MockOptions
   ) => Promise<TestInterceptor>
   /** Records requests and responses on their way to and from the interceptor beneath or the service, unchanged. */
@@ -199,7 +214,7 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
   return {
     mock: <const Matcher extends RequestMatcher, Answer>(
       match: Matcher & NoMore<Matcher, RequestMatcher>,
-      answer: (request: MockRequest<BodyOf<Matcher>>, signal: AbortSignal) => Answer,
+      answer: (request: TestRequest<BodyOf<Matcher>>, signal: AbortSignal) => Answer,
       options?: MockOptions
     ) =>
       place(
@@ -294,7 +309,7 @@ const handlerOf = <Handler, Converted>(handler: Handler, convert: (handler: Hand
 
 const answering = (handler: TestHandler) => (request: MockRequest) =>
   Effect.flatMap(
-    settled((signal) => handler(request, signal)),
+    settled((signal) => handler({ ...request, forward: (changes) => Promises.run(request.forward(changes)) }, signal)),
     // An answer of Intercept, or a response of the platform, which is an Effect of itself.
     (answer) => (Effect.isEffect(answer) ? (answer as Effect.Effect<unknown, unknown>) : Effect.succeed(answer))
   )

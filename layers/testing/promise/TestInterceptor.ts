@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type {
+  AwaitOptions,
   Interceptor,
   MockedWebSocket,
   RecordedCall,
@@ -26,8 +27,11 @@ export interface TestCalls<Call = RecordedCall> {
   readonly name: string
   /** The calls that have ended, since the last `reset`. */
   readonly calls: () => ReadonlyArray<Call>
-  /** Resolves with the n-th call, counted from 1. Rejects where the interceptor is removed first. */
-  readonly awaitCall: (n: number) => Promise<Call>
+  /**
+   * Resolves with the n-th call, counted from 1, once it was answered. Rejects where the interceptor is removed first or the
+   * timeout passes; then it says what was recorded instead. The timeout is in real time, though timers be faked.
+   */
+  readonly awaitCall: (n: number, options?: AwaitOptions) => Promise<Call>
   /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
   readonly stream: AsyncIterable<Call>
   /** Forgets the calls. The count for `times` isn't reset. */
@@ -55,7 +59,7 @@ export interface TestWebSockets extends TestCalls<RecordedWebSocket> {
   /** The messages of all its WebSockets, since the last `reset`. */
   readonly messages: () => ReadonlyArray<RecordedWebSocketMessage>
   /** Resolves with the n-th message, counted from 1. Rejects where the interceptor is removed first. */
-  readonly awaitMessage: (n: number) => Promise<RecordedWebSocketMessage>
+  readonly awaitMessage: (n: number, options?: AwaitOptions) => Promise<RecordedWebSocketMessage>
   readonly messageStream: AsyncIterable<RecordedWebSocketMessage>
   /** Drops its open WebSockets on both sides without a close frame, as a crash of the service would. */
   readonly drop: () => void
@@ -95,7 +99,7 @@ export interface TestWebSocket {
 export const callsOf = <Call>({ awaitCall, calls, name, reset, stream }: Interceptor<Call>): TestCalls<Call> => ({
   name,
   calls: () => Effect.runSync(calls),
-  awaitCall: (n) => Promises.run(awaitCall(n)),
+  awaitCall: (n, options) => Promises.run(awaitCall(n, options)),
   stream: toAsyncIterable(stream),
   reset: () => Effect.runSync(reset)
 })
@@ -109,7 +113,7 @@ export const callsOf = <Call>({ awaitCall, calls, name, reset, stream }: Interce
 export const webSocketsOf = (interceptor: WebSocketInterceptor): TestWebSockets => ({
   ...callsOf(interceptor),
   messages: () => Effect.runSync(interceptor.messages),
-  awaitMessage: (n) => Promises.run(interceptor.awaitMessage(n)),
+  awaitMessage: (n, options) => Promises.run(interceptor.awaitMessage(n, options)),
   messageStream: toAsyncIterable(interceptor.messageStream),
   drop: () => Effect.runSync(interceptor.drop)
 })

@@ -55,6 +55,19 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
     { path: /^\/(?<id>.*)/, body: { id: (id) => typeof id === "string", none: Intercept.absent } },
     ({ body }) => Object.keys(body)
   )
+  await gateway.mock(
+    Intercept.post("/", { body: { a: 1 } }),
+    Intercept.sequence(Intercept.status(503), async ({ body, forward }) => {
+      same<typeof body, { readonly a: number }>(true)
+      same<ReturnType<typeof forward>, Promise<Response>>(true)
+      return forward({ headers: { "x-a": "1" }, body: { b: 2 } })
+    })
+  )
+  await gateway.mock(Intercept.any(), async ({ body }) => (body === 1 ? Intercept.pass : { a: 1 }), {
+    delay: "1 second"
+  })
+  await gateway.mock(Intercept.any(), Intercept.never)
+  await gateway.mock(Intercept.any(), Intercept.sse([{ data: 1, event: "a" }, "text"], { interval: 10 }))
   await gateway.mock(Intercept.any(), async () => Response.json({ a: 1 }, { status: 201 }))
   await gateway.mock(Intercept.any(), async (request) => Intercept.status(404)(request))
   // @ts-expect-error an answer that isn't called with the request

@@ -1,0 +1,102 @@
+/**
+ * Requests that a mock's handler sends on to the interceptor beneath it or the service.
+ *
+ * A forwarded request enters the gateway again, with a header that names the mock; interceptors from the mock on leave it
+ * alone.
+ */
+import { randomUUID } from "node:crypto"
+import type { IncomingMessage } from "node:http"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type { HttpRouteRequest } from "../../src/HttpGateway.js"
+import type { ForwardChanges } from "../../src/HttpInterception.js"
+import type { Installed } from "./Interceptors.js"
+
+export class Forwarding {
+  readonly #gatewayUrl: string
+  /** The mocks whose handlers have forwarded a request that is under way. */
+  readonly #mocks = new Map<string, Installed>()
+  /** By the request's raw headers, which every form of a request shares. */
+  readonly #forwardedBy = new WeakMap<object, Installed>()
+
+  constructor(gatewayUrl: string) {
+    this.#gatewayUrl = gatewayUrl
+  }
+
+  /** Whether a request was forwarded by the interceptor, or by one beneath it. Removes the header that says so. */
+  isBeneath(request: IncomingMessage, installed: Installed): boolean {
+    const mock = this.#forwardedBy.get(request.rawHeaders) ?? this.#take(request)
+    return mock !== undefined && installed.order >= mock.order
+  }
+
+  #take(request: IncomingMessage): Installed | undefined {
+    const token = request.headers[HEADER]
+    const mock = typeof token === "string" ? this.#mocks.get(token) : undefined
+    if (mock === undefined) return undefined
+    // Node makes both of the raw headers when they are first asked for, and has counted those before.
+    const { headers, headersDistinct, rawHeaders } = request
+    const at = rawHeaders.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === HEADER)
+    rawHeaders.splice(at, 2)
+    delete headers[HEADER]
+    delete headersDistinct[HEADER]
+    this.#forwardedBy.set(rawHeaders, mock)
+    return mock
+  }
+
+  /** Sends the request, with the changes, to whatever is beneath the mock. */
+  forward(
+    mock: Installed,
+    request: HttpRouteRequest,
+    target: string,
+    { body, headers = {}, method = request.method, path = target }: ForwardChanges = {}
+  ): Effect.Effect<Response, Cause.UnknownException> {
+    return Effect.tryPromise(async (signal) => {
+      const token = randomUUID()
+      const { fetch } = await import("undici")
+      const sent = new Headers()
+      for (const [name, value] of Object.entries({ ...request.headers, ...lowerCased(headers) })) {
+        if (value !== undefined && !OF_CONNECTION.has(name)) sent.set(name, value)
+      }
+      sent.set(HEADER, token)
+      const content = body === undefined ? request.bytes : contentOf(body, sent)
+      const hasBody = method !== "GET" && method !== "HEAD" && content.length > 0
+      this.#mocks.set(token, mock)
+      try {
+        // A Response of undici is one of the platform's.
+        return (await fetch(new URL(path, this.#gatewayUrl), {
+          method,
+          headers: [...sent],
+          redirect: "manual",
+          signal,
+          ...(hasBody ? { body: content } : {})
+        })) as unknown as Response
+      } finally {
+        this.#mocks.delete(token)
+      }
+    })
+  }
+}
+
+const lowerCased = (headers: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+const contentOf = (body: unknown, headers: Headers): string | Uint8Array => {
+  if (typeof body === "string" || body instanceof Uint8Array) return body
+  if (!headers.has("content-type")) headers.set("content-type", "application/json")
+  return JSON.stringify(body)
+}
+
+/** What belongs to the connection that the request came by (RFC 9110 section 7.6.1), or is made anew. */
+const OF_CONNECTION: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "content-length",
+  "expect"
+])
+
+const HEADER = "x-effect-ipc-forwarded-by"
