@@ -24,6 +24,8 @@ import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
+import { normalize } from "./http/RequestTarget.js"
+import { inTurn } from "./http/upgrade/ClientSocket.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
@@ -130,11 +132,13 @@ export const makePrepared: <A, E, R>(
   yield* Effect.addFinalizer(() => release)
   letIn({
     onRequest: (request, response) => {
+      normalize(request)
       if (UpgradeEndpoint.isOwn(request)) endpoint.onRequest(request, response)
       else gateway.onRequest(request, response)
     },
     onUpgrade: (request, socket, head) => {
-      if (UpgradeEndpoint.isOwn(request)) endpoint.onUpgrade(request, socket, head)
+      normalize(request)
+      if (UpgradeEndpoint.isOwn(request)) inTurn(socket, () => endpoint.onUpgrade(request, socket, head))
       else gateway.onUpgrade(request, socket, head)
     }
   })
@@ -217,8 +221,9 @@ const acquireServer: Effect.Effect<GatewayServer, never, Scope.Scope> = Effect.a
     const onClose = function (this: Socket) {
       sockets.delete(this)
     }
+    // One that the gateway gives back comes again.
     server.on("connection", (socket) => {
-      sockets.add(socket.on("close", onClose))
+      if (!sockets.has(socket)) sockets.add(socket.on("close", onClose))
     })
     const close = Effect.async<void>((resume) => {
       server.close(() => resume(Effect.void))
@@ -240,9 +245,13 @@ const holdEarly = (server: GatewayServer): ((listeners: Listeners) => void) => {
   const onRequest: Listeners["onRequest"] = (request, response) => {
     early.push((listeners) => listeners.onRequest(request, response))
   }
+  const ignore = () => {}
   const onUpgrade: Listeners["onUpgrade"] = (request, socket, head) => {
-    socket.on("error", () => {})
-    early.push((listeners) => listeners.onUpgrade(request, socket, head))
+    socket.on("error", ignore)
+    early.push((listeners) => {
+      listeners.onUpgrade(request, socket, head)
+      socket.off("error", ignore)
+    })
   }
   server.on("request", onRequest).on("upgrade", onUpgrade)
   return (listeners) => {

@@ -11,6 +11,7 @@ import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import { UpstreamProxy } from "./UpstreamProxy.js"
 
 export type { UndiciOptions } from "./http/proxy/UndiciForwarder.js"
+export type { UpstreamTls } from "./http/proxy/UpstreamTls.js"
 
 /**
  * What the gateway does without any such Layer; to be provided where an option differs.

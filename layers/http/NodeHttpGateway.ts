@@ -15,12 +15,14 @@ import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
+import { Pipelines } from "./Pipelines.js"
 import type { Upgrade } from "./proxy/Forwarder.js"
 import * as HttpProxy from "./proxy/HttpProxy.js"
-import * as UpgradedSocket from "./proxy/UpgradedSocket.js"
 import { type BodyLimits, RequestBodies } from "./RequestBodies.js"
 import { normalize, pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
+import * as ClientSocket from "./upgrade/ClientSocket.js"
+import * as Offer from "./upgrade/Offer.js"
 
 /**
  * A request on its way through the gateway.
@@ -98,6 +100,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
   const runs = new RouteHandler.RouteRuns(new RequestBodies(limitsOf(options), yield* Deadlines.make))
   const sockets = new Set<Duplex>()
+  const pipelines = new Pipelines()
   /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */
   let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
   let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
@@ -117,21 +120,25 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const answer = (exchange: Exchange) => {
     const { request, response, upgrade } = exchange
     if (closed) return JsonResponse.sendError(response, 503, "The gateway is closing.")
-    if (upgrade === undefined) {
-      const match = routes.find(request.method as string, request.url as string)
-      if (match !== undefined) return match.value.handle(request, response, match)
-      if (routes.takesMalformed(request.method as string, request.url as string)) {
-        return JsonResponse.sendErrorEarly(
-          request,
-          response,
-          400,
-          "The path isn't percent-encoded as URLs are.",
-          lingering
-        )
-      }
-    }
-    if (!proxy.relay(request, response, upgrade)) noRoute(request, response)
+    // Who offers a WebSocket wants a service rather than a route.
+    if (upgrade === undefined && toRoute(request, response)) return
+    if (proxy.relay(request, response, upgrade)) return
+    if (upgrade !== undefined && toRoute(request, response)) return
+    noRoute(request, response)
   }
+
+  const toRoute = (request: IncomingMessage, response: GatewayResponse): boolean => {
+    const method = request.method as string
+    const url = request.url as string
+    const match = routes.find(method, url)
+    if (match !== undefined) match.value.handle(request, response, match)
+    else if (routes.takesMalformed(method, url)) refuse(request, response, malformedPath)
+    else return false
+    return true
+  }
+
+  const refuse = (request: IncomingMessage, response: GatewayResponse, { error, status }: Refusal) =>
+    JsonResponse.sendErrorEarly(request, response, status, error, lingering)
 
   const begin = (exchange: Exchange) => {
     if (interceptors.length === 0) answer(exchange)
@@ -171,32 +178,45 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   }
 
   const onRequest = (request: IncomingMessage, response: GatewayResponse) => {
-    const refusal = refusalOf(request)
-    if (refusal === undefined) return guarded({ request, response, upgrade: undefined }, begin)
-    JsonResponse.sendErrorEarly(request, response, refusal.status, refusal.error, lingering)
+    pipelines.inTurn(request, response, () => {
+      const refusal = refusalOf(request)
+      if (refusal === undefined) guarded({ request, response, upgrade: undefined }, begin)
+      else refuse(request, response, refusal)
+    })
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on("error", () => socket.destroy())
-    try {
-      if (closed || socket.destroyed) {
-        socket.destroy()
-        return
-      }
-      if (isOrdinary(request)) return UpgradedSocket.withoutUpgrade(request, socket, head)
-      sockets.add(socket)
-      socket.once("close", () => sockets.delete(socket))
-      begin({ request, response: UpgradedSocket.responseOn(request, socket), upgrade: { socket, head } })
-    } catch {
+    if (closed || socket.destroyed) {
       socket.destroy()
+      return
     }
+    keep(socket)
+    ClientSocket.inTurn(socket, () => {
+      try {
+        offer(request, socket, head)
+      } catch {
+        socket.destroy()
+      }
+    })
   }
 
-  /** A server may ignore an upgrade (RFC 9110 section 7.8), and h2c isn't for a proxy to pass on. */
-  const isOrdinary = (request: IncomingMessage): boolean => {
-    const protocol = request.headers.upgrade?.toLowerCase()
-    if (protocol === "websocket") return false
-    return protocol === "h2c" || routes.find(request.method as string, request.url as string) !== undefined
+  const offer = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const refusal = refusalOf(request)
+    const protocols = Offer.protocolsOf(request)
+    const isForRoute =
+      !Offer.hasWebSocket(protocols) && routes.find(request.method as string, request.url as string) !== undefined
+    if (protocols.length === 0 || isForRoute || !Offer.isReadable(request)) return Offer.ignore(request, socket, head)
+    const exchange = Offer.exchangeOf(request, socket, head, protocols)
+    if (refusal === undefined) begin(exchange)
+    else refuse(exchange.request, exchange.response, refusal)
+  }
+
+  /** A socket may come more than once: it is kept for the next request where nobody took its offer. */
+  const keep = (socket: Duplex) => {
+    if (sockets.has(socket)) return
+    sockets.add(socket)
+    socket.on("error", () => socket.destroy())
+    socket.once("close", () => sockets.delete(socket))
   }
 
   const handler = <E, R>(handle: HttpRouteHandler<E, R>, onFailure?: RouteHandler.OnFailure) =>
@@ -264,8 +284,15 @@ const limitsOf = (options: GatewayOptions): BodyLimits => {
   }
 }
 
+interface Refusal {
+  readonly status: number
+  readonly error: string
+}
+
+const malformedPath: Refusal = { status: 400, error: "The path isn't percent-encoded as URLs are." }
+
 /** What no part of the gateway can do anything with. */
-const refusalOf = (request: IncomingMessage): { readonly status: number; readonly error: string } | undefined => {
+const refusalOf = (request: IncomingMessage): Refusal | undefined => {
   if (!normalize(request)) return { status: 400, error: "The target of the request has no host." }
   const coding = request.headers["transfer-encoding"]
   // Node undoes the chunks, and tells nobody of what else was done to the body (RFC 9112 section 6.1).

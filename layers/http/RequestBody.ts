@@ -1,7 +1,7 @@
 /**
  * A request's body on its way to an upstream.
  *
- * @since 0.1.0
+ * @internal
  */
 import type { IncomingMessage } from "node:http"
 import { Readable } from "node:stream"
@@ -10,8 +10,7 @@ import { Readable } from "node:stream"
  * Reads a request on demand. The dispatcher destroys the body it is given when an upstream fails; were that the request
  * itself, the client couldn't be answered any more. Once destroyed, the rest of the request is discarded.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage

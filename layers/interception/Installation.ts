@@ -8,6 +8,7 @@ import type { Installing, InterceptorOptions } from "../../src/HttpInterception.
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
+import { hasWebSocket } from "../http/upgrade/Offer.js"
 import type { ApiRequests } from "./ApiRequests.js"
 import type { Forwarding } from "./Forwarding.js"
 import type { Group, Installed, Interceptors, Kind } from "./Interceptors.js"
@@ -65,9 +66,9 @@ export const make = (
       removed: false
     }
 
-    const isOfKind = ({ request, upgrade }: Exchange) => {
+    const isOfKind = ({ upgrade }: Exchange) => {
       if (kind === "WebSocket mock" || kind === "WebSocket spy") {
-        return upgrade !== undefined && request.headers.upgrade?.toLowerCase() === "websocket"
+        return upgrade !== undefined && hasWebSocket(upgrade.protocols)
       }
       return kind !== "spy" || upgrade === undefined
     }

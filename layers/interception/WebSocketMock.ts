@@ -14,7 +14,6 @@ import * as Stream from "effect/Stream"
 import * as Ws from "ws"
 import type { MockedWebSocket, RecordedRequest, WebSocketHandler } from "../../src/HttpInterception.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
-import * as UpgradedSocket from "../http/proxy/UpgradedSocket.js"
 import type { Taken } from "./Installation.js"
 import * as WebSocketRecord from "./WebSocketRecord.js"
 
@@ -64,10 +63,9 @@ export const make = <E, R>(
       })
     }
 
-    return ({ exchange: { request, response, upgrade }, matched }) => {
+    return ({ exchange: { request, upgrade }, matched }) => {
       if (upgrade === undefined) return
-      UpgradedSocket.takeFrom(response, upgrade.socket)
-      server.handleUpgrade(request, upgrade.socket, upgrade.head, (webSocket) => {
+      server.handleUpgrade(request, upgrade.take(), upgrade.head, (webSocket) => {
         const record = WebSocketRecord.make(recorder, { request }, matched, () => webSocket.terminate())
         const inbox = Effect.runSync(Mailbox.make<string | Uint8Array>())
         webSocket.on("message", (data, isBinary) => {

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import { isIP } from "node:net"
 import type { Upstream } from "../../../src/HttpGateway.js"
 
 /**
@@ -14,7 +13,7 @@ import type { Upstream } from "../../../src/HttpGateway.js"
 export interface BaseUrl {
   readonly origin: string
   readonly prefix: string
-  /** The name to ask a TLS upstream for: its own, not the one that the client asked us for. */
+  /** Of a TLS upstream: its own name or address, not the one that the client has asked the gateway for. */
   readonly servername: string | undefined
 }
 
@@ -30,11 +29,10 @@ export const parseBaseUrl = (baseUrl: string): BaseUrl | undefined => {
   // A WebSocket is opened by an HTTP request to the same place (RFC 6455 section 3).
   const url = new URL(baseUrl.replace(/^ws(?=s?:)/i, "http"))
   if (url.protocol !== "http:" && url.protocol !== "https:") return undefined
-  const hostname = url.hostname
   const result: BaseUrl = {
     origin: url.origin,
     prefix: url.pathname.replace(/\/+$/, ""),
-    servername: url.protocol === "https:" && isIP(hostname) === 0 && hostname[0] !== "[" ? hostname : undefined
+    servername: url.protocol === "https:" ? url.hostname.replace(/^\[|\]$/g, "") : undefined
   }
   // Services that come and go on free ports would fill it for ever.
   if (parsed.size >= MAX_PARSED) parsed.clear()

@@ -1,22 +1,26 @@
 /**
  * The headers that a proxy passes on, as they came: raw values, duplicates kept, in order.
  *
- * @since 0.1.0
+ * @internal
  */
 import type { IncomingMessage } from "node:http"
 import type { TLSSocket } from "node:tls"
+import { tokensOf } from "../HeaderTokens.js"
+import * as GatewayMark from "./GatewayMark.js"
 
 /**
  * The headers of a request for the upstream: without those that concern one connection only (RFC 9110 section 7.6.1) and
- * `expect`, which the gateway has met by itself; with `x-forwarded-for` extended by the client's address, and
- * `x-forwarded-proto`, `-host` and `-port` unless a proxy before this one has set them.
+ * `expect`, which the gateway has met by itself; with `te` where the client takes trailers, since the gateway passes them;
+ * with the gateway's mark and `x-forwarded-for` extended by the client's address, and `x-forwarded-proto`, `-host` and
+ * `-port` unless a proxy before this one has set them.
  *
- * @since 0.1.0
- * @category headers
+ * @internal
  */
-export const ofRequest = (request: IncomingMessage): Array<string> => {
+export const ofRequest = (request: IncomingMessage, mark: string): Array<string> => {
   const raw = request.rawHeaders
   const headers: Array<string> = []
+  let marks = ""
+  let takesTrailers = false
   let forwardedFor = ""
   let host = ""
   let named: Set<string> | undefined
@@ -38,7 +42,12 @@ export const ofRequest = (request: IncomingMessage): Array<string> => {
           named = namedByConnection(named, value)
           continue
         }
+        if (lower === "te") takesTrailers ||= tokensOf(value).includes("trailers")
         if (isConnectionHeader(lower) || lower === "expect") continue
+        if (lower === GatewayMark.HEADER) {
+          marks += `${value}, `
+          continue
+        }
         if (lower === "x-forwarded-proto") hasProto = true
         break
       }
@@ -68,6 +77,8 @@ export const ofRequest = (request: IncomingMessage): Array<string> => {
     hasHost &&= !named.has("x-forwarded-host")
     hasPort &&= !named.has("x-forwarded-port")
   }
+  if (takesTrailers) headers.push("te", "trailers")
+  headers.push(GatewayMark.HEADER, marks + mark)
   const socket = request.socket
   headers.push("x-forwarded-for", forwardedFor + (socket.remoteAddress ?? "unknown"))
   if (!hasProto) headers.push("x-forwarded-proto", (socket as TLSSocket).encrypted === true ? "https" : "http")
@@ -77,10 +88,10 @@ export const ofRequest = (request: IncomingMessage): Array<string> => {
 }
 
 /**
- * The headers of an upstream's response for the client, without those that concern one connection only.
+ * The headers of an upstream's response for the client, without those that concern one connection only. Throws where the
+ * body has a transfer coding beside chunked.
  *
- * @since 0.1.0
- * @category headers
+ * @internal
  */
 export const ofResponse = (raw: ReadonlyArray<Buffer>): Array<string> => {
   const headers: Array<string> = []
@@ -99,6 +110,7 @@ export const ofResponse = (raw: ReadonlyArray<Buffer>): Array<string> => {
           named = namedByConnection(named, value)
           continue
         }
+        if (lower === "transfer-encoding") refuseCodings(value)
         if (isConnectionHeader(lower)) continue
       }
     }
@@ -108,11 +120,16 @@ export const ofResponse = (raw: ReadonlyArray<Buffer>): Array<string> => {
   return headers
 }
 
+/** The chunks are undone by now; what else was done to the body, the client would never know. */
+const refuseCodings = (value: string): void => {
+  const coding = tokensOf(value).find((token) => token !== "chunked")
+  if (coding !== undefined) throw new Error(`the transfer coding ${JSON.stringify(coding)}, which nobody asked for`)
+}
+
 /**
  * The headers of a 101 as they came, `connection` and `upgrade` with them.
  *
- * @since 0.1.0
- * @category headers
+ * @internal
  */
 export const ofUpgrade = (raw: ReadonlyArray<Buffer>): string => {
   let headers = ""
@@ -123,15 +140,16 @@ export const ofUpgrade = (raw: ReadonlyArray<Buffer>): string => {
 }
 
 /**
- * The trailers of a response as pairs, the form that `ServerResponse.addTrailers` keeps duplicates in.
+ * The trailers of a response as pairs, the form that `ServerResponse.addTrailers` keeps duplicates in. Without those that
+ * Node wouldn't send.
  *
- * @since 0.1.0
- * @category headers
+ * @internal
  */
 export const ofTrailers = (raw: ReadonlyArray<Buffer>): Array<[string, string]> => {
   const trailers: Array<[string, string]> = []
   for (let i = 0; i < raw.length; i += 2) {
-    trailers.push([(raw[i] as Buffer).toString("latin1"), (raw[i + 1] as Buffer).toString("latin1")])
+    const value = (raw[i + 1] as Buffer).toString("latin1")
+    if (VALUE.test(value)) trailers.push([(raw[i] as Buffer).toString("latin1"), value])
   }
   return trailers
 }
@@ -139,8 +157,7 @@ export const ofTrailers = (raw: ReadonlyArray<Buffer>): Array<[string, string]> 
 /**
  * The first value of a header in a flat list, by its name in lower case.
  *
- * @since 0.1.0
- * @category headers
+ * @internal
  */
 export const get = (headers: ReadonlyArray<string>, lowerName: string): string | undefined => {
   for (let i = 0; i < headers.length; i += 2) {
@@ -153,10 +170,12 @@ export const get = (headers: ReadonlyArray<string>, lowerName: string): string |
 /**
  * Takes a header out of a flat list.
  *
- * @since 0.1.0
- * @category headers
+ * @internal
  */
 export const remove = (headers: Array<string>, lowerName: string): void => withoutNamed(headers, new Set([lowerName]))
+
+/** RFC 9110 section 5.5. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 const isConnectionHeader = (lower: string): boolean => {
   switch (lower) {
@@ -176,9 +195,8 @@ const isConnectionHeader = (lower: string): boolean => {
 const namedByConnection = (named: Set<string> | undefined, value: string): Set<string> | undefined => {
   if (value === "keep-alive" || value === "close") return named
   let names = named
-  for (const token of value.toLowerCase().split(",")) {
-    const name = token.trim()
-    if (name === "" || name === "keep-alive" || name === "close" || name === "upgrade" || name === "host") continue
+  for (const name of tokensOf(value)) {
+    if (name === "keep-alive" || name === "close" || name === "upgrade" || name === "host") continue
     names ??= new Set()
     names.add(name)
   }

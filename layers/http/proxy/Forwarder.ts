@@ -11,14 +11,20 @@ import type * as Scope from "effect/Scope"
 import type { Upstream } from "../../../src/HttpGateway.js"
 
 /**
- * The client's socket of a request that offers to switch protocols, with what it sent after its headers.
+ * A request's offer to go on in another protocol on its socket (RFC 9110 section 7.8).
  *
  * @since 0.2.0
  * @category models
  */
 export interface Upgrade {
+  /** The client's. Only who has taken it may read from it or write to it. */
   readonly socket: Duplex
+  /** What the client has sent after its request. */
   readonly head: Buffer
+  /** The protocols offered, as the client has spelled them. */
+  readonly protocols: ReadonlyArray<string>
+  /** Takes the socket from the response, to answer on it in another protocol. */
+  readonly take: () => Duplex
   /** Called with the upstream's socket and the headers of its 101, before a byte passes either way. */
   readonly onSwitched?: (upstream: Duplex, rawHeaders: ReadonlyArray<Buffer>) => void
 }
@@ -36,6 +42,11 @@ export interface ForwardedExchange {
   readonly upgrade: Upgrade | undefined
   /** The request's target in origin form: path and query. The upstream's own path comes before it. */
   readonly target: string
+  /**
+   * Names and values in turn, as they are to be sent: without those of the client's connection, with `x-forwarded-*` and
+   * the gateway's mark, by which it knows a request that comes back to it.
+   */
+  readonly headers: ReadonlyArray<string>
   readonly upstream: Upstream
   /**
    * Answers `{"error": message}`, whatever of the request's body is still to come; where the response has begun, the

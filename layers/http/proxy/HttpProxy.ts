@@ -15,7 +15,9 @@ import { UpstreamProxy } from "../../UpstreamProxy.js"
 import type { GatewayResponse } from "../GatewayResponse.js"
 import * as JsonResponse from "../JsonResponse.js"
 import * as BaseUrl from "./BaseUrl.js"
+import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { Upgrade } from "./Forwarder.js"
+import * as GatewayMark from "./GatewayMark.js"
 
 /**
  * The proxy of a gateway.
@@ -39,6 +41,7 @@ export interface HttpProxy {
 export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(function* () {
   const fork = Runtime.runFork(yield* Effect.runtime<never>())
   const forwarder = yield* yield* UpstreamProxy
+  const mark = GatewayMark.make()
   const lingering = new Set<GatewayResponse>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
@@ -70,7 +73,17 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
       )
       return true
     }
-    forwarder.forward({ request, response, upgrade, target, upstream, refuse })
+    const loop = GatewayMark.loopOf(request, mark)
+    if (loop !== undefined) {
+      upstream.release?.()
+      refuse(
+        508,
+        `The request for ${target} ${loop}: does its upstream, ${upstream.baseUrl}, lead back to the gateway?`
+      )
+      return true
+    }
+    const headers = ForwardedHeaders.ofRequest(request, mark)
+    forwarder.forward({ request, response, upgrade, target, headers, upstream, refuse })
     return true
   }
 

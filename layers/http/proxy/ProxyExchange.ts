@@ -1,9 +1,25 @@
 /**
  * One request on its way through the proxy and its response on the way back.
  *
- * @since 0.1.0
+ * | state | what holds | what a failure brings |
+ * | --- | --- | --- |
+ * | `waiting` | nothing of the request was sent | on to `upstream.next()`, else 502, 503 or 504 |
+ * | `sent` | the request is being sent, or was | once more where it may be repeated, else 502 or 504 |
+ * | `answering` | the response has begun, its final head isn't there yet | 502 |
+ * | `relaying` | the final head has gone to the client | the client's connection is cut |
+ * | `switched` | the client's socket and the upstream's are joined | both are closed |
+ * | `ended` | nothing is left to do | nothing |
+ *
+ * `waiting` → `sent` → `answering` → `relaying` or `switched` → `ended`; back to `waiting` for another attempt, and to
+ * `ended` from everywhere.
+ *
+ * A GET, HEAD or OPTIONS without body whose connection breaks in `sent` is sent once more, on a new connection (RFC 9110
+ * section 9.2.2): a kept-alive one may have been stale. Where that breaks too, the upstream is about to end (a process that
+ * is being ended still accepts for a moment): on to `upstream.next()`, once.
+ *
+ * @internal
  */
-import type { IncomingMessage, ServerResponse } from "node:http"
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import type { Upstream } from "../../../src/HttpGateway.js"
@@ -12,34 +28,32 @@ import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { ForwardedExchange, Upgrade } from "./Forwarder.js"
-import * as UpgradedSocket from "./UpgradedSocket.js"
+import * as Tunnel from "./Tunnel.js"
+import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
 
 /**
  * What the exchanges of a proxy share.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface ProxyContext {
   readonly pool: UpstreamPool
   readonly exchanges: Set<ProxyExchange>
-  /** Told of what the resolver's own functions threw. */
+  /** Called with what the resolver's own functions threw, and with what is the gateway's own fault. */
   readonly onDefect: (what: string, defect: unknown) => void
 }
 
+type State = "waiting" | "sent" | "answering" | "relaying" | "switched" | "ended"
+
+/** `again` is the second at the same upstream; `elsewhere` any at another after that one broke. */
+type Attempt = "first" | "again" | "elsewhere"
+
 /**
  * Relays a request to an upstream and the upstream's response to the client, both streamed. It is its own handler of
- * the dispatcher's events, so that a request costs one object.
+ * undici's events, so that a request costs one object.
  *
- * - Nothing sent yet and the upstream can't be reached: on to `upstream.next()`.
- * - A GET, HEAD or OPTIONS without body whose connection broke before a byte of the response: once more, on a new
- *   connection (RFC 9110 section 9.2.2); a kept-alive one may have been stale. Where that breaks too, the upstream is
- *   on its way out (a dying process still accepts for a moment): on to `upstream.next()`, once.
- * - Otherwise 502, or 504 for a timeout; with the response begun, the client's connection is cut.
- *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export class ProxyExchange implements Dispatcher.DispatchHandler {
   readonly #context: ProxyContext
@@ -47,42 +61,39 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse
   readonly #upgrade: Upgrade | undefined
   readonly #target: string
-  readonly #headers: Array<string>
+  readonly #headers: ReadonlyArray<string>
   readonly #refuse: ForwardedExchange["refuse"]
+  readonly #body: RequestBody | null
+  #state: State = "waiting"
+  #attempt: Attempt = "first"
   #upstream: Upstream
-  #body: RequestBody | null
+  /** Whether `#upstream` counts as in use: until its `release` is called. */
+  #isHeld = true
   #controller: Dispatcher.DispatchController | undefined
   #bodyBytesLeft = -1
-  #sent = false
-  #responding = false
-  #retried = false
-  /** Whether the present attempt is the second at the same upstream. */
-  #again = false
-  #released = false
-  #settled = false
-  #waitsForDrain = false
-  #unwatch: (() => void) | undefined
+  #isPaused = false
 
-  constructor(context: ProxyContext, { refuse, request, response, target, upgrade, upstream }: ForwardedExchange) {
-    this.#refuse = refuse
+  constructor(
+    context: ProxyContext,
+    { headers, refuse, request, response, target, upgrade, upstream }: ForwardedExchange
+  ) {
     this.#context = context
     this.#request = request
     this.#response = response
     this.#target = target
     this.#upstream = upstream
     this.#upgrade = upgrade
-    this.#headers = ForwardedHeaders.ofRequest(request)
-    this.#body = upgrade === undefined && HttpBody.isPresent(request) ? new RequestBody(request) : null
-    if (upgrade !== undefined) {
-      ForwardedHeaders.remove(this.#headers, "content-length")
-      this.#unwatch = UpgradedSocket.watchEnd(upgrade.socket)
-    }
+    this.#refuse = refuse
+    this.#body = HttpBody.isPresent(request) ? new RequestBody(request) : null
+    this.#headers = headers
     context.exchanges.add(this)
     response.once("close", () => this.abort())
   }
 
   /** Sends the request to the upstream. */
   dispatch(): void {
+    this.#state = "waiting"
+    this.#controller = undefined
     const base = BaseUrl.parseBaseUrl(this.#upstream.baseUrl)
     if (base === undefined) {
       this.#fail(
@@ -95,54 +106,62 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       origin: base.origin,
       path: base.prefix === "" ? this.#target : base.prefix + this.#target,
       method: this.#request.method as Dispatcher.HttpMethod,
-      headers: this.#headers,
+      headers: this.#headers as Array<string>,
       body: this.#body
     }
-    if (this.#upgrade !== undefined) options.upgrade = this.#request.headers.upgrade ?? "websocket"
+    if (this.#upgrade !== undefined) options.upgrade = this.#upgrade.protocols.join(", ")
+    // Else undici asks for the name in the client's Host header, and connects anew whenever that is another.
     if (base.servername !== undefined) Object.assign(options, { servername: base.servername })
     // An upgrade takes its connection for good, so it gets one that can't be stale.
-    if (this.#retried || this.#upgrade !== undefined) this.#context.pool.dispatchOnNewConnection(options, this)
-    else this.#context.pool.dispatch(options, this)
+    if (this.#attempt !== "first" || this.#upgrade !== undefined) {
+      this.#context.pool.dispatchOnNewConnection(options, this)
+    } else this.#context.pool.dispatch(options, this)
   }
 
   /** Ends the exchange on both sides with what it has got to. */
   abort(): void {
-    if (this.#settled) return
-    this.#settle()
-    this.#controller?.abort(new Error("The client has gone"))
-    this.#response.destroy()
+    const state = this.#state
+    if (state === "ended") return
+    this.#end()
+    this.#controller?.abort(clientGone())
+    if (state === "switched") this.#upgrade?.socket.destroy()
+    else this.#response.destroy()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#settled) {
-      controller.abort(new Error("The client has gone"))
+    if (this.#state === "ended") {
+      controller.abort(clientGone())
       return
     }
     this.#controller = controller
-    this.#sent = true
+    this.#state = "sent"
   }
 
   onResponseStarted(): void {
-    this.#responding = true
+    if (this.#state === "sent") this.#state = "answering"
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
     const upgrade = this.#upgrade
-    if (upgrade === undefined || this.#settled || upgrade.socket.destroyed) {
+    if (upgrade === undefined || this.#state === "ended" || upgrade.socket.destroyed) {
       socket.destroy()
       return
     }
-    const client = upgrade.socket
     this.#controller = undefined
-    this.#unwatch?.()
-    UpgradedSocket.takeFrom(this.#response, client)
+    if (this.#body !== null && !this.#request.complete) {
+      socket.destroy()
+      this.#fail(502, `${this.#upstream.baseUrl} switched protocols before it had the request's body.`)
+      return
+    }
+    this.#state = "switched"
+    const client = upgrade.take()
     client.write(
       `HTTP/1.1 ${status} Switching Protocols\r\n${ForwardedHeaders.ofUpgrade(rawOf(controller.rawHeaders))}\r\n`,
       "latin1"
     )
     upgrade.onSwitched?.(socket, rawOf(controller.rawHeaders))
     if (upgrade.head.length > 0) socket.write(upgrade.head)
-    UpgradedSocket.join(client, socket, () => this.#settle())
+    Tunnel.join(client, socket, () => this.#end())
   }
 
   onResponseStart(
@@ -151,23 +170,46 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusMessage?: string
   ): void {
-    if (this.#settled) return
-    if (status < 200) {
-      // Informational responses are for whoever asked for them, and nobody here did; a 101 here is none that was asked for.
-      if (status === 101) controller.abort(new Error("It switched protocols without naming the one it switched to"))
+    if (this.#state === "ended") return
+    if (status === 101) {
+      controller.abort(new Error("It switched protocols without naming the one it switched to"))
       return
     }
-    this.#unwatch?.()
+    // What is thrown here undici would take for the end of its socket, and tell nobody.
+    try {
+      if (status < 100) throw new RangeError(`${status} isn't the status of a response`)
+      if (status < 200) this.#relayInformation(status, rawOf(controller.rawHeaders))
+      else this.#relayHead(status, statusMessage ?? "", rawOf(controller.rawHeaders))
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error("a response that can't be passed on")
+      controller.abort(reason)
+      this.onResponseError(controller, reason)
+    }
+  }
+
+  /** Whether or not the client asked for it (RFC 9110 section 15.2). */
+  #relayInformation(status: number, rawHeaders: ReadonlyArray<Buffer>): void {
+    const { socket } = this.#response
+    // One that doesn't read isn't sent more and more of what it can do without.
+    if (socket === null || this.#request.httpVersionMinor === 0 || socket.writableNeedDrain) return
+    const headers = ForwardedHeaders.ofResponse(rawHeaders)
+    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`
+    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
+    socket.write(`${text}\r\n`, "latin1")
+  }
+
+  #relayHead(status: number, statusMessage: string, rawHeaders: ReadonlyArray<Buffer>): void {
     const response = this.#response
-    const headers = ForwardedHeaders.ofResponse(rawOf(controller.rawHeaders))
+    const headers = ForwardedHeaders.ofResponse(rawHeaders)
     const length = ForwardedHeaders.get(headers, "content-length")
     const hasBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304
     // Node refuses to announce trailers where it can't send them.
     if (!hasBody || length !== undefined || this.#request.httpVersionMinor === 0)
       ForwardedHeaders.remove(headers, "trailer")
-    response.writeHead(status, statusMessage ?? "", headers)
+    response.writeHead(status, statusMessage, headers)
+    this.#state = "relaying"
     if (!hasBody) {
-      // Now, not when the dispatcher sees the end: it takes the content-length of a 304 for that of a body to come.
+      // Now, not when undici sees the end: it takes the content-length of a 304 for that of a body to come.
       response.end()
       return
     }
@@ -177,7 +219,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response
-    if (this.#settled || response.writableEnded) return
+    if (this.#state === "ended" || response.writableEnded) return
     if (chunk.length === this.#bodyBytesLeft) {
       // As a string, a small body goes out in one piece with the headers; Latin-1 has a character for each byte.
       if (chunk.length <= SMALL) response.end(chunk.toString("latin1"), "latin1")
@@ -187,88 +229,87 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     this.#bodyBytesLeft -= chunk.length
     if (response.write(chunk)) return
     controller.pause()
-    if (this.#waitsForDrain) return
-    this.#waitsForDrain = true
+    if (this.#isPaused) return
+    this.#isPaused = true
     response.once("drain", () => {
-      this.#waitsForDrain = false
+      this.#isPaused = false
       this.#controller?.resume()
     })
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (this.#settled) return
+    if (this.#state === "ended") return
     const response = this.#response
     if (!response.writableEnded) {
-      const trailers = rawOf(controller.rawTrailers)
-      if (trailers.length > 0) response.addTrailers(ForwardedHeaders.ofTrailers(trailers))
+      const trailers = ForwardedHeaders.ofTrailers(rawOf(controller.rawTrailers))
+      if (trailers.length > 0) response.addTrailers(trailers)
       response.end()
     }
-    this.#settle()
+    this.#end()
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    if (this.#settled) return
-    const response = this.#response
-    if (response.headersSent) {
-      const complete = response.writableEnded
-      this.#settle()
-      // What was announced didn't come whole, and the client must see that.
-      if (!complete) response.destroy()
-      return
-    }
-    const broke = this.#sent && this.#isRepeatable() && BROKEN.has(codeOf(error))
-    if (broke && !this.#retried) {
-      this.#retried = true
-      this.#again = true
-      this.#dispatchAnew()
-      return
-    }
-    if (!this.#sent || (broke && this.#again)) {
-      const next = this.#next()
-      if (next !== undefined) {
-        this.#again = false
-        this.#upstream = next
-        this.#released = false
-        this.#dispatchAnew()
+    switch (this.#state) {
+      case "ended":
+      case "switched":
+        return
+      case "relaying": {
+        const isComplete = this.#response.writableEnded
+        this.#end()
+        // What was announced didn't come whole, and the client must see that.
+        if (!isComplete) this.#response.destroy()
         return
       }
+      case "waiting":
+        if (error instanceof ClientNotLoaded) this.#context.onDefect(error.message, error.reason)
+        else if (this.#toNext()) return this.dispatch()
+        break
+      case "sent":
+        if (isBroken(error) && this.#isRepeatable() && this.#toAnotherAttempt()) return this.dispatch()
     }
-    const { status, message } = describe(error, this.#upstream.baseUrl, this.#sent)
+    const { message, status } = describe(error, this.#upstream.baseUrl, this.#state !== "waiting")
     this.#fail(status, message)
   }
 
-  #dispatchAnew() {
-    this.#sent = false
-    this.#controller = undefined
-    this.dispatch()
-  }
-
   #isRepeatable(): boolean {
-    if (this.#responding || this.#body !== null || this.#upgrade !== undefined) return false
+    if (this.#body !== null || this.#upgrade !== undefined) return false
     const method = this.#request.method
     return method === "GET" || method === "HEAD" || method === "OPTIONS"
   }
 
-  #next(): Upstream | undefined {
-    if (this.#upstream.next === undefined || this.#body?.isUntouched === false) return undefined
+  #toAnotherAttempt(): boolean {
+    if (this.#attempt === "first") {
+      this.#attempt = "again"
+      return true
+    }
+    return this.#attempt === "again" && this.#toNext()
+  }
+
+  /** Whether there is another upstream, which then is the one to try. */
+  #toNext(): boolean {
+    if (this.#upstream.next === undefined || this.#body?.isUntouched === false) return false
     this.#release()
+    let next: Upstream | undefined
     try {
-      return BaseUrl.fromResolved(this.#upstream.next())
+      next = BaseUrl.fromResolved(this.#upstream.next())
     } catch (defect) {
       this.#context.onDefect("An upstream's next() threw", defect)
-      return undefined
     }
+    if (next === undefined) return false
+    this.#upstream = next
+    this.#isHeld = true
+    if (this.#attempt === "again") this.#attempt = "elsewhere"
+    return true
   }
 
   #fail(status: number, message: string) {
-    this.#settle()
-    this.#unwatch?.()
+    this.#end()
     this.#refuse(status, message)
   }
 
-  #settle() {
-    if (this.#settled) return
-    this.#settled = true
+  #end() {
+    if (this.#state === "ended") return
+    this.#state = "ended"
     this.#context.exchanges.delete(this)
     this.#release()
     // A client may still be sending what the upstream no longer wants.
@@ -276,8 +317,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   }
 
   #release() {
-    if (this.#released) return
-    this.#released = true
+    if (!this.#isHeld) return
+    this.#isHeld = false
     if (this.#upstream.release === undefined) return
     try {
       this.#upstream.release()
@@ -287,6 +328,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   }
 }
 
+const clientGone = () => new Error("The client has gone")
+
 // The headers go out by themselves when no body came with them: an event stream's client waits for them.
 const flush = (response: ServerResponse) => {
   if (!response.writableEnded && !response.destroyed) response.flushHeaders()
@@ -295,36 +338,4 @@ const flush = (response: ServerResponse) => {
 const rawOf = (raw: Dispatcher.DispatchController["rawHeaders"]): ReadonlyArray<Buffer> =>
   Array.isArray(raw) ? (raw as ReadonlyArray<Buffer>) : []
 
-const codeOf = (error: Error): string => {
-  const code = (error as NodeJS.ErrnoException).code
-  // The dispatcher's own code for what Node calls ECONNRESET: the other side closed.
-  if (code === "UND_ERR_SOCKET") return "ECONNRESET"
-  return typeof code === "string" ? code : error.name
-}
-
 const SMALL = 16_384
-
-const BROKEN = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"])
-
-const describe = (
-  error: Error,
-  baseUrl: string,
-  sent: boolean
-): { readonly status: number; readonly message: string } => {
-  const code = codeOf(error)
-  const crash = "did the service crash?"
-  if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED") {
-    return { status: 400, message: `The request can't be passed on: ${error.message}.` }
-  }
-  if (code === "UND_ERR_HEADERS_TIMEOUT") {
-    return { status: 504, message: `${baseUrl} took too long to answer (${code}); is the service stuck?` }
-  }
-  if (code === "UND_ERR_CONNECT_TIMEOUT") {
-    return { status: 504, message: `${baseUrl} took too long to accept the connection (${code}); ${crash}` }
-  }
-  if (!sent) return { status: 502, message: `${baseUrl} can't be reached (${code}); ${crash}` }
-  if (BROKEN.has(code)) {
-    return { status: 502, message: `${baseUrl} closed the connection before it answered (${code}); ${crash}` }
-  }
-  return { status: 502, message: `${baseUrl} gave no valid answer (${code}: ${error.message}); ${crash}` }
-}

@@ -9,6 +9,7 @@ import * as Runtime from "effect/Runtime"
 import type { MakeForwarder } from "./Forwarder.js"
 import { type ProxyContext, ProxyExchange } from "./ProxyExchange.js"
 import * as UpstreamPool from "./UpstreamPool.js"
+import type { UpstreamTls } from "./UpstreamTls.js"
 
 /**
  * @since 0.2.0
@@ -19,6 +20,8 @@ export interface UndiciOptions {
   readonly headersTimeout?: Duration.DurationInput | undefined
   /** How long an upstream may take to accept a connection. Default 10 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
+  /** For `https:` upstreams. Default: certificates of the authorities that Node knows. */
+  readonly tls?: UpstreamTls | undefined
 }
 
 /**
@@ -29,7 +32,8 @@ export const make = (options: UndiciOptions = {}): MakeForwarder =>
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
     const pool = UpstreamPool.make({
       headersTimeout: Duration.toMillis(options.headersTimeout ?? "5 minutes"),
-      connectTimeout: Duration.toMillis(options.connectTimeout ?? "10 seconds")
+      connectTimeout: Duration.toMillis(options.connectTimeout ?? "10 seconds"),
+      tls: options.tls ?? {}
     })
     const exchanges = new Set<ProxyExchange>()
     yield* Effect.addFinalizer(() =>

@@ -1,16 +1,19 @@
 /**
  * The connections to upstreams: undici's, loaded with the first request, each socket known so that all end with the pool.
  *
- * @since 0.1.0
+ * @internal
  */
-import type { Socket } from "node:net"
+import { createRequire } from "node:module"
+import { isIP, type Socket } from "node:net"
+import type * as Undici from "undici"
 import type { Agent, Dispatcher } from "undici"
+import { ClientNotLoaded } from "./UpstreamFailure.js"
+import type { UpstreamTls } from "./UpstreamTls.js"
 
 /**
  * Where requests to upstreams are dispatched.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export interface UpstreamPool {
   /** Dispatches on a kept-alive connection or a new one; what goes wrong goes to the handler. */
@@ -24,33 +27,44 @@ export interface UpstreamPool {
 /**
  * A pool without connections yet.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make = (options: {
   /** How long an upstream may take to answer with its headers, in milliseconds. */
   readonly headersTimeout: number
   /** How long it may take to accept a connection, in milliseconds. */
   readonly connectTimeout: number
+  readonly tls: UpstreamTls
 }): UpstreamPool => {
   const sockets = new Set<Socket>()
   let agents: Agents | undefined
   let loading: Promise<Agents> | undefined
   let closed = false
 
-  const load = async (): Promise<Agents> => {
-    const { Agent, buildConnector } = await import("undici")
-    const connector = buildConnector({ timeout: options.connectTimeout })
+  const makeAgents = ({ Agent, buildConnector }: typeof Undici): Agents => {
+    const connector = buildConnector({ ...options.tls, timeout: options.connectTimeout })
     const connect: typeof connector = (to, callback) => {
-      const socket = connector(to, callback) as unknown as Socket
+      // An address is no server name (RFC 6066 section 3); without one, the certificate is checked for the address.
+      const named = to.servername === undefined || isIP(to.servername) !== 0 ? { ...to, servername: "" } : to
+      const socket = connector(named, callback) as unknown as Socket
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
+      readOnAfterReset(socket)
       return socket
     }
     // A stream may idle as long as it likes; only its headers are awaited with a limit.
     const common = { connect, headersTimeout: options.headersTimeout, bodyTimeout: 0 }
-    agents = { keepAlive: new Agent(common), fresh: new Agent({ ...common, pipelining: 0 }) }
-    return agents
+    return { keepAlive: new Agent(common), fresh: new Agent({ ...common, pipelining: 0 }) }
+  }
+
+  const load = async (): Promise<Agents> => {
+    try {
+      agents = makeAgents(await loadUndici())
+      return agents
+    } catch (error) {
+      loading = undefined
+      throw new ClientNotLoaded(error)
+    }
   }
 
   const dispatch = (
@@ -87,6 +101,44 @@ export const make = (options: {
 interface Agents {
   readonly keepAlive: Agent
   readonly fresh: Agent
+}
+
+/**
+ * Node keeps a failed import for ever, one that failed for want of a file descriptor, too. What is required is read again.
+ */
+const loadUndici = async (): Promise<typeof Undici> => {
+  try {
+    return await import("undici")
+  } catch {
+    return createRequire(import.meta.url)("undici")
+  }
+}
+
+/**
+ * A service that refuses an upload answers, and closes the connection with the upload unread: that resets it. A write that
+ * fails for that would end the socket with the answer still to be read, so it stays pending until the reading ends, too.
+ */
+const readOnAfterReset = (socket: Socket): void => {
+  const { _write, _writev } = socket
+  const unlessReset =
+    (callback: (error?: Error | null) => void) =>
+    (error?: Error | null): void => {
+      if (!isReset(error)) callback(error)
+      else if (socket.readableEnded || socket.destroyed) callback(error)
+      else socket.once("end", () => callback(error))
+    }
+  socket._write = function (chunk, encoding, callback) {
+    _write.call(this, chunk, encoding, unlessReset(callback))
+  }
+  if (_writev === undefined) return
+  socket._writev = function (chunks, callback) {
+    _writev?.call(this, chunks, unlessReset(callback))
+  }
+}
+
+const isReset = (error: Error | null | undefined): boolean => {
+  const code = (error as NodeJS.ErrnoException | null | undefined)?.code
+  return code === "EPIPE" || code === "ECONNRESET"
 }
 
 // What the handler of a request that was never dispatched is given.

@@ -38,6 +38,8 @@ describe("a proxied request", () => {
         "X-Case",
         "X-Case",
         "X-Forwarded-Proto",
+        "te",
+        "x-effect-ipc-loop",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-port"

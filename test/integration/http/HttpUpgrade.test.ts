@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { WebSocket, WebSocketServer } from "ws"
 import { connect, converse, event, proxied, serve, serveGateway, UPGRADE } from "./support.js"
 
+const CLOSE = "Connection: close\r\n"
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
 
 describe("a proxied upgrade", () => {
@@ -77,7 +78,7 @@ describe("a proxied upgrade", () => {
     Effect.gen(function* () {
       const { gateway, port, noSockets } = yield* serveGateway()
       yield* gateway.route("GET", "/http-only", () => Effect.succeed("http"))
-      const answer = yield* converse(port, UPGRADE("/nowhere?x"))
+      const answer = yield* converse(port, UPGRADE("/nowhere?x", CLOSE))
       assert.match(answer, /^HTTP\/1.1 404 Not Found\r\n/)
       assert.isTrue(
         answer.endsWith('{"error":"No route for GET /nowhere. No route matches, and no proxy resolver is set."}'),
@@ -95,11 +96,11 @@ describe("a proxied upgrade", () => {
           response.end(request.url === "/big" ? Buffer.alloc(3_000_000, "x") : "no entry")
         }
       })
-      const answer = yield* converse(gateway.port, UPGRADE("/small"))
+      const answer = yield* converse(gateway.port, UPGRADE("/small", CLOSE))
       assert.match(answer, /^HTTP\/1.1 401 Who Are You\r\nx-a: 1\r\nset-cookie: a\r\nset-cookie: b\r\n/)
       assert.include(answer, "no entry")
       assert.match(answer, /\r\nconnection: close\r\n/i)
-      const big = yield* converse(gateway.port, UPGRADE("/big"))
+      const big = yield* converse(gateway.port, UPGRADE("/big", CLOSE))
       assert.strictEqual(big.split("x").length > 3_000_000, true)
       yield* upstream.noSockets
       yield* gateway.noSockets
@@ -112,10 +113,10 @@ describe("a proxied upgrade", () => {
       const { gateway, port, noSockets } = yield* serveGateway()
       yield* gateway.proxy((path) => (path === "/refuses" ? "http://127.0.0.1:1" : upstream.url))
       assert.include(
-        yield* converse(port, UPGRADE("/dies")),
+        yield* converse(port, UPGRADE("/dies", CLOSE)),
         `{"error":"${upstream.url} closed the connection before it answered (ECONNRESET); did the service crash?"}`
       )
-      const refused = yield* converse(port, UPGRADE("/refuses"))
+      const refused = yield* converse(port, UPGRADE("/refuses", CLOSE))
       assert.match(refused, /^HTTP\/1.1 502 Bad Gateway\r\n/)
       assert.include(refused, "http://127.0.0.1:1 can't be reached (ECONNREFUSED); did the service crash?")
       yield* noSockets

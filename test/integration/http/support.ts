@@ -41,6 +41,8 @@ export const serve = (handlers: Handlers): Effect.Effect<Served, never, Scope.Sc
       const sockets = new Set<net.Socket>()
       let accepted = 0
       server.on("connection", (socket) => {
+        // One that the gateway gives back comes again.
+        if (sockets.has(socket)) return
         accepted++
         sockets.add(socket)
         socket.on("error", () => {})
@@ -72,13 +74,13 @@ export interface ServedGateway extends Served {
   readonly closeGateway: Effect.Effect<void>
 }
 
-export const serveGateway = (options?: NodeHttpGateway.GatewayOptions & { readonly headersTimeout?: number }) =>
+export const serveGateway = (options?: NodeHttpGateway.GatewayOptions & UndiciUpstream.UndiciOptions) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const { headersTimeout, ...rest } = options ?? {}
+    const { connectTimeout, headersTimeout, tls, ...rest } = options ?? {}
     const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: 1024 * 1024, ...rest }).pipe(
       Scope.extend(scope),
-      Effect.provide(UndiciUpstream.layer({ headersTimeout }))
+      Effect.provide(UndiciUpstream.layer({ connectTimeout, headersTimeout, tls }))
     )
     const served = yield* serve(gateway)
     const result: ServedGateway = { ...served, gateway, closeGateway: Scope.close(scope, Exit.void) }

@@ -1,0 +1,75 @@
+/**
+ * Requests that a client sends before the ones before them are answered: taken one at a time.
+ *
+ * @internal
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+
+/**
+ * Node starts the next request of a connection at once, and tells only the first one's response that the client has gone.
+ *
+ * @internal
+ */
+export class Pipelines {
+  readonly #waiting = new WeakMap<Socket, Waiting>()
+
+  /** Calls at once, or when the responses before this one are sent; not at all when the client goes before that. */
+  inTurn(request: IncomingMessage, response: ServerResponse, then: () => void): void {
+    // Until then Node hasn't given the response its socket.
+    if (response.socket !== null) return then()
+    const { socket } = request
+    let waiting = this.#waiting.get(socket)
+    if (waiting === undefined) {
+      waiting = new Waiting(socket)
+      this.#waiting.set(socket, waiting)
+    }
+    waiting.add()
+    response.once("socket", () => {
+      waiting.remove()
+      then()
+    })
+  }
+}
+
+/** How many requests of one connection wait. Reading pauses while they are too many. */
+class Waiting {
+  readonly #socket: Socket
+  #count = 0
+  #stalled: NodeJS.Timeout | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.once("close", () => clearTimeout(this.#stalled))
+  }
+
+  add(): void {
+    this.#count++
+    if (this.#count <= MAX_WAITING || this.#stalled !== undefined) return
+    // Nobody hears that a client has gone while nothing is read from it.
+    this.#stalled = setTimeout(() => this.#socket.destroy(), MAX_STALL_MILLIS).unref()
+    // Node resumes the socket whenever it has sent a response.
+    this.#socket.on("resume", this.#pause)
+    this.#pause()
+  }
+
+  remove(): void {
+    this.#count--
+    if (this.#stalled === undefined) return
+    this.#stalled.refresh()
+    if (this.#count > MAX_WAITING / 2) return
+    clearTimeout(this.#stalled)
+    this.#stalled = undefined
+    this.#socket.off("resume", this.#pause)
+    this.#socket.resume()
+  }
+
+  readonly #pause = () => {
+    this.#socket.pause()
+  }
+}
+
+const MAX_WAITING = 256
+
+/** How long the response that is waited for may take. */
+const MAX_STALL_MILLIS = 60_000

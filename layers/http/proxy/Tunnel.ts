@@ -1,0 +1,27 @@
+/**
+ * Two sockets joined after a switch of protocols.
+ *
+ * @internal
+ */
+import type { Duplex } from "node:stream"
+import { closeGently } from "../upgrade/ClientSocket.js"
+
+/**
+ * Bytes and ends pass both ways, and neither socket outlives the other. `onClose` is called once both are closed.
+ *
+ * @internal
+ */
+export const join = (one: Duplex, other: Duplex, onClose: () => void): void => {
+  let open = 2
+  const link = (from: Duplex, to: Duplex) => {
+    from.on("error", () => to.destroy())
+    from.once("close", () => {
+      if (from.errored || !from.readableEnded) to.destroy()
+      else closeGently(to)
+      if (--open === 0) onClose()
+    })
+    from.pipe(to)
+  }
+  link(one, other)
+  link(other, one)
+}

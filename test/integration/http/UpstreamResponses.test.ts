@@ -1,0 +1,224 @@
+import * as net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { ask, connect, converse, event, proxied, serveGateway } from "./support.js"
+
+/** An upstream that answers the n-th request's headers with text, and then ends or not. */
+const answering = (
+  answer: (socket: net.Socket, request: string) => void
+): Effect.Effect<{ readonly url: string; readonly port: number }, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly url: string; readonly port: number; readonly close: () => void }>((resume) => {
+      const sockets = new Set<net.Socket>()
+      const server = net.createServer((socket) => {
+        sockets.add(socket.on("error", () => {}))
+        let text = ""
+        socket.on("data", (chunk) => {
+          text += chunk.toString("latin1")
+          if (!text.includes("\r\n\r\n")) return
+          const request = text
+          text = ""
+          answer(socket, request)
+        })
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as net.AddressInfo
+        const close = () => {
+          server.close()
+          for (const socket of sockets) socket.destroy()
+        }
+        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, port, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+const behind = (answer: (socket: net.Socket, request: string) => void) =>
+  Effect.gen(function* () {
+    const upstream = yield* answering(answer)
+    const gateway = yield* serveGateway({ headersTimeout: 5_000 })
+    yield* gateway.gateway.proxy(() => upstream.url)
+    return gateway
+  })
+
+describe("what an upstream answers", () => {
+  it.scopedLive("has its reason phrase passed on, without what a phrase can't contain", () =>
+    Effect.gen(function* () {
+      const { port } = yield* behind((socket) =>
+        socket.end(Buffer.from("HTTP/1.1 400 Requ\xeate invalide\r\nContent-Length: 2\r\n\r\nno", "latin1"))
+      )
+      const answer = yield* converse(port, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      assert.match(answer, /^HTTP\/1\.1 400 Requ.?te invalide\r\n[\s\S]*\r\n\r\nno$/)
+    })
+  )
+
+  const cases: Record<string, string> = {
+    "an impossible status": "HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n",
+    "a status of four digits": "HTTP/1.1 2000 High\r\nContent-Length: 0\r\n\r\n",
+    "a status of 600": "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n",
+    "a control character in a header": "HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 0\r\n\r\n",
+    "a DEL in a header": "HTTP/1.1 200 OK\r\nX-A: a\x7fb\r\nContent-Length: 0\r\n\r\n",
+    "a header without a name": "HTTP/1.1 200 OK\r\n: a\r\nContent-Length: 0\r\n\r\n",
+    "a header's name with a space": "HTTP/1.1 200 OK\r\nX A: a\r\nContent-Length: 0\r\n\r\n",
+    "two lengths": "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a negative length": "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    "another transfer coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "a trailer with a control character":
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n1\r\na\r\n0\r\nX-T: a\x01b\r\n\r\n",
+    "a switch that nobody asked for": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "a switch to nothing": "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "no HTTP": "hello\r\n\r\n",
+    nothing: "",
+    "headers without end": `HTTP/1.1 200 OK\r\n${"X-A: b\r\n".repeat(10_000)}\r\n`
+  }
+
+  it.scopedLive("is passed on, cleaned, or a 502, and never ends the process or leaves the client waiting", () =>
+    Effect.gen(function* () {
+      let text = ""
+      const { port, url } = yield* behind((socket) => socket.end(Buffer.from(text, "latin1")))
+      const statuses: Record<string, string | undefined> = {}
+      for (const [name, answer] of Object.entries(cases)) {
+        text = answer
+        for (const kind of ["", "Upgrade: x\r\n"]) {
+          const request = `GET / HTTP/1.1\r\nHost: x\r\nConnection: close${kind === "" ? "" : ", upgrade"}\r\n${kind}\r\n`
+          const received = yield* converse(port, request)
+          const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(received) ?? []
+          assert.isDefined(status, `${name}, ${kind}: ${received}`)
+          if (kind === "") statuses[name] = status
+        }
+      }
+      assert.deepStrictEqual(
+        Object.entries(statuses).filter(([, status]) => status !== "502"),
+        [
+          ["a status of 600", "600"],
+          ["a trailer with a control character", statuses["a trailer with a control character"]]
+        ]
+      )
+      text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+      assert.strictEqual((yield* ask(url)).text, "ok")
+    })
+  )
+
+  for (const [end, close] of Object.entries({
+    closes: (socket: net.Socket) => socket.destroySoon(),
+    "closes at once": (socket: net.Socket) => setImmediate(() => socket.destroy())
+  })) {
+    it.scopedLive(`to an upload that it doesn't read arrives, though the upstream ${end}`, () =>
+      Effect.gen(function* () {
+        const { url } = yield* behind((socket) => {
+          socket.pause()
+          socket.write("HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig", () =>
+            close(socket)
+          )
+        })
+        for (let i = 0; i < 5; i++) {
+          const { status, text } = yield* ask(url, { method: "POST", body: Buffer.alloc(20_000_000) })
+          assert.deepStrictEqual([status, text], [413, "big"])
+        }
+      })
+    )
+  }
+
+  it.scopedLive("to an upload that Node's server refuses arrives", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* proxied({
+        onRequest: (_, response) => {
+          response.writeHead(413, { connection: "close" })
+          response.end("too big")
+        }
+      })
+      for (let i = 0; i < 10; i++) {
+        const { status, text } = yield* ask(gateway.url, { method: "POST", body: Buffer.alloc(20_000_000) })
+        assert.deepStrictEqual([status, text], [413, "too big"])
+      }
+    })
+  )
+
+  it.scopedLive("before the final response is passed on, to a client that knows of it", () =>
+    Effect.gen(function* () {
+      const information =
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: not a link\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+      const { port } = yield* behind((socket, request) =>
+        socket.write(
+          `${information}HTTP/1.1 ${request.includes("pgrade: x") ? 426 : 200} It Is\r\nContent-Length: 2\r\n\r\nok`
+        )
+      )
+      const information1 = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: not a link\r\n\r\n"
+      const client = yield* connect(port)
+      client.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      yield* client.until("ok")
+      assert.isTrue(
+        client.received.startsWith(`${information1}HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 It Is\r\n`),
+        client.received
+      )
+      client.received = ""
+      client.socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+      yield* client.until("ok")
+      assert.isTrue(client.received.startsWith(`${information1}HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 426 `))
+      const old = yield* converse(port, "GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+      assert.match(old, /^HTTP\/1\.1 200 /)
+    })
+  )
+
+  it.scopedLive("may have trailers, for which a client asks by TE", () =>
+    Effect.gen(function* () {
+      const asked: Array<unknown> = []
+      const { gateway } = yield* proxied({
+        onRequest: (request, response) => {
+          asked.push(request.headers.te)
+          response.writeHead(200, { trailer: "x-sum" })
+          response.write("body")
+          response.addTrailers({ "x-sum": "1" })
+          response.end()
+        }
+      })
+      for (const te of ["trailers", "deflate;q=0.5, Trailers", "gzip"]) {
+        const { trailers } = yield* ask(gateway.url, { headers: { te, connection: "close, TE" } })
+        assert.deepStrictEqual({ ...trailers }, { "x-sum": "1" })
+      }
+      assert.deepStrictEqual(asked, ["trailers", "trailers", undefined])
+    })
+  )
+})
+
+describe("an upstream restarted on its port between two requests", () => {
+  it.scopedLive("costs no GET a 502, though the kept-alive connections are stale", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* serveGateway().pipe(Effect.map((gateway) => ({ gateway })))
+      let port = 0
+      const start = () =>
+        Effect.async<net.Server>((resume) => {
+          const server = net.createServer((socket) => {
+            socket.on("error", () => {})
+            sockets.add(socket)
+            socket.on("data", () => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+          })
+          server.listen(port, "127.0.0.1", () => {
+            port = (server.address() as net.AddressInfo).port
+            resume(Effect.succeed(server))
+          })
+        })
+      const sockets = new Set<net.Socket>()
+      yield* gateway.gateway.proxy(() => `http://127.0.0.1:${port}`)
+      for (let i = 0; i < 20; i++) {
+        const server = yield* start()
+        const answers = yield* Effect.all([ask(gateway.url), ask(gateway.url), ask(gateway.url)], {
+          concurrency: "unbounded"
+        })
+        assert.deepStrictEqual(
+          answers.map(({ text }) => text),
+          ["ok", "ok", "ok"]
+        )
+        const closed = event()
+        server.close(() => closed.fire())
+        for (const socket of sockets) {
+          if (i % 2 === 0) socket.resetAndDestroy()
+          else socket.destroy()
+        }
+        sockets.clear()
+        yield* closed.wait
+      }
+    })
+  )
+})
