@@ -22,9 +22,9 @@ import { HttpGateway } from "../src/HttpGateway.js"
 import { InvalidToken, type ListenError, TokenRequired } from "../src/IPCError.js"
 import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
+import * as Draining from "./http/Draining.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
-import { normalize } from "./http/RequestTarget.js"
 import { inTurn } from "./http/upgrade/ClientSocket.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
@@ -64,10 +64,16 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
   readonly maxTotalBodyBytes?: number | undefined
   /** How long the body of a request to a route may go without another byte; then it is answered 408. Default 30 seconds. */
   readonly bodyIdleTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long the HTTP exchanges under way have to end when the server closes: by then it has let go of its port, and begins
+   * none. Default 3 seconds.
+   */
+  readonly drainTimeout?: Duration.DurationInput | undefined
 }
 
 /**
- * Listens until the scope closes; then every connection, handler and proxied exchange is ended.
+ * Listens until the scope closes. Then it lets go of the port, closes every IPC connection, gives the HTTP exchanges under
+ * way a while to end, and ends those left.
  *
  * @since 0.1.0
  * @category constructors
@@ -111,12 +117,13 @@ export const makePrepared: <A, E, R>(
   const issue = token === undefined ? undefined : Credentials.issueOfToken(token)
   if (issue !== undefined) return yield* new InvalidToken({ issue })
   // First, since it is what may fail: a participant that bids for the port then loses no time.
-  const server = yield* acquireServer
+  const { server, sockets } = yield* acquireServer
   const letIn = holdEarly(server)
   const { port, release: stopListening } = yield* Listening.listen(server, bindings, options.port)
 
   const clients = yield* ProcessMemory.provide(ClientConnections.make(options))
   const gateway = yield* NodeHttpGateway.make(options)
+  yield* Effect.addFinalizer(() => Draining.drain(sockets, options.drainTimeout ?? "3 seconds"))
   const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
   const service: IPCServer.Service = {
     url: Address.urlOf({ host, port }),
@@ -128,16 +135,18 @@ export const makePrepared: <A, E, R>(
   const prepared = yield* prepare(service)
 
   // New clients are refused, and the others are no longer heard, before what was prepared for them goes.
-  const release = Effect.zipRight(stopListening, clients.startClosing)
+  const stopExchanges = Effect.sync(() => {
+    gateway.startClosing()
+    Draining.closeAfterResponses(sockets)
+  })
+  const release = Effect.zipRight(stopListening, Effect.zipRight(clients.startClosing, stopExchanges))
   yield* Effect.addFinalizer(() => release)
   letIn({
     onRequest: (request, response) => {
-      normalize(request)
       if (UpgradeEndpoint.isOwn(request)) endpoint.onRequest(request, response)
       else gateway.onRequest(request, response)
     },
     onUpgrade: (request, socket, head) => {
-      normalize(request)
       if (UpgradeEndpoint.isOwn(request)) inTurn(socket, () => endpoint.onUpgrade(request, socket, head))
       else gateway.onUpgrade(request, socket, head)
     }
@@ -202,7 +211,11 @@ export const toContext = ({
 type GatewayServer = Http.Server<typeof Http.IncomingMessage, typeof GatewayResponse>
 
 /** Released last: by then what could end by itself has. */
-const acquireServer: Effect.Effect<GatewayServer, never, Scope.Scope> = Effect.acquireRelease(
+const acquireServer: Effect.Effect<
+  { readonly server: GatewayServer; readonly sockets: ReadonlySet<Socket> },
+  never,
+  Scope.Scope
+> = Effect.acquireRelease(
   Effect.gen(function* () {
     const runFork = Runtime.runFork(yield* Effect.runtime())
     // A body may take its time; a client that doesn't get to the end of its headers is cut off.
@@ -229,10 +242,10 @@ const acquireServer: Effect.Effect<GatewayServer, never, Scope.Scope> = Effect.a
       server.close(() => resume(Effect.void))
       for (const socket of sockets) socket.destroy()
     })
-    return { server, close }
+    return { server, sockets, close }
   }),
   ({ close }) => close
-).pipe(Effect.map(({ server }) => server))
+)
 
 interface Listeners {
   readonly onRequest: (request: Http.IncomingMessage, response: GatewayResponse) => void

@@ -54,6 +54,8 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly onRequest: (request: IncomingMessage, response: GatewayResponse) => void
   /** Never throws. Upgrades are for interceptors and the proxy: a route has no socket to give. */
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** From now on, requests are answered 503, and their connections are closed. */
+  readonly startClosing: () => void
   /** Puts the interceptor above all others for as long as the scope lives. */
   readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
@@ -104,12 +106,17 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */
   let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
   let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
+  let closing = false
   let closed = false
+  const startClosing = () => {
+    closing = true
+  }
 
   const proxy = yield* HttpProxy.make
   const lingering = new Set<GatewayResponse>()
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
+      startClosing()
       closed = true
       for (const socket of sockets) socket.destroy()
       for (const response of lingering) response.destroy()
@@ -119,7 +126,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   const answer = (exchange: Exchange) => {
     const { request, response, upgrade } = exchange
-    if (closed) return JsonResponse.sendError(response, 503, "The gateway is closing.")
+    if (closed) return refuse(request, response, isClosing)
     // Who offers a WebSocket wants a service rather than a route.
     if (upgrade === undefined && toRoute(request, response)) return
     if (proxy.relay(request, response, upgrade)) return
@@ -179,14 +186,15 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   const onRequest = (request: IncomingMessage, response: GatewayResponse) => {
     pipelines.inTurn(request, response, () => {
-      const refusal = refusalOf(request)
+      const refusal = closing ? isClosing : refusalOf(request)
+      if (closing) response.shouldKeepAlive = false
       if (refusal === undefined) guarded({ request, response, upgrade: undefined }, begin)
       else refuse(request, response, refusal)
     })
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (closed || socket.destroyed) {
+    if (closing || socket.destroyed) {
       socket.destroy()
       return
     }
@@ -264,6 +272,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   const gateway: NodeHttpGateway = {
     [TypeId]: TypeId,
+    startClosing,
     onRequest,
     onUpgrade,
     route,
@@ -289,6 +298,7 @@ interface Refusal {
   readonly error: string
 }
 
+const isClosing: Refusal = { status: 503, error: "The gateway is closing." }
 const malformedPath: Refusal = { status: 400, error: "The path isn't percent-encoded as URLs are." }
 
 /** What no part of the gateway can do anything with. */

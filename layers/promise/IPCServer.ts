@@ -42,6 +42,7 @@ const optionNames: OptionNames<IPCServerOptions> = {
   allowedHosts: true,
   maxBodyBytes: true,
   bodyIdleTimeout: true,
+  drainTimeout: true,
   maxTotalBodyBytes: true,
   ...connectionOptionNames
 }

@@ -62,7 +62,7 @@ export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | Htt
  * @category layers
  */
 export const layer = (options: GatewayTestOptions = {}): Layer.Layer<GatewayTest, ListenError> => {
-  const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", ...options })
+  const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", drainTimeout: 0, ...options })
   const stack = Layer.provideMerge(NodeHttpInterception.layer(options), gateway)
   return Layer.scopedContext(Effect.zipRight(endWithRunner, realTime(Layer.build(stack))))
 }

@@ -20,26 +20,11 @@ export interface Child {
 }
 
 export const start = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<Child, Error, Scope.Scope> =>
-  run(name, process.execPath, [program(`test/support/processes/${name}`), ...args])
-
-/** As `start`, with no more file descriptors than given. */
-export const startLimited = (
-  descriptors: number,
-  name: string,
-  ...args: ReadonlyArray<string>
-): Effect.Effect<Child, Error, Scope.Scope> =>
-  run(name, "sh", [
-    "-c",
-    `ulimit -n ${descriptors} && exec "$0" "$@"`,
-    process.execPath,
-    program(`test/support/processes/${name}`),
-    ...args
-  ])
-
-const run = (name: string, command: string, args: ReadonlyArray<string>): Effect.Effect<Child, Error, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Child, Error>((resume) => {
-      const child = spawn(command, args, { stdio: ["ignore", "inherit", "pipe", "ipc"] })
+      const child = spawn(process.execPath, [program(`test/support/processes/${name}`), ...args], {
+        stdio: ["ignore", "inherit", "pipe", "ipc"]
+      })
       let stderr = ""
       child.stderr?.on("data", (chunk: Buffer) => {
         stderr += chunk.toString()

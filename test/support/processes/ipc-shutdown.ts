@@ -21,7 +21,7 @@ const program = Effect.gen(function* () {
   const allAsked = yield* Deferred.make<void>()
   const server = yield* Scope.extend(
     Effect.gen(function* () {
-      const server = yield* NodeIPCServer.make()
+      const server = yield* NodeIPCServer.make({ drainTimeout: "50 millis" })
       yield* server.handle(Hang, () =>
         Effect.suspend(() => {
           const last = ++handlers === Number(clientCount)

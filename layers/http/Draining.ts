@@ -1,0 +1,52 @@
+/**
+ * How a server ends its HTTP exchanges: those under way have a while, and nothing new begins on their connections.
+ *
+ * @internal
+ */
+import type { ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { responseOn } from "./upgrade/ClientSocket.js"
+
+/**
+ * Has each connection closed once the response that is being sent on it has gone.
+ *
+ * @internal
+ */
+export const closeAfterResponses = (sockets: Iterable<Duplex>): void => {
+  for (const response of responsesOn(sockets)) {
+    response.shouldKeepAlive = false
+    // What Node looks at when the head has been sent already.
+    Object.assign(response, { _last: true })
+  }
+}
+
+/**
+ * Waits until the responses that are being sent have gone, or for so long.
+ *
+ * @internal
+ */
+export const drain = (sockets: Iterable<Duplex>, timeout: Duration.DurationInput): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const responses = responsesOn(sockets)
+    if (responses.length === 0 || Duration.toMillis(timeout) === 0) return Effect.void
+    const ended = Effect.forEach(responses, ending, { concurrency: "unbounded", discard: true })
+    // In a fiber of its own, since a release can't be interrupted, and so can't time out.
+    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(ended, timeout))), (fiber) =>
+      Effect.asVoid(Fiber.await(fiber))
+    )
+  })
+
+const responsesOn = (sockets: Iterable<Duplex>): ReadonlyArray<ServerResponse> =>
+  Array.from(sockets).flatMap((socket) => responseOn(socket) ?? [])
+
+const ending = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    const onClose = () => resume(Effect.void)
+    response.once("close", onClose)
+    return Effect.sync(() => {
+      response.off("close", onClose)
+    })
+  })
