@@ -113,9 +113,12 @@ const heapNoise = 8 * mib
 /** The slowest of all good requests, on a machine whose processors the attackers and other tests share. */
 const promptMillis = 10_000
 
+/** The room that V8 takes for new objects is what Node 20 takes by default; later lines take more, which nobody holds. */
+const nodeArgs = ["--expose-gc", "--max-semi-space-size=16"]
+
 const start = (options: Child.ChildOptions = {}) =>
   Effect.gen(function* () {
-    const child = yield* Child.start("ipc-hostile.ts", { nodeArgs: ["--expose-gc"], ...options })
+    const child = yield* Child.start("ipc-hostile.ts", { nodeArgs, ...options })
     const port = Number(yield* child.line("port"))
     const look = Effect.map(child.ask("memory", "memory"), (json) => JSON.parse(json) as Memory)
     // The least of three: what was about to go is gone from one of them.
@@ -129,9 +132,6 @@ const start = (options: Child.ChildOptions = {}) =>
     })
     return { child, port, memory, end }
   })
-
-/** What the process holds, without what V8 and the allocator keep for later. */
-const held = ({ external, heap }: Memory): number => heap + external
 
 /** A well-behaved client that asks for sums one after the other. When stopped, it tells the longest it has waited, in milliseconds. */
 const goodClient = (port: number, token?: string) =>
@@ -317,8 +317,8 @@ describe("A server attacked", () => {
         }
         const { longest } = yield* good.stop
         const during = yield* memory
-        // Each holds at most the high-water mark of 16 MiB unsent.
-        assert.isBelow(held(during) - held(before), 4 * 16 * mib + heapNoise)
+        // Each holds at most the high-water mark of 16 MiB unsent, and some that was underway.
+        assert.isBelow(during.rss - before.rss, 4 * 40 * mib)
         assert.isBelow(longest, promptMillis)
         yield* Scope.close(scope, Exit.void)
         yield* end
@@ -330,7 +330,7 @@ describe("A server attacked", () => {
     "by clients that send large requests and read no answer holds twice the high-water mark for each, in a small heap",
     () =>
       Effect.gen(function* () {
-        const { child, end, memory, port } = yield* start({ nodeArgs: ["--expose-gc", "--max-old-space-size=256"] })
+        const { child, end, memory, port } = yield* start({ nodeArgs: [...nodeArgs, "--max-old-space-size=256"] })
         const good = yield* goodClient(port)
         const before = yield* memory
         const scope = yield* Scope.make()
@@ -348,7 +348,8 @@ describe("A server attacked", () => {
         yield* Effect.forEach(sockets, flood, { concurrency: "unbounded" })
         const { longest } = yield* good.stop
         const during = yield* memory
-        assert.isBelow(held(during) - held(before), 3 * 2 * 16 * mib + heapNoise)
+        const held = during.heap + during.external - before.heap - before.external
+        assert.isBelow(held, 3 * 2 * 16 * mib + heapNoise)
         assert.isBelow(longest, promptMillis)
         yield* Scope.close(scope, Exit.void)
         yield* end
