@@ -24,6 +24,8 @@ export const normalize = (request: IncomingMessage): boolean => {
 }
 
 const setHost = (request: IncomingMessage, host: string): void => {
+  // Made of the raw ones when it is first read, as many as came: before some of them go.
+  const { headers } = request
   const raw = request.rawHeaders
   let kept = 0
   for (let i = 0; i < raw.length; i += 2) {
@@ -33,7 +35,7 @@ const setHost = (request: IncomingMessage, host: string): void => {
   }
   raw.length = kept
   raw.push("Host", host)
-  request.headers.host = host
+  headers.host = host
 }
 
 /**

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
+import { NodeIPCServer } from "../../../layers/index.js"
 import type { HttpRouteRequest } from "../../../src/HttpGateway.js"
 import { ask, askJson, connect, converse, proxied, serveGateway } from "./support.js"
 
@@ -30,6 +31,24 @@ describe("a request to a route", () => {
       assert.strictEqual(yield* answerTo("http://real.example?x=1"), '["/","real.example",["x"]]')
       assert.include(yield* answerTo("http:///a"), "has no host")
     })
+  )
+
+  it.scopedLive(
+    "with an absolute target, several Hosts and an upgrade has the target's Host, and ends no process",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* NodeIPCServer.make()
+        yield* server.interceptHttp("GET", "/", ({ headers }) => Effect.succeed([headers.host, headers.last]))
+        const lines = [
+          "GET http://real.example HTTP/1.1",
+          "Host: a",
+          "host: b",
+          "HOST: c",
+          "Connection: Upgrade, close"
+        ]
+        const answer = yield* converse(server.port, `${[...lines, "Upgrade: tcp", "Last: 1"].join("\r\n")}\r\n\r\n`)
+        assert.strictEqual(answer.split("\r\n\r\n")[1], '["real.example","1"]')
+      })
   )
 
   it.scopedLive(
