@@ -1,5 +1,5 @@
 /**
- * The other side of Child: what a program in test/processes says and hears.
+ * The other side of Child: what a program in test/support/processes says and hears.
  */
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"

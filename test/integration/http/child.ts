@@ -1,5 +1,5 @@
 /**
- * The programs in test/processes, run as children that end with the test's scope.
+ * The programs in test/support/processes, run as children that end with the test's scope.
  */
 
 import { type ChildProcess, spawn } from "node:child_process"

@@ -93,7 +93,7 @@ export const changesOf = (discovery: LocalDiscovery | Gateway) => {
   return changes
 }
 
-/** A program of test/processes, killed with its test. */
+/** A program of test/support/processes, killed with its test. */
 export const child = (name: string, ...args: ReadonlyArray<string>) => {
   const path = program(`test/support/processes/${name}`)
   const started = spawn(process.execPath, [path, ...args], { stdio: ["ignore", "pipe", "pipe"] })

@@ -1,0 +1,41 @@
+/**
+ * Programs of the repository, bundled in a folder of their own.
+ */
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as esbuild from "esbuild"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+export interface Bundle {
+  /** Where the programs are, each below the path that its source has in the repository. */
+  readonly folder: string
+  readonly build: () => Promise<void>
+  readonly remove: () => void
+}
+
+export const bundle = (entryPoints: ReadonlyArray<string>): Bundle => {
+  const folder = mkdtempSync(join(tmpdir(), "effect-ipc-programs-"))
+  // With which the folder is a package of the same name and dependencies.
+  copyFileSync(join(root, "package.json"), join(folder, "package.json"))
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction")
+  const build = async () => {
+    await esbuild.build({
+      absWorkingDir: root,
+      entryPoints: [...entryPoints],
+      outdir: folder,
+      outbase: root,
+      bundle: true,
+      splitting: true,
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      // Not ES modules, which would need a `require` of their own.
+      external: ["find-my-way", "http-proxy", "undici", "ws"],
+      logLevel: "error"
+    })
+  }
+  return { folder, build, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
