@@ -40,14 +40,18 @@ const bigEndian = (length: number): Buffer => {
 }
 
 /** A socket that has upgraded, and ignores all that it is sent. */
-export const upgraded = (port: number, subprotocol?: string): Effect.Effect<net.Socket, Error, Scope.Scope> =>
+export const upgraded = (
+  port: number,
+  subprotocol?: string,
+  runtimeId?: string
+): Effect.Effect<net.Socket, Error, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<net.Socket, Error>((resume) => {
       const socket = net.connect(port, "127.0.0.1", () => {
         const key = randomBytes(16).toString("base64")
         const protocol = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`
         socket.write(
-          `GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${protocol}\r\n`
+          `GET /__ipc${runtimeId === undefined ? "" : `?runtimeId=${runtimeId}`} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${protocol}\r\n`
         )
       })
       socket.once("data", (data) => {

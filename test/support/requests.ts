@@ -12,6 +12,9 @@ export const Whoami = IPCServer.defineRequest<void, { readonly clientId: string;
 )
 export const Mirror = IPCServer.defineRequest<string, string>("mirror")
 export const Hang = IPCServer.defineRequest<void, void>("hang")
+/** Answers with so many characters. */
+export const Blob = IPCServer.defineRequest<number, string>("blob")
+export const RepeatBack = IPCServer.defineRequest<string, string>("repeatBack")
 export const Echo = IPCClient.defineRequest<string, string>("echo")
 export const HangThere = IPCClient.defineRequest<void, void>("hangThere")
 

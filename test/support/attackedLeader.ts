@@ -1,0 +1,131 @@
+/**
+ * A leader in a process of its own, which others attack while one client behaves.
+ */
+import * as net from "node:net"
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { NodeIPCClient } from "../../layers/index.js"
+import { validateEntry } from "../../src/DiscoveryEntry.js"
+import { DiscoverApi, Register } from "../../src/discovery/DiscoveryProtocol.js"
+import * as Child from "./Child.js"
+import * as Live from "./discovery.js"
+import { write } from "./rawFrames.js"
+import { Add } from "./requests.js"
+
+export const mib = 1024 * 1024
+
+/** What the leader is, after a collection. */
+export interface State {
+  /** Bytes that JavaScript holds, on its heap and beside it (buffers). */
+  readonly held: number
+  readonly rss: number
+  /** The most of its memory that was ever resident. */
+  readonly peak: number
+  readonly descriptors: number
+  readonly clients: number
+  readonly routes: number
+  /** How many of its handlers run. */
+  readonly running: number
+  readonly polluted: boolean
+}
+
+export const start = (nodeArgs: ReadonlyArray<string> = []) =>
+  Effect.gen(function* () {
+    const child = yield* Child.start("leader.ts", { nodeArgs: ["--expose-gc", ...nodeArgs] })
+    // What it said before it ended tells more than whoever met its end.
+    yield* Effect.addFinalizer((exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit) && child.stderr() !== "") console.error(child.stderr())
+      })
+    )
+    const port = Number(yield* child.line("port"))
+    const state = Effect.map(child.ask("state", "state"), (json) => JSON.parse(json) as State)
+    return {
+      port,
+      pid: child.pid,
+      state,
+      /** The state once it is so: it learns of each connection's end in its own time. */
+      becomes: (is: (state: State) => boolean) => Effect.repeat(Effect.delay(state, "20 millis"), { until: is }),
+      logBytes: () => child.stdoutBytes() + child.stderr().length,
+      /** It ends when told, and has warned of nothing meanwhile. */
+      end: Effect.gen(function* () {
+        yield* child.tell("end")
+        assert.deepStrictEqual([yield* child.exit, child.stderr()], [{ code: 0, signal: null }, ""])
+      })
+    }
+  })
+
+/** An api's instance, below a prefix of the api's name. */
+export const entry = (api: string, baseUrl: string) => validateEntry({ api, baseUrl, pathPrefix: `/${api}` })
+
+/**
+ * Asks one thing after the other, by IPC, by HTTP and of discovery, from before the attack until `stop`: each answer has to come within
+ * the library's own timeout of ten seconds.
+ */
+export const behave = (port: number) =>
+  Effect.gen(function* () {
+    const client = yield* NodeIPCClient.make({ port, runtimeId: "well-behaved", reconnect: false })
+    yield* client.request(Register, [yield* entry("good", "http://127.0.0.1:1")])
+    let longest = 0
+    let count = 0
+    const ask = Effect.gen(function* () {
+      const before = performance.now()
+      const a = count
+      assert.strictEqual(yield* client.request(Add, { a, b: 1 }), a + 1)
+      assert.strictEqual(yield* Live.get(port, "/route/blob/2"), '200 "bb"')
+      assert.deepStrictEqual(yield* client.request(DiscoverApi, "good"), {
+        success: true,
+        url: `http://127.0.0.1:${port}`
+      })
+      longest = Math.max(longest, performance.now() - before)
+      count++
+    })
+    const asking = yield* Effect.fork(Effect.forever(ask))
+    return {
+      ask,
+      stop: Effect.gen(function* () {
+        yield* ask
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(asking)))
+        return { longest: Math.round(longest), count }
+      })
+    }
+  })
+
+/** A connection whose end is the leader's business; what it sends isn't read. */
+export const connect = (port: number): Effect.Effect<net.Socket, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<net.Socket>((resume) => {
+      const socket = net.connect(port, "127.0.0.1", () => resume(Effect.succeed(socket)))
+      socket.on("error", () => {})
+      socket.pause()
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+/**
+ * Writes to each connection as much as the leader takes. Done when it has taken all, or takes no more while the client that
+ * behaves is answered twenty times.
+ */
+export const writeToAll = <E>(
+  sockets: ReadonlyArray<net.Socket>,
+  chunks: ReadonlyArray<Buffer>,
+  ask: Effect.Effect<void, E>
+): Effect.Effect<void, E, Scope.Scope> =>
+  Effect.gen(function* () {
+    let written = 0
+    let writing = sockets.length
+    yield* Effect.forEach(sockets, (socket) =>
+      Effect.forEach(chunks, (chunk) => Effect.map(write(socket, chunk), () => written++), { discard: true }).pipe(
+        Effect.tap(() => Effect.sync(() => writing--)),
+        Effect.forkScoped
+      )
+    )
+    for (let still = 0, last = -1; still < 20 && writing > 0; still++) {
+      yield* ask
+      if (written !== last) still = 0
+      last = written
+    }
+  })

@@ -1,0 +1,61 @@
+/**
+ * A leader with handlers and routes of its own, attacked by its parent. Tells its memory, the routes and what runs in it
+ * whenever asked; its descriptors, too.
+ */
+import { readdirSync } from "node:fs"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as LocalDiscovery from "../../../layers/LocalDiscovery.js"
+import { Discovery } from "../../../src/Discovery.js"
+import { IPCServer } from "../../../src/IPCServer.js"
+import { collectGarbage } from "../garbage.js"
+import { hear, say, stopHearing } from "../ParentProcess.js"
+import { Add, add, Blob, Hang, RepeatBack } from "../requests.js"
+
+const program = Effect.gen(function* () {
+  const services = yield* LocalDiscovery.makeStandalone({ port: 0, runtimeId: "leader" })
+  const server = Context.get(services, IPCServer)
+  const discovery = Context.get(services, Discovery)
+  let running = 0
+  const hang = Effect.acquireUseRelease(
+    Effect.sync(() => running++),
+    () => Effect.never,
+    () => Effect.sync(() => running--)
+  )
+  yield* server.handle(Add, add)
+  yield* server.handle(Blob, (length) => Effect.sync(() => "b".repeat(length)))
+  yield* server.handle(RepeatBack, (text) => Effect.succeed(text))
+  yield* server.handle(Hang, () => hang)
+  yield* server.interceptHttp("GET", "/route/hang", () => hang)
+  yield* server.interceptHttp("GET", "/route/blob/:length", ({ params }) =>
+    Effect.sync(() => "b".repeat(Number(params.length)))
+  )
+  yield* server.interceptHttp("POST", "/route/length", ({ bytes }) => Effect.succeed({ length: bytes.length }))
+  yield* say("port", String(server.port))
+
+  for (;;) {
+    switch (yield* hear) {
+      case "state": {
+        yield* collectGarbage
+        const { external, heapUsed, rss } = process.memoryUsage()
+        yield* say("state", {
+          held: heapUsed + external,
+          rss,
+          peak: process.resourceUsage().maxRSS * 1024,
+          descriptors: readdirSync("/proc/self/fd").length,
+          clients: (yield* server.clients).length,
+          routes: (yield* Effect.orDie(discovery.routes)).length,
+          running,
+          // What a polluted prototype would give every object.
+          polluted: Object.keys(Object.prototype).length > 0 || "polluted" in {}
+        })
+        break
+      }
+      default:
+        return yield* stopHearing
+    }
+  }
+})
+
+process.on("warning", (warning) => console.error(`${warning.name}: ${warning.message}`))
+await Effect.runPromise(Effect.scoped(program))
