@@ -5,6 +5,7 @@
  */
 
 import type { IncomingMessage } from "node:http"
+import { clearTimeout, setTimeout } from "node:timers"
 import type { GatewayResponse } from "./GatewayResponse.js"
 
 /**

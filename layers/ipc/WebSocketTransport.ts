@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import type { Duplex } from "node:stream"
+import { clearTimeout, setTimeout } from "node:timers"
 import { WebSocket } from "ws"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
