@@ -23,7 +23,7 @@ const greet = Effect.gen(function* () {
 // #endregion
 
 // #region main
-// Both ends in one process, to be read at a glance; as a rule each has its own.
+// Both ends in one process, to be read at a glance.
 const main = Effect.gen(function* () {
   const url = yield* serve
   yield* greet.pipe(Effect.provide(NodeIPCClient.layer({ url })))

@@ -1,4 +1,4 @@
-import { Array as Arr, Effect } from "effect"
+import { Array as Arr, Effect, Fiber, Option } from "effect"
 
 export interface Outcome {
   readonly sentAt: number
@@ -7,15 +7,24 @@ export interface Outcome {
   readonly failure: string | undefined
 }
 
-const seconds = 2
-
-/** Runs the effect so many times a second, for two seconds, without waiting for the one before. */
-export const underLoad = <R>(
+/**
+ * Runs the effect so many times a second, without waiting for the run before, until the fiber has ended. A run that is late
+ * isn't made up for.
+ */
+export const underLoad = <R, A, E>(
   once: Effect.Effect<void, string, R>,
-  perSecond: number
+  perSecond: number,
+  until: Fiber.Fiber<A, E>
 ): Effect.Effect<ReadonlyArray<Outcome>, never, R> =>
-  Effect.forEach(Arr.range(0, perSecond * seconds - 1), (n) => Effect.delay(outcomeOf(once), (n * 1000) / perSecond), {
-    concurrency: "unbounded"
+  Effect.gen(function* () {
+    const runs: Array<Fiber.Fiber<Outcome>> = []
+    let dueAt = performance.now()
+    while (Option.isNone(yield* Fiber.poll(until))) {
+      runs.push(yield* Effect.fork(outcomeOf(once)))
+      dueAt = Math.max(dueAt + 1000 / perSecond, performance.now())
+      yield* Effect.sleep(dueAt - performance.now())
+    }
+    return yield* Fiber.joinAll(runs)
   })
 
 const outcomeOf = <R>(once: Effect.Effect<void, string, R>): Effect.Effect<Outcome, never, R> =>
@@ -34,7 +43,7 @@ export const failed = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<Outcome>
 export const slowest = (outcomes: ReadonlyArray<Outcome>): number =>
   Math.round(Math.max(0, ...outcomes.map(({ endedAt, sentAt }) => endedAt - sentAt)))
 
-/** Until when requests failed: the end of the first that succeeded after the last that didn't. */
+/** When requests were answered again: the end of the first that succeeded after the last that failed. */
 export const recoveredAt = (outcomes: ReadonlyArray<Outcome>): number => {
   const lastFailed = Math.max(0, ...failed(outcomes).map(({ sentAt }) => sentAt))
   return Math.min(...outcomes.filter(({ sentAt }) => sentAt > lastFailed).map(({ endedAt }) => endedAt))

@@ -22,7 +22,8 @@ export const start = Effect.fn(function* (program: string, env: Readonly<Record<
     Stream.splitLines,
     Stream.runForEach((line) => {
       const [word, what = ""] = line.split(" ")
-      return word === "role" ? SubscriptionRef.set(role, what) : Deferred.succeed(ready, what)
+      if (word === "ready") return Effect.asVoid(Deferred.succeed(ready, what))
+      return word === "role" ? SubscriptionRef.set(role, what) : Effect.void
     }),
     Effect.ensuring(Deferred.fail(ready, new DidNotStart({ program }))),
     Effect.forkScoped

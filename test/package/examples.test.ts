@@ -3,6 +3,8 @@ import { readdirSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Cli from "../support/Cli.js"
 import * as Port from "../support/Port.js"
 import { program } from "../support/program.js"
 
@@ -43,6 +45,8 @@ const printed: Record<string, ReadonlyArray<string>> = {
   "typed-request.ts": ["Hello, Ada!"]
 }
 
+const listens = (port: string) => `The server listens on http://127.0.0.1:${port}`
+
 const folder = new URL("../../examples/", import.meta.url)
 
 const run = promisify(execFile)
@@ -70,6 +74,27 @@ describe("every example runs to its end and prints what the reader expects", { t
     )
     assert.match(stdout, /^# tests 2\n(?:# .*\n)*# pass 2\n/m)
   })
+
+  it.scopedLive("two-programs/: a server and a client, started and stopped in any order", () =>
+    Effect.gen(function* () {
+      const IPC_PORT = String(yield* Effect.promise(Port.free))
+      const start = (name: string) =>
+        Cli.startProgram(process.execPath, [program(`examples/two-programs/${name}`)], { IPC_PORT })
+      const client = yield* start("client.ts")
+      yield* client.stdout.line(`Could not connect to http://127.0.0.1:${IPC_PORT}: connect ECONNREFUSED`)
+      const first = yield* start("server.ts")
+      yield* client.stdout.line("Hello, Ada!")
+      yield* first.signal("SIGINT")
+      assert.deepStrictEqual([yield* first.exit, first.stdout.lines, first.stderr.lines], [0, [listens(IPC_PORT)], []])
+      yield* client.stdout.line("reconnecting")
+      const second = yield* start("server.ts")
+      yield* client.stdout.line("Hello, Ada!", "reconnecting")
+      yield* client.signal("SIGINT")
+      assert.deepStrictEqual([yield* client.exit, client.stderr.lines], [0, []])
+      yield* second.signal("SIGINT")
+      assert.strictEqual(yield* second.exit, 0)
+    })
+  )
 
   it("and each is looked at here", () => {
     const present = readdirSync(folder).filter((name) => name.endsWith(".ts") && name !== "demo.ts")

@@ -16,7 +16,8 @@ const entryPoints = [
   "test/support/processes/*.ts",
   "test/support/processes/*.js",
   "layers/cli/main.ts",
-  "examples/*.ts"
+  "examples/*.ts",
+  "examples/two-programs/*.ts"
 ]
 
 export default async (project: TestProject): Promise<() => void> => {

@@ -11,7 +11,11 @@ export const listen = (server: Server): Promise<string> => {
   })
 }
 
-/** The parent holds the other end of stdin: however it dies, nothing stays behind. */
+/**
+ * Ends this process when the demo ends, however it ends: the demo holds the other end of stdin. What this process has left
+ * to print then has no reader.
+ */
 export const endWithParent = (): void => {
+  process.stdout.on("error", () => {})
   process.stdin.on("end", () => process.exit()).resume()
 }

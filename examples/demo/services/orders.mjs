@@ -23,4 +23,6 @@ const server = createServer(async (request, response) => {
 server.listen(Number(process.env.PORT), "127.0.0.1", () => {
   console.log(`ready http://127.0.0.1:${server.address().port}`)
 })
+// Ends with the demo, which holds the other end of stdin.
+process.stdout.on("error", () => {})
 process.stdin.on("end", () => process.exit()).resume()
