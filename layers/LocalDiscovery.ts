@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import * as DiscoveryMember from "../src/discovery/DiscoveryMember.js"
+import type { RegistryLimits } from "../src/discovery/RegistryLimits.js"
 import type { ElectionError } from "../src/election/Election.js"
 import type { HttpGateway } from "../src/HttpGateway.js"
 import type { ListenError } from "../src/IPCError.js"
@@ -25,6 +26,7 @@ import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
 import * as FailoverWarmUp from "./FailoverWarmUp.js"
+import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
@@ -39,6 +41,8 @@ export interface LocalDiscoveryOptions extends PortElectionOptions {
   readonly strategy?: RoutingStrategy | undefined
   /** Strategies by api. They apply while this process leads, so every participant should be given the same. */
   readonly strategies?: Readonly<Record<string, RoutingStrategy>> | undefined
+  /** Bounds of what participants register. They are the leader's, so every participant should be given the same. */
+  readonly limits?: RegistryLimits | undefined
   /**
    * Whether this process does the work of a failover once in advance, on a free port, three seconds after it has started to
    * take part: loading and compiling that code takes several times as long as running it. Once a process. Default `true`.
@@ -51,12 +55,18 @@ const takePart: (
 ) => Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> = Effect.fnUntraced(
   function* (options: LocalDiscoveryOptions = {}) {
     const { runtimeId = randomUUID() } = options
-    const { discovery, election } = yield* DiscoveryMember.make({ ...options, runtimeId }, (setup) =>
-      PortElection.makeWith({ ...options, runtimeId }, setup)
+    const { discovery, election } = yield* DiscoveryMember.make(
+      { ...options, runtimeId, isOwnUrl: isOwnUrl(options) },
+      (setup) => PortElection.makeWith({ ...options, runtimeId }, setup)
     )
     return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, election))
   }
 )
+
+const isOwnUrl =
+  ({ host = Address.defaultHost }: LocalDiscoveryOptions) =>
+  (baseUrl: string, { port }: IPCServer.Service): boolean =>
+    Address.leadsTo(baseUrl, { host, port })
 
 const warmUp = ({ warmUp = true }: LocalDiscoveryOptions): Effect.Effect<void, never, Scope.Scope> =>
   warmUp ? FailoverWarmUp.schedule(takePart) : Effect.void
@@ -134,7 +144,7 @@ export const makeStandalone: (
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
   const { runtimeId = randomUUID() } = options
-  const gateway = yield* DiscoveryMember.make({ ...options, runtimeId }, (setup) =>
+  const gateway = yield* DiscoveryMember.make({ ...options, runtimeId, isOwnUrl: isOwnUrl(options) }, (setup) =>
     Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ election, gateway, server }) => ({
       ...election,
       gateway,

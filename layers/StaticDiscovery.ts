@@ -104,7 +104,8 @@ export const make: (
             : DiscoveryService.notRegistered(api, table.apis(), unknown)
         )
       }),
-    routes: Effect.sync(table.routes),
+    routes: (api) =>
+      Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api))),
     changes: changes.stream,
     setStrategy: (api, strategy) =>
       Effect.sync(() => {

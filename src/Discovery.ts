@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./DiscoveryEntry.js"
-import type { RequestError, ServiceNotRegistered } from "./IPCError.js"
+import type { RegistryLimitExceeded, RequestError, ServiceNotRegistered } from "./IPCError.js"
 import type { RequestOptions } from "./IPCRequest.js"
 import type { RoutingStrategy } from "./RoutingStrategy.js"
 
@@ -26,13 +26,14 @@ export declare namespace Discovery {
   export interface Service {
     /**
      * Registers instances of apis until the scope closes, with this leader and every later one. Fails with `InvalidEntry`
-     * when one can't be routed; then none is registered. An entry whose registration fails or is interrupted isn't
+     * when one can't be routed, or leads back to the gateway, and with `RegistryLimitExceeded` when they are too many; then
+     * none is registered. An entry whose registration fails or is interrupted isn't
      * registered later either.
      */
     readonly register: (
       entries: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>,
       options?: RequestOptions
-    ) => Effect.Effect<void, InvalidEntry | RequestError, Scope.Scope>
+    ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | RequestError, Scope.Scope>
     /**
      * Removes entries that this participant registered, before their scope closes. What others registered stays.
      */

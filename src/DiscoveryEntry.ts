@@ -88,7 +88,11 @@ export class InvalidEntry extends Schema.TaggedError<InvalidEntry>("effect-ipc/I
  * @category schemas
  */
 export const validateEntry = (input: unknown): Either.Either<DiscoveryEntry, InvalidEntry> =>
-  Either.mapLeft(decodeEntry(input), (error) => new InvalidEntry({ entry: shown(input), issue: issueOf(error) }))
+  Either.mapLeft(decodeEntry(input), (error) => invalidEntry(input, issueOf(error)))
+
+/** @internal */
+export const invalidEntry = (input: unknown, issue: string): InvalidEntry =>
+  new InvalidEntry({ entry: shown(input), issue })
 
 /**
  * One owner's registration of one instance. Two owners who register the same entry have a route each.

@@ -10,8 +10,15 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { InvalidEntry } from "./DiscoveryEntry.js"
+
 import type { HttpRouteRequest } from "./HttpGateway.js"
-import type { InvalidInterceptor, InvalidRoute, RequestError, UnverifiedInterception } from "./IPCError.js"
+import type {
+  InvalidInterceptor,
+  InvalidRoute,
+  RegistryLimitExceeded,
+  RequestError,
+  UnverifiedInterception
+} from "./IPCError.js"
 import type { BodyOf, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
@@ -280,7 +287,7 @@ export interface UnmatchedRequest {
  * @since 0.1.0
  * @category models
  */
-export type InterceptError = InvalidInterceptor | InvalidRoute | InvalidEntry | RequestError
+export type InterceptError = InvalidInterceptor | InvalidRoute | InvalidEntry | RegistryLimitExceeded | RequestError
 
 /**
  * Installs an interceptor until the scope closes.

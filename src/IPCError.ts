@@ -343,6 +343,30 @@ export class ServiceNotRegistered extends Schema.TaggedError<ServiceNotRegistere
 }
 
 /**
+ * The leader's registry takes no more: its `limits` bound what participants register.
+ *
+ * @since 0.2.0
+ * @category discovery
+ */
+export class RegistryLimitExceeded extends Schema.TaggedError<RegistryLimitExceeded>(
+  "effect-ipc/RegistryLimitExceeded"
+)("RegistryLimitExceeded", {
+  /** The limit's name in the options. */
+  bound: Schema.Literal("maxEntriesPerParticipant", "maxEntries", "maxEntryBytes"),
+  limit: Schema.Number
+}) {
+  override get message() {
+    return `The registry takes at most ${bounds[this.bound](this.limit)}. Register less, or raise { limits: { ${this.bound} } } of every participant.`
+  }
+}
+
+const bounds: Readonly<Record<RegistryLimitExceeded["bound"], (limit: number) => string>> = {
+  maxEntriesPerParticipant: (limit) => `${limit} entries of one participant`,
+  maxEntries: (limit) => `${limit} entries of all participants, and as many strategies`,
+  maxEntryBytes: (limit) => `${limit} bytes of one entry`
+}
+
+/**
  * Interceptors of a test weren't called as often as expected, or requests found nobody to answer them.
  *
  * @since 0.1.0

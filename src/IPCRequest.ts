@@ -55,6 +55,20 @@ export interface SchemaRequest<D extends Direction, Payload, Success, Failure>
   readonly payload: Codec<Payload>
   readonly success: Codec<Success>
   readonly failure: Codec<Failure>
+  /** @internal */
+  readonly payloadLimit?: PayloadLimit
+}
+
+/**
+ * What the end that answers a request refuses before it parses the payload.
+ *
+ * @internal
+ */
+export interface PayloadLimit {
+  /** The longest frame, in bytes. */
+  readonly bytes: number
+  /** The most lists and objects in the payload. */
+  readonly collections?: number
 }
 
 /**
@@ -203,6 +217,16 @@ export const define = <D extends Direction>(): DefineRequest<D> =>
       failure: codec(schemas.failure ?? Schema.Never)
     }
   }) as DefineRequest<D>
+
+/**
+ * The request with a limit of its own for what comes as its payload.
+ *
+ * @internal
+ */
+export const limited = <D extends Direction, P, S, F>(
+  request: SchemaRequest<D, P, S, F>,
+  payloadLimit: PayloadLimit
+): SchemaRequest<D, P, S, F> => ({ ...request, payloadLimit })
 
 /**
  * Whether a text can name a request: not empty, without `:`, control characters, and halves of surrogate pairs

@@ -16,6 +16,7 @@ export {
   RouteChange,
   validateEntry
 } from "./DiscoveryEntry.js"
+export type { RegistryLimits } from "./discovery/RegistryLimits.js"
 export type { ElectionError } from "./election/Election.js"
 export type { HttpMethod, HttpRouteHandler, HttpRouteRequest, RouteProxyResolver, Upstream } from "./HttpGateway.js"
 export { HttpGateway } from "./HttpGateway.js"

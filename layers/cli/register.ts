@@ -19,7 +19,9 @@ export const register = Command.make(
       const gatewayUrl = yield* discovery.register([{ api, baseUrl: url, pathPrefix: prefix }]).pipe(
         Effect.zipRight(discovery.discover(api)),
         Effect.mapError((error) =>
-          error._tag === "InvalidEntry" || error._tag === "ServiceNotRegistered"
+          error._tag === "InvalidEntry" ||
+          error._tag === "RegistryLimitExceeded" ||
+          error._tag === "ServiceNotRegistered"
             ? failure(error.message)
             : explain(address)(error)
         )

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Route } from "../../src/DiscoveryEntry.js"
 import * as Protocol from "../../src/discovery/DiscoveryProtocol.js"
+import * as LeaderRoutes from "../../src/discovery/LeaderRoutes.js"
 import * as GatewayProtocol from "../../src/election/GatewayProtocol.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import type { RequestError } from "../../src/IPCError.js"
@@ -42,11 +43,14 @@ export const routes = Command.make(
     Effect.gen(function* () {
       const client = yield* connect(address, watch)
       const show = json ? showJson : showText(urlOf(address))
-      if (!watch) return yield* Effect.flatMap(client.request(Protocol.GetRoutes), show)
+      if (!watch) return yield* Effect.flatMap(LeaderRoutes.fetch(client, maxRoutes), show)
       const watched = yield* snapshots(client, address)
       yield* Effect.raceFirst(Stream.runForEach(watched, show), Output.closed)
     }).pipe(Effect.scoped, Effect.mapError(explain(address)))
 ).pipe(Command.withDescription("Lists the registered services as a table, or as JSON."))
+
+/** More than any registry has. */
+const maxRoutes = 1_000_000
 
 type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void, CommandFailed>
 
@@ -95,7 +99,7 @@ const snapshots: (
       Stream.runForEach(() => Effect.zipRight(Effect.logInfo(`connected to ${urlOf(address)} again`), notify)),
       Effect.forkScoped
     )
-    const ask = Effect.map(client.request(Protocol.Watch), ({ routes }) => [routes])
+    const ask = Effect.map(LeaderRoutes.fetchWatched(client, maxRoutes), ({ routes }) => [routes])
     // A question that the end of a leader cut off is asked again when the next one leads.
     const askAgain = Effect.catchTags(ask, {
       ConnectionClosed: () => Effect.succeed([]),

@@ -5,14 +5,16 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Discovery } from "../../src/Discovery.js"
 import type { InvalidEntry, Route } from "../../src/DiscoveryEntry.js"
-import type { RequestError } from "../../src/IPCError.js"
+import type { RegistryLimitExceeded, RequestError } from "../../src/IPCError.js"
 
 /** The apis of one gateway, as interceptors need them. */
 export interface ApiRequests {
   /** Whether a request is for the api: by the longest prefix that matches its path, as the gateway would route it. */
   readonly isFor: (api: string, path: string) => Effect.Effect<boolean, RequestError>
   /** Registers a mocked api until the scope closes, so that `discover` finds it. */
-  readonly register: (api: string) => Effect.Effect<void, InvalidEntry | RequestError, Scope.Scope>
+  readonly register: (
+    api: string
+  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | RequestError, Scope.Scope>
 }
 
 export const make = (discovery: Discovery.Service): ApiRequests => ({

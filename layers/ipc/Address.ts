@@ -4,6 +4,7 @@
  * @internal
  */
 import { BlockList, isIP } from "node:net"
+import { hostname, networkInterfaces } from "node:os"
 
 /**
  * This machine, and no other.
@@ -123,6 +124,32 @@ export const addressOf = (host: string | undefined = defaultHost, port: number |
  */
 export const urlOf = ({ host = defaultHost, port }: { readonly host?: string | undefined; readonly port: number }) =>
   `http://${addressOf(reachableHost(host), port)}`
+
+/**
+ * Whether a request to the URL reaches the server that listens there, as far as its address tells.
+ *
+ * @category predicates
+ */
+export const leadsTo = (url: string, { host, port }: { readonly host: string; readonly port: number }): boolean => {
+  const target = new URL(url)
+  if (target.protocol !== "http:" || Number(target.port || 80) !== port) return false
+  const name = listenHost(target.hostname)
+  const listening = listenHost(host)
+  if (name === listening) return true
+  if (isWildcard(listening)) return isOfThisMachine(name)
+  // The holder of a loopback port listens at both addresses, and a wildcard leads to them.
+  return isStandardLoopback(listening) && (isStandardLoopback(name) || isWildcard(name))
+}
+
+const isStandardLoopback = (host: string): boolean => host === "127.0.0.1" || host === "::1"
+
+const isOfThisMachine = (name: string): boolean =>
+  isWildcard(name) ||
+  isLoopback(name) ||
+  name === canonicalHost(hostname()) ||
+  Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ address }) => canonicalHost(address) === name)
+  )
 
 /**
  * @category predicates

@@ -291,6 +291,16 @@ export const parse = (text: string): Frame | Malformed => {
 export const idOf = (text: string): number => (text.charCodeAt(1) === colon ? parseId(text, text.indexOf(":", 2)) : -1)
 
 /**
+ * The path of a frame; empty where it has none.
+ *
+ * @internal
+ */
+export const pathOf = (text: string): string => {
+  const start = text.indexOf(":", 2) + 1
+  return start === 0 ? "" : text.slice(start, Math.max(start, text.indexOf(":", start)))
+}
+
+/**
  * Which request a failed response to this text would answer: an id as it stands there, and a path where one can be read.
  *
  * @internal

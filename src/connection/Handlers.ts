@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Scope from "effect/Scope"
-import type { Codec, Direction, HandlerFailure, Shaped, UntypedRequest } from "../IPCRequest.js"
+import type { Codec, Direction, HandlerFailure, PayloadLimit, Shaped, UntypedRequest } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
 import { total } from "../internal/CallbackEffect.js"
 import { hasStringTag, messageOf } from "../internal/ErrorMessage.js"
@@ -25,6 +25,7 @@ import type * as Frame from "./Frame.js"
  */
 export interface Handler<Caller> {
   readonly name: string
+  readonly payloadLimit: PayloadLimit | undefined
   readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
   readonly runFork: RunFork.RunFork
   /** What it is doing now; interrupted when its scope closes. */
@@ -88,6 +89,7 @@ export const make = <Caller>(): Handlers<Caller> => {
     const name = nameOf(request)
     const entry: Handler<Caller> = {
       name,
+      payloadLimit: typeof request === "string" ? undefined : request.payloadLimit,
       // Its requirements are met by the runtime that runs it.
       answer: answering(request, handler as UntypedHandler<Caller, never>),
       runFork: runFork as RunFork.RunFork,
@@ -160,7 +162,7 @@ const untypedFailure = (failure: unknown): Frame.Failure => {
 
 const invalidPayload = (issue: ParseResult.ParseIssue): Frame.Failure => ({
   success: false,
-  error: ParseResult.TreeFormatter.formatIssueSync(issue),
+  error: shortened(ParseResult.TreeFormatter.formatIssueSync(issue)),
   reason: "InvalidPayload"
 })
 
@@ -168,3 +170,9 @@ const invalidResult = (issue: ParseResult.ParseIssue): Frame.Failure => ({
   success: false,
   error: `the handler's result doesn't fit its Schema: ${ParseResult.TreeFormatter.formatIssueSync(issue)}`
 })
+
+/** An issue repeats what came. */
+const shortened = (issue: string): string =>
+  issue.length > maxIssueLength ? `${issue.slice(0, maxIssueLength)}…` : issue
+
+const maxIssueLength = 1000

@@ -19,6 +19,7 @@ import type { Handler } from "./Handlers.js"
 import { failureOf } from "./Handlers.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
+import * as PayloadLimit from "./PayloadLimit.js"
 import { RequestBacklog } from "./RequestBacklog.js"
 
 /** What this needs of its connection. */
@@ -122,6 +123,11 @@ export class IncomingRequests<Caller> {
   }
 
   private handle(text: string): void {
+    const issue = text.length > PayloadLimit.unlimitedLength ? this.overLimit(text) : undefined
+    if (issue !== undefined) {
+      this.connection.logDropped(text, issue)
+      return this.refuse(text, issue, "InvalidPayload")
+    }
     const frame = Frame.parse(text)
     if (frame.type === "r") this.onRequest(frame, text.length)
     else if (frame.type === "m") this.onMessage(frame, text.length)
@@ -129,6 +135,11 @@ export class IncomingRequests<Caller> {
       this.connection.logDropped(text, frame.issue)
       this.refuse(text, frame.issue)
     }
+  }
+
+  private overLimit(text: string): string | undefined {
+    const handler = this.context.handlers.get(Frame.pathOf(text))
+    return handler?.payloadLimit && PayloadLimit.issueOf(text, handler.name, handler.payloadLimit)
   }
 
   private onRequest(frame: Frame.Request, length: number): void {

@@ -11,18 +11,22 @@ import type * as Scope from "effect/Scope"
 import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
-import type { DiscoveryEntry } from "../DiscoveryEntry.js"
+import type { DiscoveryEntry, InvalidEntry } from "../DiscoveryEntry.js"
 import type { Election, SettledTerm } from "../election/Election.js"
 import type { RoleSetup } from "../election/GatewayElection.js"
 import type { IPCClient } from "../IPCClient.js"
-import type { RequestError } from "../IPCError.js"
+import type { RegistryLimitExceeded, RequestError, RequestFailed } from "../IPCError.js"
 import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
+import type { IPCServer } from "../IPCServer.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import * as DiscoveryService from "./DiscoveryService.js"
+import * as LeaderRoutes from "./LeaderRoutes.js"
 import * as LocalRegistrations from "./LocalRegistrations.js"
+import * as Owner from "./Owner.js"
 import * as Registry from "./Registry.js"
+import * as RegistryLimits from "./RegistryLimits.js"
 import * as RouteCache from "./RouteCache.js"
 
 export interface DiscoveryMemberOptions {
@@ -32,6 +36,9 @@ export interface DiscoveryMemberOptions {
   readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
   /** By api. They apply while this process leads, so every participant should be given the same. */
   readonly strategies?: Readonly<Record<string, RoutingStrategy.RoutingStrategy>> | undefined
+  readonly limits?: RegistryLimits.RegistryLimits | undefined
+  /** Whether a request to the base URL would come back to the server's gateway. */
+  readonly isOwnUrl?: ((baseUrl: string, server: IPCServer.Service) => boolean) | undefined
 }
 
 /**
@@ -45,42 +52,46 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     const { runtimeId } = options
     const scope = yield* Effect.scope
     const strategies = new Map(Object.entries(options.strategies ?? {}))
+    const owner = Owner.named(runtimeId)
+    const limits = RegistryLimits.make(options.limits)
+    const { isOwnUrl = () => false } = options
     const own = LocalRegistrations.make()
-    const known = yield* RouteCache.make
+    const known = yield* RouteCache.make(limits.maxEntries)
     /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
     const leaders = new Set<string>()
 
     const election = yield* join({
-      onLead: (server) =>
+      onLead: (server, isReleased) =>
         Effect.suspend(() => {
-          known.forget((route) => (route.owner === runtimeId ? !own.has(route) : leaders.has(route.owner)))
+          known.forget((route) => (route.owner === owner ? !own.has(route) : leaders.has(route.owner)))
           leaders.clear()
           return Registry.make(server, {
             runtimeId,
             own: own.entries(),
-            inherited: known.routes().filter((route) => route.owner !== runtimeId),
+            inherited: known.routes().filter((route) => route.owner !== owner),
             strategy: options.strategy,
             strategies,
+            limits,
+            isOwnUrl: (baseUrl) => isOwnUrl(baseUrl, server),
+            isReleased,
             onChanges: known.learn
           })
         }),
       onFollow: Effect.fnUntraced(function* (client, leader) {
-        if (leader.runtimeId !== undefined) leaders.add(leader.runtimeId)
-        const view = known.view()
-        yield* client.handle(Protocol.Changed, (news) => Effect.sync(() => view.onChanged(news)))
-        const entries = own.entries()
-        if (entries.length > 0) yield* client.request(Protocol.Register, entries)
-        yield* Effect.forEach(strategies, ([api, strategy]) => sendStrategy(client, api, strategy), {
-          concurrency: "unbounded",
-          discard: true
-        })
-        // An original leader can't be watched. It is followed all the same.
-        const watched = yield* Effect.catchTag(client.request(Protocol.Watch), "NoHandler", () =>
-          Effect.succeed({ version: 0, routes: [] })
+        if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
+        yield* Effect.forEach(
+          batches(own.entries()),
+          (entries) => Effect.catchTags(client.request(Protocol.Register, entries), whenRefused),
+          { discard: true }
         )
-        view.onWatched(watched)
+        yield* Effect.forEach(
+          strategies,
+          ([api, strategy]) => Effect.catchTag(sendStrategy(client, api, strategy), "RequestFailed", logRefusal),
+          { concurrency: "unbounded", discard: true }
+        )
+        yield* LeaderRoutes.follow(client, known, limits.maxEntries)
         leaders.clear()
-        if (leader.runtimeId !== undefined) leaders.add(leader.runtimeId)
+        if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
         return client
       })
     })
@@ -113,7 +124,10 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         Protocol.Register.name,
         requestOptions,
         (registry) => registry.register(entries),
-        (client, within) => client.request(Protocol.Register, entries, within)
+        (client, within) =>
+          Effect.forEach(batches(entries), (batch) => client.request(Protocol.Register, batch, within), {
+            discard: true
+          })
       )
 
     /** By the time that it is sent, some may have been registered again. */
@@ -123,7 +137,12 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         Protocol.Unregister.name,
         requestOptions,
         (registry) => Effect.flatMap(gone, registry.unregister),
-        (client, within) => Effect.flatMap(gone, (still) => client.request(Protocol.Unregister, still, within))
+        (client, within) =>
+          Effect.flatMap(gone, (still) =>
+            Effect.forEach(batches(still), (batch) => client.request(Protocol.Unregister, batch, within), {
+              discard: true
+            })
+          )
       )
     }
 
@@ -155,12 +174,13 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
                 : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
             )
         ),
-      routes: askLeader(
-        Protocol.GetRoutes.name,
-        undefined,
-        (registry) => registry.routes,
-        (client, within) => client.request(Protocol.GetRoutes, undefined, within)
-      ),
+      routes: (api) =>
+        askLeader(
+          Protocol.RoutePage.name,
+          undefined,
+          (registry) => registry.routes(api),
+          (client, within) => LeaderRoutes.fetch(client, limits.maxEntries, api, within)
+        ),
       changes: known.changes,
       setStrategy: (api, strategy) =>
         Effect.suspend(() => {
@@ -190,6 +210,32 @@ const sendStrategy = (
     () => Effect.void
   )
 }
+
+/** What an earlier leader took, and this one doesn't: the participant follows all the same. */
+const logRefusal = (error: InvalidEntry | RegistryLimitExceeded | RequestFailed) =>
+  Effect.logWarning(`The leader refused what this participant has registered: ${error.message}`)
+
+const whenRefused = { InvalidEntry: logRefusal, RegistryLimitExceeded: logRefusal, RequestFailed: logRefusal }
+
+/** As many entries as one request takes. */
+const batches = (entries: ReadonlyArray<DiscoveryEntry>): ReadonlyArray<ReadonlyArray<DiscoveryEntry>> => {
+  const all: Array<Array<DiscoveryEntry>> = []
+  let length = 0
+  for (const entry of entries) {
+    length += entry.api.length + entry.baseUrl.length + entry.pathPrefix.length
+    const last = all.at(-1)
+    if (last !== undefined && length <= maxBatchLength && last.length < Protocol.maxEntriesAtOnce) {
+      last.push(entry)
+    } else {
+      all.push([entry])
+      length = 0
+    }
+  }
+  return all
+}
+
+/** Well below what a request takes, as JSON and in UTF-8 as well, in characters. */
+const maxBatchLength = 128 * 1024
 
 const left = (request: string): ConnectionClosed =>
   new ConnectionClosed({ request, target: "the leader", code: CloseCode.Normal, reason: "this participant has left" })

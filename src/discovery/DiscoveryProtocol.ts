@@ -1,78 +1,105 @@
 /**
- * Discovery's requests as they are on the wire. Those named first are answered to any client; the rest are between two
- * of ours.
+ * Discovery's requests as they are on the wire. The first three are answered to any client; the others are between two of
+ * ours. What a handler takes is limited before it is parsed: the leader answers everybody.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Schema from "effect/Schema"
-import { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
 import { IPCClient } from "../IPCClient.js"
+import { RegistryLimitExceeded } from "../IPCError.js"
+import { limited } from "../IPCRequest.js"
 import { IPCServer } from "../IPCServer.js"
 import { RoutingStrategyName } from "../RoutingStrategy.js"
 
-/**
- * Adds the caller's entries.
- *
- * @since 0.1.0
- * @category requests
- */
-export const Register = IPCServer.defineRequest("discovery/register", { payload: Schema.Array(DiscoveryEntry) })
+/** The most entries that one request registers or unregisters. */
+export const maxEntriesAtOnce = 1000
+
+/** The most routes in one page, and the most changes in one message. */
+export const maxRoutesAtOnce = 128
+
+/** The largest request, with entries as its payload. */
+const maxListBytes = 1024 * 1024
+
+/** The largest request without them. */
+const small = { bytes: 4096, collections: 1 }
+
+const list = { bytes: maxListBytes, collections: maxEntriesAtOnce + 1 }
+
+/** Each is validated by itself, so that one that is wrong doesn't cost the others. */
+const Entries = Schema.Array(Schema.Unknown).annotations({ message: () => "it isn't a list of entries" })
+
+/** Adds the caller's entries. Where some can't be registered the others are, and the failure is the first one's. */
+export const Register = limited(
+  IPCServer.defineRequest("discovery/register", {
+    payload: Entries,
+    failure: Schema.Union(InvalidEntry, RegistryLimitExceeded)
+  }),
+  list
+)
+
+/** Removes entries of the caller's own. */
+export const Unregister = limited(IPCServer.defineRequest("discovery/unregister", { payload: Entries }), list)
+
+/** Where an api is reached. */
+export const DiscoverApi = limited(
+  IPCServer.defineRequest("discovery/discoverApi", {
+    payload: Schema.String.annotations({ message: () => "an api's name is a string" }),
+    success: Schema.Union(
+      Schema.Struct({ success: Schema.Literal(true), url: Schema.String }),
+      Schema.Struct({ success: Schema.Literal(false), error: Schema.String, hint: Schema.optional(Schema.String) })
+    )
+  }),
+  small
+)
 
 /**
- * Removes entries of the caller's own.
- *
- * @since 0.1.0
- * @category requests
+ * One page of the routes, by the order of registration. With `watch` every later change comes as a {@link Changed} message.
+ * Versions grow with every change: the changes after the first page's version make the pages' routes current.
  */
-export const Unregister = IPCServer.defineRequest("discovery/unregister", { payload: Schema.Array(DiscoveryEntry) })
+export const RoutePage = limited(
+  IPCServer.defineRequest("discovery/routePage", {
+    payload: Schema.Struct({
+      /** The last page's `next`; 0 for the first page. */
+      after: Schema.Number,
+      watch: Schema.Boolean,
+      /** That api's alone. */
+      api: Schema.optional(Schema.String)
+    }),
+    success: Schema.Struct({
+      version: Schema.Number,
+      routes: Schema.Array(Route),
+      /** None on the last page. */
+      next: Schema.optional(Schema.Number)
+    })
+  }),
+  small
+)
 
-/**
- * Where an api is reached.
- *
- * @since 0.1.0
- * @category requests
- */
-export const DiscoverApi = IPCServer.defineRequest("discovery/discoverApi", {
-  payload: Schema.String,
-  success: Schema.Union(
-    Schema.Struct({ success: Schema.Literal(true), url: Schema.String }),
-    Schema.Struct({ success: Schema.Literal(false), error: Schema.String, hint: Schema.optional(Schema.String) })
-  )
-})
+/** All routes in one answer, as participants of version 0.1 ask for them. Fails where they are too many for one. */
+export const GetRoutes = limited(IPCServer.defineRequest("discovery/routes", { success: Schema.Array(Route) }), small)
 
-/**
- * All routes as they are now.
- *
- * @since 0.1.0
- * @category requests
- */
-export const GetRoutes = IPCServer.defineRequest("discovery/routes", { success: Schema.Array(Route) })
+/** As {@link GetRoutes}; from then on every change comes as a {@link Changed} message. */
+export const Watch = limited(
+  IPCServer.defineRequest("discovery/watch", {
+    success: Schema.Struct({ version: Schema.Number, routes: Schema.Array(Route) })
+  }),
+  small
+)
 
-/**
- * All routes as they are now; from then on every change comes as a {@link Changed} message. The versions grow with every
- * change, so that who has the routes can tell which of the changes are in them.
- *
- * @since 0.1.0
- * @category requests
- */
-export const Watch = IPCServer.defineRequest("discovery/watch", {
-  success: Schema.Struct({ version: Schema.Number, routes: Schema.Array(Route) })
-})
-
-/**
- * @since 0.1.0
- * @category requests
- */
 export const Changed = IPCClient.defineRequest("discovery/changed", {
-  payload: Schema.Struct({ version: Schema.Number, changes: Schema.Array(RouteChange) })
+  payload: Schema.Struct({
+    version: Schema.Number,
+    changes: Schema.Array(RouteChange),
+    /** Whether there were changes before these that this watcher was too slow to get: it has to ask for the routes again. */
+    missed: Schema.optional(Schema.Boolean)
+  })
 })
 
-/**
- * Sets an api's strategy, by name: a function can't cross the wire.
- *
- * @since 0.1.0
- * @category requests
- */
-export const SetStrategy = IPCServer.defineRequest("discovery/setStrategy", {
-  payload: Schema.Struct({ api: Schema.String, strategy: RoutingStrategyName })
-})
+/** Sets an api's strategy, by name: a function can't cross the wire. */
+export const SetStrategy = limited(
+  IPCServer.defineRequest("discovery/setStrategy", {
+    payload: Schema.Struct({ api: DiscoveryEntry.fields.api, strategy: RoutingStrategyName })
+  }),
+  small
+)

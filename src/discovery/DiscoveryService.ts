@@ -8,9 +8,9 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Discovery } from "../Discovery.js"
-import type { DiscoveryEntry, InvalidEntry } from "../DiscoveryEntry.js"
+import type { DiscoveryEntry, InvalidEntry, Route } from "../DiscoveryEntry.js"
 import { validateEntry } from "../DiscoveryEntry.js"
-import type { RequestError } from "../IPCError.js"
+import type { RegistryLimitExceeded, RequestError } from "../IPCError.js"
 import { ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import type { LocalRegistrations } from "./LocalRegistrations.js"
@@ -18,17 +18,19 @@ import type { LocalRegistrations } from "./LocalRegistrations.js"
 /**
  * What a registry has to offer.
  */
-export interface Primitives extends Pick<Discovery.Service, "discover" | "routes" | "changes" | "setStrategy"> {
+export interface Primitives extends Pick<Discovery.Service, "discover" | "changes" | "setStrategy"> {
   /** What this participant has registered; changed before `register` and `unregister` are called. */
   readonly registrations: LocalRegistrations
   readonly register: (
     entries: ReadonlyArray<DiscoveryEntry>,
     options?: RequestOptions
-  ) => Effect.Effect<void, RequestError>
+  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | RequestError>
   readonly unregister: (
     entries: ReadonlyArray<DiscoveryEntry>,
     options?: RequestOptions
   ) => Effect.Effect<void, RequestError>
+  /** All routes, or an api's. */
+  readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
   /** As `unregister`, when a scope closes: it doesn't fail, and doesn't wait long. */
   readonly withdraw: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
 }
@@ -59,8 +61,8 @@ export const make = (primitives: Primitives): Discovery.Service => {
         return primitives.unregister(entries, options)
       }),
     discover,
-    instances: (api) => Effect.map(routes, (all) => all.filter((route) => route.api === api)),
-    routes,
+    instances: routes,
+    routes: routes(),
     changes,
     setStrategy
   }

@@ -10,6 +10,8 @@ import type { Claim, PrefixTree } from "./PrefixTree.js"
  * One owner's registration of one instance.
  */
 export interface Registration {
+  /** Grows from registration to registration. */
+  readonly id: number
   readonly owner: string
   readonly instance: LiveInstance
   readonly registeredAt: number

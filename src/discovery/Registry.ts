@@ -1,15 +1,19 @@
 /**
  * The leader's side of discovery: the routes of everybody, each removed with the connection that registered it.
  *
- * @since 0.1.0
+ * @internal
  */
+import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import { invalidEntry, validateEntry } from "../DiscoveryEntry.js"
 import type { ServiceNotRegistered } from "../IPCError.js"
+import { RegistryLimitExceeded } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
 import { Waiters } from "../internal/Waiters.js"
@@ -17,15 +21,13 @@ import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import { notRegistered } from "./DiscoveryService.js"
 import { ownedKeyOf } from "./EntryKey.js"
+import * as Owner from "./Owner.js"
+import * as RegistryLimits from "./RegistryLimits.js"
 import * as RouteTable from "./RouteTable.js"
 import * as StrategyLog from "./StrategyLog.js"
+import * as Watchers from "./Watchers.js"
 
-/**
- * What a new leader knows before anybody has registered with it.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a new leader knows before anybody has registered with it. */
 export interface RegistryOptions {
   /** The leader's own name, which owns what it registers itself. */
   readonly runtimeId: string
@@ -38,19 +40,23 @@ export interface RegistryOptions {
   readonly inherited: ReadonlyArray<Route>
   readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
   readonly strategies: ReadonlyMap<string, RoutingStrategy.RoutingStrategy>
-  /** Told of every change. */
+  readonly limits: RegistryLimits.Limits
+  /** Whether a request to the base URL would come back to the gateway. */
+  readonly isOwnUrl: (baseUrl: string) => boolean
+  /** Whether the leader has given up the port: the clients that go from then on go to the next leader. */
+  readonly isReleased: () => boolean
+  /** Called with every change. */
   readonly onChanges: (changes: ReadonlyArray<RouteChange>) => void
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Registry {
-  readonly register: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
+  readonly register: (
+    entries: ReadonlyArray<DiscoveryEntry>
+  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded>
   readonly unregister: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
   readonly discover: (api: string) => Effect.Effect<string, ServiceNotRegistered>
-  readonly routes: Effect.Effect<ReadonlyArray<Route>>
+  /** All routes, or an api's. */
+  readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>>
   readonly setStrategy: (api: string, strategy: RoutingStrategy.RoutingStrategy) => Effect.Effect<void>
 }
 
@@ -60,11 +66,11 @@ const inheritance = Duration.seconds(5)
 /** For how long a new leader takes an unknown api for one whose owner is still on its way from the last leader. */
 const arrival = Duration.millis(500)
 
+/** How many entries are validated in one turn of the event loop. */
+const entriesInTurn = 128
+
 /**
  * Answers discovery's requests on the server, and routes its gateway, until the scope closes.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const make: (
   server: IPCServer.Service,
@@ -73,33 +79,30 @@ export const make: (
   server: IPCServer.Service,
   options: RegistryOptions
 ) {
-  const scope = yield* Effect.scope
+  const { limits, runtimeId } = options
   const strategyLog = yield* StrategyLog.make
   const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
   for (const [api, strategy] of options.strategies) table.setStrategy(api, strategy)
 
-  const ownerOf = yield* makeOwnerOf(options.runtimeId)
+  const ownerOf = yield* makeOwnerOf(runtimeId)
   /** Which connection each owner registers by: an earlier one's end takes nothing of a later one's. */
   const connections = new Map<string, string>()
-  const watchers = new Map<string, string>()
+  const watchers = yield* Watchers.make(server, limits.maxEntries)
   const arrivals = new Waiters()
+  /** The apis whose strategy a client has set. */
+  const strategiesSet = new Set<string>()
 
   const changed = (changes: ReadonlyArray<RouteChange>): Effect.Effect<void> => {
     if (changes.length === 0) return Effect.void
     options.onChanges(changes)
     arrivals.announce()
-    const news = { version: table.version(), changes }
-    return Effect.forEach(
-      Array.from(watchers.keys()),
-      (runtimeId) => Effect.ignore(server.notify(runtimeId, Protocol.Changed, news)),
-      { concurrency: "unbounded", discard: true }
-    ).pipe(Effect.forkIn(scope), Effect.asVoid)
+    return watchers.publish(table.version(), changes)
   }
 
   /** The inherited routes that their owners haven't registered again. */
   const inherited = new Map(options.inherited.map((route) => [ownedKeyOf(route.owner, route), route]))
   for (const route of options.inherited) table.register(route.owner, [route])
-  options.onChanges(table.register(options.runtimeId, options.own))
+  options.onChanges(table.register(Owner.named(runtimeId), options.own))
 
   /** What a new connection of an owner doesn't register again ends with the old connection. */
   const claim = (caller: ConnectedClient): readonly [owner: string, dropped: ReadonlyArray<RouteChange>] => {
@@ -109,15 +112,33 @@ export const make: (
     return [owner, before === undefined || before === caller.clientId ? [] : table.removeOwner(owner)]
   }
 
-  yield* server.handle(Protocol.Register, (entries, caller) =>
-    Effect.suspend(() => {
+  const register = (owner: string, entries: ReadonlyArray<DiscoveryEntry>, dropped: ReadonlyArray<RouteChange> = []) =>
+    RegistryLimits.check(limits, table, owner, entries).pipe(
+      Effect.zipRight(
+        Effect.suspend(() => {
+          for (const entry of entries) inherited.delete(ownedKeyOf(owner, entry))
+          return changed([...dropped, ...table.register(owner, entries)])
+        })
+      ),
+      Effect.tapError(() => changed(dropped))
+    )
+
+  const validate = (input: unknown): Either.Either<DiscoveryEntry, InvalidEntry> =>
+    Either.filterOrLeft(
+      validateEntry(input),
+      (entry) => !options.isOwnUrl(entry.baseUrl),
+      () => invalidEntry(input, "baseUrl is the gateway's own, so that its requests would come back to it")
+    )
+
+  yield* server.handle(Protocol.Register, (inputs, caller) =>
+    Effect.flatMap(inTurns(inputs, validate), ([[refused], entries]) => {
       const [owner, dropped] = claim(caller)
-      for (const entry of entries) inherited.delete(ownedKeyOf(owner, entry))
-      return changed([...dropped, ...table.register(owner, entries)])
+      const registered = register(owner, entries, dropped)
+      return refused === undefined ? registered : Effect.zipRight(registered, Effect.fail(refused))
     })
   )
-  yield* server.handle(Protocol.Unregister, (entries, caller) =>
-    Effect.suspend(() => changed(table.unregister(ownerOf(caller), entries)))
+  yield* server.handle(Protocol.Unregister, (inputs, caller) =>
+    Effect.flatMap(inTurns(inputs, validateEntry), ([, entries]) => changed(table.unregister(ownerOf(caller), entries)))
   )
   yield* server.handle(Protocol.DiscoverApi, (api) =>
     Effect.match(discover(api), {
@@ -125,31 +146,52 @@ export const make: (
       onSuccess: (url) => ({ success: true, url }) as const
     })
   )
-  yield* server.handle(Protocol.GetRoutes, () => routes)
+  yield* server.handle(Protocol.RoutePage, ({ after, api, watch }, caller) =>
+    Effect.sync(() => {
+      if (watch) watchers.add(caller)
+      const { next, routes } = table.page(after, Protocol.maxRoutesAtOnce, api)
+      return { version: table.version(), routes, ...(next === undefined ? {} : { next }) }
+    })
+  )
+  yield* server.handle(Protocol.GetRoutes, () => allAtOnce)
   yield* server.handle(Protocol.Watch, (_, caller) =>
-    Effect.suspend(() => {
-      if (caller.runtimeId !== undefined) watchers.set(caller.runtimeId, caller.clientId)
-      return Effect.succeed({ version: table.version(), routes: table.routes() })
+    Effect.map(allAtOnce, (all) => {
+      watchers.add(caller)
+      return { version: table.version(), routes: all }
     })
   )
   yield* server.handle(Protocol.SetStrategy, ({ api, strategy }) =>
-    setStrategy(api, RoutingStrategy.fromName(strategy))
+    Effect.suspend(() => {
+      if (!strategiesSet.has(api) && strategiesSet.size >= limits.maxEntries) {
+        return Effect.fail(new RegistryLimitExceeded({ bound: "maxEntries", limit: limits.maxEntries }))
+      }
+      strategiesSet.add(api)
+      return setStrategy(api, RoutingStrategy.fromName(strategy))
+    })
   )
   yield* server.setRouteProxyResolver(table.choose)
 
   const settled = yield* Effect.makeLatch()
   yield* settled.open.pipe(Effect.delay(arrival), Effect.forkScoped)
 
-  yield* server.connections.pipe(
-    Stream.runForEach((event) => {
-      if (event._tag === "Connected") return Effect.void
-      const { clientId, runtimeId } = event
-      if (runtimeId !== undefined && watchers.get(runtimeId) === clientId) watchers.delete(runtimeId)
-      const owner = ownerOf(event)
-      if (connections.get(owner) !== clientId) return Effect.void
+  /** Not by each event: of very many at once, the stream keeps only the latest. */
+  const removeDisconnected = Effect.flatMap(server.clients, (clients) => {
+    const connected = new Set(clients.map(({ clientId }) => clientId))
+    watchers.retain((clientId) => connected.has(clientId))
+    const removed: Array<RouteChange> = []
+    for (const [owner, clientId] of connections) {
+      if (connected.has(clientId)) continue
       connections.delete(owner)
-      return changed(table.removeOwner(owner))
-    }),
+      for (const change of table.removeOwner(owner)) removed.push(change)
+    }
+    return changed(removed)
+  })
+
+  yield* server.connections.pipe(
+    Stream.filter((event) => event._tag === "Disconnected"),
+    Stream.runForEachChunk((events) =>
+      Effect.unless(removeDisconnected, () => events.length === 0 || options.isReleased())
+    ),
     Effect.forkScoped
   )
   yield* Effect.suspend(() => {
@@ -157,10 +199,17 @@ export const make: (
     inherited.clear()
     return changed(abandoned.flat())
   }).pipe(Effect.delay(inheritance), Effect.forkScoped)
-  // Lets the fibers subscribe before anybody connects.
+  // Lets the fibers subscribe before the first client connects.
   yield* Effect.yieldNow()
 
-  const routes = Effect.sync(table.routes)
+  const routes = (api?: string) =>
+    Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api)))
+
+  const allAtOnce = Effect.filterOrFail(
+    routes(),
+    (all) => lengthOf(all) <= maxLengthAtOnce,
+    () => tooManyAtOnce
+  )
 
   const discover = (api: string): Effect.Effect<string, ServiceNotRegistered> =>
     Effect.suspend(() => {
@@ -178,8 +227,9 @@ export const make: (
     })
 
   const registry: Registry = {
-    register: (entries) => Effect.suspend(() => changed(table.register(options.runtimeId, entries))),
-    unregister: (entries) => Effect.suspend(() => changed(table.unregister(options.runtimeId, entries))),
+    register: (entries) =>
+      Effect.flatMap(Either.all(entries.map(validate)), (validated) => register(Owner.named(runtimeId), validated)),
+    unregister: (entries) => Effect.suspend(() => changed(table.unregister(Owner.named(runtimeId), entries))),
     discover,
     routes,
     setStrategy
@@ -188,15 +238,46 @@ export const make: (
 })
 
 /**
- * Whom the entries of a connection belong to: its name, which is still its own under the next leader. A client without
- * one, or by the leader's own, is told from every other of this and of any other leader.
+ * Whom the entries of a connection belong to. A client without a name, or by the leader's own, is told from every other of
+ * this and of any other leader.
  */
 const makeOwnerOf = (leader: string): Effect.Effect<(caller: ConnectedClient) => string> =>
   Effect.map(Random.nextIntBetween(36 ** 5, 36 ** 6), (number) => {
     const term = number.toString(36)
     return ({ clientId, runtimeId }) =>
-      runtimeId === undefined || runtimeId === leader ? `${clientId}@${term}` : runtimeId
+      runtimeId === undefined || runtimeId === leader ? Owner.anonymous(clientId, term) : Owner.named(runtimeId)
   })
+
+/** The failures and successes, found without keeping the event loop from its other work for long. */
+const inTurns = <A, L, R>(
+  all: ReadonlyArray<A>,
+  f: (one: A) => Either.Either<R, L>
+): Effect.Effect<readonly [failures: ReadonlyArray<L>, successes: ReadonlyArray<R>]> => {
+  const [first = [], ...others] = Arr.chunksOf(all, entriesInTurn)
+  if (others.length === 0) return Effect.sync(() => Arr.separate(first.map(f)))
+  return Effect.map(
+    Effect.forEach([first, ...others], (part) =>
+      Effect.zipRight(
+        Effect.sleep(Duration.zero),
+        Effect.sync(() => part.map(f))
+      )
+    ),
+    (parts) => Arr.separate(parts.flat())
+  )
+}
+
+/** The most that one answer has of routes, in characters. */
+const maxLengthAtOnce = 4 * 1024 * 1024
+
+const tooManyAtOnce = "there are too many routes for one answer; ask for them by pages"
+
+/** About as many characters as their JSON has. */
+const lengthOf = (routes: ReadonlyArray<Route>): number =>
+  routes.reduce(
+    (length, { api, baseUrl, owner, pathPrefix, strategy }) =>
+      length + 150 + api.length + baseUrl.length + owner.length + pathPrefix.length + strategy.length,
+    0
+  )
 
 const unknown = {
   none: "None is registered at all: are they running, and do they take part at this port?",

@@ -15,59 +15,48 @@ export interface RouteCache {
   readonly routes: () => ReadonlyArray<Route>
   readonly learn: (changes: ReadonlyArray<RouteChange>) => void
   readonly forget: (isGone: (route: Route) => boolean) => void
-  /** For the routes and changes that a new leader sends. */
-  readonly view: () => LeaderView
+  /** These are all the routes that there are. */
+  readonly replace: (routes: ReadonlyArray<Route>) => void
   /** The changes that are new to this participant: a route that a new leader repeats isn't. Ends with the scope. */
   readonly changes: Stream.Stream<RouteChange>
 }
 
-/**
- * One leader's routes, which come as a whole, and its changes. Changes that come before the whole count only where the
- * whole doesn't include them.
- */
-export interface LeaderView {
-  readonly onChanged: (news: { readonly version: number; readonly changes: ReadonlyArray<RouteChange> }) => void
-  readonly onWatched: (watched: { readonly version: number; readonly routes: ReadonlyArray<Route> }) => void
-}
+/** Keeps no more routes than this; further ones are learned when there is room again. */
+export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const news = new Events<RouteChange>()
+    yield* Effect.addFinalizer(() => news.shutdown)
+    const known = new Map<string, Route>()
 
-export const make: Effect.Effect<RouteCache, never, Scope.Scope> = Effect.gen(function* () {
-  const news = new Events<RouteChange>()
-  yield* Effect.addFinalizer(() => news.shutdown)
-  const known = new Map<string, Route>()
-
-  const learn = (changes: ReadonlyArray<RouteChange>): void => {
-    for (const change of changes) {
-      const key = routeKeyOf(change.route)
-      const isNews = known.has(key) === (change._tag === "Unregistered")
-      if (change._tag === "Registered") known.set(key, change.route)
-      else known.delete(key)
-      if (isNews) news.publish(change)
+    const learn = (changes: ReadonlyArray<RouteChange>): void => {
+      for (const change of changes) {
+        const key = routeKeyOf(change.route)
+        const isKnown = known.has(key)
+        if (change._tag === "Unregistered") {
+          known.delete(key)
+          if (isKnown) news.publish(change)
+        } else if (isKnown || known.size < maxRoutes) {
+          known.set(key, change.route)
+          if (!isKnown) news.publish(change)
+        }
+      }
     }
-  }
 
-  const forget = (isGone: (route: Route) => boolean): void =>
-    learn(Array.from(known.values()).flatMap((route) => (isGone(route) ? [{ _tag: "Unregistered", route }] : [])))
+    const forget = (isGone: (route: Route) => boolean): void =>
+      learn(Array.from(known.values()).flatMap((route) => (isGone(route) ? [{ _tag: "Unregistered", route }] : [])))
 
-  const view = (): LeaderView => {
-    const early: Array<Parameters<LeaderView["onChanged"]>[0]> = []
-    let since: number | undefined
-    const onChanged: LeaderView["onChanged"] = (news) => {
-      if (since === undefined) early.push(news)
-      else if (news.version > since) learn(news.changes)
-    }
-    return {
-      onChanged,
-      onWatched: ({ routes, version }) => {
+    const cache: RouteCache = {
+      routes: () => Array.from(known.values()),
+      learn,
+      forget,
+      replace: (routes) => {
         const present = new Set(routes.map(routeKeyOf))
         forget((route) => !present.has(routeKeyOf(route)))
         learn(routes.map((route) => ({ _tag: "Registered", route })))
-        since = version
-        early.forEach(onChanged)
-      }
+      },
+      changes: news.stream
     }
-  }
-
-  return { routes: () => Array.from(known.values()), learn, forget, view, changes: news.stream }
-})
+    return cache
+  })
 
 const routeKeyOf = (route: Route): string => ownedKeyOf(route.owner, route)

@@ -3,7 +3,7 @@
  *
  * It knows no transport, reads no global clock or random source, and does nothing asynchronous.
  *
- * @since 0.1.0
+ * @internal
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -12,15 +12,13 @@ import { PCGRandom } from "effect/Utils"
 import type { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
 import type { Upstream } from "../HttpGateway.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
+import { keyOf } from "./EntryKey.js"
 import { Api, InstanceGroup, LiveInstance, type Registration } from "./InstanceGroup.js"
 import { PrefixTree } from "./PrefixTree.js"
 
 /**
  * The instance chosen for one request. It counts as a connection of that instance until `release` or `next` is called;
  * further calls of `release` do nothing.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Selection extends Upstream {
   /** The instance as it is now, its connections included. */
@@ -35,9 +33,6 @@ export interface Selection extends Upstream {
 
 /**
  * A strategy that threw, or picked what wasn't one of the instances it was given; the first instance was taken instead.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Fallback {
   readonly api: string
@@ -45,10 +40,6 @@ export interface Fallback {
   readonly cause: unknown
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   /** For every api without a strategy of its own; round robin unless told otherwise. */
   readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
@@ -64,9 +55,6 @@ export interface Options {
  * Two apis may claim one prefix. The one that claimed it first keeps it for as long as it has an instance there, however
  * many instances either adds; then the next in line has it. So registering takes no other api's traffic, and no route is
  * lost.
- *
- * @since 0.1.0
- * @category models
  */
 export interface RouteTable {
   /**
@@ -101,34 +89,30 @@ export interface RouteTable {
   readonly instances: (api: string) => ReadonlyArray<RoutingStrategy.Instance>
   /** Every owner's registrations, in the order in which they were made. */
   readonly routes: () => ReadonlyArray<Route>
+  /**
+   * Some of the routes, of one api or of all, in the order in which they were registered: those after the last page's
+   * `next`, 0 for the first page. The last page has none.
+   */
+  readonly page: (after: number, size: number, api?: string) => Page
+  /**
+   * How many routes there are, or an owner has.
+   */
+  readonly size: (owner?: string) => number
+  /**
+   * How many routes registering the entries would add.
+   */
+  readonly countNew: (owner: string, entries: Iterable<DiscoveryEntry | Route>) => number
   /** Grows by one with every call that changed the routes. */
   readonly version: () => number
 }
 
+export interface Page {
+  readonly routes: ReadonlyArray<Route>
+  readonly next: number | undefined
+}
+
 /**
  * An empty table whose times are the Clock's, and whose random choices follow from a seed drawn from Effect's Random.
- *
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { RouteTable, validateEntry } from "effect-ipc"
- *
- * const program = Effect.gen(function* () {
- *   const table = yield* RouteTable.make()
- *   const entry = yield* validateEntry({
- *     api: "users",
- *     baseUrl: "http://127.0.0.1:4001",
- *     pathPrefix: "/users"
- *   })
- *   table.register("worker-1", [entry])
- *   const upstream = table.choose("/users/7?full=1")
- *   console.log(upstream?.baseUrl) // http://127.0.0.1:4001
- *   upstream?.release()
- * })
- * ```
- *
- * @since 0.1.0
- * @category constructors
  */
 export const make: (options?: Options) => Effect.Effect<RouteTable> = Effect.fnUntraced(function* (options?: Options) {
   const clock = yield* Effect.clock
@@ -142,17 +126,11 @@ export const make: (options?: Options) => Effect.Effect<RouteTable> = Effect.fnU
 
 /**
  * An empty table with the caller's own time (milliseconds since 1970) and random source (from 0 up to and without 1).
- *
- * @since 0.1.0
- * @category constructors
  */
 export const unsafeMake = (options: Options & Environment): RouteTable => new Table(options)
 
 /**
  * What a table takes from the world around it.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Environment extends RoutingStrategy.Sources {
   /** Milliseconds since 1970. */
@@ -165,8 +143,10 @@ class Table implements RouteTable {
   readonly #apis = new Map<string, Api>()
   readonly #strategies = new Map<string, RoutingStrategy.RoutingStrategy>()
   readonly #owners = new Map<string, Set<Registration>>()
-  readonly #registrations = new Set<Registration>()
-  #latestId = 0
+  /** By id, in ascending order. */
+  readonly #registrations = new Map<number, Registration>()
+  #latestInstance = 0
+  #latestRegistration = 0
   #version = 0
 
   constructor(options: Options & Environment) {
@@ -179,9 +159,9 @@ class Table implements RouteTable {
     for (const entry of entries) {
       const instance = this.#instanceFor(entry, registeredAt)
       if (instance.registrations.has(owner)) continue
-      const registration: Registration = { owner, instance, registeredAt }
+      const registration: Registration = { id: ++this.#latestRegistration, owner, instance, registeredAt }
       instance.registrations.set(owner, registration)
-      this.#registrations.add(registration)
+      this.#registrations.set(registration.id, registration)
       getOrInsert(this.#owners, owner, () => new Set()).add(registration)
       changes.push({ _tag: "Registered", route: this.#route(registration) })
     }
@@ -191,8 +171,7 @@ class Table implements RouteTable {
   readonly unregister = (owner: string, entries: Iterable<DiscoveryEntry | Route>): ReadonlyArray<RouteChange> => {
     const changes: Array<RouteChange> = []
     for (const entry of entries) {
-      const group = this.#apis.get(entry.api)?.groups.get(entry.pathPrefix)
-      const registration = group?.instances.get(entry.baseUrl)?.registrations.get(owner)
+      const registration = this.#find(owner, entry)
       if (registration !== undefined) changes.push(this.#remove(registration))
     }
     return this.#changed(changes)
@@ -232,16 +211,49 @@ class Table implements RouteTable {
     (this.#apis.get(api)?.instances() ?? []).map(snapshot)
 
   readonly routes = (): ReadonlyArray<Route> =>
-    Array.from(this.#registrations, (registration) => this.#route(registration))
+    Array.from(this.#registrations.values(), (registration) => this.#route(registration))
+
+  readonly page = (after: number, size: number, api?: string): Page => {
+    const found: Array<Registration> = []
+    for (const registration of api === undefined ? this.#registrations.values() : this.#registrationsOf(api)) {
+      if (registration.id <= after) continue
+      if (found.push(registration) > size) break
+    }
+    const shown = found.slice(0, size)
+    return {
+      routes: shown.map((registration) => this.#route(registration)),
+      next: found.length > size ? shown.at(-1)?.id : undefined
+    }
+  }
+
+  readonly size = (owner?: string): number =>
+    owner === undefined ? this.#registrations.size : (this.#owners.get(owner)?.size ?? 0)
+
+  readonly countNew = (owner: string, entries: Iterable<DiscoveryEntry | Route>): number => {
+    const added = new Set<string>()
+    for (const entry of entries) if (this.#find(owner, entry) === undefined) added.add(keyOf(entry))
+    return added.size
+  }
 
   readonly version = (): number => this.#version
+
+  #find(owner: string, { api, baseUrl, pathPrefix }: DiscoveryEntry | Route): Registration | undefined {
+    return this.#apis.get(api)?.groups.get(pathPrefix)?.instances.get(baseUrl)?.registrations.get(owner)
+  }
+
+  #registrationsOf(api: string): ReadonlyArray<Registration> {
+    const instances = this.#apis.get(api)?.instances() ?? []
+    return instances
+      .flatMap((instance) => Array.from(instance.registrations.values()))
+      .sort((one, other) => one.id - other.id)
+  }
 
   #instanceFor({ api: name, baseUrl, pathPrefix }: DiscoveryEntry | Route, registeredAt: number): LiveInstance {
     const api = getOrInsert(this.#apis, name, () => new Api(name))
     const group = getOrInsert(api.groups, pathPrefix, () => new InstanceGroup(api, pathPrefix, this.#tree))
     const existing = group.instances.get(baseUrl)
     if (existing !== undefined) return existing
-    const instance = new LiveInstance(++this.#latestId, group, baseUrl, registeredAt)
+    const instance = new LiveInstance(++this.#latestInstance, group, baseUrl, registeredAt)
     group.add(instance)
     return instance
   }
@@ -250,7 +262,7 @@ class Table implements RouteTable {
     const { instance, owner } = registration
     const { group, pathPrefix } = instance
     const change: RouteChange = { _tag: "Unregistered", route: this.#route(registration) }
-    this.#registrations.delete(registration)
+    this.#registrations.delete(registration.id)
     const owned = this.#owners.get(owner)
     owned?.delete(registration)
     if (owned?.size === 0) this.#owners.delete(owner)

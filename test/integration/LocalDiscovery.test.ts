@@ -126,6 +126,22 @@ describe("A port held by something else", () => {
 })
 
 describe("The gateway", () => {
+  live("isn't registered as a service of its own, by whichever name", () =>
+    Effect.gen(function* () {
+      const port = yield* Live.freePort
+      yield* Live.participant({ port, warmUp: false })
+      const { discovery } = yield* Live.participant({ port, warmUp: false })
+      for (const host of ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"]) {
+        const refused = yield* told(
+          discovery.register({ api: "loop", baseUrl: `ws://${host}:${port}`, pathPrefix: "/loop" })
+        )
+        assert.strictEqual(refused.tag, "InvalidEntry")
+        assert.include(refused.message, "baseUrl is the gateway's own")
+      }
+      assert.deepStrictEqual(yield* discovery.routes, [])
+    })
+  )
+
   live("routes HTTP and WebSocket by the longest prefix, on whole segments", () =>
     Effect.gen(function* () {
       const port = yield* Live.freePort

@@ -9,6 +9,7 @@ import { MemoryNetwork } from "../../src/connection/MemoryNetwork.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
+import type { RegistryLimits } from "../../src/discovery/RegistryLimits.js"
 import type { Election, ElectionError } from "../../src/election/Election.js"
 import * as GatewayElection from "../../src/election/GatewayElection.js"
 import type { RouteProxyResolver } from "../../src/HttpGateway.js"
@@ -29,6 +30,8 @@ export interface ParticipantOptions {
   readonly runtimeId: string
   readonly strategy?: RoutingStrategy
   readonly strategies?: Record<string, RoutingStrategy>
+  readonly limits?: RegistryLimits
+  readonly isOwnUrl?: (baseUrl: string) => boolean
 }
 
 export const make = () => {

@@ -1,3 +1,4 @@
+import { hostname, networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import * as Address from "../../../layers/ipc/Address.js"
 
@@ -73,5 +74,49 @@ describe("A host", () => {
       "127.1": "http://127.0.0.1:1"
     })
     assert.strictEqual(Address.urlOf({ port: 9000 }), "http://127.0.0.1:9000")
+  })
+})
+
+describe("A URL", () => {
+  const leading = (host: string) => (url: string) => Address.leadsTo(url, { host, port: 9000 })
+
+  it("leads to a server at a loopback address by every name of this machine's, and only at its port", () => {
+    const expected = {
+      "http://127.0.0.1:9000": true,
+      "http://127.1:9000/api": true,
+      "http://localhost:9000": true,
+      "http://users.localhost.:9000": true,
+      "http://[::1]:9000": true,
+      "http://[::ffff:127.0.0.1]:9000": true,
+      "http://0.0.0.0:9000": true,
+      "http://127.0.0.1:9001": false,
+      "http://127.0.0.1": false,
+      "http://127.0.0.2:9000": false,
+      "http://10.0.0.1:9000": false,
+      "http://example.com:9000": false,
+      // It speaks no TLS, so that nothing comes back.
+      "https://127.0.0.1:9000": false
+    }
+    for (const host of ["127.0.0.1", "::1", "LocalHost"]) each(leading(host), expected)
+    assert.isTrue(Address.leadsTo("http://localhost", { host: "127.0.0.1", port: 80 }))
+  })
+
+  it("leads to a server at all addresses by any of this machine's", () => {
+    const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+    for (const host of ["0.0.0.0", "::", ""]) {
+      for (const { address, family } of own) {
+        assert.isTrue(leading(host)(`http://${family === "IPv6" ? `[${address}]` : address}:9000`), address)
+      }
+      each(leading(host), {
+        "http://127.0.0.2:9000": true,
+        "http://localhost:9000": true,
+        [`http://${hostname()}:9000`]: true,
+        "http://192.0.2.1:9000": false
+      })
+    }
+  })
+
+  it("leads to a server at one other address by that alone", () => {
+    each(leading("192.0.2.1"), { "http://192.0.2.1:9000": true, "http://127.0.0.1:9000": false })
   })
 })

@@ -1,0 +1,39 @@
+/**
+ * Payloads that are refused by their size and shape before they are parsed.
+ *
+ * @internal
+ */
+import type { PayloadLimit } from "../IPCRequest.js"
+import * as FrameLimit from "./FrameLimit.js"
+
+/** A frame that is no longer than this, in UTF-16 units, is within every limit. */
+export const unlimitedLength = 1024
+
+/** Why a frame of the request is over its limit; undefined where it isn't. */
+export const issueOf = (text: string, name: string, limit: PayloadLimit): string | undefined => {
+  if (FrameLimit.isExceeded(text, limit.bytes)) {
+    return `a frame of ${FrameLimit.utf8Length(text)} bytes; ${name} takes at most ${limit.bytes}`
+  }
+  const most = limit.collections
+  return most === undefined || isWithin(text, most)
+    ? undefined
+    : `a payload of more than ${most} lists and objects; ${name} takes no more`
+}
+
+/** Whether the JSON in the text opens no more lists and objects than this. JSON that nests deeply is slow to parse. */
+const isWithin = (text: string, most: number): boolean => {
+  let count = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === doubleQuote) inString = !inString
+    else if (inString && code === backslash) i++
+    else if (!inString && (code === brace || code === bracket) && ++count > most) return false
+  }
+  return true
+}
+
+const doubleQuote = 34
+const backslash = 92
+const bracket = 91
+const brace = 123

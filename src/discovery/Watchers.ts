@@ -1,0 +1,116 @@
+/**
+ * The followers that the leader tells of every change, each as fast as it reads.
+ *
+ * @internal
+ */
+import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type { RouteChange } from "../DiscoveryEntry.js"
+import type { ClientNotConnected, NotifyError } from "../IPCError.js"
+import type { ConnectedClient } from "../IPCPeer.js"
+import type { IPCServer } from "../IPCServer.js"
+import * as Protocol from "./DiscoveryProtocol.js"
+
+export interface Watchers {
+  /** From now on. A client without a runtimeId can't be told. */
+  readonly add: (client: ConnectedClient) => void
+  readonly publish: (version: number, changes: ReadonlyArray<RouteChange>) => Effect.Effect<void>
+  /** Forgets the watchers whose connection has ended. */
+  readonly retain: (isConnected: (clientId: string) => boolean) => void
+}
+
+interface News {
+  readonly version: number
+  readonly changes: ReadonlyArray<RouteChange>
+  readonly missed?: boolean
+}
+
+interface Watcher {
+  readonly runtimeId: string
+  readonly clientId: string
+  /** The number of the next news to send. */
+  next: number
+  isSending: boolean
+}
+
+/** How many watchers are sent news in one turn of the event loop. */
+const watchersInTurn = 32
+
+/**
+ * Keeps up to so many changes for the slowest watcher. One that is further behind is told that it missed some.
+ */
+export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect.Effect<Watchers, never, Scope.Scope> =
+  Effect.fnUntraced(function* (server, maxChangesKept) {
+    const scope = yield* Effect.scope
+    const turns = Effect.unsafeMakeSemaphore(watchersInTurn)
+    const watchers = new Map<string, Watcher>()
+    const news: Array<News> = []
+    /** The number of the oldest news that are kept. */
+    let oldest = 0
+    let changesKept = 0
+    let version = 0
+
+    const end = () => oldest + news.length
+
+    const trim = () => {
+      while (changesKept > maxChangesKept) {
+        changesKept -= news.shift()?.changes.length ?? 0
+        oldest++
+      }
+    }
+
+    const takeNext = (watcher: Watcher): News | undefined => {
+      if (watcher.next >= end()) return undefined
+      if (watcher.next >= oldest) return news[watcher.next++ - oldest]
+      watcher.next = end()
+      return { version, changes: [], missed: true }
+    }
+
+    const send = (watcher: Watcher): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const next = watchers.get(watcher.runtimeId) === watcher ? takeNext(watcher) : undefined
+        if (next === undefined) {
+          watcher.isSending = false
+          return Effect.void
+        }
+        const started = Effect.fork(server.notify(watcher.runtimeId, Protocol.Changed, next))
+        // A turn of the event loop each, so that many watchers don't keep the leader from its other work.
+        return Effect.flatMap(turns.withPermits(1)(Effect.zipLeft(started, Effect.sleep(Duration.zero))), (sent) =>
+          Effect.zipRight(
+            Effect.catchAll(Fiber.join(sent), (error) => Effect.sync(() => onFailure(watcher, error))),
+            send(watcher)
+          )
+        )
+      })
+
+    const onFailure = (watcher: Watcher, error: NotifyError | ClientNotConnected): void => {
+      // A watcher that doesn't read is told that it missed changes once it does.
+      if (error._tag === "RequestTimeout") watcher.next = Number.NEGATIVE_INFINITY
+      else if (watchers.get(watcher.runtimeId) === watcher) watchers.delete(watcher.runtimeId)
+    }
+
+    const service: Watchers = {
+      add: ({ clientId, runtimeId }) => {
+        if (runtimeId === undefined) return
+        watchers.set(runtimeId, { runtimeId, clientId, next: end(), isSending: false })
+      },
+      publish: (latest, changes) =>
+        Effect.suspend(() => {
+          version = latest
+          if (watchers.size === 0) return Effect.void
+          for (const part of Arr.chunksOf(changes, Protocol.maxRoutesAtOnce)) news.push({ version, changes: part })
+          changesKept += changes.length
+          trim()
+          const idle = Array.from(watchers.values()).filter((watcher) => !watcher.isSending)
+          for (const watcher of idle) watcher.isSending = true
+          return Effect.forEach(idle, (watcher) => Effect.forkIn(send(watcher), scope), { discard: true })
+        }),
+      retain: (isConnected) => {
+        for (const [runtimeId, { clientId }] of watchers) if (!isConnected(clientId)) watchers.delete(runtimeId)
+      }
+    }
+    return service
+  })
