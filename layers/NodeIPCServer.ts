@@ -58,22 +58,22 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
   /** A larger body, in bytes, to a route is answered 413. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined
   /**
-   * Of the bodies of all requests to routes together, in bytes, while they are read or a handler has them: a request whose
-   * body is too much is answered 503. Default 128 MiB.
+   * The limit of all bodies of requests to routes that are being read or that a running handler has, in bytes. A request
+   * beyond it is answered 503. Default 128 MiB.
    */
   readonly maxTotalBodyBytes?: number | undefined
-  /** How long the body of a request to a route may go without another byte; then it is answered 408. Default 30 seconds. */
+  /** How long the body of a request to a route may pause; then the request is answered 408. Default 30 seconds. */
   readonly bodyIdleTimeout?: Duration.DurationInput | undefined
   /**
-   * How long the HTTP exchanges under way have to end when the server closes: by then it has let go of its port, and begins
-   * none. Default 3 seconds.
+   * How long HTTP exchanges in flight may take to end after the scope closes. The port is free by then, and no exchange
+   * begins. Default 3 seconds.
    */
   readonly drainTimeout?: Duration.DurationInput | undefined
 }
 
 /**
- * Listens until the scope closes. Then it lets go of the port, closes every IPC connection, gives the HTTP exchanges under
- * way a while to end, and ends those left.
+ * Listens until the scope closes. Then it frees the port, closes every IPC connection, drains the HTTP exchanges in flight
+ * within `drainTimeout`, and cuts the rest.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * How a server ends its HTTP exchanges: those under way have a while, and nothing new begins on their connections.
+ * How a server ends its HTTP exchanges: those in flight may end within a timeout, and no other begins on their connections.
  *
  * @internal
  */
@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import { responseOn } from "./upgrade/ClientSocket.js"
 
 /**
- * Has each connection closed once the response that is being sent on it has gone.
+ * Closes each connection once the response that is being sent on it is sent.
  *
  * @internal
  */
@@ -24,7 +24,7 @@ export const closeAfterResponses = (sockets: Iterable<Duplex>): void => {
 }
 
 /**
- * Waits until the responses that are being sent have gone, or for so long.
+ * Waits until the responses that are being sent have ended, for at most the timeout.
  *
  * @internal
  */

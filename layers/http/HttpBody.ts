@@ -1,5 +1,5 @@
 /**
- * The body of a request: whether there is one, and what it says by its content type.
+ * The body of a request: whether there is one, and its value by content type.
  *
  * @internal
  */
@@ -50,7 +50,7 @@ const JSON_TYPE = /^(?:(?:application|text)\/json|[^/\s]+\/[^/\s]+\+json)$/
 const TEXT_TYPE = /^(?:text\/.+|application\/(?:xml|x-www-form-urlencoded|(?:java|ecma)script)|[^/\s]+\/[^/\s]+\+xml)$/
 const CHARSET = /;\s*charset\s*=\s*"?([^\s";]+)/i
 
-/** A charset that nobody knows is taken for UTF-8. */
+/** An unknown charset is decoded as UTF-8. */
 const decode = (bytes: Buffer, charset = "utf-8"): string => {
   const label = charset.toLowerCase()
   if (label === "utf-8" || label === "utf8") return bytes.toString("utf8")

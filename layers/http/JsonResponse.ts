@@ -21,7 +21,7 @@ export const sendValue = (response: GatewayResponse, value: unknown): void => {
     return
   }
   const text: string | undefined = JSON.stringify(value)
-  // What JSON shows nothing of would reach the client as an empty object, and its values nobody.
+  // A Map or an Error would be sent as an empty object, without a word that its values are lost.
   if (text === undefined || (text === "{}" && !isPlainObject(value))) {
     throw new TypeError(
       `${nameOf(value)} has no JSON; a handler gives a plain value, bytes, a stream, a Response or an HttpServerResponse`
@@ -31,8 +31,8 @@ export const sendValue = (response: GatewayResponse, value: unknown): void => {
 }
 
 /**
- * Answers `{"error": message}`; a response already begun is cut off instead, so that nobody takes it for complete. Never
- * throws.
+ * Answers `{"error": message}`; a response already begun is cut off instead, so that the client doesn't take it for complete.
+ * Never throws.
  *
  * @internal
  */
@@ -48,7 +48,7 @@ export const sendError = (response: GatewayResponse, status: number, message: st
 /**
  * Answers `{"error": message}` while the client may still be sending its body, and closes the connection. What comes is
  * discarded for a while: closing at once would reset the connection under the answer (RFC 9112 section 9.6). Until then the
- * response is in `lingering`; whoever can't wait destroys it.
+ * response is in `lingering`, for an owner that closes earlier to destroy.
  *
  * @internal
  */

@@ -37,14 +37,14 @@ export interface Exchange {
 }
 
 /**
- * Takes an exchange, or passes it on to what is beneath: once, now or later, as it is or another in its place.
+ * Takes an exchange, or passes it on, once, now or later: the same exchange or another in its place.
  *
  * @internal
  */
 export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchange) => void) => void
 
 /**
- * Answers the requests and upgrades of an `http.Server` that belongs to someone else.
+ * Answers the requests and upgrades of an `http.Server` that its owner makes and closes.
  *
  * @internal
  */
@@ -52,7 +52,7 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly [TypeId]: typeof TypeId
   /** Never throws. The server's `ServerResponse` is `GatewayResponse`. */
   readonly onRequest: (request: IncomingMessage, response: GatewayResponse) => void
-  /** Never throws. Upgrades are for interceptors and the proxy: a route has no socket to give. */
+  /** Never throws. An offer that no interceptor and no upstream takes is answered as an ordinary request. */
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** From now on, requests are answered 503, and their connections are closed. */
   readonly startClosing: () => void
@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const answer = (exchange: Exchange) => {
     const { request, response, upgrade } = exchange
     if (closed) return refuse(request, response, isClosing)
-    // Who offers a WebSocket wants a service rather than a route.
+    // An offered WebSocket is for a service; a route answers only where there is none.
     if (upgrade === undefined && toRoute(request, response)) return
     if (proxy.relay(request, response, upgrade)) return
     if (upgrade !== undefined && toRoute(request, response)) return
@@ -155,7 +155,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const intercepted = (exchange: Exchange, stack: ReadonlyArray<Placed<GatewayInterceptor>>, from: number): void => {
     for (let at = from; at < stack.length; at++) {
       const placed = stack[at] as Placed<GatewayInterceptor>
-      if (placed.gone) continue
+      if (placed.removed) continue
       return placed.value(exchange, (next) => guarded(next, (next) => intercepted(next, stack, at + 1)))
     }
     answer(exchange)
@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   }
 
   const guarded = (exchange: Exchange, run: (exchange: Exchange) => void) => {
-    // A client may have gone while an interceptor took its time.
+    // The client may have disconnected while an interceptor waited.
     if (exchange.response.destroyed || exchange.upgrade?.socket.destroyed === true) return
     try {
       run(exchange)
@@ -219,7 +219,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     else refuse(exchange.request, exchange.response, refusal)
   }
 
-  /** A socket may come more than once: it is kept for the next request where nobody took its offer. */
+  /** A socket comes again when its offer was not taken and it carries another request. */
   const keep = (socket: Duplex) => {
     if (sockets.has(socket)) return
     sockets.add(socket)
@@ -248,13 +248,13 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const intercept = (value: GatewayInterceptor) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const placed: Placed<GatewayInterceptor> = { value, gone: false }
+        const placed: Placed<GatewayInterceptor> = { value, removed: false }
         interceptors = [placed, ...interceptors]
         return placed
       }),
       (placed) =>
         Effect.sync(() => {
-          placed.gone = true
+          placed.removed = true
           interceptors = interceptors.filter((other) => other !== placed)
         })
     ).pipe(Effect.asVoid)
@@ -305,12 +305,12 @@ const malformedPath: Refusal = { status: 400, error: "The path isn't percent-enc
 const refusalOf = (request: IncomingMessage): Refusal | undefined => {
   if (!normalize(request)) return { status: 400, error: "The target of the request has no host." }
   const coding = request.headers["transfer-encoding"]
-  // Node undoes the chunks, and tells nobody of what else was done to the body (RFC 9112 section 6.1).
+  // Node decodes the chunks and ignores any other coding (RFC 9112 section 6.1).
   if (coding === undefined || coding.toLowerCase() === "chunked") return undefined
   return { status: 501, error: `The transfer coding ${JSON.stringify(coding)} isn't known here; "chunked" is.` }
 }
 
 interface Placed<A> {
   readonly value: A
-  gone: boolean
+  removed: boolean
 }

@@ -7,16 +7,17 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 
 /**
- * Node starts the next request of a connection at once, and tells only the first one's response that the client has gone.
+ * Node emits each request as soon as it is parsed, and `close` only on the response that holds the socket. So a request that
+ * has to wait is begun when its response gets the socket.
  *
  * @internal
  */
 export class Pipelines {
   readonly #waiting = new WeakMap<Socket, Waiting>()
 
-  /** Calls at once, or when the responses before this one are sent; not at all when the client goes before that. */
+  /** Calls `then` at once, or when the responses before this one are sent; never if the client disconnects first. */
   inTurn(request: IncomingMessage, response: ServerResponse, then: () => void): void {
-    // Until then Node hasn't given the response its socket.
+    // Node gives a response its socket when those before it are sent.
     if (response.socket !== null) return then()
     const { socket } = request
     let waiting = this.#waiting.get(socket)
@@ -32,7 +33,7 @@ export class Pipelines {
   }
 }
 
-/** How many requests of one connection wait. Reading pauses while they are too many. */
+/** Counts the waiting requests of one connection, and pauses reading while there are too many. */
 class Waiting {
   readonly #socket: Socket
   #count = 0
@@ -46,7 +47,7 @@ class Waiting {
   add(): void {
     this.#count++
     if (this.#count <= MAX_WAITING || this.#stalled !== undefined) return
-    // Nobody hears that a client has gone while nothing is read from it.
+    // While reading is paused, a client that disconnects is not noticed.
     this.#stalled = setTimeout(() => this.#socket.destroy(), MAX_STALL_MILLIS).unref()
     // Node resumes the socket whenever it has sent a response.
     this.#socket.on("resume", this.#pause)

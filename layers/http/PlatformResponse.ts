@@ -47,7 +47,7 @@ export const send = (response: GatewayResponse, answer: HttpServerResponse): Eff
 const headersOf = (answer: HttpServerResponse): Effect.Effect<OutgoingHttpHeaders, unknown> => {
   const headers: OutgoingHttpHeaders = { ...answer.headers }
   if (Object.keys(answer.cookies.cookies).length === 0) return Effect.succeed(headers)
-  // Whoever made the cookies has loaded it already; for the others it would cost start-up time.
+  // The program that made the cookies has loaded it; for others it would cost start-up time.
   const cookies = Effect.tryPromise({ try: () => import("@effect/platform/Cookies"), catch: (error) => error })
   return Effect.map(cookies, ({ toSetCookieHeaders }) => {
     const made = toSetCookieHeaders(answer.cookies)

@@ -1,5 +1,5 @@
 /**
- * The bodies of requests to routes: read whole, within limits of their size, their sum and the time that they stand still.
+ * The bodies of requests to routes, read whole: with limits of size, of all bodies together, and of idle time.
  *
  * @internal
  */
@@ -12,7 +12,7 @@ import type { Deadlines, Expiring } from "../../src/internal/Deadlines.js"
 export interface BodyLimits {
   /** Of one body, in bytes. */
   readonly maxBodyBytes: number
-  /** Of all bodies together that are being read, or are with a handler, in bytes. */
+  /** Of all bodies that are being read or that a running handler has, in bytes. */
   readonly maxTotalBodyBytes: number
   /** How long a body may go without another byte, in milliseconds. */
   readonly bodyIdleMillis: number
@@ -28,7 +28,7 @@ export interface BodyReader {
   readonly onBytes: (bytes: Buffer, release: () => void) => void
   /** It is over a limit, and nothing of it is kept. */
   readonly onRefused: (status: number, message: string) => void
-  /** The client has gone before its end. */
+  /** The client disconnected before its end. */
   readonly onAborted: () => void
 }
 

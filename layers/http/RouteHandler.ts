@@ -61,7 +61,7 @@ export class RouteRuns {
 }
 
 /**
- * Is told why a handler is answered for with an error.
+ * Called with the reason why a handler's request is answered with an error.
  *
  * @internal
  */

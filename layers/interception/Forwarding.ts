@@ -10,6 +10,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { ForwardChanges } from "../../src/HttpInterception.js"
+import * as Undici from "../http/proxy/Undici.js"
 import type { Installed } from "./Interceptors.js"
 
 export class Forwarding {
@@ -52,7 +53,7 @@ export class Forwarding {
   ): Effect.Effect<Response, Cause.UnknownException> {
     return Effect.tryPromise(async (signal) => {
       const token = randomUUID()
-      const { fetch } = await import("undici")
+      const { fetch } = await Undici.load()
       const sent = new Headers()
       for (const [name, value] of Object.entries({ ...request.headers, ...lowerCased(headers) })) {
         if (value !== undefined && !OF_CONNECTION.has(name)) sent.set(name, value)

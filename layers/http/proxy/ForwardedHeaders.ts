@@ -120,10 +120,10 @@ export const ofResponse = (raw: ReadonlyArray<Buffer>): Array<string> => {
   return headers
 }
 
-/** The chunks are undone by now; what else was done to the body, the client would never know. */
+/** undici decodes the chunks and ignores any other coding; the client would get a body that it can't read. */
 const refuseCodings = (value: string): void => {
   const coding = tokensOf(value).find((token) => token !== "chunked")
-  if (coding !== undefined) throw new Error(`the transfer coding ${JSON.stringify(coding)}, which nobody asked for`)
+  if (coding !== undefined) throw new Error(`the transfer coding ${JSON.stringify(coding)} is not supported`)
 }
 
 /**

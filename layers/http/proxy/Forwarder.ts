@@ -17,13 +17,13 @@ import type { Upstream } from "../../../src/HttpGateway.js"
  * @category models
  */
 export interface Upgrade {
-  /** The client's. Only who has taken it may read from it or write to it. */
+  /** The client's socket. It may be read and written only after `take`. */
   readonly socket: Duplex
-  /** What the client has sent after its request. */
+  /** The bytes that followed the request. */
   readonly head: Buffer
   /** The protocols offered, as the client has spelled them. */
   readonly protocols: ReadonlyArray<string>
-  /** Takes the socket from the response, to answer on it in another protocol. */
+  /** Detaches the socket from the response, to answer on it in another protocol. */
   readonly take: () => Duplex
   /** Called with the upstream's socket and the headers of its 101, before a byte passes either way. */
   readonly onSwitched?: (upstream: Duplex, rawHeaders: ReadonlyArray<Buffer>) => void
@@ -37,7 +37,7 @@ export interface Upgrade {
  */
 export interface ForwardedExchange {
   readonly request: IncomingMessage
-  /** To be answered whatever happens, unless the client has gone. */
+  /** Always to be answered, unless the client has disconnected. */
   readonly response: ServerResponse
   readonly upgrade: Upgrade | undefined
   /** The request's target in origin form: path and query. The upstream's own path comes before it. */

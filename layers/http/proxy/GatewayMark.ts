@@ -22,9 +22,8 @@ export const HEADER = "x-effect-ipc-loop"
 export const make = (): string => randomBytes(9).toString("base64url")
 
 /**
- * Why a request is taken for one that goes round; undefined where it isn't. A service may well pass on a request and its
- * headers through the same gateway, so it isn't the first return that makes a loop. Where somebody on the way drops the
- * mark, the hops count that `x-forwarded-for` shows.
+ * Why a request counts as a loop; undefined if it doesn't. A service may forward a request with all its headers through the
+ * same gateway, so a first return is no loop. If a proxy on the way drops the mark, the hops in `x-forwarded-for` count.
  *
  * @internal
  */

@@ -6,7 +6,7 @@
  * | `waiting` | nothing of the request was sent | on to `upstream.next()`, else 502, 503 or 504 |
  * | `sent` | the request is being sent, or was | once more where it may be repeated, else 502 or 504 |
  * | `answering` | the response has begun, its final head isn't there yet | 502 |
- * | `relaying` | the final head has gone to the client | the client's connection is cut |
+ * | `relaying` | the final head was sent to the client | the client's connection is cut |
  * | `switched` | the client's socket and the upstream's are joined | both are closed |
  * | `ended` | nothing is left to do | nothing |
  *
@@ -14,8 +14,8 @@
  * `ended` from everywhere.
  *
  * A GET, HEAD or OPTIONS without body whose connection breaks in `sent` is sent once more, on a new connection (RFC 9110
- * section 9.2.2): a kept-alive one may have been stale. Where that breaks too, the upstream is about to end (a process that
- * is being ended still accepts for a moment): on to `upstream.next()`, once.
+ * section 9.2.2): a kept-alive one may have been stale. If that breaks too, the upstream is about to end (a process that is
+ * killed still accepts for a moment), and the request is sent to `upstream.next()`, once.
  *
  * @internal
  */
@@ -110,7 +110,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       body: this.#body
     }
     if (this.#upgrade !== undefined) options.upgrade = this.#upgrade.protocols.join(", ")
-    // Else undici asks for the name in the client's Host header, and connects anew whenever that is another.
+    // By default undici takes the name from the client's Host header, and reconnects whenever that changes.
     if (base.servername !== undefined) Object.assign(options, { servername: base.servername })
     // An upgrade takes its connection for good, so it gets one that can't be stale.
     if (this.#attempt !== "first" || this.#upgrade !== undefined) {
@@ -118,7 +118,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     } else this.#context.pool.dispatch(options, this)
   }
 
-  /** Ends the exchange on both sides with what it has got to. */
+  /** Ends the exchange on both sides, whatever its state. */
   abort(): void {
     const state = this.#state
     if (state === "ended") return
@@ -175,7 +175,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       controller.abort(new Error("It switched protocols without naming the one it switched to"))
       return
     }
-    // What is thrown here undici would take for the end of its socket, and tell nobody.
+    // undici destroys its socket for an error that is thrown here, and reports it nowhere.
     try {
       if (status < 100) throw new RangeError(`${status} isn't the status of a response`)
       if (status < 200) this.#relayInformation(status, rawOf(controller.rawHeaders))
@@ -190,7 +190,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   /** Whether or not the client asked for it (RFC 9110 section 15.2). */
   #relayInformation(status: number, rawHeaders: ReadonlyArray<Buffer>): void {
     const { socket } = this.#response
-    // One that doesn't read isn't sent more and more of what it can do without.
+    // These aren't queued without bound for a client that doesn't read.
     if (socket === null || this.#request.httpVersionMinor === 0 || socket.writableNeedDrain) return
     const headers = ForwardedHeaders.ofResponse(rawHeaders)
     let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`

@@ -1,5 +1,5 @@
 /**
- * What the client is told when an upstream gives no response.
+ * The status and message that the client gets when an upstream gives no response.
  *
  * @internal
  */

@@ -3,10 +3,9 @@
  *
  * @internal
  */
-import { createRequire } from "node:module"
 import { isIP, type Socket } from "node:net"
-import type * as Undici from "undici"
 import type { Agent, Dispatcher } from "undici"
+import * as Undici from "./Undici.js"
 import { ClientNotLoaded } from "./UpstreamFailure.js"
 import type { UpstreamTls } from "./UpstreamTls.js"
 
@@ -41,10 +40,10 @@ export const make = (options: {
   let loading: Promise<Agents> | undefined
   let closed = false
 
-  const makeAgents = ({ Agent, buildConnector }: typeof Undici): Agents => {
+  const makeAgents = ({ Agent, buildConnector }: Awaited<ReturnType<typeof Undici.load>>): Agents => {
     const connector = buildConnector({ ...options.tls, timeout: options.connectTimeout })
     const connect: typeof connector = (to, callback) => {
-      // An address is no server name (RFC 6066 section 3); without one, the certificate is checked for the address.
+      // An address is no server name (RFC 6066 section 3). Without a server name, Node verifies the address.
       const named = to.servername === undefined || isIP(to.servername) !== 0 ? { ...to, servername: "" } : to
       const socket = connector(named, callback) as unknown as Socket
       sockets.add(socket)
@@ -59,7 +58,7 @@ export const make = (options: {
 
   const load = async (): Promise<Agents> => {
     try {
-      agents = makeAgents(await loadUndici())
+      agents = makeAgents(await Undici.load())
       return agents
     } catch (error) {
       loading = undefined
@@ -91,7 +90,7 @@ export const make = (options: {
       closed = true
       const error = new Error("The gateway is closed")
       const destroyed = agents === undefined ? [] : [agents.keepAlive.destroy(error), agents.fresh.destroy(error)]
-      // Sockets that no agent answers for any more: those upgraded, and those of origins it has let go.
+      // Sockets that no agent holds any more: upgraded ones, and those of origins that it has dropped.
       for (const socket of sockets) socket.destroy(error)
       await Promise.all(destroyed)
     }
@@ -104,19 +103,8 @@ interface Agents {
 }
 
 /**
- * Node keeps a failed import for ever, one that failed for want of a file descriptor, too. What is required is read again.
- */
-const loadUndici = async (): Promise<typeof Undici> => {
-  try {
-    return await import("undici")
-  } catch {
-    return createRequire(import.meta.url)("undici")
-  }
-}
-
-/**
- * A service that refuses an upload answers, and closes the connection with the upload unread: that resets it. A write that
- * fails for that would end the socket with the answer still to be read, so it stays pending until the reading ends, too.
+ * A service that answers before it has read an upload and then closes, resets the connection. A write that fails because of
+ * that would destroy the socket while the response is still unread. So the write stays pending until the read side ends.
  */
 const readOnAfterReset = (socket: Socket): void => {
   const { _write, _writev } = socket
@@ -141,7 +129,7 @@ const isReset = (error: Error | null | undefined): boolean => {
   return code === "EPIPE" || code === "ECONNRESET"
 }
 
-// What the handler of a request that was never dispatched is given.
+// For the handler of a request that was never dispatched.
 const noController: Dispatcher.DispatchController = {
   aborted: true,
   paused: false,

@@ -1,5 +1,5 @@
 /**
- * The bare socket of a client that asked for an upgrade, which Node's server has let go of.
+ * The client's socket of an upgrade request, after Node's server has detached its parser from it.
  *
  * @internal
  */
@@ -8,14 +8,14 @@ import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 
 /**
- * Calls once every response to the requests before the upgrade is sent, and not at all when the socket closes meanwhile.
+ * Calls `then` once every response to the requests before the upgrade is sent; never if the socket closes first.
  *
  * @internal
  */
 export const inTurn = (socket: Duplex, then: () => void): void => {
   const response = responseOn(socket)
   if (response === undefined) return then()
-  // Node listens for neither any more.
+  // Node has removed its own listeners for these.
   const onDrain = () => response.emit("drain")
   const onError = () => socket.destroy()
   const unwatch = watchEnd(socket)
@@ -30,7 +30,7 @@ export const inTurn = (socket: Duplex, then: () => void): void => {
 }
 
 /**
- * The response that Node's server is sending on the socket, or will be sending once it is there.
+ * The response that holds the socket, if any.
  *
  * @internal
  */
@@ -38,8 +38,8 @@ export const responseOn = (socket: Duplex): ServerResponse | undefined =>
   (socket as Duplex & { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
 
 /**
- * Destroys the socket when its peer ends it; stop watching before anything else reads from it. Nobody hears the end of a
- * socket that isn't read.
+ * Destroys the socket when its peer ends it, which only a read shows. The returned function stops that; call it before
+ * anything else reads from the socket.
  *
  * @internal
  */

@@ -43,7 +43,7 @@ export interface OfferExchange {
 }
 
 /**
- * The exchange of an offer. Where nobody takes it, the response goes out as an ordinary one, and the connection goes on.
+ * The exchange of an offer. If the offer is not taken, the response is sent as an ordinary one and the connection is kept.
  *
  * @internal
  */
@@ -62,7 +62,7 @@ export const exchangeOf = (
   }
   const response = new OfferResponse(request, socket, () => {
     if (body === undefined || body.complete) return goOn()
-    // Whoever answered had no need of it.
+    // The response was sent without reading it.
     body.once("end", goOn)
     body.resume()
   })

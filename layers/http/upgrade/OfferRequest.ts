@@ -38,7 +38,7 @@ export class OfferRequest extends StandInRequest {
     if (this.#state === "untouched") {
       this.#state = "reading"
       this.#socket.on("readable", this.#read)
-      // Such a client sends its body only when it is told to (RFC 9110 section 10.1.1).
+      // The client waits for it before it sends the body (RFC 9110 section 10.1.1).
       if (this.#beginning.length === 0 && tokensOf(this.source.headers.expect).includes("100-continue")) {
         this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n")
       }

@@ -11,8 +11,8 @@ import { tokensOf } from "../HeaderTokens.js"
 import * as ClientSocket from "./ClientSocket.js"
 
 /**
- * Once sent, the connection goes on as that of an ordinary request does; unless the socket is taken from it, for another
- * protocol.
+ * Once it is sent, the connection is kept or closed as after an ordinary request. `takeSocket` takes the socket out of it, for
+ * another protocol.
  *
  * @internal
  */
