@@ -8,6 +8,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
@@ -62,6 +63,13 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
       )
     )
   })
+
+export const drain: Options.Options<Duration.Duration> = Options.text("drain").pipe(
+  Options.withPseudoName("seconds"),
+  Options.withDefault("3"),
+  checked("--drain", seconds()),
+  Options.withDescription("How long HTTP exchanges in flight may take to end once the gateway is stopped. Default 3.")
+)
 
 export const strategy: Options.Options<RoutingStrategy.RoutingStrategyName> = Options.text("strategy").pipe(
   Options.withPseudoName("name"),
@@ -122,4 +130,17 @@ function oneOf<const Name extends string>(...names: ReadonlyArray<Name>): Schema
 function hostName(): Schema.Schema<string> {
   const message = () => "must be a host name or an IP address, without scheme and port"
   return Schema.String.pipe(Schema.filter(Address.isHost, { message }))
+}
+
+function seconds(): Schema.Schema<Duration.Duration, string> {
+  const message = () => "must be a number of seconds, such as 3 or 0.5"
+  return Schema.transform(
+    Schema.String.pipe(Schema.pattern(/^\d{1,9}(\.\d{1,3})?$/, { message })),
+    Schema.DurationFromSelf,
+    {
+      strict: true,
+      decode: (text) => Duration.seconds(Number(text)),
+      encode: (duration) => String(Duration.toSeconds(duration))
+    }
+  )
 }

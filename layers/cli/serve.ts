@@ -18,13 +18,14 @@ import type { CommandFailed } from "./CommandFailed.js"
 import { explain, heldByAnotherGateway, heldByStranger } from "./CommandFailed.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
-import { gateway, runtimeIdFor, strategy } from "./options.js"
+import { drain, gateway, runtimeIdFor, strategy } from "./options.js"
 
 export const serve = Command.make(
   "serve",
   {
     address: gateway(0),
     strategy,
+    drain,
     allowWithoutToken: Options.boolean("allow-without-token").pipe(
       Options.withDescription("Let other machines connect without a token, where --host is reachable for them.")
     ),
@@ -35,13 +36,14 @@ export const serve = Command.make(
       )
     )
   },
-  ({ address, allowedHosts, allowWithoutToken, strategy }) =>
+  ({ address, allowedHosts, allowWithoutToken, drain, strategy }) =>
     Effect.gen(function* () {
       if (yield* ListeningPort.isInUse(address)) yield* refuseHeld(address)
       const services = yield* LocalDiscovery.makeStandalone({
         ...address,
         allowWithoutToken,
         allowedHosts,
+        drainTimeout: drain,
         strategy: RoutingStrategy.fromName(strategy),
         runtimeId: runtimeIdFor("gateway")
       }).pipe(

@@ -1,5 +1,8 @@
+import type { ServerResponse } from "node:http"
 import { assert, describe, layer } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import packageJson from "../../../package.json" with { type: "json" }
 import type { Route } from "../../../src/DiscoveryEntry.js"
 import * as Cli from "../../support/Cli.js"
@@ -108,6 +111,28 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
       millis
     )
   })
+
+  it.scoped(
+    "serve lets the requests in flight end when it is stopped, and frees its port at once",
+    () =>
+      Effect.gen(function* () {
+        const { port, process: gateway, url } = yield* Cli.startGateway()
+        const arrived = yield* Deferred.make<ServerResponse>()
+        const slow = yield* Cli.http((_, response) => Deferred.unsafeDone(arrived, Effect.succeed(response)))
+        const service = ["--api", "slow", "--prefix", "/slow", "--url", `http://127.0.0.1:${slow}`]
+        const register = yield* Cli.start(["register", ...service, "--port", port])
+        yield* register.stdout.line("slow at")
+        const asking = yield* Effect.fork(Cli.get(`${url}/slow/1`))
+        const response = yield* Deferred.await(arrived)
+        yield* gateway.signal("SIGTERM")
+        const next = yield* Cli.start(["serve", "--port", port])
+        yield* next.stdout.line("The gateway listens on ")
+        response.end("after all")
+        assert.deepStrictEqual(yield* Fiber.join(asking), { status: 200, body: "after all" })
+        assert.strictEqual(yield* gateway.exit, 0)
+      }),
+    millis
+  )
 
   describe("run", () => {
     it.scoped(
