@@ -26,6 +26,8 @@ export const CloseCode = {
   Normal: 1000,
   /** The server or client goes away. */
   GoingAway: 1001,
+  /** The peer doesn't keep to the protocol. */
+  ProtocolError: 1002,
   /** The connection broke without a close frame. */
   Abnormal: 1006,
   /** The peer presented what isn't accepted. */

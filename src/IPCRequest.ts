@@ -6,6 +6,7 @@
  */
 import type { DurationInput } from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { InvalidRequestName } from "./IPCError.js"
@@ -252,6 +253,19 @@ export const untyped = <D extends Direction, P, S, F>(request: Shaped<D, P, S, F
 
 /** @internal */
 export const nameOf = (request: UntypedRequest): string => (typeof request === "string" ? request : request.name)
+
+/**
+ * Bytes on their way to the wire: as they are in a binary frame, in base64 where JSON has to carry them.
+ *
+ * @internal
+ */
+export class RawBytes {
+  constructor(readonly bytes: Uint8Array) {}
+
+  toJSON(): string {
+    return Encoding.encodeBase64(this.bytes)
+  }
+}
 
 const codec = (schema: AnySchema): Codec<unknown> => ({
   decode: ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext),

@@ -14,6 +14,7 @@ import { WebSocketServer } from "ws"
 import type { ClientConnections } from "../../src/connection/ClientConnections.js"
 import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
+import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { normalize, pathOf } from "../http/RequestTarget.js"
 import * as Admission from "./Admission.js"
 import * as Credentials from "./Credentials.js"
@@ -52,7 +53,7 @@ export const make: (
     perMessageDeflate: false,
     maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
     WebSocket: WebSocketTransport.webSocketClass(maxFrameBytes),
-    handleProtocols: (offered) => (offered.has(Frame.subprotocol) ? Frame.subprotocol : first(offered))
+    handleProtocols: (offered) => Subprotocol.choose(offered)
   })
   const serverProofs = new WeakMap<IncomingMessage, string>()
   webSockets.on("headers", (headers, request) => {
@@ -113,8 +114,6 @@ const runtimeIdOf = (request: IncomingMessage): string | undefined => {
   if (query === -1) return undefined
   return new URLSearchParams(target.slice(query)).get(Frame.runtimeIdParameter) || undefined
 }
-
-const first = (offered: Set<string>): string | false => offered.values().next().value ?? false
 
 const ignore = () => {}
 

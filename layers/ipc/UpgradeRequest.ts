@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Frame from "../../src/connection/Frame.js"
 import type { Connect } from "../../src/connection/ReconnectingClient.js"
+import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Transport } from "../../src/connection/Transport.js"
 import { ConnectFailed } from "../../src/IPCError.js"
 import { oneLine } from "../../src/internal/Printable.js"
@@ -118,7 +119,7 @@ const answering = (url: URL, key: KeyObject, serverNonce: string): Offer => {
 
 /** With subprotocols, and without where the server knows none: it answers none, which ws takes for a failed handshake. */
 const offer = (target: Target, request: Offer, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
-  open(target, request, [Frame.plainSubprotocol, Frame.subprotocol], onOpen).pipe(
+  open(target, request, [...Subprotocol.offers()], onOpen).pipe(
     Effect.catchIf(
       ({ error }) => error.detail === noSubprotocol,
       () => open(target, request, [], onOpen)

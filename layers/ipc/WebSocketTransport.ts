@@ -11,7 +11,9 @@ import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as Frame from "../../src/connection/Frame.js"
 import * as FrameLimit from "../../src/connection/FrameLimit.js"
-import type { Transport, TransportListener } from "../../src/connection/Transport.js"
+import type { Agreement } from "../../src/connection/Subprotocol.js"
+import * as Subprotocol from "../../src/connection/Subprotocol.js"
+import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
@@ -45,8 +47,8 @@ export const webSocketClass = (maxFrameBytes: number): typeof WebSocket =>
   }
 
 class WebSocketTransport implements Transport {
-  readonly extended: boolean
-  private queue: Array<string> = []
+  readonly agreement: Agreement
+  private queue: Array<Packet> = []
   private queuedLength = 0
   private turnEnds = false
   private awaitsDrain = false
@@ -59,14 +61,14 @@ class WebSocketTransport implements Transport {
     private readonly socket: Duplex,
     private readonly maxFrameBytes: number
   ) {
-    this.extended = webSocket.protocol === Frame.subprotocol
+    this.agreement = Subprotocol.agreementOf(webSocket.protocol)
   }
 
   listen(listener: TransportListener): void {
     const { webSocket } = this
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
       if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
-      if (isBinary) listener.onBinary(data.length)
+      if (isBinary) listener.onBytes(data)
       else listener.onText(data.toString())
     })
     webSocket.on("ping", listener.onAlive)
@@ -85,14 +87,14 @@ class WebSocketTransport implements Transport {
     this.onDrain = listener.onDrain
   }
 
-  send(text: string): void {
+  send(packet: Packet): void {
     if (!this.turnEnds) {
       this.turnEnds = true
       // After what is running now and the fibers it woke: what they send leaves with it.
       process.nextTick(endTurn, this)
     }
-    this.queue.push(text)
-    this.queuedLength += text.length
+    this.queue.push(packet)
+    this.queuedLength += packet.length
     if (this.queuedLength >= longLength) this.write()
   }
 
@@ -122,9 +124,9 @@ class WebSocketTransport implements Transport {
     this.queuedLength = 0
     // ws would count what is sent after the end as unsent for ever.
     if (webSocket.readyState !== webSocket.OPEN) return
-    if (queue.length === 1) return webSocket.send(queue[0] as string)
+    if (queue.length === 1) return webSocket.send(queue[0] as Packet)
     this.socket.cork()
-    for (const message of this.extended ? Frame.join(queue) : queue) webSocket.send(message)
+    for (const message of this.agreement.version > 0 ? Frame.join(queue) : queue) webSocket.send(message)
     this.socket.uncork()
   }
 
@@ -153,7 +155,7 @@ class WebSocketTransport implements Transport {
 
   /** Joined frames are each within their sender's limit, and together small. */
   private isJoined(data: Buffer): boolean {
-    return this.extended && data.length <= maxJoinedBytes && data.includes(Frame.separator)
+    return this.agreement.version > 0 && data.length <= maxJoinedBytes && data.includes(Frame.separator)
   }
 
   private refuse(size: number): void {

@@ -9,6 +9,8 @@ import type { Transport } from "./Transport.js"
 export class ConnectionMemory {
   /** Frames that wait to be sent. */
   departing = 0
+  /** Requests that wait for the peer's credit. They don't keep this end from handling the peer's: both would wait. */
+  uncredited = 0
   /** Requests whose handlers run, and the responses that are expected of them. */
   inFlight = 0
   /** Requests that wait to be handled. */
@@ -44,7 +46,7 @@ export class ConnectionMemory {
   }
 
   get bytes(): number {
-    return this.outbound + this.inFlight + this.backlog
+    return this.outbound + this.uncredited + this.inFlight + this.backlog
   }
 
   /** Tells the process what this connection holds, where it has changed by enough to matter. */

@@ -15,6 +15,8 @@ export interface Message {
   readonly type: "m"
   readonly path: string
   readonly data: unknown
+  /** What stands in the place of the id (TraceContext), between ends that agreed to `effect-ipc.2`. */
+  readonly trace?: string
 }
 
 /**
@@ -28,6 +30,8 @@ export interface Request {
   readonly id: number
   readonly path: string
   readonly data: unknown
+  /** What stands behind the id (TraceContext), between ends that agreed to `effect-ipc.2`. */
+  readonly trace?: string
 }
 
 /**
@@ -54,6 +58,75 @@ export interface Response {
 export interface Cancel {
   readonly type: "c"
   readonly id: number
+}
+
+/**
+ * What each end says first: what the other may send.
+ *
+ * @internal
+ */
+export interface Hello {
+  readonly type: "v"
+  readonly data: unknown
+}
+
+/**
+ * Opens a stream: `q:id:path:payload`.
+ *
+ * @internal
+ */
+export interface Open {
+  readonly type: "q"
+  readonly id: number
+  readonly path: string
+  readonly data: unknown
+  readonly trace?: string
+}
+
+/**
+ * Grants elements (`w`, by the caller), elements of the input (`g`, by the answerer), or requests (`k`).
+ *
+ * @internal
+ */
+export interface Grant {
+  readonly type: "w" | "g" | "k"
+  /** 0 where it isn't a stream's. */
+  readonly id: number
+  readonly data: unknown
+}
+
+/**
+ * Elements of a stream (`d`, by the answerer) or of its input (`i`, by the caller).
+ *
+ * @internal
+ */
+export interface Elements {
+  readonly type: "d" | "i"
+  readonly id: number
+  readonly data: unknown
+  /** How long the data is, in UTF-16 units or in bytes. */
+  readonly size: number
+}
+
+/**
+ * A stream is accepted (`o`), its input ends (`j`), or no more input is wanted (`h`).
+ *
+ * @internal
+ */
+export interface Mark {
+  readonly type: "o" | "j" | "h"
+  readonly id: number
+}
+
+/**
+ * A stream ends, as a response does: `e:id::{"success":…}`.
+ *
+ * @internal
+ */
+export interface End {
+  readonly type: "e"
+  readonly id: number
+  readonly data: unknown
 }
 
 /**
@@ -100,7 +173,7 @@ export const isOutcome = (data: unknown): data is Success | Failure => {
  * @since 0.1.0
  * @category models
  */
-export type Frame = Message | Request | Response | Cancel
+export type Frame = Message | Request | Response | Cancel | Hello | Open | Grant | Elements | Mark | End
 
 /**
  * What `parse` makes of a text that is no frame.
@@ -123,6 +196,11 @@ export interface Unprintable {
   readonly type: "unprintable"
   readonly issue: string
 }
+
+/** @internal */
+export const isPrinted = <Printed extends string | Uint8Array>(
+  printed: Printed | { readonly issue: string }
+): printed is Printed => typeof printed === "string" || printed instanceof Uint8Array
 
 /**
  * The first character of a message's frame.
@@ -163,25 +241,7 @@ export const upgradePathAlias = "/__ggFrameworkConnection"
 export const runtimeIdParameter = "runtimeId"
 
 /**
- * The WebSocket subprotocol (RFC 6455 section 1.9) under which two peers agree to more than the three plain frame types:
- * cancellation, and several frames in one WebSocket message, each on its own line.
- *
- * @since 0.1.0
- * @category subprotocol
- */
-export const subprotocol = "effect-ipc.1"
-
-/**
- * What a client offers before the {@link subprotocol}: a server that echoes the first offer without looking thereby
- * agrees to nothing.
- *
- * @since 0.1.0
- * @category subprotocol
- */
-export const plainSubprotocol = "effect-ipc.plain"
-
-/**
- * Joins frames into one message, between peers that agreed to the {@link subprotocol}. A line feed can't occur inside
+ * Joins frames into one message, between peers that agreed to it (Subprotocol). A line feed can't occur inside
  * a frame: JSON escapes it, and a path never holds one (`isValidRequestName`).
  *
  * @since 0.1.0
@@ -199,25 +259,22 @@ export const separator = "\n"
 export const maxJoinedLength = 64 * 1024
 
 /**
- * Joins frames into as few messages as {@link maxJoinedLength} allows.
+ * Joins frames into as few messages as {@link maxJoinedLength} allows. Binary ones stay by themselves.
  *
- * @since 0.1.0
- * @category subprotocol
+ * @internal
  */
-export const join = (frames: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const messages: Array<string> = []
-  let message = frames[0]
-  if (message === undefined) return messages
-  for (let i = 1; i < frames.length; i++) {
-    const frame = frames[i] as string
-    if (fitsJoined(message.length, frame)) {
-      message += separator + frame
-    } else {
-      messages.push(message)
-      message = frame
+export const join = <A extends string | Uint8Array>(frames: ReadonlyArray<A>): ReadonlyArray<A | string> => {
+  const messages: Array<A | string> = []
+  let message: A | string | undefined
+  for (const frame of frames) {
+    if (typeof message === "string" && typeof frame === "string" && fitsJoined(message.length, frame)) {
+      message = message + separator + frame
+      continue
     }
+    if (message !== undefined) messages.push(message)
+    message = frame
   }
-  messages.push(message)
+  if (message !== undefined) messages.push(message)
   return messages
 }
 
@@ -241,43 +298,83 @@ export const endOf = (message: string, start: number): number => {
 }
 
 /**
- * Reads one frame.
+ * Reads one frame, of the types that both ends agreed to (Subprotocol).
  *
  * @since 0.1.0
  * @category codec
  */
-export const parse = (text: string): Frame | Malformed => {
+export const parse = (text: string, version: 0 | 1 | 2 = 1): Frame | Malformed => {
   if (text.charCodeAt(1) !== colon) return malformed("it isn't type:id:path:data")
   const idEnd = text.indexOf(":", 2)
   if (idEnd === -1) return malformed("it isn't type:id:path:data")
   const pathEnd = text.indexOf(":", idEnd + 1)
   if (pathEnd === -1) return malformed("it isn't type:id:path:data")
-  switch (text.charCodeAt(0)) {
+  const type = text.charCodeAt(0)
+  switch (type) {
     case typeMessage: {
-      if (idEnd !== 2) return malformed("a message has no id")
-      const path = text.slice(3, pathEnd)
+      if (idEnd !== 2 && !(version === 2 && text.charCodeAt(2) === semicolon)) return malformed("a message has no id")
       const data = parseData(text, pathEnd + 1)
-      return data === notJson ? malformed("its data isn't JSON") : { type: "m", path, data }
+      if (data === notJson) return malformed("its data isn't JSON")
+      const path = text.slice(idEnd + 1, pathEnd)
+      return idEnd === 2 ? { type: "m", path, data } : { type: "m", path, data, trace: text.slice(3, idEnd) }
     }
     case typeRequest: {
-      const id = parseId(text, idEnd)
-      if (id === -1) return malformed("its id isn't a decimal number up to 2^53 - 1")
+      const traceAt = version === 2 ? traceStart(text, idEnd) : -1
+      const id = parseId(text, traceAt === -1 ? idEnd : traceAt)
+      if (id === -1) return malformed(notAnId)
       const path = text.slice(idEnd + 1, pathEnd)
       const data = parseData(text, pathEnd + 1)
-      return data === notJson ? malformed("its data isn't JSON") : { type: "r", id, path, data }
+      if (data === notJson) return malformed("its data isn't JSON")
+      return traceAt === -1
+        ? { type: "r", id, path, data }
+        : { type: "r", id, path, data, trace: text.slice(traceAt + 1, idEnd) }
     }
     case typeResponse: {
       const id = parseId(text, idEnd)
-      if (id === -1) return malformed("its id isn't a decimal number up to 2^53 - 1")
+      if (id === -1) return malformed(notAnId)
       const data = parseData(text, pathEnd + 1)
       return data === notJson
         ? malformed("its data isn't JSON")
         : { type: "s", id, path: text.slice(idEnd + 1, pathEnd), data }
     }
     case typeCancel: {
+      if (version === 0) break
       const id = parseId(text, idEnd)
-      return id === -1 ? malformed("its id isn't a decimal number up to 2^53 - 1") : { type: "c", id }
+      return id === -1 ? malformed(notAnId) : { type: "c", id }
     }
+    default:
+      if (version === 2) return parseStreaming(text, idEnd, pathEnd)
+  }
+  return malformed("its type is unknown")
+}
+
+/** The frames that only `effect-ipc.2` has. */
+const parseStreaming = (text: string, idEnd: number, pathEnd: number): Frame | Malformed => {
+  const type = text.charAt(0)
+  const traceAt = type === "q" ? traceStart(text, idEnd) : -1
+  const id = type === "v" || type === "k" ? 0 : parseId(text, traceAt === -1 ? idEnd : traceAt)
+  if (id === -1) return malformed(notAnId)
+  const data = parseData(text, pathEnd + 1)
+  if (data === notJson) return malformed("its data isn't JSON")
+  switch (type) {
+    case "v":
+      return { type, data }
+    case "q": {
+      const path = text.slice(idEnd + 1, pathEnd)
+      return traceAt === -1 ? { type, id, path, data } : { type, id, path, data, trace: text.slice(traceAt + 1, idEnd) }
+    }
+    case "w":
+    case "g":
+    case "k":
+    case "e":
+      return { type, id, data }
+    case "d":
+    case "i":
+      return { type, id, data, size: text.length - pathEnd - 1 }
+    case "o":
+    case "j":
+    case "h":
+      return { type, id }
     default:
       return malformed("its type is unknown")
   }
@@ -288,7 +385,12 @@ export const parse = (text: string): Frame | Malformed => {
  *
  * @internal
  */
-export const idOf = (text: string): number => (text.charCodeAt(1) === colon ? parseId(text, text.indexOf(":", 2)) : -1)
+export const idOf = (text: string): number => {
+  if (text.charCodeAt(1) !== colon) return -1
+  const idEnd = text.indexOf(":", 2)
+  const traceAt = traceStart(text, idEnd)
+  return parseId(text, traceAt === -1 ? idEnd : traceAt)
+}
 
 /**
  * The path of a frame; empty where it has none.
@@ -315,25 +417,6 @@ export const addressOf = (text: string): { readonly id: string; readonly path: s
 const addressPattern = /^r:([^:\u0000-\u001f]{1,64})(?::([^:\u0000-\u001f]*))?(?=[:\u0000-\u001f]|$)/
 
 const maxAddressLength = 1000
-
-/**
- * Writes one frame.
- *
- * @since 0.1.0
- * @category codec
- */
-export const print = (frame: Frame): string | Unprintable => {
-  switch (frame.type) {
-    case "m":
-      return printMessage(frame.path, frame.data)
-    case "r":
-      return printRequest(frame.id, frame.path, frame.data)
-    case "s":
-      return printResponse(frame.id, frame.path, frame.data)
-    case "c":
-      return printCancel(frame.id)
-  }
-}
 
 /**
  * @since 0.1.0
@@ -377,6 +460,7 @@ export const printFailure = (id: number | string, path: string, failure: Failure
 export const printCancel = (id: number): string => `c:${id}::`
 
 const colon = 58
+const semicolon = 59
 const typeResponse = 115
 const typeCancel = 99
 const zero = 48
@@ -397,6 +481,14 @@ const parseId = (text: string, end: number): number => {
   return id
 }
 
+const notAnId = "its id isn't a decimal number up to 2^53 - 1"
+
+/** Where what stands behind the id begins, or -1. */
+const traceStart = (text: string, idEnd: number): number => {
+  const start = text.indexOf(";", 2)
+  return start < idEnd ? start : -1
+}
+
 const notJson = Symbol("notJson")
 
 const parseData = (text: string, start: number): unknown => {
@@ -409,7 +501,12 @@ const parseData = (text: string, start: number): unknown => {
   }
 }
 
-const stringify = (data: unknown): string | Unprintable => {
+/**
+ * The data of a frame.
+ *
+ * @internal
+ */
+export const stringify = (data: unknown): string | Unprintable => {
   // JSON.stringify tells what it can't print only by throwing, and runs toJSON methods that may throw.
   try {
     return JSON.stringify(data) ?? ""

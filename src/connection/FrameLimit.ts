@@ -5,6 +5,7 @@
  */
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
+import type { Packet } from "./Transport.js"
 
 export const exceeded = (limit: number, size?: number): CloseEvent => {
   const reason =
@@ -12,12 +13,14 @@ export const exceeded = (limit: number, size?: number): CloseEvent => {
   return { code: CloseCode.TooLarge, reason }
 }
 
-/** Whether a frame of this text is over the limit in bytes. */
-export const isExceeded = (text: string, limit: number): boolean =>
+/** Whether a frame is over the limit in bytes. */
+export const isExceeded = (packet: Packet, limit: number): boolean =>
   // A UTF-16 unit is at most three bytes of UTF-8, so only a long text needs counting.
-  text.length * 3 > limit && utf8Length(text) > limit
+  packet.length * 3 > limit && sizeOf(packet) > limit
 
-export const utf8Length = (text: string): number => new TextEncoder().encode(text).length
+/** A frame's bytes. */
+export const sizeOf = (packet: Packet): number =>
+  typeof packet === "string" ? new TextEncoder().encode(packet).length : packet.length
 
 /** What a reason names of it: the limit, and the size of the frame where it was known. */
 export const parse = (reason: string): { readonly limit: number; readonly size: number | undefined } | undefined => {

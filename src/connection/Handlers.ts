@@ -26,7 +26,12 @@ import type * as Frame from "./Frame.js"
 export interface Handler<Caller> {
   readonly name: string
   readonly payloadLimit: PayloadLimit | undefined
-  readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
+  /** `trace` is what the frame carried behind its id (TraceContext). */
+  readonly answer: (
+    payload: unknown,
+    caller: Caller,
+    trace: string | undefined
+  ) => Effect.Effect<unknown, Frame.Failure>
   readonly runFork: RunFork.RunFork
   /** What it is doing now; interrupted when its scope closes. */
   readonly running: Set<Execution<unknown, Frame.Failure>>

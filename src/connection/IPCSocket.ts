@@ -6,9 +6,10 @@
  *
  * | event | open | closing | closed |
  * | --- | --- | --- | --- |
- * | a request or message is sent | goes out, or waits while too much is unsent | `ConnectionClosed` | `ConnectionClosed` |
+ * | a request or message is sent | goes out; waits while too much is unsent, or until the peer grants credit | `ConnectionClosed` | `ConnectionClosed` |
  * | a request or message arrives | is handled; waits while too much is in flight or unsent; is refused where too many wait | is ignored | is ignored |
  * | a response or cancellation arrives | is handled | is ignored | is ignored |
+ * | the peer's hello or a grant arrives | what waited for credit goes out; what is over the peer's limit fails | is ignored | is ignored |
  * | a frame over the limit arrives | `close` with 1009 | is ignored | is ignored |
  * | a handler ends | its response goes out; waits while too much is unsent; is replaced by a failure where too much waits | dropped: it was interrupted | dropped |
  * | the peer reads nothing and sends on | `close` with 4003 once its refusals are too many | – | – |
@@ -17,77 +18,63 @@
  * | `close` | requests in flight fail, handlers are interrupted, the close event is sent | waits for the end | nothing |
  * | the transport ends | requests in flight fail, handlers are interrupted | is closed | – |
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as ParseResult from "effect/ParseResult"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
-import type { NotifyError, RequestError } from "../IPCError.js"
-import { ConnectionClosed, FrameTooLarge, InvalidPayload, RequestTimeout } from "../IPCError.js"
-import type { Direction, RequestOptions, Shaped, UntypedRequest } from "../IPCRequest.js"
-import { nameOf, untyped } from "../IPCRequest.js"
+import type { ConnectionClosed, FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
+import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
+import { untyped } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
-import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
-import * as SyncEffect from "../internal/SyncEffect.js"
 import { Waiters } from "../internal/Waiters.js"
+import type { Connection, State } from "./Connection.js"
 import { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
+import * as FrameBytes from "./FrameBytes.js"
 import * as FrameLimit from "./FrameLimit.js"
+import * as Hello from "./Hello.js"
 import { IncomingRequests } from "./IncomingRequests.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
-import type { Departure } from "./Outbox.js"
 import { Outbox } from "./Outbox.js"
-import { PendingRequest } from "./PendingRequest.js"
-import * as ResponseDecoder from "./ResponseDecoder.js"
-import type { Transport } from "./Transport.js"
+import { OutgoingRequests } from "./OutgoingRequests.js"
+import type { Agreement } from "./Subprotocol.js"
+import type { Packet, Transport } from "./Transport.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export type State = "open" | "closing" | "closed"
-
-/**
- * Requests and messages over one open transport.
- *
- * @since 0.1.0
- * @category models
- */
-export class IPCSocket<Caller> {
+/** Requests and messages over one open transport. */
+export class IPCSocket<Caller> implements Connection<Caller> {
   state: State = "open"
-  private readonly pending = new IdMap<PendingRequest>()
+  closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
+  readonly agreement: Agreement
+  maxFrameBytes: number
   private readonly memory: ConnectionMemory
   private readonly outbox: Outbox
+  private readonly outgoing: OutgoingRequests
   private readonly incoming: IncomingRequests<Caller>
   private readonly heartbeat: Expiring
   private readonly awaitingEnd = new Waiters()
-  /** The requests whose frames the peer didn't take, by the errors they ended with. */
-  private refusals: Map<unknown, FrameTooLarge | ConnectionClosed> | undefined
-  private closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
-  private lastId = 0
+  private greeted = false
   private dropped = 0
   private heard = true
   private silentHeartbeats = 0
   /** For how many heartbeats in turn requests or frames have waited. */
   private boundHeartbeats = 0
 
-  /** @internal */
   constructor(
     private readonly context: IPCSocketContext<Caller>,
     private readonly transport: Transport,
-    /** What errors and log lines call the peer. */
     readonly target: string,
-    /** What handlers here are told of who calls. */
     readonly caller: Caller
   ) {
+    this.agreement = transport.agreement
+    this.maxFrameBytes = context.maxFrameBytes
     this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
     this.outbox = new Outbox(transport, this.memory)
+    this.outgoing = new OutgoingRequests(context, this, this.outbox)
     this.incoming = new IncomingRequests(context, this, this.outbox, this.memory)
     this.heartbeat = {
       dueAt: 0,
@@ -97,18 +84,20 @@ export class IPCSocket<Caller> {
     context.deadlines.add(this.heartbeat)
     transport.listen({
       onText: (text) => this.onText(text),
-      onBinary: (size) => this.logDropped(`${size} bytes of binary`, "it isn't text"),
+      onBytes: (bytes) => this.onBytes(bytes),
       onAlive: () => {
         this.heard = true
       },
       onDrain: () => this.onDrain(),
       onClosed: (event) => this.onClosed(event)
     })
+    if (this.agreement.version === 2) {
+      const { maxFrameBytes, requestCredit: credit } = context
+      transport.send(Hello.print({ maxFrameBytes, credit }))
+    }
   }
 
-  /**
-   * Sends a request and waits for its response.
-   */
+  /** Sends a request and waits for its response. */
   request<D extends Direction, Payload, Success, Failure>(
     request: Shaped<D, Payload, Success, Failure>,
     payload: unknown,
@@ -117,7 +106,7 @@ export class IPCSocket<Caller> {
     return new CallbackEffect((onEnd) => this.begin(request, payload, options, onEnd))
   }
 
-  /** @internal Begins a request, as a CallbackEffect effect does. */
+  /** Begins a request, as a CallbackEffect does. */
   begin<D extends Direction, Payload, Success, Failure>(
     request: Shaped<D, Payload, Success, Failure>,
     payload: unknown,
@@ -129,13 +118,11 @@ export class IPCSocket<Caller> {
     // What the peer answers is what the request's type says.
     const resume = onEnd as OnEnd<unknown, unknown>
     return typeof what === "string"
-      ? this.exchange(what, payload, millis, resume)
-      : this.exchangeEncoded(what, payload, millis, resume)
+      ? this.outgoing.exchange(what, payload, millis, resume)
+      : this.outgoing.exchangeEncoded(what, payload, millis, resume)
   }
 
-  /**
-   * Sends a message; it is on its way, and nothing more, when this succeeds.
-   */
+  /** Sends a message; it is on its way, and nothing more, when this succeeds. */
   notify<D extends Direction, Payload, Success, Failure>(
     request: Shaped<D, Payload, Success, Failure>,
     payload: unknown,
@@ -143,16 +130,14 @@ export class IPCSocket<Caller> {
   ): Effect.Effect<void, NotifyError> {
     const what = untyped(request)
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
-    if (typeof what === "string") return this.dispatch(what, payload, millis)
+    if (typeof what === "string") return this.outgoing.dispatch(what, payload, millis)
     return Effect.flatMap(
-      Effect.suspend(() => this.encode(what, payload)),
-      (encoded) => this.dispatch(what.name, encoded, millis)
+      Effect.suspend(() => this.outgoing.encode(what, payload)),
+      (encoded) => this.outgoing.dispatch(what.name, encoded, millis)
     )
   }
 
-  /**
-   * Ends the connection: requests in flight fail, handlers are interrupted. Done when the transport has ended.
-   */
+  /** Ends the connection: requests in flight fail, handlers are interrupted. Done when the transport has ended. */
   close(event: CloseEvent): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.startClosing(event)
@@ -165,7 +150,7 @@ export class IPCSocket<Caller> {
     this.state === "closed" ? Effect.succeed(this.closeEvent) : undefined
   )
 
-  /** @internal Calls back when the connection has ended; without a fiber, for a server with very many. */
+  /** Calls back when the connection has ended; without a fiber, for a server with very many. */
   onceClosed(listener: (event: CloseEvent) => void): void {
     this.awaitingEnd.add(() => {
       listener(this.closeEvent)
@@ -173,27 +158,27 @@ export class IPCSocket<Caller> {
     })
   }
 
-  /** @internal How much the connection holds; all zero at rest. */
+  /** How much the connection holds; all zero at rest. */
   get held() {
     return {
-      pending: this.pending.size,
+      pending: this.outgoing.pending,
       inFlight: this.incoming.running,
       departures: this.outbox.waiting,
       backlog: this.incoming.waiting
     }
   }
 
-  /** @internal How many bytes the connection holds. */
+  /** How many bytes the connection holds. */
   get heldBytes(): number {
     return this.memory.bytes
   }
 
-  /** @internal Where a request failed with this error and would fail again on another connection: why. */
+  /** Where a request failed with this error and would fail again on another connection: why. */
   refusal(error: unknown): FrameTooLarge | ConnectionClosed | undefined {
-    return this.refusals?.get(error)
+    return this.outgoing.refusal(error)
   }
 
-  /** @internal What `close` does at once. */
+  /** What `close` does at once. */
   startClosing(event: CloseEvent): void {
     if (this.state !== "open") return
     this.state = "closing"
@@ -202,159 +187,72 @@ export class IPCSocket<Caller> {
     this.transport.close(event)
   }
 
-  private exchangeEncoded(
-    request: Exclude<UntypedRequest, string>,
-    payload: unknown,
-    millis: number,
-    onEnd: OnEnd<unknown, unknown>
-  ): Waiting | undefined {
-    const encoded = this.encode(request, payload)
-    const exit = SyncEffect.exitOf(encoded)
-    if (exit !== undefined && Exit.isSuccess(exit)) return this.exchange(request, exit.value, millis, onEnd)
-    onEnd(
-      Effect.flatMap(encoded, (value) => new CallbackEffect((ended) => this.exchange(request, value, millis, ended)))
-    )
-    return undefined
-  }
-
-  private exchange(
-    request: UntypedRequest,
-    payload: unknown,
-    millis: number,
-    onEnd: OnEnd<unknown, unknown>
-  ): Waiting | undefined {
-    const id = ++this.lastId
-    const text = this.print(nameOf(request), payload, id)
-    if (typeof text !== "string") {
-      onEnd(Exit.fail(text))
-      return undefined
-    }
-    const pending = new PendingRequest(this, id, request, millis, text.length, onEnd)
-    this.pending.add(pending)
-    this.context.deadlines.add(pending)
-    if (this.outbox.isCongested()) this.outbox.add(pending.toDepart(text))
-    else this.transport.send(text)
-    return pending
-  }
-
-  /** The frame of a request, or of a message where there is no id; or why it can't be sent. */
-  private print(
-    name: string,
-    payload: unknown,
-    id?: number
-  ): string | ConnectionClosed | InvalidPayload | FrameTooLarge {
-    if (this.state !== "open") return this.connectionClosed(name)
-    const text = id === undefined ? Frame.printMessage(name, payload) : Frame.printRequest(id, name, payload)
-    if (typeof text !== "string") return this.invalidPayload(name, text.issue)
-    const limit = this.context.maxFrameBytes
-    if (!FrameLimit.isExceeded(text, limit)) return text
-    return new FrameTooLarge({ request: name, target: this.target, size: FrameLimit.utf8Length(text), limit })
-  }
-
-  private dispatch(name: string, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
-    return Effect.suspend(() => {
-      const text = this.print(name, payload)
-      if (typeof text !== "string") return Effect.fail(text)
-      if (this.outbox.isCongested()) return this.waitToDepart(name, text, millis)
-      this.transport.send(text)
-      return Effect.void
-    })
-  }
-
-  private waitToDepart(name: string, text: string, millis: number): Effect.Effect<void, NotifyError> {
-    return Effect.async((resume) => {
-      const departure: Departure = {
-        text,
-        onDeparted: () => {
-          this.context.deadlines.remove(expiring)
-          resume(this.state === "open" ? Effect.void : Effect.fail(this.connectionClosed(name)))
-        }
-      }
-      const expiring: Expiring = {
-        dueAt: 0,
-        millis,
-        onDeadline: () => {
-          this.outbox.remove(departure)
-          resume(Effect.fail(new RequestTimeout({ request: name, target: this.target, millis })))
-        }
-      }
-      this.outbox.add(departure)
-      this.context.deadlines.add(expiring)
-      return Effect.sync(() => {
-        this.outbox.remove(departure)
-        this.context.deadlines.remove(expiring)
-      })
-    })
-  }
-
-  /** @internal */
-  expire(pending: PendingRequest): void {
-    if (!this.forget(pending)) return
-    this.cancelAtPeer(pending)
-    const request = nameOf(pending.request)
-    pending.onEnd(Exit.fail(new RequestTimeout({ request, target: this.target, millis: pending.millis })))
-  }
-
-  /** @internal */
-  abandon(pending: PendingRequest): void {
-    if (this.forget(pending)) this.cancelAtPeer(pending)
-  }
-
-  private cancelAtPeer(pending: PendingRequest): void {
-    if (this.transport.extended && this.state === "open" && pending.departure === undefined) {
-      this.transport.send(Frame.printCancel(pending.id))
-    }
-  }
-
-  /** Whether it was still waiting. */
-  private forget(pending: PendingRequest): boolean {
-    if (!this.pending.delete(pending.id)) return false
-    this.context.deadlines.remove(pending)
-    if (pending.departure !== undefined) this.outbox.remove(pending.departure)
-    return true
-  }
-
   private onText(text: string): void {
     this.heard = true
     this.incoming.beginBatch()
-    if (!this.transport.extended) return this.onFrame(text, 0, text.length)
+    if (this.agreement.version === 0) return this.onPacket(text, text, 0)
     for (let end = -1; end < text.length; ) {
       const start = end + 1
       end = Frame.endOf(text, start)
-      this.onFrame(text, start, end)
+      this.onPacket(start === 0 && end === text.length ? text : text.slice(start, end), text, start)
     }
   }
 
-  private onFrame(batch: string, start: number, end: number): void {
+  private onBytes(bytes: Uint8Array): void {
+    this.heard = true
+    if (!this.agreement.binary) return this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
+    this.incoming.beginBatch()
+    this.onPacket(bytes, bytes, 0)
+  }
+
+  /** Takes a frame, which begins at `start` of what the transport read at once. */
+  private onPacket(packet: Packet, batch: Packet, start: number): void {
     if (this.state !== "open") return
     const { maxFrameBytes } = this.context
-    const text = start === 0 && end === batch.length ? batch : batch.slice(start, end)
-    if (FrameLimit.isExceeded(text, maxFrameBytes)) {
-      return this.startClosing(FrameLimit.exceeded(maxFrameBytes, FrameLimit.utf8Length(text)))
+    if (FrameLimit.isExceeded(packet, maxFrameBytes)) {
+      return this.startClosing(FrameLimit.exceeded(maxFrameBytes, FrameLimit.sizeOf(packet)))
     }
-    const type = text.charCodeAt(0)
-    if (type === Frame.typeRequest || type === Frame.typeMessage) return this.incoming.take(text, batch, start)
-    const frame = Frame.parse(text)
+    const type = typeof packet === "string" ? packet.charCodeAt(0) : packet[0]
+    if (type === Frame.typeRequest || type === Frame.typeMessage) return this.incoming.take(packet, batch, start)
+    this.onFrame(
+      typeof packet === "string"
+        ? Frame.parse(packet, this.agreement.version)
+        : FrameBytes.parse(packet, this.agreement.serialization),
+      packet
+    )
+  }
+
+  private onFrame(frame: Frame.Frame | Frame.Malformed, packet: Packet): void {
     switch (frame.type) {
       case "s":
-        return this.onResponse(frame)
+        return this.outgoing.onResponse(frame)
       case "c":
-        return this.transport.extended ? this.incoming.cancel(frame.id) : this.logDropped(text, "its type is unknown")
-      case "malformed":
-        return this.logDropped(text, frame.issue)
+        return this.incoming.cancel(frame.id)
+      case "v":
+        return this.onHello(frame.data)
+      case "k":
+        return this.onGrant(frame, packet)
+      default:
+        return this.logDropped(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")
     }
   }
 
-  private onResponse(frame: Frame.Response): void {
-    const pending = this.pending.get(frame.id)
-    if (pending === undefined) {
-      this.context.runFork(
-        Effect.logDebug(`Dropped a late response of ${this.target} to ${quote(frame.path.slice(0, 100))}`)
-      )
-      return
+  private onHello(data: unknown): void {
+    const hello = Hello.parse(data)
+    if (hello === undefined || this.greeted) {
+      const reason = this.greeted ? "a second hello" : "a hello without its limits"
+      return this.startClosing({ code: CloseCode.ProtocolError, reason })
     }
-    this.forget(pending)
-    pending.onEnd(ResponseDecoder.decode(pending.request, this.target, frame.data))
+    this.greeted = true
+    this.maxFrameBytes = Math.min(this.context.maxFrameBytes, hello.maxFrameBytes)
+    this.outbox.limit(this.maxFrameBytes)
+    this.outbox.grant(hello.credit)
+  }
+
+  private onGrant({ data }: Frame.Grant, packet: Packet): void {
+    const credit = Hello.creditOf(data, "requests")
+    if (credit === undefined) this.logDropped(packet, "it grants nothing")
+    else this.outbox.grant(credit)
   }
 
   private onDrain(): void {
@@ -398,59 +296,15 @@ export class IPCSocket<Caller> {
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
     this.incoming.clear()
-    const ended = this.pending.entries()
-    const longest = ended.reduce((length, pending) => Math.max(length, pending.length), 0)
-    for (const pending of ended) {
-      this.context.deadlines.remove(pending)
-      const error = this.connectionClosed(nameOf(pending.request))
-      const refusal = this.refusalOf(pending, longest)
-      if (refusal !== undefined) this.refusals = (this.refusals ?? new Map()).set(error, refusal)
-      pending.onEnd(Exit.fail(error))
-    }
-    this.pending.clear()
+    this.outgoing.clear()
     this.outbox.clear()
     this.memory.close()
   }
 
-  private encode(request: Exclude<UntypedRequest, string>, payload: unknown): Effect.Effect<unknown, InvalidPayload> {
-    return SyncEffect.mapError(request.payload.encode(payload), (issue) =>
-      this.invalidPayload(request.name, ParseResult.TreeFormatter.formatIssueSync(issue))
-    )
-  }
-
-  /** Why a request that ends with the connection would fail again: the peer took its frame for too large. */
-  private refusalOf(
-    { length, request }: PendingRequest,
-    longest: number
-  ): FrameTooLarge | ConnectionClosed | undefined {
-    const { code, reason } = this.closeEvent
-    if (code !== CloseCode.TooLarge) return undefined
-    const at = { request: nameOf(request), target: this.target }
-    const exceeded = FrameLimit.parse(reason)
-    if (exceeded === undefined) {
-      const own = `the peer closed without naming its limit; the frame of this request has ${length} bytes`
-      return length === longest ? new ConnectionClosed({ ...at, code, reason: own }) : undefined
-    }
-    const { limit, size } = exceeded
-    if (length > limit) return new FrameTooLarge({ ...at, size: length, limit })
-    // What is counted here are UTF-16 units, which take up to three bytes.
-    const isLongest = length === longest && length * 3 > limit
-    return isLongest ? new FrameTooLarge({ ...at, size: size ?? length, limit }) : undefined
-  }
-
-  private connectionClosed(request: string): ConnectionClosed {
-    return new ConnectionClosed({ request, target: this.target, ...this.closeEvent })
-  }
-
-  private invalidPayload(request: string, issue: string): InvalidPayload {
-    return new InvalidPayload({ request, target: this.target, foundBy: "caller", issue })
-  }
-
-  /** @internal */
-  logDropped(text: string, issue: string): void {
+  logDropped(packet: Packet, issue: string): void {
     if (++this.dropped > maxDroppedLogged) return
     const last = this.dropped === maxDroppedLogged ? "; further ones of this connection are dropped in silence" : ""
-    const shown = quote(text.slice(0, 100))
+    const shown = quote(FrameBytes.textOf(packet).slice(0, 100))
     this.context.runFork(Effect.logWarning(`Dropped a frame of ${this.target}, since ${issue}: ${shown}${last}`))
   }
 }

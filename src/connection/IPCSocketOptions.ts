@@ -9,6 +9,8 @@ import * as RunFork from "../internal/RunFork.js"
 import type { Budget } from "../MemoryBudget.js"
 import { MemoryBudget } from "../MemoryBudget.js"
 import type { Handlers } from "./Handlers.js"
+import type { Credit } from "./Hello.js"
+import type { TraceContext } from "./TraceContext.js"
 
 /**
  * How connections behave; the same options at both ends.
@@ -38,8 +40,12 @@ export interface IPCSocketOptions {
  *
  * @internal
  */
-export interface IPCSocketContext<Caller> {
+export interface IPCSocketContext<Caller> extends SharedContext {
   readonly handlers: Handlers<Caller>
+}
+
+/** @internal */
+export interface SharedContext {
   readonly deadlines: Deadlines
   readonly runFork: RunFork.RunFork
   readonly requestTimeoutMillis: number
@@ -47,7 +53,11 @@ export interface IPCSocketContext<Caller> {
   readonly highWaterMark: number
   readonly maxHandlersInFlight: number
   readonly maxFrameBytes: number
+  /** What a peer's requests may be before more is granted, where it understands that. */
+  readonly requestCredit: Credit
   readonly budget: Budget
+  /** What a request or stream carries as its trace context; not called for peers that don't understand it. */
+  readonly currentTrace: (() => TraceContext | undefined) | undefined
 }
 
 /**
@@ -60,14 +70,17 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
   deadlines: Deadlines,
   options: IPCSocketOptions
 ) {
+  const { highWaterMark = 16 * 1024 * 1024, maxHandlersInFlight = 1024 } = options
   const context: IPCSocketContext<Caller> = {
     handlers,
     deadlines,
     runFork: yield* RunFork.make(),
     requestTimeoutMillis: Duration.toMillis(options.requestTimeout ?? defaultRequestTimeoutMillis),
     heartbeatMillis: Duration.toMillis(options.heartbeat ?? "15 seconds"),
-    highWaterMark: options.highWaterMark ?? 16 * 1024 * 1024,
-    maxHandlersInFlight: options.maxHandlersInFlight ?? 1024,
+    highWaterMark,
+    maxHandlersInFlight,
+    requestCredit: { count: maxHandlersInFlight, bytes: highWaterMark },
+    currentTrace: undefined,
     maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
     budget: yield* MemoryBudget
   }

@@ -6,35 +6,30 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
+import * as FrameBytes from "./FrameBytes.js"
 import * as FrameLimit from "./FrameLimit.js"
 import type { Handler } from "./Handlers.js"
 import { failureOf } from "./Handlers.js"
+import * as Hello from "./Hello.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import * as PayloadLimit from "./PayloadLimit.js"
 import { RequestBacklog } from "./RequestBacklog.js"
-
-/** What this needs of its connection. */
-export interface Connection<Caller> {
-  readonly state: "open" | "closing" | "closed"
-  readonly target: string
-  readonly caller: Caller
-  readonly startClosing: (event: CloseEvent) => void
-  /** Logs that a frame was dropped. */
-  readonly logDropped: (text: string, issue: string) => void
-}
+import { CreditReturn } from "./RequestCredit.js"
+import type { Packet } from "./Transport.js"
 
 /** A handler that hasn't ended yet. */
 interface InFlight {
   readonly id: number
+  /** What it holds: its payload, and the response that is expected of it. */
   readonly bytes: number
   readonly running: Execution.Execution<unknown, Frame.Failure>
   cancelled: boolean
@@ -43,6 +38,7 @@ interface InFlight {
 export class IncomingRequests<Caller> {
   private readonly inFlight = new IdMap<InFlight>()
   private readonly backlog: RequestBacklog
+  private readonly credit: CreditReturn | undefined
   private lastMessageId = 0
   /** The bytes of failures that wait to be sent. */
   private unreadFailures = 0
@@ -54,6 +50,11 @@ export class IncomingRequests<Caller> {
     private readonly memory: ConnectionMemory
   ) {
     this.backlog = new RequestBacklog(memory)
+    if (connection.agreement.version === 2) {
+      this.credit = new CreditReturn(context.requestCredit, (credit) => {
+        if (connection.state === "open") outbox.send(`k:::${Hello.printCredit(credit, "requests")}`)
+      })
+    }
   }
 
   /** How many handlers run. */
@@ -72,17 +73,19 @@ export class IncomingRequests<Caller> {
   }
 
   /** Takes the frame of a request or message, which begins at `start` of the batch. */
-  take(text: string, batch: string, start: number): void {
-    if (this.backlog.size === 0 && this.hasRoom(text.length)) this.handle(text)
-    else this.keep(text, batch, start)
+  take(packet: Packet, batch: Packet, start: number): void {
+    if (this.backlog.size === 0 && this.hasRoom(packet.length)) this.handle(packet)
+    else this.keep(packet, batch, start)
   }
 
   /** Interrupts the request's handler, or forgets the request where it waits. */
   cancel(id: number): void {
     const entry = this.inFlight.get(id)
     if (entry === undefined) {
-      if (this.backlog.cancel(id)) this.resume()
-      return
+      const length = this.backlog.cancel(id)
+      if (length < 0) return
+      this.credit?.add(1, length)
+      return this.resume()
     }
     entry.cancelled = true
     entry.running.interrupt()
@@ -91,8 +94,8 @@ export class IncomingRequests<Caller> {
   /** Handles what waits, as far as there is room. */
   resume(): void {
     while (this.backlog.size > 0 && this.connection.state === "open" && this.hasRoom(this.backlog.nextLength)) {
-      const text = this.backlog.shift()
-      if (text !== undefined) this.handle(text)
+      const packet = this.backlog.shift()
+      if (packet !== undefined) this.handle(packet)
     }
   }
 
@@ -110,64 +113,83 @@ export class IncomingRequests<Caller> {
     return held === 0 || held + length <= memory.mark
   }
 
-  private keep(text: string, batch: string, start: number): void {
+  private keep(packet: Packet, batch: Packet, start: number): void {
     const { backlog, memory } = this
-    const id = text.charCodeAt(0) === Frame.typeRequest ? Frame.idOf(text) : -1
+    const text = FrameBytes.textOf(packet)
+    const id = text.charCodeAt(0) === Frame.typeMessage ? -1 : Frame.idOf(text)
     const isFirst = backlog.size === 0 && !memory.isPressed
-    const fits = isFirst || memory.backlog + text.length <= memory.mark
+    const fits = isFirst || memory.backlog + packet.length <= memory.mark
     // A second request of the same id is told apart when it is handled.
-    if (fits && (id < 0 || !backlog.has(id))) return backlog.push(batch, start, start + text.length, id)
+    if (fits && (id < 0 || !backlog.has(id))) return backlog.push(batch, start, start + packet.length, id)
     const issue = `too many requests wait: this connection holds ${memory.bytes} bytes, ${memory.outbound} of them unread`
-    this.refuse(text, issue, "Overloaded")
-    this.connection.logDropped(text, issue)
+    this.drop(packet, issue, "Overloaded")
+    this.credit?.add(1, packet.length)
   }
 
-  private handle(text: string): void {
-    const issue = text.length > PayloadLimit.unlimitedLength ? this.overLimit(text) : undefined
-    if (issue !== undefined) {
-      this.connection.logDropped(text, issue)
-      return this.refuse(text, issue, "InvalidPayload")
-    }
-    const frame = Frame.parse(text)
-    if (frame.type === "r") this.onRequest(frame, text.length)
-    else if (frame.type === "m") this.onMessage(frame, text.length)
-    else if (frame.type === "malformed") {
-      this.connection.logDropped(text, frame.issue)
-      this.refuse(text, frame.issue)
-    }
+  private handle(packet: Packet): void {
+    // What runs on gives its credit back when it ends.
+    if (!this.begin(packet)) this.credit?.add(1, packet.length)
   }
 
-  private overLimit(text: string): string | undefined {
-    const handler = this.context.handlers.get(Frame.pathOf(text))
-    return handler?.payloadLimit && PayloadLimit.issueOf(text, handler.name, handler.payloadLimit)
+  /** Whether a handler runs on. */
+  private begin(packet: Packet): boolean {
+    const over = packet.length > PayloadLimit.unlimitedLength ? this.overLimit(packet) : undefined
+    if (over !== undefined) return this.drop(packet, over, "InvalidPayload")
+    const { agreement } = this.connection
+    const frame =
+      typeof packet === "string"
+        ? Frame.parse(packet, agreement.version)
+        : FrameBytes.parse(packet, agreement.serialization)
+    if (frame.type === "r") return this.onRequest(frame, packet.length)
+    if (frame.type === "m") return this.onMessage(frame, packet.length)
+    return this.drop(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")
   }
 
-  private onRequest(frame: Frame.Request, length: number): void {
-    const { id, path } = frame
+  private overLimit(packet: Packet): string | undefined {
+    const handler = this.context.handlers.get(Frame.pathOf(FrameBytes.textOf(packet)))
+    return handler?.payloadLimit && PayloadLimit.issueOf(packet, handler.name, handler.payloadLimit)
+  }
+
+  private drop(packet: Packet, issue: string, tag?: string): false {
+    this.connection.logDropped(packet, issue)
+    this.refuse(FrameBytes.textOf(packet), issue, tag)
+    return false
+  }
+
+  private onRequest({ data, id, path, trace }: Frame.Request, length: number): boolean {
     const handler = this.context.handlers.get(path)
     if (handler === undefined) {
       const error = `no handler for ${quote(path.slice(0, 100))}`
-      return this.respond(id, path, Frame.printFailure(id, path, { success: false, error, reason: "NoHandler" }))
+      this.respond(id, path, Frame.printFailure(id, path, { success: false, error, reason: "NoHandler" }))
+      return false
     }
     if (this.inFlight.get(id) !== undefined || this.backlog.has(id)) {
-      return this.connection.logDropped(`r:${id}:${path}`, "its id is in flight already")
+      this.connection.logDropped(`r:${id}:${path}`, "its id is in flight already")
+      return false
     }
-    this.run(handler, frame.data, id, length)
+    return this.run(handler, data, id, length, trace)
   }
 
-  private onMessage(frame: Frame.Message, length: number): void {
-    const handler = this.context.handlers.get(frame.path)
-    if (handler === undefined) return this.connection.logDropped(`m::${frame.path}`, "it has no handler here")
-    this.run(handler, frame.data, --this.lastMessageId, length)
+  private onMessage({ data, path, trace }: Frame.Message, length: number): boolean {
+    const handler = this.context.handlers.get(path)
+    if (handler !== undefined) return this.run(handler, data, --this.lastMessageId, length, trace)
+    this.connection.logDropped(`m::${path}`, "it has no handler here")
+    return false
   }
 
   /** Runs the handler, without a fiber where its effect has already ended. A message's id is negative. */
-  private run(handler: Handler<Caller>, data: unknown, id: number, length: number): void {
-    const effect = handler.answer(data, this.connection.caller)
+  private run(handler: Handler<Caller>, data: unknown, id: number, length: number, trace: string | undefined): boolean {
+    const effect = handler.answer(data, this.connection.caller, trace)
     const settled = SyncEffect.exitOf(effect)
-    if (settled !== undefined) return this.onHandled(handler, id, settled)
+    if (settled !== undefined) {
+      this.onHandled(handler, id, settled)
+      return false
+    }
     const running = Execution.start(effect, handler.runFork)
-    if (running.exit !== undefined) return this.onHandled(handler, id, running.exit)
+    if (running.exit !== undefined) {
+      this.onHandled(handler, id, running.exit)
+      return false
+    }
     const entry: InFlight = { id, bytes: length + handler.responseLength, running, cancelled: false }
     this.inFlight.add(entry)
     this.memory.inFlight += entry.bytes
@@ -177,10 +199,12 @@ export class IncomingRequests<Caller> {
       this.inFlight.delete(id)
       this.memory.inFlight -= entry.bytes
       this.onHandled(handler, id, exit, entry.cancelled)
+      this.credit?.add(1, length)
       this.resume()
     })
     // Before it first waited it may have closed the connection, or the scope it is registered in.
     if (handler.gone || this.connection.state !== "open") running.interrupt()
+    return true
   }
 
   private onHandled(
@@ -192,9 +216,9 @@ export class IncomingRequests<Caller> {
     const isRequest = id >= 0
     if (Exit.isSuccess(exit)) {
       if (!isRequest || cancelled) return
-      const text = Frame.printSuccess(id, handler.name, exit.value)
-      if (typeof text === "string") handler.responseLength = expected(handler.responseLength, text.length)
-      return this.respond(id, handler.name, text)
+      const packet = FrameBytes.printSuccess(id, handler.name, exit.value, this.connection.agreement)
+      if (Frame.isPrinted(packet)) handler.responseLength = expected(handler.responseLength, packet.length)
+      return this.respond(id, handler.name, packet)
     }
     // The failure of a request is its caller's to see; that of a message is seen nowhere else.
     const unexpected = isRequest ? Cause.isDie(exit.cause) : !Cause.isInterruptedOnly(exit.cause)
@@ -204,21 +228,25 @@ export class IncomingRequests<Caller> {
     }
   }
 
-  private respond(id: number, path: string, text: string | Frame.Unprintable): void {
+  private respond(id: number, path: string, packet: Packet | Frame.Unprintable): void {
     if (this.connection.state !== "open") return
-    if (typeof text !== "string") return this.fail(id, path, `the response isn't JSON: ${text.issue}`)
-    const { maxFrameBytes } = this.context
-    if (FrameLimit.isExceeded(text, maxFrameBytes)) {
-      const size = FrameLimit.utf8Length(text)
+    if (!Frame.isPrinted(packet)) return this.fail(id, path, `the response isn't JSON: ${packet.issue}`)
+    const { maxFrameBytes } = this.connection
+    if (FrameLimit.isExceeded(packet, maxFrameBytes)) {
+      const size = FrameLimit.sizeOf(packet)
       return this.fail(id, path, `the response would be a frame of ${size} bytes; the limit is ${maxFrameBytes}`)
     }
-    if (!this.outbox.isCongested()) return this.outbox.send(text)
+    if (!this.outbox.isCongested()) return this.outbox.send(packet)
     const { memory } = this
-    if (memory.outbound + text.length > memory.responseLimit) {
+    if (memory.outbound + packet.length > memory.responseLimit) {
       const unread = memory.outbound
-      return this.fail(id, path, `the response of ${text.length} bytes was dropped: ${unread} bytes are unread already`)
+      return this.fail(
+        id,
+        path,
+        `the response of ${packet.length} bytes was dropped: ${unread} bytes are unread already`
+      )
     }
-    this.outbox.add({ text })
+    this.outbox.add({ packet })
   }
 
   /** Answers a frame that isn't handled, where its id can be read. */
@@ -240,7 +268,7 @@ export class IncomingRequests<Caller> {
     }
     this.unreadFailures += text.length
     this.outbox.add({
-      text,
+      packet: text,
       onDeparted: () => {
         this.unreadFailures -= text.length
       }

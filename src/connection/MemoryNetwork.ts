@@ -10,6 +10,7 @@ import type { ClientConnections } from "./ClientConnections.js"
 import type { MemoryTransport } from "./MemoryTransport.js"
 import { makePair } from "./MemoryTransport.js"
 import type { Connect } from "./ReconnectingClient.js"
+import * as Subprotocol from "./Subprotocol.js"
 
 export class MemoryNetwork {
   /** The client's end of each connection, and the client's name. */
@@ -30,7 +31,7 @@ export class MemoryNetwork {
         if (!this.online) {
           return new ConnectFailed({ url: this.url, reason: "Refused", detail: "the network is offline" })
         }
-        const [near, far] = makePair()
+        const [near, far] = makePair(Subprotocol.streaming)
         this.clients.accept(far, runtimeId)
         onOpen(near)
         this.ends.set(near, runtimeId)

@@ -5,7 +5,9 @@
  */
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
-import type { Transport, TransportListener } from "./Transport.js"
+import type { Agreement } from "./Subprotocol.js"
+import * as Subprotocol from "./Subprotocol.js"
+import type { Packet, Transport, TransportListener } from "./Transport.js"
 
 /**
  * A pair of connected transports in memory: what one sends, the other hears, in order, in a later microtask.
@@ -13,10 +15,9 @@ import type { Transport, TransportListener } from "./Transport.js"
  * @since 0.1.0
  * @category constructors
  */
-export const makePair = (options?: { readonly extended?: boolean }): readonly [MemoryTransport, MemoryTransport] => {
-  const extended = options?.extended ?? true
-  const left = new MemoryTransport(extended)
-  const right = new MemoryTransport(extended)
+export const makePair = (agreement: Agreement = Subprotocol.extended): readonly [MemoryTransport, MemoryTransport] => {
+  const left = new MemoryTransport(agreement)
+  const right = new MemoryTransport(agreement)
   left.peer = right
   right.peer = left
   return [left, right]
@@ -30,7 +31,6 @@ export const makePair = (options?: { readonly extended?: boolean }): readonly [M
  * @category models
  */
 export class MemoryTransport implements Transport {
-  readonly extended: boolean
   /** @internal */
   peer!: MemoryTransport
   private listener: TransportListener | undefined
@@ -42,21 +42,22 @@ export class MemoryTransport implements Transport {
   private frozen = false
   private open = true
 
-  constructor(extended: boolean) {
-    this.extended = extended
-  }
+  constructor(readonly agreement: Agreement) {}
 
   listen(listener: TransportListener): void {
     this.listener = listener
     this.schedule()
   }
 
-  send(text: string): void {
+  send(packet: Packet): void {
     if (!this.open) return
-    this.unsentBytes += text.length
+    this.unsentBytes += packet.length
     this.tell(() => {
-      this.unsentBytes -= text.length
-      if (this.peer.open) this.peer.listener?.onText(text)
+      this.unsentBytes -= packet.length
+      if (this.peer.open) {
+        if (typeof packet === "string") this.peer.listener?.onText(packet)
+        else this.peer.listener?.onBytes(packet)
+      }
       if (this.open) this.listener?.onDrain()
     })
   }

@@ -5,17 +5,19 @@
  */
 import type { PayloadLimit } from "../IPCRequest.js"
 import * as FrameLimit from "./FrameLimit.js"
+import type { Packet } from "./Transport.js"
 
 /** A frame that is no longer than this, in UTF-16 units, is within every limit. */
 export const unlimitedLength = 1024
 
 /** Why a frame of the request is over its limit; undefined where it isn't. */
-export const issueOf = (text: string, name: string, limit: PayloadLimit): string | undefined => {
-  if (FrameLimit.isExceeded(text, limit.bytes)) {
-    return `a frame of ${FrameLimit.utf8Length(text)} bytes; ${name} takes at most ${limit.bytes}`
+export const issueOf = (packet: Packet, name: string, limit: PayloadLimit): string | undefined => {
+  if (FrameLimit.isExceeded(packet, limit.bytes)) {
+    return `a frame of ${FrameLimit.sizeOf(packet)} bytes; ${name} takes at most ${limit.bytes}`
   }
   const most = limit.collections
-  return most === undefined || isWithin(text, most)
+  // Bytes were bounded in depth as they were read.
+  return most === undefined || typeof packet !== "string" || isWithin(packet, most)
     ? undefined
     : `a payload of more than ${most} lists and objects; ${name} takes no more`
 }

@@ -6,21 +6,22 @@
 import type { UntypedRequest } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
-import type { Departure } from "./Outbox.js"
+import type { Departure } from "./Departure.js"
+import type { Packet } from "./Transport.js"
 
 /** What a connection of any caller is to its requests. */
 export interface Requester {
   readonly expire: (pending: PendingRequest) => void
   readonly abandon: (pending: PendingRequest) => void
+  readonly refuse: (pending: PendingRequest, size: number, limit: number) => void
 }
 
-/** It is its own deadline and its own handle, so that a request costs one object. */
-export class PendingRequest implements Expiring, Waiting {
+/** It is its own deadline, its own handle and its own place in the outbox, so that a request costs one object. */
+export class PendingRequest implements Expiring, Waiting, Departure {
   dueAt = 0
   previous: Expiring | undefined = undefined
   next: Expiring | undefined = undefined
-  /** Set while the request itself waits for unsent bytes to leave. */
-  departure: Departure | undefined = undefined
+  packet: Packet | undefined = undefined
 
   constructor(
     private readonly requester: Requester,
@@ -32,21 +33,15 @@ export class PendingRequest implements Expiring, Waiting {
     readonly onEnd: OnEnd<unknown, unknown>
   ) {}
 
-  toDepart(text: string): Departure {
-    this.departure = {
-      text,
-      onDeparted: () => {
-        this.departure = undefined
-      }
-    }
-    return this.departure
-  }
-
   abandon(): void {
     this.requester.abandon(this)
   }
 
   onDeadline(): void {
     this.requester.expire(this)
+  }
+
+  onTooLarge(size: number, limit: number): void {
+    this.requester.refuse(this, size, limit)
   }
 }

@@ -5,10 +5,11 @@
  */
 import { IdMap } from "../internal/IdMap.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
+import type { Packet } from "./Transport.js"
 
 /** What the transport read at once; it is in memory as long as any of its frames waits. */
 interface Batch {
-  readonly text: string
+  readonly packet: Packet
   waiting: number
 }
 
@@ -43,10 +44,10 @@ export class RequestBacklog {
   }
 
   /** Adds the frame from `start` to `end` of the batch; a negative id stands for none. */
-  push(text: string, start: number, end: number, id: number): void {
+  push(packet: Packet, start: number, end: number, id: number): void {
     if (this.reading === undefined || this.reading.waiting === 0) {
-      this.reading = { text, waiting: 0 }
-      this.memory.backlog += text.length
+      this.reading = { packet, waiting: 0 }
+      this.memory.backlog += packet.length
     }
     const entry: Entry = { id, start, end, batch: this.reading }
     this.reading.waiting++
@@ -64,25 +65,26 @@ export class RequestBacklog {
   }
 
   /** Takes the oldest frame that waits. */
-  shift(): string | undefined {
+  shift(): Packet | undefined {
     const entry = this.next()
     if (entry?.batch === undefined) return undefined
-    const text = entry.batch.text.slice(entry.start, entry.end)
+    const { packet } = entry.batch
+    const frame = typeof packet === "string" ? packet.slice(entry.start, entry.end) : packet
     this.release(entry, entry.batch)
     this.next()
     if (this.first > compactAt) this.compact()
     this.memory.settle()
-    return text
+    return frame
   }
 
-  /** Whether the request waited. */
-  cancel(id: number): boolean {
+  /** How long the request's frame is, where it waited; else -1. */
+  cancel(id: number): number {
     const entry = this.byId.get(id)
-    if (entry?.batch === undefined) return false
+    if (entry?.batch === undefined) return -1
     this.release(entry, entry.batch)
     if (this.size === 0 || (this.entries.length > compactAt && this.size * 2 < this.entries.length)) this.compact()
     this.memory.settle()
-    return true
+    return entry.end - entry.start
   }
 
   clear(): void {
@@ -107,7 +109,7 @@ export class RequestBacklog {
     if (entry.id >= 0) this.byId.delete(entry.id)
     this.size--
     batch.waiting--
-    if (batch.waiting === 0) this.memory.backlog -= batch.text.length
+    if (batch.waiting === 0) this.memory.backlog -= batch.packet.length
   }
 
   private compact(): void {

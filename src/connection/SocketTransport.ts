@@ -20,7 +20,9 @@ import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
 import * as FrameLimit from "./FrameLimit.js"
 import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
-import type { Transport, TransportListener } from "./Transport.js"
+import type { Agreement } from "./Subprotocol.js"
+import * as Subprotocol from "./Subprotocol.js"
+import type { Packet, Transport, TransportListener } from "./Transport.js"
 
 /**
  * How frames are told apart, and what the peer understands.
@@ -97,23 +99,25 @@ const introduction = "n:::"
 const closeGrace = Duration.millis(250)
 
 /** A frame that waits to be written, or the end of all writing. */
-type Outgoing = string | Socket.CloseEvent
+type Outgoing = Packet | Socket.CloseEvent
 
 /** What is written at once: frames, or the end. */
 interface Chunk {
   readonly texts: Array<string>
   length: number
+  readonly bytes?: Uint8Array
   readonly end?: Socket.CloseEvent
 }
 
-type Write = (chunk: string | Socket.CloseEvent) => Effect.Effect<void, Socket.SocketError>
+type Write = (chunk: Packet | Socket.CloseEvent) => Effect.Effect<void, Socket.SocketError>
 
 class SocketTransport implements NamingTransport {
-  readonly extended: boolean
+  readonly agreement: Agreement
   readonly introduced: Effect.Effect<string | undefined>
   readonly closed: Effect.Effect<CloseEvent>
   /** Those that read and write the socket, and with that keep it open; and the one that waits for a goodbye's answer. */
   readonly fibers: Array<Fiber.RuntimeFiber<unknown>> = []
+  private readonly extended: boolean
   private readonly byLine: boolean
   private readonly maxFrameBytes: number
   private readonly decoder = new TextDecoder()
@@ -126,7 +130,7 @@ class SocketTransport implements NamingTransport {
   private line: Array<string> = []
   private lineLength = 0
   /** What came while nobody listened. */
-  private held: Array<string> = []
+  private held: Array<Packet> = []
   private heldLength = 0
   /** How this end has said goodbye, if it has. */
   private closing: CloseEvent | undefined
@@ -142,6 +146,7 @@ class SocketTransport implements NamingTransport {
     this.closed = Deferred.await(this.ended)
     if (!this.extended) this.onIntroduced(undefined)
     this.byLine = options.framing === "lines"
+    this.agreement = agreementOf(options)
     this.maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
   }
 
@@ -157,10 +162,10 @@ class SocketTransport implements NamingTransport {
     if (this.extended) this.send(introduction + JSON.stringify({ runtimeId }))
   }
 
-  send(text: string): void {
+  send(packet: Packet): void {
     if (this.closing !== undefined || this.closeEvent !== undefined) return
-    this.unsentLength += text.length
-    this.outbox.unsafeOffer(text)
+    this.unsentLength += packet.length
+    this.outbox.unsafeOffer(packet)
   }
 
   unsent(): number {
@@ -207,7 +212,7 @@ class SocketTransport implements NamingTransport {
   /** Writes what there is together, until the end. */
   writeAll(write: Write): Effect.Effect<void> {
     const writeChunk = (chunk: Chunk) =>
-      Effect.map(write(chunk.end ?? this.print(chunk)), () => this.onWritten(chunk.length))
+      Effect.map(write(chunk.end ?? chunk.bytes ?? this.print(chunk)), () => this.onWritten(chunk.length))
     return this.outbox.takeAll.pipe(
       Effect.flatMap(([batch]) => Effect.forEach(this.joined(batch), writeChunk, { discard: true })),
       Effect.forever,
@@ -220,7 +225,7 @@ class SocketTransport implements NamingTransport {
     if (this.closing !== undefined || this.closeEvent !== undefined) return
     if (this.byLine) return this.onChunk(typeof data === "string" ? data : this.decoder.decode(data, { stream: true }))
     if (typeof data === "string") return this.onFrame(data)
-    this.listener?.onBinary(data.length)
+    this.deliver(data)
   }
 
   private onChunk(chunk: string): void {
@@ -253,9 +258,13 @@ class SocketTransport implements NamingTransport {
         if (isIntroduction) return
       }
     }
-    if (this.listener !== undefined && this.held.length === 0) return this.listener.onText(text)
-    this.held.push(text)
-    this.heldLength += text.length
+    this.deliver(text)
+  }
+
+  private deliver(packet: Packet): void {
+    if (this.listener !== undefined && this.held.length === 0) return tell(this.listener, packet)
+    this.held.push(packet)
+    this.heldLength += packet.length
     if (this.heldLength > this.maxFrameBytes) {
       this.refuse({ code: CloseCode.TooLarge, reason: `over ${this.maxFrameBytes} bytes before anybody listened` })
     }
@@ -270,9 +279,9 @@ class SocketTransport implements NamingTransport {
 
   private release(): void {
     while (this.held.length > 0 && this.listener !== undefined && this.closeEvent === undefined) {
-      const text = this.held.shift() as string
-      this.heldLength -= text.length
-      this.listener.onText(text)
+      const packet = this.held.shift() as Packet
+      this.heldLength -= packet.length
+      tell(this.listener, packet)
     }
   }
 
@@ -292,7 +301,8 @@ class SocketTransport implements NamingTransport {
     const chunks: Array<Chunk> = []
     for (const outgoing of batch) {
       const last = chunks.at(-1)
-      if (typeof outgoing !== "string") chunks.push({ texts: [], length: 0, end: outgoing })
+      if (outgoing instanceof Uint8Array) chunks.push({ texts: [], length: outgoing.length, bytes: outgoing })
+      else if (typeof outgoing !== "string") chunks.push({ texts: [], length: 0, end: outgoing })
       else if (last === undefined || !this.fits(last, outgoing)) {
         chunks.push({ texts: [outgoing], length: outgoing.length })
       } else {
@@ -305,7 +315,8 @@ class SocketTransport implements NamingTransport {
 
   /** Whether the text can be written together with what is in the chunk. */
   private fits(chunk: Chunk, text: string): boolean {
-    if (chunk.end !== undefined || this.byLine) return chunk.end === undefined
+    if (chunk.end !== undefined || chunk.bytes !== undefined) return false
+    if (this.byLine) return true
     // A heartbeat isn't looked for among joined frames.
     if (!this.extended || isHeartbeat(text) || isHeartbeat(chunk.texts[0])) return false
     return Frame.fitsJoined(chunk.length + chunk.texts.length - 1, text)
@@ -316,6 +327,14 @@ class SocketTransport implements NamingTransport {
     return this.byLine ? text + Frame.separator : text
   }
 }
+
+const agreementOf = ({ extended = true, framing }: SocketTransportOptions): Agreement => {
+  if (!extended) return Subprotocol.plain
+  return framing === "lines" ? Subprotocol.streamingText : Subprotocol.streaming
+}
+
+const tell = (listener: TransportListener, packet: Packet): void =>
+  typeof packet === "string" ? listener.onText(packet) : listener.onBytes(packet)
 
 const isHeartbeat = (text: string | undefined): boolean => text === ping || text === pong
 

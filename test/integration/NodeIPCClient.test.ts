@@ -458,22 +458,37 @@ describe("NodeIPCClient", () => {
   live("repeats no idempotent request whose frame the server took for too large, and repeats the others", () =>
     Effect.gen(function* () {
       const Text = IPCServer.defineRequest<string, number>("text")
-      const server = yield* NodeIPCServer.make({ maxFrameBytes: 300_000 })
-      const asked = yield* Queue.unbounded<number>()
-      yield* server.handle(Text, (text) =>
-        Effect.zipRight(Queue.offer(asked, text.length), text === "first" ? Effect.never : Effect.succeed(text.length))
-      )
-      const client = yield* NodeIPCClient.make({ port: server.port, maxFrameBytes: 10_000_000 })
+      const bare = yield* Bare.serve("/__ipc", () => "effect-ipc.1")
+      const client = yield* NodeIPCClient.make({ port: bare.port })
+      const first = yield* bare.next
       const idempotent = { idempotent: true, timeout: "5 seconds" } as const
       const innocent = yield* Effect.fork(client.request(Text, "first", idempotent))
-      yield* Queue.take(asked)
-      const large = yield* Effect.fork(Effect.flip(client.request(Text, "x".repeat(400_000), idempotent)))
-      const error = yield* Fiber.join(large)
-      assert.deepInclude(error, { _tag: "FrameTooLarge", limit: 300_000, size: 400_000 + 'r:2:text:""'.length })
+      assert.strictEqual(yield* first.peer.next, 'r:1:text:"first"')
+      const large = yield* Effect.fork(Effect.flip(client.request(Text, "x".repeat(4000), idempotent)))
+      yield* first.peer.next
+      first.peer.webSocket.close(1009, "a frame of 4011 bytes; the limit is 3000")
+      assert.deepInclude(yield* Fiber.join(large), { _tag: "FrameTooLarge", limit: 3000, size: 4011 })
       // Sent again over the next connection.
-      assert.strictEqual(yield* Queue.take(asked), 5)
+      const second = yield* bare.next
+      assert.strictEqual(yield* second.peer.next, 'r:1:text:"first"')
+      yield* second.peer.send('s:1:text:{"success":true,"data":5}')
+      assert.strictEqual(yield* Fiber.join(innocent), 5)
+    })
+  )
+
+  live("sends no idempotent request that a server of ours takes for too large, and cuts nothing", () =>
+    Effect.gen(function* () {
+      const Text = IPCServer.defineRequest<string, number>("text")
+      const server = yield* NodeIPCServer.make({ maxFrameBytes: 300_000 })
+      const asked = yield* Queue.unbounded<number>()
+      yield* server.handle(Text, (text) => Effect.zipRight(Queue.offer(asked, text.length), Effect.never))
+      const client = yield* NodeIPCClient.make({ port: server.port, maxFrameBytes: 10_000_000 })
+      const innocent = yield* Effect.fork(client.request(Text, "first"))
+      yield* Queue.take(asked)
+      const large = client.request(Text, "x".repeat(400_000), { idempotent: true })
+      assert.deepInclude(yield* Effect.flip(large), { _tag: "FrameTooLarge", limit: 300_000, size: 400_011 })
+      assert.isNull(innocent.unsafePoll())
       yield* Fiber.interrupt(innocent)
-      assert.strictEqual(yield* client.request(Text, "small"), 5)
     })
   )
 

@@ -325,17 +325,28 @@ describe("A frame over the limit", () => {
     )
   }
 
-  live("to a client closes its connection too; the request has failed with it", () =>
+  live("to a client of ours isn't sent, since the client has said what it takes", () =>
     Effect.gen(function* () {
       const server = yield* NodeIPCServer.make()
-      const client = yield* NodeIPCClient.make({
-        port: server.port,
-        runtimeId: "small",
-        maxFrameBytes: 1000,
-        reconnect: false
-      })
+      const client = yield* NodeIPCClient.make({ port: server.port, runtimeId: "small", maxFrameBytes: 1000 })
       yield* client.handle(Echo, Effect.succeed)
       assert.deepStrictEqual(yield* told(server.request("small", Echo, "x".repeat(2000))), {
+        tag: "FrameTooLarge",
+        message:
+          'Request "echo" to small would be a frame of 2011 bytes; the limit is 1000. Send less, or raise { maxFrameBytes } at both ends.'
+      })
+      assert.strictEqual(yield* server.request("small", Echo, "still here"), "still here")
+    })
+  )
+
+  live("to a client that has said nothing closes its connection; the request has failed with it", () =>
+    Effect.gen(function* () {
+      const server = yield* NodeIPCServer.make()
+      const bare = yield* Bare.connect(`ws://127.0.0.1:${server.port}/__ipc?runtimeId=small`, ["effect-ipc.1"])
+      const asked = yield* Effect.fork(told(server.request("small", Echo, "x".repeat(2000))))
+      yield* bare.next
+      bare.webSocket.close(1009, "a frame of 2011 bytes; the limit is 1000")
+      assert.deepStrictEqual(yield* asked, {
         tag: "ConnectionClosed",
         message:
           'The connection to small closed (code 1009: a frame of 2011 bytes; the limit is 1000) before request "echo" was answered. Whether it ran there is unknown; send it again only if it may run twice.'
@@ -364,7 +375,7 @@ describe("A connection", () => {
       yield* Effect.async<void>((resume) => {
         const ignore = () => {}
         const onClosed = () => resume(Effect.void)
-        transport.listen({ onText: ignore, onBinary: ignore, onAlive: ignore, onDrain: ignore, onClosed })
+        transport.listen({ onText: ignore, onBytes: ignore, onAlive: ignore, onDrain: ignore, onClosed })
         // 124 bytes, the last two of them half of what doesn't fit.
         transport.close({ code: 1006, reason: `${"ü".repeat(60)}xxü` })
       })

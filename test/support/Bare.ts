@@ -80,12 +80,12 @@ export interface BareServer {
 }
 
 /**
- * `protocols: "echoFirst"` is how ws behaves by itself; `"none"` answers no subprotocol. The greeting is sent in the very
+ * `protocols: "echoFirst"` is how ws behaves by itself; `"none"` answers no subprotocol, a function the one it gives. The greeting is sent in the very
  * moment in which a client connects.
  */
 export const serve = (
   path: string,
-  protocols: "echoFirst" | "none",
+  protocols: "echoFirst" | "none" | ((offered: Set<string>) => string),
   greeting?: string
 ): Effect.Effect<BareServer, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -94,7 +94,8 @@ export const serve = (
       const webSockets = new WebSocketServer({
         server: http,
         path,
-        ...(protocols === "none" ? { handleProtocols: () => false as const } : {})
+        ...(protocols === "none" ? { handleProtocols: () => false as const } : {}),
+        ...(typeof protocols === "function" ? { handleProtocols: protocols } : {})
       })
       const inbox: Array<{ peer: BarePeer; target: string }> = []
       const waiting: Array<(client: { peer: BarePeer; target: string }) => void> = []

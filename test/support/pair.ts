@@ -9,8 +9,13 @@ import { IPCSocket } from "../../src/connection/IPCSocket.js"
 import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import { makeContext } from "../../src/connection/IPCSocketOptions.js"
 import { makePair } from "../../src/connection/MemoryTransport.js"
-import type { Transport, TransportListener } from "../../src/connection/Transport.js"
+import type { Agreement } from "../../src/connection/Subprotocol.js"
+import * as Subprotocol from "../../src/connection/Subprotocol.js"
+import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
 import * as Deadlines from "../../src/internal/Deadlines.js"
+
+const agreementOf = (version: 0 | 1 | 2): Agreement =>
+  [Subprotocol.plain, Subprotocol.extended, Subprotocol.streaming][version] as Agreement
 
 /** An engine over the transport, its handlers, and whom it thinks it talks to. */
 export const makeEnd = Effect.fnUntraced(function* <T extends Transport>(
@@ -26,9 +31,14 @@ export const makeEnd = Effect.fnUntraced(function* <T extends Transport>(
 
 /** Two engines in one process: each calls the other by the other's name. */
 export const makeEnds = Effect.fnUntraced(function* (
-  options: { readonly extended?: boolean; readonly near?: IPCSocketOptions; readonly far?: IPCSocketOptions } = {}
+  options: {
+    readonly extended?: boolean
+    readonly version?: 0 | 1 | 2
+    readonly near?: IPCSocketOptions
+    readonly far?: IPCSocketOptions
+  } = {}
 ) {
-  const [left, right] = makePair({ extended: options.extended ?? true })
+  const [left, right] = makePair(agreementOf(options.version ?? (options.extended === false ? 0 : 1)))
   return {
     near: yield* makeEnd(left, "far", options.near),
     far: yield* makeEnd(right, "near", options.far)
@@ -37,9 +47,9 @@ export const makeEnds = Effect.fnUntraced(function* (
 
 /** An engine whose peer is a bare transport: the test speaks the wire itself. */
 export const makeEndAndPeer = Effect.fnUntraced(function* (
-  options: IPCSocketOptions & { readonly extended?: boolean } = {}
+  options: IPCSocketOptions & { readonly extended?: boolean; readonly version?: 0 | 1 | 2 } = {}
 ) {
-  const [left, right] = makePair({ extended: options.extended ?? false })
+  const [left, right] = makePair(agreementOf(options.version ?? (options.extended === true ? 1 : 0)))
   const near = yield* makeEnd(left, "peer", options)
   const heard: Array<string> = []
   const closes: Array<CloseEvent> = []
@@ -49,7 +59,7 @@ export const makeEndAndPeer = Effect.fnUntraced(function* (
       heard.push(text)
       for (const check of waiting) check()
     },
-    onBinary: () => {},
+    onBytes: () => {},
     onAlive: () => {},
     onDrain: () => {},
     onClosed: (event) => {
@@ -79,14 +89,18 @@ export class ScriptedTransport implements Transport {
   /** Whether what is sent piles up instead of leaving at once. */
   stalled = false
 
-  constructor(readonly extended: boolean) {}
+  readonly agreement: Agreement
+
+  constructor(extended: boolean | 0 | 1 | 2) {
+    this.agreement = agreementOf(typeof extended === "number" ? extended : extended ? 1 : 0)
+  }
 
   listen(listener: TransportListener): void {
     this.listener = listener
   }
-  send(text: string): void {
-    this.sent.push(text)
-    if (this.stalled) this.unsentBytes += text.length
+  send(packet: Packet): void {
+    this.sent.push(String(packet))
+    if (this.stalled) this.unsentBytes += packet.length
   }
   unsent(): number {
     return this.unsentBytes

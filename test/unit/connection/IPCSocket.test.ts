@@ -844,7 +844,7 @@ describe("IPCSocket", () => {
         Effect.gen(function* () {
           const transport = new ScriptedTransport(false)
           const { socket } = yield* makeEnd(transport, "peer")
-          transport.listener.onBinary(12)
+          transport.listener.onBytes(new Uint8Array(12))
           yield* settled
           assert.deepStrictEqual(
             [socket.state, lines],

@@ -48,7 +48,7 @@ const makeNetwork = Effect.gen(function* () {
               const answer = network.answer?.(text)
               if (answer !== undefined) far.send(answer)
             },
-            onBinary: () => {},
+            onBytes: () => {},
             onAlive: () => {},
             onDrain: () => {},
             onClosed: ({ code }) => {

@@ -52,7 +52,7 @@ describe("RequestBacklog", () => {
           } else {
             const index = model.findIndex(({ id }) => id === step.nth)
             assert.strictEqual(backlog.has(step.nth), index !== -1)
-            assert.strictEqual(backlog.cancel(step.nth), index !== -1)
+            assert.strictEqual(backlog.cancel(step.nth), model[index]?.text.length ?? -1)
             if (index !== -1) model.splice(index, 1)
           }
           assert.strictEqual(backlog.size, model.length)

@@ -234,6 +234,7 @@ describe("SocketTransport by line", () => {
       for (const byte of Buffer.from('r:1:echo:"größe 😀"\nr:2:echo:2\n')) socket.write(Buffer.of(byte))
       socket.write("i:::\n")
       assert.deepStrictEqual((yield* Fiber.join(reading)).split("\n"), [
+        'v::hello:{"maxFrameBytes":16777216,"credit":{"requests":1024,"bytes":16777216}}',
         's:1:echo:{"success":true,"data":"größe 😀"}',
         's:2:echo:{"success":true,"data":2}',
         "o:::",

@@ -60,7 +60,7 @@ const make = () => {
   const drains: Array<number> = []
   const listener: TransportListener = {
     onText: () => {},
-    onBinary: () => {},
+    onBytes: () => {},
     onAlive: () => {},
     onClosed: () => {},
     onDrain: () => drains.push(transport.unsent())

@@ -1,0 +1,88 @@
+/**
+ * Binary frames of `effect-ipc.2`: a frame's text up to its last colon, a line feed, then bytes. They are the data as it is,
+ * or the data serialized where both ends agreed to a serialization.
+ *
+ * @internal
+ */
+import { RawBytes } from "../IPCRequest.js"
+import * as Frame from "./Frame.js"
+import type { Agreement, Serialization } from "./Subprotocol.js"
+import type { Packet } from "./Transport.js"
+
+/** The frame of a request or message, or of a stream that is opened. */
+export const printData = (head: string, data: unknown, agreement: Agreement): Packet | Frame.Unprintable => {
+  if (agreement.binary) {
+    if (agreement.serialization !== undefined) {
+      const bytes = serialized(data, agreement.serialization)
+      if (bytes !== undefined) return joined(head, bytes)
+    } else if (data instanceof RawBytes) return joined(head, data.bytes)
+  }
+  const json = Frame.stringify(data)
+  return typeof json === "string" ? head + json : json
+}
+
+/** The frame of a response that tells of a success. */
+export const printSuccess = (
+  id: number,
+  path: string,
+  data: unknown,
+  agreement: Agreement
+): Packet | Frame.Unprintable => {
+  if (agreement.binary) {
+    if (agreement.serialization !== undefined) {
+      const bytes = serialized({ success: true, data: unwrapped(data) }, agreement.serialization)
+      if (bytes !== undefined) return joined(`s:${id}:${path}:`, bytes)
+    } else if (data instanceof RawBytes) return joined(`s:${id}:${path}:`, data.bytes)
+  }
+  return Frame.printSuccess(id, path, data)
+}
+
+/** A text frame, or what of a binary frame is text: nothing, where it isn't one. */
+export const textOf = (packet: Packet): string => {
+  if (typeof packet === "string") return packet
+  const end = packet.indexOf(lineFeed)
+  return end === -1 ? "" : decoder.decode(packet.subarray(0, end))
+}
+
+/** Reads one binary frame. */
+export const parse = (bytes: Uint8Array, serialization: Serialization | undefined): Frame.Frame | Frame.Malformed => {
+  const head = textOf(bytes)
+  const frame = Frame.parse(head, 2)
+  if (!head.endsWith(":") || frame.type === "malformed" || !("data" in frame)) {
+    return { type: "malformed", issue: "it isn't type:id:path: and a line feed before its bytes" }
+  }
+  const body = bytes.subarray(bytes.indexOf(lineFeed) + 1)
+  if (serialization === undefined) return withData(frame, rawData(frame.type, body), body.length)
+  const decoded = serialization.decode(body)
+  return decoded === undefined
+    ? { type: "malformed", issue: "its data isn't as both ends agreed to serialize it" }
+    : withData(frame, decoded.value, body.length)
+}
+
+const withData = (frame: Extract<Frame.Frame, { readonly data: unknown }>, data: unknown, size: number): Frame.Frame =>
+  frame.type === "d" || frame.type === "i" ? { ...frame, data, size } : { ...frame, data }
+
+/** Bytes are a payload, a response's success, or one element of a stream. */
+const rawData = (type: Frame.Frame["type"], body: Uint8Array): unknown => {
+  // A copy, so that a small value doesn't keep the buffer that it came in.
+  const bytes = new Uint8Array(body)
+  if (type === "s") return { success: true, data: bytes }
+  return type === "d" || type === "i" ? [bytes] : bytes
+}
+
+const serialized = (data: unknown, serialization: Serialization): Uint8Array | undefined =>
+  data === undefined ? undefined : serialization.encode(unwrapped(data))
+
+const unwrapped = (data: unknown): unknown => (data instanceof RawBytes ? data.bytes : data)
+
+const joined = (head: string, body: Uint8Array): Uint8Array => {
+  const start = encoder.encode(`${head}\n`)
+  const frame = new Uint8Array(start.length + body.length)
+  frame.set(start)
+  frame.set(body, start.length)
+  return frame
+}
+
+const lineFeed = 10
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()

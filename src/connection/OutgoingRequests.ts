@@ -1,0 +1,263 @@
+/**
+ * This end's own requests and messages: sent when they may be, and ended by a response, a deadline or the connection's end.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as ParseResult from "effect/ParseResult"
+import { CloseCode } from "../CloseEvent.js"
+import type { NotifyError } from "../IPCError.js"
+import { ConnectionClosed, FrameTooLarge, InvalidPayload, RequestTimeout } from "../IPCError.js"
+import type { UntypedRequest } from "../IPCRequest.js"
+import { nameOf } from "../IPCRequest.js"
+import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
+import { CallbackEffect } from "../internal/CallbackEffect.js"
+import type { Expiring } from "../internal/Deadlines.js"
+import { IdMap } from "../internal/IdMap.js"
+import { quote } from "../internal/Printable.js"
+import * as SyncEffect from "../internal/SyncEffect.js"
+import type { Connection } from "./Connection.js"
+import type { Departure } from "./Departure.js"
+import * as Frame from "./Frame.js"
+import * as FrameBytes from "./FrameBytes.js"
+import * as FrameLimit from "./FrameLimit.js"
+import type { SharedContext } from "./IPCSocketOptions.js"
+import type { Outbox } from "./Outbox.js"
+import { PendingRequest } from "./PendingRequest.js"
+import * as ResponseDecoder from "./ResponseDecoder.js"
+import * as TraceContext from "./TraceContext.js"
+import type { Packet } from "./Transport.js"
+
+export class OutgoingRequests {
+  private readonly entries = new IdMap<PendingRequest>()
+  /** The requests whose frames the peer didn't take, by the errors they ended with. */
+  private refusals: Map<unknown, FrameTooLarge | ConnectionClosed> | undefined
+  private lastId = 0
+
+  constructor(
+    private readonly context: SharedContext,
+    private readonly connection: Connection,
+    private readonly outbox: Outbox
+  ) {}
+
+  /** How many requests wait for their responses. */
+  get pending(): number {
+    return this.entries.size
+  }
+
+  /** A new id, told from those of all other requests and streams of this end. */
+  nextId(): number {
+    return ++this.lastId
+  }
+
+  /** Where a request failed with this error and would fail again on another connection: why. */
+  refusal(error: unknown): FrameTooLarge | ConnectionClosed | undefined {
+    return this.refusals?.get(error)
+  }
+
+  /** Sends a request whose payload is encoded first, without a fiber where that needs none. */
+  exchangeEncoded(
+    request: Exclude<UntypedRequest, string>,
+    payload: unknown,
+    millis: number,
+    onEnd: OnEnd<unknown, unknown>
+  ): Waiting | undefined {
+    const encoded = this.encode(request, payload)
+    const exit = SyncEffect.exitOf(encoded)
+    if (exit !== undefined && Exit.isSuccess(exit)) return this.exchange(request, exit.value, millis, onEnd)
+    onEnd(
+      Effect.flatMap(encoded, (value) => new CallbackEffect((ended) => this.exchange(request, value, millis, ended)))
+    )
+    return undefined
+  }
+
+  exchange(
+    request: UntypedRequest,
+    payload: unknown,
+    millis: number,
+    onEnd: OnEnd<unknown, unknown>
+  ): Waiting | undefined {
+    const id = this.nextId()
+    const packet = this.print("r", id, nameOf(request), payload)
+    if (!isPacket(packet)) {
+      onEnd(Exit.fail(packet))
+      return undefined
+    }
+    const pending = new PendingRequest(this, id, request, millis, packet.length, onEnd)
+    this.entries.add(pending)
+    this.context.deadlines.add(pending)
+    this.outbox.request(packet, pending)
+    return pending
+  }
+
+  /** Sends a message. */
+  dispatch(name: string, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
+    return Effect.suspend(() => {
+      const packet = this.print("m", undefined, name, payload)
+      if (!isPacket(packet)) return Effect.fail(packet)
+      const message = new PendingMessage()
+      return this.outbox.request(packet, message) ? Effect.void : this.waitToDepart(name, message, millis)
+    })
+  }
+
+  encode(request: Exclude<UntypedRequest, string>, payload: unknown): Effect.Effect<unknown, InvalidPayload> {
+    return SyncEffect.mapError(request.payload.encode(payload), (issue) =>
+      this.invalidPayload(request.name, ParseResult.TreeFormatter.formatIssueSync(issue))
+    )
+  }
+
+  /** The frame of a request or message, or of a stream that is opened; or why it can't be sent. */
+  print(
+    type: "r" | "m" | "q",
+    id: number | undefined,
+    name: string,
+    payload: unknown
+  ): Packet | ConnectionClosed | InvalidPayload | FrameTooLarge {
+    if (this.connection.state !== "open") return this.connectionClosed(name)
+    const packet = this.printData(type, id, name, payload)
+    if (!Frame.isPrinted(packet)) return this.invalidPayload(name, packet.issue)
+    const limit = this.connection.maxFrameBytes
+    if (!FrameLimit.isExceeded(packet, limit)) return packet
+    return new FrameTooLarge({ request: name, target: this.connection.target, size: FrameLimit.sizeOf(packet), limit })
+  }
+
+  onResponse(frame: Frame.Response): void {
+    const pending = this.entries.get(frame.id)
+    if (pending === undefined) {
+      this.context.runFork(
+        Effect.logDebug(`Dropped a late response of ${this.connection.target} to ${quote(frame.path.slice(0, 100))}`)
+      )
+      return
+    }
+    this.forget(pending)
+    pending.onEnd(ResponseDecoder.decode(pending.request, this.connection.target, frame.data))
+  }
+
+  expire(pending: PendingRequest): void {
+    const departed = pending.packet === undefined
+    if (!this.forget(pending)) return
+    if (departed) this.cancelAtPeer(pending.id)
+    pending.onEnd(Exit.fail(this.timeout(nameOf(pending.request), pending.millis)))
+  }
+
+  abandon(pending: PendingRequest): void {
+    const departed = pending.packet === undefined
+    if (this.forget(pending) && departed) this.cancelAtPeer(pending.id)
+  }
+
+  /** The peer has told that it takes no frame of this size. */
+  refuse(pending: PendingRequest, size: number, limit: number): void {
+    if (!this.forget(pending)) return
+    const request = nameOf(pending.request)
+    pending.onEnd(Exit.fail(new FrameTooLarge({ request, target: this.connection.target, size, limit })))
+  }
+
+  cancelAtPeer(id: number): void {
+    if (this.connection.agreement.version > 0 && this.connection.state === "open") {
+      this.outbox.send(Frame.printCancel(id))
+    }
+  }
+
+  /** Every request fails: the connection has ended. */
+  clear(): void {
+    const ended = this.entries.entries()
+    const longest = ended.reduce((length, pending) => Math.max(length, pending.length), 0)
+    for (const pending of ended) {
+      this.context.deadlines.remove(pending)
+      const error = this.connectionClosed(nameOf(pending.request))
+      const refusal = this.refusalOf(pending, longest)
+      if (refusal !== undefined) this.refusals = (this.refusals ?? new Map()).set(error, refusal)
+      pending.onEnd(Exit.fail(error))
+    }
+    this.entries.clear()
+  }
+
+  connectionClosed(request: string): ConnectionClosed {
+    return new ConnectionClosed({ request, target: this.connection.target, ...this.connection.closeEvent })
+  }
+
+  timeout(request: string, millis: number): RequestTimeout {
+    return new RequestTimeout({ request, target: this.connection.target, millis })
+  }
+
+  invalidPayload(request: string, issue: string): InvalidPayload {
+    return new InvalidPayload({ request, target: this.connection.target, foundBy: "caller", issue })
+  }
+
+  private printData(type: "r" | "m" | "q", id: number | undefined, name: string, payload: unknown) {
+    const { agreement } = this.connection
+    if (agreement.version < 2) {
+      return id === undefined ? Frame.printMessage(name, payload) : Frame.printRequest(id, name, payload)
+    }
+    const trace = this.context.currentTrace?.()
+    const context = trace === undefined ? "" : TraceContext.print(trace)
+    return FrameBytes.printData(`${type}:${id ?? ""}${context}:${name}:`, payload, agreement)
+  }
+
+  private waitToDepart(name: string, message: PendingMessage, millis: number): Effect.Effect<void, NotifyError> {
+    return Effect.async((resume) => {
+      const expiring: Expiring = {
+        dueAt: 0,
+        millis,
+        onDeadline: () => {
+          this.outbox.withdraw(message)
+          resume(Effect.fail(this.timeout(name, millis)))
+        }
+      }
+      message.onDeparted = () => {
+        this.context.deadlines.remove(expiring)
+        resume(this.connection.state === "open" ? Effect.void : Effect.fail(this.connectionClosed(name)))
+      }
+      message.onTooLarge = (size, limit) => {
+        this.context.deadlines.remove(expiring)
+        this.outbox.withdraw(message)
+        resume(Effect.fail(new FrameTooLarge({ request: name, target: this.connection.target, size, limit })))
+      }
+      this.context.deadlines.add(expiring)
+      return Effect.sync(() => {
+        this.outbox.withdraw(message)
+        this.context.deadlines.remove(expiring)
+      })
+    })
+  }
+
+  /** Whether it was still waiting. */
+  private forget(pending: PendingRequest): boolean {
+    if (!this.entries.delete(pending.id)) return false
+    this.context.deadlines.remove(pending)
+    if (pending.packet !== undefined) this.outbox.withdraw(pending)
+    return true
+  }
+
+  /** Why a request that ends with the connection would fail again: the peer took its frame for too large. */
+  private refusalOf(
+    { length, request }: PendingRequest,
+    longest: number
+  ): FrameTooLarge | ConnectionClosed | undefined {
+    const { code, reason } = this.connection.closeEvent
+    if (code !== CloseCode.TooLarge) return undefined
+    const at = { request: nameOf(request), target: this.connection.target }
+    const exceeded = FrameLimit.parse(reason)
+    if (exceeded === undefined) {
+      const own = `the peer closed without naming its limit; the frame of this request has ${length} bytes`
+      return length === longest ? new ConnectionClosed({ ...at, code, reason: own }) : undefined
+    }
+    const { limit, size } = exceeded
+    if (length > limit) return new FrameTooLarge({ ...at, size: length, limit })
+    // What is counted here are UTF-16 units, which take up to three bytes.
+    const isLongest = length === longest && length * 3 > limit
+    return isLongest ? new FrameTooLarge({ ...at, size: size ?? length, limit }) : undefined
+  }
+}
+
+/** A message that may have to wait before it is sent. */
+class PendingMessage implements Departure {
+  packet: Packet | undefined = undefined
+  onDeparted: () => void = nothing
+  onTooLarge: (size: number, limit: number) => void = nothing
+}
+
+function nothing() {}
+
+const isPacket = (printed: Packet | Error): printed is Packet => !(printed instanceof Error)

@@ -1,0 +1,98 @@
+/**
+ * Requests that wait for the peer's leave to be sent, and the peer's requests for which it gets that leave again.
+ *
+ * @internal
+ */
+import type { ConnectionMemory } from "./ConnectionMemory.js"
+import type { Departure } from "./Departure.js"
+import type { Credit } from "./Hello.js"
+
+/** What this end may send. None before the peer's hello. */
+export class RequestCredit {
+  private count = 0
+  private bytes = 0
+  private readonly departures = new Set<Departure>()
+
+  constructor(private readonly memory: ConnectionMemory) {}
+
+  /** How many requests wait. */
+  get waiting(): number {
+    return this.departures.size
+  }
+
+  entries(): Iterable<Departure> {
+    return this.departures
+  }
+
+  /** Whether a frame of this length may be sent now; then it counts as sent. The last one may overdraw the bytes. */
+  take(length: number): boolean {
+    if (this.departures.size > 0 || this.count < 1 || this.bytes < 1) return false
+    this.count--
+    this.bytes -= length
+    return true
+  }
+
+  add(departure: Departure): void {
+    this.departures.add(departure)
+    this.memory.uncredited += lengthOf(departure)
+    this.memory.settle()
+  }
+
+  /** Whether it waited here. */
+  remove(departure: Departure): boolean {
+    if (!this.departures.delete(departure)) return false
+    this.memory.uncredited -= lengthOf(departure)
+    return true
+  }
+
+  /** More may be sent; takes those that waited for it, in order. */
+  grant({ bytes, count }: Credit, send: (departure: Departure) => void): void {
+    this.count += count
+    this.bytes += bytes
+    for (const departure of this.departures) {
+      if (this.count < 1 || this.bytes < 1) return
+      this.remove(departure)
+      this.count--
+      this.bytes -= lengthOf(departure)
+      send(departure)
+    }
+    this.memory.settle()
+  }
+
+  /** What has taken credit and then wasn't sent. */
+  refund(length: number): void {
+    this.count++
+    this.bytes += length
+  }
+
+  clear(): void {
+    const departures = [...this.departures]
+    this.departures.clear()
+    this.memory.uncredited = 0
+    for (const departure of departures) departure.onDeparted?.()
+  }
+}
+
+const lengthOf = ({ packet }: Departure): number => packet?.length ?? 0
+
+/** What the peer may send again, since its earlier requests have ended. Told in few frames: half of the credit at a time. */
+export class CreditReturn {
+  private count = 0
+  private bytes = 0
+
+  constructor(
+    private readonly granted: Credit,
+    private readonly send: (credit: Credit) => void
+  ) {}
+
+  /** So many have ended, with so many bytes. */
+  add(count: number, bytes: number): void {
+    this.count += count
+    this.bytes += bytes
+    if (this.count * 2 < this.granted.count && this.bytes * 2 < this.granted.bytes) return
+    const credit = { count: this.count, bytes: this.bytes }
+    this.count = 0
+    this.bytes = 0
+    this.send(credit)
+  }
+}

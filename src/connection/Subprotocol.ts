@@ -1,0 +1,61 @@
+/**
+ * What two ends of a connection agree to by the WebSocket subprotocol (RFC 6455 section 1.9): docs/protocol.md has it in full.
+ *
+ * @internal
+ */
+
+/** How values become bytes where both ends agreed to another way than JSON. Neither function throws. */
+export interface Serialization {
+  /** Undefined where the value can't be expressed; it goes as JSON then. */
+  readonly encode: (value: unknown) => Uint8Array | undefined
+  /** Undefined where the bytes are no value, or one over a bound. */
+  readonly decode: (bytes: Uint8Array) => { readonly value: unknown } | undefined
+}
+
+export interface Agreement {
+  /** 0: messages, requests and responses alone. 1: cancellation, joined frames. 2: hello, credit, streams, trace context. */
+  readonly version: 0 | 1 | 2
+  /** Whether binary frames may be sent. */
+  readonly binary: boolean
+  readonly serialization: Serialization | undefined
+}
+
+export const plain: Agreement = { version: 0, binary: false, serialization: undefined }
+export const extended: Agreement = { version: 1, binary: false, serialization: undefined }
+export const streaming: Agreement = { version: 2, binary: true, serialization: undefined }
+/** Over a transport that carries text alone. */
+export const streamingText: Agreement = { version: 2, binary: false, serialization: undefined }
+
+const plainName = "effect-ipc.plain"
+const extendedName = "effect-ipc.1"
+const streamingName = "effect-ipc.2"
+const serializedName = "effect-ipc.2.msgpack"
+
+/**
+ * What a client offers, in this order: a server that echoes the first offer without looking agrees to nothing by that.
+ */
+export const offers = (serialization?: Serialization): ReadonlyArray<string> => {
+  const names = [plainName, extendedName, streamingName]
+  return serialization === undefined ? names : [...names, serializedName]
+}
+
+/** The offer that a server takes: the latest that it knows, else the first. */
+export const choose = (offered: ReadonlySet<string>, serialization?: Serialization): string | false => {
+  for (const name of [...offers(serialization)].reverse()) if (offered.has(name)) return name
+  const [first] = offered
+  return first ?? false
+}
+
+/** What an accepted offer means. */
+export const agreementOf = (name: string, serialization?: Serialization): Agreement => {
+  switch (name) {
+    case extendedName:
+      return extended
+    case streamingName:
+      return streaming
+    case serializedName:
+      return { ...streaming, serialization }
+    default:
+      return plain
+  }
+}
