@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { closeReason } from "./internal/ErrorMessage.js"
-import { oneLine, printable, quote } from "./internal/Printable.js"
+import { oneLine, printableLines, quote } from "./internal/Printable.js"
 
 /**
  * The port is held by another process (or another server of this one).
@@ -402,7 +402,8 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
   )
 }) {
   override get message() {
-    return [...failedLines(this.failed), ...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)].join("\n")
+    const lines = [...failedLines(this.failed), ...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)]
+    return printableLines(lines.join("\n"))
   }
 }
 
@@ -425,9 +426,7 @@ const failedLines = (failed: UnverifiedInterception["failed"]): ReadonlyArray<st
   if (failed.length === 0) return []
   return [
     "Failed while it answered (fix the handler, or what it asserts):",
-    ...failed.map(({ failure, method, name, path }) =>
-      indented(`  - ${name}, asked ${method} ${printable(path)}: ${failure}`)
-    )
+    ...failed.map(({ failure, method, name, path }) => indented(`  - ${name}, asked ${method} ${path}: ${failure}`))
   ]
 }
 
@@ -449,7 +448,7 @@ const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): Readonl
   return [
     "Answered 404, since nothing matched (mock it, or register the service):",
     ...unmatched.flatMap(({ differences = [], method, nearest, path }) => [
-      `  - ${method} ${printable(path)}${nearest === undefined ? "" : `; nearest: ${nearest}`}`,
+      `  - ${method} ${path}${nearest === undefined ? "" : `; nearest: ${nearest}`}`,
       ...(differences.length > 1 ? differences.flatMap(differenceLines) : [])
     ])
   ]

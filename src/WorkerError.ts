@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { printable, quote } from "./internal/Printable.js"
+import { printableLines, quote } from "./internal/Printable.js"
 
 /**
  * The worker's process ended while a call waited for it.
@@ -114,12 +114,8 @@ const quotedEnd = ({ stderr, stdout }: { readonly stderr: string; readonly stdou
   if (text === "") return ["It wrote nothing to stderr or stdout."]
   return [
     `The end of its ${name}:`,
-    ...text
-      .replace(colours, "")
-      .split(/\r?\n/)
-      .map((line) => `  | ${printable(line)}`)
+    ...printableLines(text)
+      .split("\n")
+      .map((line) => `  | ${line}`)
   ]
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one (ECMA-48 section 8.3.117)
-const colours = /\u001b\[[\d;]*m/g

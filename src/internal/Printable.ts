@@ -29,6 +29,13 @@ export const oneLine = (text: string): string => {
   return printable(lines.filter((line) => line !== "").join(" "))
 }
 
+/** The text with its lines, each printable, without the colours that it may have. */
+export const printableLines = (text: string): string =>
+  text.replace(colours, "").split(/\r?\n/).map(printable).join("\n")
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one (ECMA-48 section 8.3.117)
+const colours = /\u001b\[[\d;]*m/g
+
 /** The value as JSON on one line, with escapes for what is unprintable. */
 export const quote = (value: unknown): string =>
   String(JSON.stringify(value)).replace(
