@@ -5,7 +5,7 @@ import { constants } from "node:os"
 const words = JSON.stringify(process.argv.slice(2))
 
 // A fault that a handler takes is raised again as soon as it returns, without end.
-const notTaken = new Set(["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"])
+const notTaken = new Set(["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL"])
 const known = new Set()
 for (const [signal, number] of Object.entries(constants.signals)) {
   if (known.has(number) || notTaken.has(signal)) continue
