@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { BlockList, isIP } from "node:net"
+import { isIP } from "node:net"
 import { hostname, networkInterfaces } from "node:os"
 
 /**
@@ -60,14 +60,9 @@ const mappedIPv4 = (host: string): string | undefined => {
  */
 export const isLoopback = (host: string): boolean => {
   const name = canonicalHost(host)
-  const version = isIP(name)
-  if (version !== 0) return loopback.check(name, version === 4 ? "ipv4" : "ipv6")
-  return name === "localhost" || name.endsWith(".localhost")
+  if (isIP(name) === 4) return name.startsWith("127.")
+  return name === "::1" || name === "localhost" || name.endsWith(".localhost")
 }
-
-const loopback = new BlockList()
-loopback.addSubnet("127.0.0.0", 8, "ipv4")
-loopback.addAddress("::1", "ipv6")
 
 /**
  * The address to listen on. `localhost` may be `127.0.0.1` or `::1`, by the system's configuration; here it is always the

@@ -131,6 +131,22 @@ describe("An original participant", () => {
   )
 })
 
+describe("A standalone gateway", () => {
+  live("takes over from our leader, though an original follower bids for the port as well", () =>
+    Effect.gen(function* () {
+      const port = yield* Live.freePort
+      const ours = yield* Live.participant({ port, warmUp: false })
+      yield* ours.discovery.register(entriesOf("ours", yield* Live.service("ours")))
+      yield* originalParticipant(port, "theirs", "follower")
+      const gateway = yield* Live.standalone({ port, warmUp: false })
+      yield* Live.until(Effect.orDie(gateway.discovery.routes), (routes) => routes.length === 2)
+      assert.strictEqual(yield* Live.get(port, "/ours/7"), "200 ours /ours/7")
+      assert.strictEqual(yield* Live.get(port, "/theirs/7"), "200 theirs")
+      yield* Live.becomes(ours.election, "follower")
+    })
+  )
+})
+
 describe("An original standalone gateway", () => {
   live("takes over from our leader, which follows it and never bids while it is gone", () =>
     Effect.gen(function* () {
@@ -139,7 +155,7 @@ describe("An original standalone gateway", () => {
       yield* ours.discovery.register(entriesOf("ours", yield* Live.service("ours")))
       const theirs = yield* originalParticipant(port, "theirs", "", "standalone")
       yield* answers(port, "/ours/7", "200 ours /ours/7")
-      assert.strictEqual(yield* ours.election.role, "follower")
+      yield* Live.becomes(ours.election, "follower")
       yield* Live.signal(theirs, "SIGKILL")
       yield* Live.becomes(ours.election, "electing")
       const again = yield* originalParticipant(port, "again", "", "standalone")
