@@ -58,7 +58,7 @@ const refusalOfHost = (request: IncomingMessage, names: HostNames.HostNames, hos
   const authority = request.headers.host ?? ""
   const name = HostNames.withoutPort(authority)
   // A page that rebinds its own name to this address still sends that name.
-  if (name !== undefined && names.isName(name, request.socket.localAddress ?? "")) return undefined
+  if (name !== undefined && names.isName(name, request.socket)) return undefined
   return {
     status: 403,
     error: `Host ${quoteStart(authority)} isn't a name of this server. Connect to ${host}, or add the name to { allowedHosts }.`
@@ -106,9 +106,11 @@ const makeAuthentication = (token: string, names: HostNames.HostNames, clock: Cl
       ? Either.right(anonymous)
       : refuse(wrongToken)
 
-  const isDialled = ({ address, host, port }: TokenProof.Dialled, { localAddress = "", localPort }: Socket): boolean =>
+  const isDialled = ({ address, host, port }: TokenProof.Dialled, socket: Socket): boolean =>
     names.isForwarded(host, port) ||
-    (names.isName(host, localAddress) && port === localPort && address === HostNames.canonical(localAddress))
+    (names.isName(host, socket) &&
+      port === socket.localPort &&
+      address === HostNames.canonical(socket.localAddress ?? ""))
 
   const checkProof = (
     { handshake, proof }: ProofHeaders.ClientProof,

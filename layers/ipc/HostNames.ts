@@ -8,10 +8,10 @@ import * as Address from "./Address.js"
 
 export interface HostNames {
   /**
-   * Whether a name is the server's. `localAddress` is the address at which the server was reached: where it listens on all
-   * of the machine's, that is a name of it too, whatever addresses the machine gets and loses.
+   * Whether a name is the server's. Where the server listens on all of the machine's addresses, the one at which the socket
+   * reached it is a name of it too, whatever addresses the machine gets and loses.
    */
-  readonly isName: (name: string, localAddress: string) => boolean
+  readonly isName: (name: string, socket: { readonly localAddress?: string | undefined }) => boolean
   /** Whether clients may dial this host and port although the server itself is elsewhere. */
   readonly isForwarded: (host: string, port: number) => boolean
 }
@@ -28,9 +28,11 @@ export const make = (host: string, allowed: ReadonlyArray<string>): HostNames =>
   const everywhere = Address.isWildcard(host)
   if (everywhere) names.add(canonical(hostname()))
   return {
-    isName: (name, localAddress) => {
+    isName: (name, socket) => {
+      if (names.has(name)) return true
       const canonicalName = canonical(name)
-      return names.has(canonicalName) || (everywhere && canonicalName === canonical(localAddress))
+      // Asking a socket for its address is a system call.
+      return names.has(canonicalName) || (everywhere && canonicalName === canonical(socket.localAddress ?? ""))
     },
     isForwarded: (name, port) => forwarded.has(`${canonical(name)} ${port}`)
   }

@@ -27,7 +27,7 @@ describe("A server's names", () => {
     ["::", [], "192.0.2.8", false]
   ] as const) {
     it(`${isName ? "include" : "don't include"} ${name} at ${host} with ${allowed.join() || "nothing else"}`, () => {
-      assert.strictEqual(HostNames.make(host, allowed).isName(name, "::ffff:192.0.2.7"), isName)
+      assert.strictEqual(HostNames.make(host, allowed).isName(name, { localAddress: "::ffff:192.0.2.7" }), isName)
     })
   }
 
