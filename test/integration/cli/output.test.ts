@@ -1,12 +1,29 @@
 import { closeSync, openSync } from "node:fs"
+import { createServer } from "node:http"
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { type WebSocket, WebSocketServer } from "ws"
 import * as Cli from "../../support/Cli.js"
+import { listening } from "../../support/listening.js"
 
 const millis = 40_000
 
 /** What a peer may say to move the cursor, to forge a line, and to reorder what is read. */
 const hostile = "no\r\n\u001b[2Jeffect-ipc: all is well\u009b5m\u202e"
+
+/** A leader that answers each request as it is told; its port. */
+const leader = (answer: (socket: WebSocket) => unknown) =>
+  Effect.gen(function* () {
+    const server = createServer()
+    const sockets = new WebSocketServer({ server, path: "/__ipc" })
+    sockets.on("connection", (socket) => {
+      socket.on("message", (data) => {
+        const [, id, path = ""] = data.toString().split(":", 3)
+        socket.send(`s:${id}:${path}:${JSON.stringify(answer(socket))}`)
+      })
+    })
+    return new URL(yield* listening(server)).port
+  })
 
 layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("what the command prints", (it) => {
   describe("of a peer's text", () => {
@@ -26,6 +43,53 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("what t
           ]) {
             assert.deepStrictEqual(yield* Cli.run([...args, "--port", port]), { exit: 1, stdout: "", stderr })
           }
+        }),
+      millis
+    )
+  })
+
+  describe("of what a leader answers", () => {
+    const route = { api: "a", pathPrefix: "/a", baseUrl: "http://127.0.0.1:1", owner: hostile, strategy: hostile }
+    const routes = [{ ...route, registeredAt: 0, connections: 0 }]
+    const printed = "no???[2Jeffect-ipc: all is well?5m?"
+
+    it.scoped(
+      "is printable, and as JSON what it was",
+      () =>
+        Effect.gen(function* () {
+          const port = yield* leader(() => ({ success: true, data: { version: 0, routes } }))
+          const [text, json] = yield* Effect.all([
+            Cli.run(["routes", "--port", port]),
+            Cli.run(["routes", "--json", "--port", port])
+          ])
+          assert.deepStrictEqual([text.exit, text.stderr], [0, ""])
+          const rows = text.stdout.split("\n").map((line) => line.split(/ {2,}/))
+          assert.deepStrictEqual(rows[1]?.slice(0, 5), ["a", "/a", "http://127.0.0.1:1", printed, printed])
+          assert.match(json.stdout, /^[\x20-\x7e]*$/)
+          assert.deepStrictEqual([json.exit, JSON.parse(json.stdout)], [0, routes])
+        }),
+      millis
+    )
+
+    it.scoped(
+      "is one line where it is a failure, or why it closes the connection",
+      () =>
+        Effect.gen(function* () {
+          const failing = yield* leader(() => ({ success: false, error: hostile }))
+          const { exit, stderr } = yield* Cli.run(["routes", "--port", failing])
+          const at = `http://127.0.0.1:${failing}`
+          const message = `The gateway at ${at} can't be used: Request "discovery/routePage" failed at ${at}:`
+          assert.deepStrictEqual([exit, stderr], [1, `effect-ipc: ${message} no ?[2Jeffect-ipc: all is well?5m?`])
+
+          const closing = yield* leader((socket) => {
+            setImmediate(() => socket.close(4000, hostile))
+            return { success: true, data: { version: 0, routes: [] } }
+          })
+          const watch = yield* Cli.start(["routes", "--watch", "--port", closing])
+          assert.strictEqual(
+            yield* watch.stderr.line("reconnecting"),
+            `effect-ipc: warn: The connection to http://127.0.0.1:${closing} closed (code 4000: no ?[2Jeffect-ipc: all is well?5m?); reconnecting`
+          )
         }),
       millis
     )
