@@ -36,7 +36,7 @@ const main = Effect.gen(function* () {
   const url = yield* serve
   yield* ask.pipe(Effect.provide(clientLayer(url, "a-token-of-16-bytes-or-more")))
   yield* ask.pipe(
-    Effect.provide(clientLayer(url, "wrong")),
+    Effect.provide(clientLayer(url, "another-token-that-is-long-enough")),
     Effect.catchTag("ConnectFailed", (error) => Console.log(`${error.reason} with ${error.status}`))
   )
 }).pipe(Effect.scoped, Effect.provide(Server))

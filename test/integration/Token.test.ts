@@ -3,7 +3,9 @@ import * as http from "node:http"
 import * as net from "node:net"
 import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
 import * as TokenProof from "../../layers/ipc/TokenProof.js"
@@ -461,11 +463,24 @@ describe("Whatever holds the port in the server's place sees no token, and isn't
     })
   )
 
-  live("unless the client was told to show it", () =>
+  live("unless the client was told to show it, by option or in the environment", () =>
     Effect.gen(function* () {
       const { port, seen } = yield* fakeServer((request, socket) => accept(request, socket))
       yield* NodeIPCClient.make({ port, token, tokenScheme: "bearer" })
-      assert.include(seen(), `authorization: Bearer ${token}\r\n`)
+      const environment = (scheme: string) =>
+        ConfigProvider.fromMap(
+          new Map([
+            ["IPC_PORT", String(port)],
+            ["IPC_TOKEN", token],
+            ["IPC_TOKEN_SCHEME", scheme]
+          ])
+        )
+      yield* Effect.withConfigProvider(Layer.build(NodeIPCClient.layerConfig()), environment("bearer"))
+      assert.strictEqual(seen().split(`authorization: Bearer ${token}\r\n`).length, 3)
+      const wrong = yield* Effect.flip(
+        Effect.withConfigProvider(Layer.build(NodeIPCClient.layerConfig()), environment("Bearer"))
+      )
+      assert.include(String(wrong), "IPC_TOKEN_SCHEME")
     })
   )
 })
@@ -502,8 +517,8 @@ describe("A server without a token", () => {
       yield* NodeIPCClient.make({ port: relay.port, runtimeId: "worker-1" })
       const [sent] = relay.sent
       assert.strictEqual(
-        sent?.replace(/(Sec-WebSocket-Key: ).*\r/, "$1…\r"),
-        `GET /__ipc?runtimeId=worker-1 HTTP/1.1\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: …\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: effect-ipc.plain,effect-ipc.1\r\nHost: 127.0.0.1:${relay.port}\r\n\r\n`
+        sent?.replace(/(Sec-WebSocket-(?:Key|Protocol): ).*\r/g, "$1…\r"),
+        `GET /__ipc?runtimeId=worker-1 HTTP/1.1\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: …\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: …\r\nHost: 127.0.0.1:${relay.port}\r\n\r\n`
       )
     })
   )

@@ -2,6 +2,7 @@ import * as net from "node:net"
 import { assert, describe } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Bare from "../support/Bare.js"
 import * as Cli from "../support/Cli.js"
@@ -124,6 +125,27 @@ describe("Participants with one token", () => {
       yield* Live.standalone({ port, token })
       yield* Live.becomes(follower.election, "follower")
       assert.strictEqual(yield* Live.get(port, "/users/7"), "200 users /users/7")
+    })
+  )
+
+  live("follow a leader that knows no proofs where they are told to show the token", () =>
+    Effect.gen(function* () {
+      const leader = yield* Bare.serve("/__ipc", "echoFirst")
+      const relay = yield* Relay.start({ to: () => leader.port })
+      const joining = yield* Effect.fork(Live.participant({ port: relay.port, token, tokenScheme: "bearer" }))
+      const { peer } = yield* leader.next
+      const answer = Effect.gen(function* () {
+        const [, id, request] = (yield* peer.next).split(":")
+        const data =
+          request === "discovery/getServerInfo"
+            ? { success: true, data: { kind: "embedded" } }
+            : { success: false, error: `No handler for: ${request}` }
+        yield* peer.send(`s:${id}:${request}:${JSON.stringify(data)}`)
+      })
+      yield* Effect.forkScoped(Effect.forever(answer))
+      const { election } = yield* Fiber.join(joining)
+      assert.strictEqual(yield* election.role, "follower")
+      assert.include(relay.carried(), `authorization: Bearer ${token}\r\n`)
     })
   )
 

@@ -110,6 +110,7 @@ export const clientSide = async (client: IPCClient): Promise<void> => {
   new IPCClient(9000, { port: 9000 })
   new IPCClient("http://127.0.0.1:9000", {
     token: "a secret of the tests",
+    tokenScheme: "bearer",
     reconnect: false,
     path: "/__ggFrameworkConnection"
   })
