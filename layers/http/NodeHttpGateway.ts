@@ -15,7 +15,7 @@ import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
-import { Pipelines } from "./Pipelines.js"
+import { isNext, Pipelines } from "./Pipelines.js"
 import type { Upgrade } from "./proxy/Forwarder.js"
 import * as HttpProxy from "./proxy/HttpProxy.js"
 import { type BodyLimits, RequestBodies } from "./RequestBodies.js"
@@ -185,12 +185,15 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   }
 
   const onRequest = (request: IncomingMessage, response: GatewayResponse) => {
-    pipelines.inTurn(request, response, () => {
-      const refusal = closing ? isClosing : refusalOf(request)
-      if (closing) response.shouldKeepAlive = false
-      if (refusal === undefined) guarded({ request, response, upgrade: undefined }, begin)
-      else refuse(request, response, refusal)
-    })
+    if (isNext(response)) enter(request, response)
+    else pipelines.wait(request, response, () => enter(request, response))
+  }
+
+  const enter = (request: IncomingMessage, response: GatewayResponse) => {
+    const refusal = closing ? isClosing : refusalOf(request)
+    if (closing) response.shouldKeepAlive = false
+    if (refusal === undefined) guarded({ request, response, upgrade: undefined }, begin)
+    else refuse(request, response, refusal)
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -15,10 +15,8 @@ import type { Socket } from "node:net"
 export class Pipelines {
   readonly #waiting = new WeakMap<Socket, Waiting>()
 
-  /** Calls `then` at once, or when the responses before this one are sent; never if the client disconnects first. */
-  inTurn(request: IncomingMessage, response: ServerResponse, then: () => void): void {
-    // Node gives a response its socket when those before it are sent.
-    if (response.socket !== null) return then()
+  /** Calls `then` when the responses before this one are sent; never if the client disconnects first. */
+  wait(request: IncomingMessage, response: ServerResponse, then: () => void): void {
     const { socket } = request
     let waiting = this.#waiting.get(socket)
     if (waiting === undefined) {
@@ -32,6 +30,13 @@ export class Pipelines {
     })
   }
 }
+
+/**
+ * Whether the responses before this one are sent: then Node has given it its socket.
+ *
+ * @internal
+ */
+export const isNext = (response: ServerResponse): boolean => response.socket !== null
 
 /** Counts the waiting requests of one connection, and pauses reading while there are too many. */
 class Waiting {

@@ -52,7 +52,7 @@ export interface ForwardedExchange {
    * Answers `{"error": message}`, whatever of the request's body is still to come; where the response has begun, the
    * client's connection is cut.
    */
-  readonly refuse: (status: number, message: string) => void
+  refuse(status: number, message: string): void
 }
 
 /**

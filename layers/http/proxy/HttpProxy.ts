@@ -8,7 +8,7 @@ import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import type { RouteProxyResolver } from "../../../src/HttpGateway.js"
+import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 import { printable } from "../../../src/internal/Printable.js"
 import { UpstreamProxy } from "../../UpstreamProxy.js"
@@ -16,7 +16,7 @@ import type { GatewayResponse } from "../GatewayResponse.js"
 import * as JsonResponse from "../JsonResponse.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
-import type { Upgrade } from "./Forwarder.js"
+import type { ForwardedExchange, Upgrade } from "./Forwarder.js"
 import * as GatewayMark from "./GatewayMark.js"
 
 /**
@@ -54,37 +54,44 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
   const relay = (request: IncomingMessage, response: GatewayResponse, upgrade?: Upgrade): boolean => {
     const target = request.url as string
     if (newest === undefined || target === "*") return false
-    const refuse = (status: number, message: string) =>
+    const refuse = (status: number, message: string): true => {
       JsonResponse.sendErrorEarly(request, response, status, message, lingering)
+      return true
+    }
     let resolved: ReturnType<RouteProxyResolver>
     try {
       resolved = newest(target)
     } catch (defect) {
       fork(Effect.logError(`The proxy resolver threw for ${printable(target)}`, defect))
-      refuse(500, `The proxy resolver failed: ${messageOf(defect)}`)
-      return true
+      return refuse(500, `The proxy resolver failed: ${messageOf(defect)}`)
     }
     if (resolved === undefined || resolved === null || resolved === "") return false
     const upstream = BaseUrl.fromResolved(resolved)
     if (upstream === undefined) {
-      refuse(
+      return refuse(
         502,
         `The proxy resolver gave ${messageOf(resolved)} for ${target}. It returns a URL like http://127.0.0.1:3000, an upstream, or undefined.`
       )
-      return true
     }
     const loop = GatewayMark.loopOf(request, mark)
     if (loop !== undefined) {
-      upstream.release?.()
-      refuse(
+      release(upstream)
+      return refuse(
         508,
         `The request for ${target} ${loop}: does its upstream, ${upstream.baseUrl}, lead back to the gateway?`
       )
-      return true
     }
     const headers = ForwardedHeaders.ofRequest(request, mark)
-    forwarder.forward({ request, response, upgrade, target, headers, upstream, refuse })
+    forwarder.forward(new RelayedExchange(request, response, upgrade, target, headers, upstream, lingering))
     return true
+  }
+
+  const release = (upstream: Upstream) => {
+    try {
+      upstream.release?.()
+    } catch (defect) {
+      fork(Effect.logError("An upstream's release() threw", defect))
+    }
   }
 
   const setResolver = (resolve: RouteProxyResolver) =>
@@ -104,3 +111,20 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
 
   return { relay, setResolver, hasResolver: () => newest !== undefined }
 })
+
+/** A class, since one is made for each request. */
+class RelayedExchange implements ForwardedExchange {
+  constructor(
+    readonly request: IncomingMessage,
+    readonly response: GatewayResponse,
+    readonly upgrade: Upgrade | undefined,
+    readonly target: string,
+    readonly headers: ReadonlyArray<string>,
+    readonly upstream: Upstream,
+    private readonly lingering: Set<GatewayResponse>
+  ) {}
+
+  refuse(status: number, message: string): void {
+    JsonResponse.sendErrorEarly(this.request, this.response, status, message, this.lingering)
+  }
+}

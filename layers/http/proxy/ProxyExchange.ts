@@ -27,7 +27,7 @@ import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
-import type { ForwardedExchange, Upgrade } from "./Forwarder.js"
+import type { ForwardedExchange } from "./Forwarder.js"
 import * as Tunnel from "./Tunnel.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
@@ -57,12 +57,9 @@ type Attempt = "first" | "again" | "elsewhere"
  */
 export class ProxyExchange implements Dispatcher.DispatchHandler {
   readonly #context: ProxyContext
+  readonly #exchange: ForwardedExchange
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #upgrade: Upgrade | undefined
-  readonly #target: string
-  readonly #headers: ReadonlyArray<string>
-  readonly #refuse: ForwardedExchange["refuse"]
   readonly #body: RequestBody | null
   #state: State = "waiting"
   #attempt: Attempt = "first"
@@ -73,47 +70,42 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #bodyBytesLeft = -1
   #isPaused = false
 
-  constructor(
-    context: ProxyContext,
-    { headers, refuse, request, response, target, upgrade, upstream }: ForwardedExchange
-  ) {
+  constructor(context: ProxyContext, exchange: ForwardedExchange) {
     this.#context = context
-    this.#request = request
-    this.#response = response
-    this.#target = target
-    this.#upstream = upstream
-    this.#upgrade = upgrade
-    this.#refuse = refuse
-    this.#body = HttpBody.isPresent(request) ? new RequestBody(request) : null
-    this.#headers = headers
+    this.#exchange = exchange
+    this.#request = exchange.request
+    this.#response = exchange.response
+    this.#upstream = exchange.upstream
+    this.#body = HttpBody.isPresent(exchange.request) ? new RequestBody(exchange.request) : null
     context.exchanges.add(this)
-    response.once("close", () => this.abort())
+    this.#response.once("close", () => this.abort())
   }
 
   /** Sends the request to the upstream. */
   dispatch(): void {
     this.#state = "waiting"
     this.#controller = undefined
+    const { headers, target, upgrade } = this.#exchange
     const base = BaseUrl.parseBaseUrl(this.#upstream.baseUrl)
     if (base === undefined) {
       this.#fail(
         502,
-        `The upstream for ${this.#target} is ${JSON.stringify(this.#upstream.baseUrl)}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
+        `The upstream for ${target} is ${JSON.stringify(this.#upstream.baseUrl)}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
       )
       return
     }
     const options: Dispatcher.DispatchOptions = {
       origin: base.origin,
-      path: base.prefix === "" ? this.#target : base.prefix + this.#target,
+      path: base.prefix === "" ? target : base.prefix + target,
       method: this.#request.method as Dispatcher.HttpMethod,
-      headers: this.#headers as Array<string>,
+      headers: headers as Array<string>,
       body: this.#body
     }
-    if (this.#upgrade !== undefined) options.upgrade = this.#upgrade.protocols.join(", ")
+    if (upgrade !== undefined) options.upgrade = upgrade.protocols.join(", ")
     // By default undici takes the name from the client's Host header, and reconnects whenever that changes.
     if (base.servername !== undefined) Object.assign(options, { servername: base.servername })
     // An upgrade takes its connection for good, so it gets one that can't be stale.
-    if (this.#attempt !== "first" || this.#upgrade !== undefined) {
+    if (this.#attempt !== "first" || upgrade !== undefined) {
       this.#context.pool.dispatchOnNewConnection(options, this)
     } else this.#context.pool.dispatch(options, this)
   }
@@ -124,7 +116,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     if (state === "ended") return
     this.#end()
     this.#controller?.abort(clientGone())
-    if (state === "switched") this.#upgrade?.socket.destroy()
+    if (state === "switched") this.#exchange.upgrade?.socket.destroy()
     else this.#response.destroy()
   }
 
@@ -142,7 +134,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
-    const upgrade = this.#upgrade
+    const { upgrade } = this.#exchange
     if (upgrade === undefined || this.#state === "ended" || upgrade.socket.destroyed) {
       socket.destroy()
       return
@@ -272,7 +264,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   }
 
   #isRepeatable(): boolean {
-    if (this.#body !== null || this.#upgrade !== undefined) return false
+    if (this.#body !== null || this.#exchange.upgrade !== undefined) return false
     const method = this.#request.method
     return method === "GET" || method === "HEAD" || method === "OPTIONS"
   }
@@ -304,7 +296,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
 
   #fail(status: number, message: string) {
     this.#end()
-    this.#refuse(status, message)
+    this.#exchange.refuse(status, message)
   }
 
   #end() {

@@ -108,21 +108,25 @@ interface Agents {
  */
 const readOnAfterReset = (socket: Socket): void => {
   const { _write, _writev } = socket
-  const unlessReset =
-    (callback: (error?: Error | null) => void) =>
-    (error?: Error | null): void => {
-      if (!isReset(error)) callback(error)
-      else if (socket.readableEnded || socket.destroyed) callback(error)
-      else socket.once("end", () => callback(error))
-    }
-  socket._write = function (chunk, encoding, callback) {
-    _write.call(this, chunk, encoding, unlessReset(callback))
+  // A stream has one write in progress at a time.
+  let callback: WriteCallback | undefined
+  const done: WriteCallback = (error) => {
+    const written = callback as WriteCallback
+    if (!isReset(error) || socket.readableEnded || socket.destroyed) written(error)
+    else socket.once("end", () => written(error))
+  }
+  socket._write = function (chunk, encoding, written) {
+    callback = written
+    _write.call(this, chunk, encoding, done)
   }
   if (_writev === undefined) return
-  socket._writev = function (chunks, callback) {
-    _writev?.call(this, chunks, unlessReset(callback))
+  socket._writev = function (chunks, written) {
+    callback = written
+    _writev.call(this, chunks, done)
   }
 }
+
+type WriteCallback = (error?: Error | null) => void
 
 const isReset = (error: Error | null | undefined): boolean => {
   const code = (error as NodeJS.ErrnoException | null | undefined)?.code
