@@ -14,13 +14,14 @@ import type { Socket } from "node:net"
  */
 export class Pipelines {
   readonly #waiting = new WeakMap<Socket, Waiting>()
+  readonly #total = { count: 0 }
 
   /** Calls `then` when the responses before this one are sent; never if the client disconnects first. */
   wait(request: IncomingMessage, response: ServerResponse, then: () => void): void {
     const { socket } = request
     let waiting = this.#waiting.get(socket)
     if (waiting === undefined) {
-      waiting = new Waiting(socket)
+      waiting = new Waiting(socket, this.#total)
       this.#waiting.set(socket, waiting)
     }
     waiting.add()
@@ -41,17 +42,25 @@ export const isNext = (response: ServerResponse): boolean => response.socket !==
 /** Counts the waiting requests of one connection, and pauses reading while there are too many. */
 class Waiting {
   readonly #socket: Socket
+  readonly #total: { count: number }
   #count = 0
   #stalled: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, total: { count: number }) {
     this.#socket = socket
-    socket.once("close", () => clearTimeout(this.#stalled))
+    this.#total = total
+    socket.once("close", () => {
+      clearTimeout(this.#stalled)
+      total.count -= this.#count
+      this.#count = 0
+    })
   }
 
   add(): void {
     this.#count++
-    if (this.#count <= MAX_WAITING || this.#stalled !== undefined) return
+    this.#total.count++
+    const isTooMany = this.#count > MAX_OF_ONE && this.#total.count > MAX_OF_ALL
+    if (!isTooMany || this.#stalled !== undefined) return
     // While reading is paused, a client that disconnects is not noticed.
     this.#stalled = setTimeout(() => this.#socket.destroy(), MAX_STALL_MILLIS).unref()
     // Node resumes the socket whenever it has sent a response.
@@ -61,9 +70,10 @@ class Waiting {
 
   remove(): void {
     this.#count--
+    this.#total.count--
     if (this.#stalled === undefined) return
     this.#stalled.refresh()
-    if (this.#count > MAX_WAITING / 2) return
+    if (this.#count > MAX_OF_ONE / 2) return
     clearTimeout(this.#stalled)
     this.#stalled = undefined
     this.#socket.off("resume", this.#pause)
@@ -75,7 +85,11 @@ class Waiting {
   }
 }
 
-const MAX_WAITING = 256
+/** Requests that every connection may have waiting. */
+const MAX_OF_ONE = 256
 
-/** How long the response that is waited for may take. */
+/** Waiting requests of all connections, some 3 kB each, from which on no connection may have more than that. */
+const MAX_OF_ALL = 24_576
+
+/** How long the response that is waited for may take meanwhile. */
 const MAX_STALL_MILLIS = 60_000
