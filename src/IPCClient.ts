@@ -8,9 +8,11 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { CloseEvent } from "./CloseEvent.js"
-import type { NotifyError, RequestError } from "./IPCError.js"
+import type { NotifyError, RequestError, StreamError } from "./IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
 import { define } from "./IPCRequest.js"
+import type { ClientStream, ServerStream, StreamArguments, StreamHandler } from "./IPCStream.js"
+import { defineStream } from "./IPCStream.js"
 
 /**
  * Whether the client's connection stands. Once closed it stays so.
@@ -66,6 +68,22 @@ export declare namespace IPCClient {
       ...args: Arguments<NoInfer<Payload>, RequestOptions>
     ) => Effect.Effect<void, NotifyError>
     /**
+     * Answers a stream of the server until the scope closes, over this connection and all that follow it. With input, the
+     * handler gets that after the payload.
+     */
+    readonly handleStream: <Payload, Element, Failure, Input, R = never>(
+      stream: ClientStream<Payload, Element, Failure, Input>,
+      handler: StreamHandler<Payload, NoInfer<Element>, NoInfer<Failure>, Input, [], R>
+    ) => Effect.Effect<void, never, R | Scope.Scope>
+    /**
+     * Opens a stream at the server each time that it is run, waiting for the connection where it is being restored. Fails
+     * with `ConnectionClosed` where the connection ends; it isn't resumed over a new one.
+     */
+    readonly stream: <Payload, Element, Failure, Input, E = never, R = never>(
+      stream: ServerStream<Payload, Element, Failure, Input>,
+      ...args: StreamArguments<NoInfer<Payload>, Input, E, R>
+    ) => Stream.Stream<Element, Failure | StreamError | E, R>
+    /**
      * The status now and every later one; ends after `closed`. A consumer that falls behind by more than 4,096 changes
      * misses the oldest.
      */
@@ -104,4 +122,11 @@ export class IPCClient extends Context.Tag("effect-ipc/IPCClient")<IPCClient, IP
    * @since 0.1.0
    */
   static readonly defineRequest = define<"client">()
+
+  /**
+   * Defines a stream that a client answers: branded, or with Schemas.
+   *
+   * @since 0.2.0
+   */
+  static readonly defineStream = defineStream<"client">()
 }

@@ -289,6 +289,29 @@ export type RequestError =
   | FrameTooLarge
 
 /**
+ * The peer doesn't understand streams: it is an older version of this library, or another program.
+ *
+ * @since 0.2.0
+ * @category requests
+ */
+export class StreamsUnsupported extends Schema.TaggedError<StreamsUnsupported>("effect-ipc/StreamsUnsupported")(
+  "StreamsUnsupported",
+  { request: Schema.String, target: Schema.String }
+) {
+  override get message() {
+    return `${oneLine(this.target)} doesn't understand streams, so ${quote(this.request)} can't be opened. Both ends need effect-ipc 0.2 or later.`
+  }
+}
+
+/**
+ * Every way in which a stream can fail, beside the failure its own Schema declares.
+ *
+ * @since 0.2.0
+ * @category requests
+ */
+export type StreamError = RequestError | StreamsUnsupported
+
+/**
  * Every way in which a message can fail to be sent.
  *
  * @since 0.1.0

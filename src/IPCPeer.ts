@@ -8,8 +8,9 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { CloseEvent } from "./CloseEvent.js"
-import type { ClientNotConnected, NotifyError, RequestError } from "./IPCError.js"
+import type { ClientNotConnected, NotifyError, RequestError, StreamError } from "./IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, RequestOptions, ServerRequest } from "./IPCRequest.js"
+import type { ClientStream, ServerStream, StreamArguments, StreamHandler } from "./IPCStream.js"
 
 /**
  * A client as handlers and events name it.
@@ -87,6 +88,23 @@ export interface IPCPeer {
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, RequestOptions>
   ) => Effect.Effect<void, NotifyError | ClientNotConnected>
+  /**
+   * Answers a stream of the clients until the scope closes, as `handle` answers a request. With input, the handler gets that
+   * before the caller.
+   */
+  readonly handleStream: <Payload, Element, Failure, Input, R = never>(
+    stream: ServerStream<Payload, Element, Failure, Input>,
+    handler: StreamHandler<Payload, NoInfer<Element>, NoInfer<Failure>, Input, [caller: ConnectedClient], R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
+  /**
+   * Opens a stream at the client with this runtimeId each time that it is run. Fails with `ClientNotConnected` at once where
+   * there is none, and with `ConnectionClosed` where the connection ends; it isn't resumed over a new one.
+   */
+  readonly stream: <Payload, Element, Failure, Input, E = never, R = never>(
+    runtimeId: string,
+    stream: ClientStream<Payload, Element, Failure, Input>,
+    ...args: StreamArguments<NoInfer<Payload>, Input, E, R>
+  ) => Stream.Stream<Element, Failure | StreamError | ClientNotConnected | E, R>
   /**
    * Tells every client connected now. One that is closing or doesn't read keeps nothing from the others.
    */

@@ -267,7 +267,8 @@ export class RawBytes {
   }
 }
 
-const codec = (schema: AnySchema): Codec<unknown> => ({
+/** @internal */
+export const codec = (schema: AnySchema): Codec<unknown> => ({
   decode: ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext),
   encode: ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
 })

@@ -10,6 +10,7 @@ import type { HttpMethod, HttpRouteHandler, RouteProxyResolver } from "./HttpGat
 import type { InvalidRoute, RouteConflict } from "./IPCError.js"
 import type { IPCPeer } from "./IPCPeer.js"
 import { define } from "./IPCRequest.js"
+import { defineStream } from "./IPCStream.js"
 
 /**
  * @since 0.1.0
@@ -75,4 +76,11 @@ export class IPCServer extends Context.Tag("effect-ipc/IPCServer")<IPCServer, IP
    * @since 0.1.0
    */
   static readonly defineRequest = define<"server">()
+
+  /**
+   * Defines a stream that the server answers: branded, or with Schemas.
+   *
+   * @since 0.2.0
+   */
+  static readonly defineStream = defineStream<"server">()
 }

@@ -65,6 +65,15 @@ export type {
   Shaped
 } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
+export type {
+  ClientStream,
+  DefineStream,
+  IPCStream,
+  ServerStream,
+  StreamArguments,
+  StreamHandler,
+  StreamOptions
+} from "./IPCStream.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
 export { type Account, type Budget, MemoryBudget } from "./MemoryBudget.js"
 export type {

@@ -6,12 +6,14 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError, RequestError } from "../IPCError.js"
 import { ClientNotConnected } from "../IPCError.js"
 import type { ConnectedClient, ConnectionEvent, IPCPeer } from "../IPCPeer.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
+import type { UntypedStream } from "../IPCStream.js"
+import { streamArguments, untypedStream } from "../IPCStream.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import { Events } from "../internal/Events.js"
@@ -42,6 +44,11 @@ export interface ClientConnections {
     payload: unknown,
     options?: RequestOptions | undefined
   ) => Effect.Effect<void, NotifyError | ClientNotConnected>
+  readonly stream: (
+    runtimeId: string,
+    definition: UntypedStream,
+    args: ReadonlyArray<unknown>
+  ) => Stream.Stream<unknown, unknown, unknown>
   readonly broadcast: <D extends Direction, Payload, Success, Failure>(
     request: Shaped<D, Payload, Success, Failure>,
     payload: unknown
@@ -130,6 +137,12 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
           const socket = byRuntimeId.get(runtimeId)
           return socket?.notify(request, payload, requestOptions) ?? notConnected(runtimeId)
         }),
+      stream: (runtimeId, definition, args) =>
+        Stream.suspend(() => {
+          const { input, options, payload } = streamArguments(definition, args)
+          const socket = byRuntimeId.get(runtimeId)
+          return socket?.stream(definition, payload, input, options) ?? Stream.fromEffect(notConnected(runtimeId))
+        }),
       broadcast: (request, payload) =>
         Effect.suspend(() =>
           Effect.forEach(
@@ -177,6 +190,9 @@ export const toPeer = (clients: ClientConnections): IPCPeer => ({
   handle: clients.handlers.handle,
   request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
   notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
+  handleStream: (stream, handler) => clients.handlers.handleStream(stream, handler as never),
+  // What the peer answers is what the stream's type says.
+  stream: (runtimeId, stream, ...args) => clients.stream(runtimeId, untypedStream(stream), args) as never,
   broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
   clients: clients.clients,
   connections: clients.connections,

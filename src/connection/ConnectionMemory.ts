@@ -13,6 +13,8 @@ export class ConnectionMemory {
   uncredited = 0
   /** Requests whose handlers run, and the responses that are expected of them. */
   inFlight = 0
+  /** Elements of streams that have arrived and aren't consumed. They hold back their own stream alone. */
+  streams = 0
   /** Requests that wait to be handled. */
   backlog = 0
   private readonly account: Account
@@ -46,7 +48,7 @@ export class ConnectionMemory {
   }
 
   get bytes(): number {
-    return this.outbound + this.uncredited + this.inFlight + this.backlog
+    return this.outbound + this.uncredited + this.inFlight + this.streams + this.backlog
   }
 
   /** Tells the process what this connection holds, where it has changed by enough to matter. */

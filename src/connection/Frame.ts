@@ -217,6 +217,13 @@ export const typeMessage = 109
 export const typeRequest = 114
 
 /**
+ * The first character of a frame that opens a stream.
+ *
+ * @internal
+ */
+export const typeOpen = 113
+
+/**
  * The path of the WebSocket upgrade.
  *
  * @since 0.1.0
@@ -407,14 +414,15 @@ export const pathOf = (text: string): string => {
  *
  * @internal
  */
-export const addressOf = (text: string): { readonly id: string; readonly path: string } | undefined => {
-  if (!text.startsWith("r:")) return undefined
-  const [, id, path] = addressPattern.exec(text.slice(0, maxAddressLength)) ?? []
-  return id === undefined ? undefined : { id, path: path ?? "" }
+export const addressOf = (
+  text: string
+): { readonly type: string; readonly id: string; readonly path: string } | undefined => {
+  const [, type, id, path] = addressPattern.exec(text.slice(0, maxAddressLength)) ?? []
+  return type === undefined || id === undefined ? undefined : { type, id, path: path ?? "" }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters end what can be repeated to the peer
-const addressPattern = /^r:([^:\u0000-\u001f]{1,64})(?::([^:\u0000-\u001f]*))?(?=[:\u0000-\u001f]|$)/
+/** Control characters end what can be repeated to the peer. */
+const addressPattern = /^([rq]):([^:;\p{Cc}]{1,64})(?:;[^:\p{Cc}]*)?(?::([^:\p{Cc}]*))?(?=[:\p{Cc}]|$)/u
 
 const maxAddressLength = 1000
 
@@ -447,11 +455,14 @@ export const printSuccess = (id: number, path: string, data: unknown): string | 
 }
 
 /**
- * @since 0.1.0
- * @category codec
+ * A response's data behind its head, which ends with the last colon.
+ *
+ * @internal
  */
-export const printFailure = (id: number | string, path: string, failure: Failure): string | Unprintable =>
-  printResponse(id, path, failure)
+export const printOutcome = (head: string, outcome: Success | Failure): string | Unprintable => {
+  const json = stringify(outcome)
+  return typeof json === "string" ? head + json : json
+}
 
 /**
  * @since 0.1.0
@@ -513,9 +524,4 @@ export const stringify = (data: unknown): string | Unprintable => {
   } catch (error) {
     return { type: "unprintable", issue: messageOf(error) }
   }
-}
-
-const printResponse = (id: number | string, path: string, data: unknown): string | Unprintable => {
-  const json = stringify(data)
-  return typeof json === "string" ? `s:${id}:${path}:${json}` : json
 }

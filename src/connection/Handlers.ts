@@ -3,19 +3,22 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Scope from "effect/Scope"
-import type { Codec, Direction, HandlerFailure, PayloadLimit, Shaped, UntypedRequest } from "../IPCRequest.js"
+import type * as Stream from "effect/Stream"
+import type { Direction, HandlerFailure, PayloadLimit, Shaped, UntypedRequest } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
+import type { IPCStream, UntypedStream } from "../IPCStream.js"
+import { untypedStream } from "../IPCStream.js"
 import { total } from "../internal/CallbackEffect.js"
-import { hasStringTag, messageOf } from "../internal/ErrorMessage.js"
 import type { Execution } from "../internal/Execution.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import type * as Frame from "./Frame.js"
+import { failureEncoder, invalidPayload, untypedFailure } from "./HandlerFailures.js"
+import type { UntypedStreamHandler } from "./StreamAnswer.js"
+import * as StreamAnswer from "./StreamAnswer.js"
 
 /**
  * One registered handler. Its effect succeeds with the encoded result and fails with what the wire says of the failure.
@@ -23,8 +26,7 @@ import type * as Frame from "./Frame.js"
  * @since 0.1.0
  * @category models
  */
-export interface Handler<Caller> {
-  readonly name: string
+export interface Handler<Caller> extends Registered {
   readonly payloadLimit: PayloadLimit | undefined
   /** `trace` is what the frame carried behind its id (TraceContext). */
   readonly answer: (
@@ -32,21 +34,29 @@ export interface Handler<Caller> {
     caller: Caller,
     trace: string | undefined
   ) => Effect.Effect<unknown, Frame.Failure>
+  /** How long its responses are, about, in UTF-16 units of their frames; 0 until there was one. */
+  responseLength: number
+}
+
+/** What all registered handlers have. */
+interface Registered {
+  readonly name: string
   readonly runFork: RunFork.RunFork
   /** What it is doing now; interrupted when its scope closes. */
   readonly running: Set<Execution<unknown, Frame.Failure>>
   /** Whether its scope has closed. */
   gone: boolean
-  /** How long its responses are, about, in UTF-16 units of their frames; 0 until there was one. */
-  responseLength: number
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
+/** One registered handler of a stream. */
+export interface StreamingHandler<Caller> extends Registered {
+  readonly answer: StreamAnswer.StreamAnswer<Caller>
+}
+
+/** The handlers of one end. */
 export interface Handlers<Caller> {
   readonly get: (name: string) => Handler<Caller> | undefined
+  readonly getStream: (name: string) => StreamingHandler<Caller> | undefined
   /**
    * Registers until the scope closes. Of several handlers of one request the newest answers; when it goes, the one
    * beneath is back. Closing the scope interrupts what the handler is running.
@@ -55,6 +65,11 @@ export interface Handlers<Caller> {
     request: Shaped<D, Payload, Success, Failure>,
     handler: (payload: Payload, caller: Caller) => Effect.Effect<Success, HandlerFailure<Failure>, R>
   ) => Effect.Effect<void, never, R | Scope.Scope>
+  /** As `handle`, for a stream. The handler gets the payload, the input where there is one, and the caller. */
+  readonly handleStream: <D extends Direction, Payload, Element, Failure, Input, R>(
+    stream: IPCStream<D, Payload, Element, Failure, Input>,
+    handler: (...args: ReadonlyArray<never>) => Stream.Stream<Element, HandlerFailure<Failure>, R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
 }
 
 /**
@@ -62,38 +77,13 @@ export interface Handlers<Caller> {
  * @category constructors
  */
 export const make = <Caller>(): Handlers<Caller> => {
-  const newest = new Map<string, Handler<Caller>>()
-  const beneath = new Map<string, Array<Handler<Caller>>>()
-
-  const add = (name: string, handler: Handler<Caller>) => {
-    const current = newest.get(name)
-    if (current !== undefined) {
-      const stack = beneath.get(name)
-      if (stack === undefined) beneath.set(name, [current])
-      else stack.push(current)
-    }
-    newest.set(name, handler)
-  }
-
-  const remove = (name: string, handler: Handler<Caller>) => {
-    const stack = beneath.get(name)
-    if (newest.get(name) !== handler) {
-      stack?.splice(stack.indexOf(handler), 1)
-    } else {
-      const next = stack?.pop()
-      if (next === undefined) newest.delete(name)
-      else newest.set(name, next)
-    }
-    if (stack?.length === 0) beneath.delete(name)
-    handler.gone = true
-    for (const running of handler.running) running.interrupt()
-  }
+  const requests = new NewestFirst<Handler<Caller>>()
+  const streams = new NewestFirst<StreamingHandler<Caller>>()
 
   const register = Effect.fnUntraced(function* <R>(request: UntypedRequest, handler: UntypedHandler<Caller, R>) {
     const runFork = yield* RunFork.make<R>()
-    const name = nameOf(request)
-    const entry: Handler<Caller> = {
-      name,
+    yield* requests.register({
+      name: nameOf(request),
       payloadLimit: typeof request === "string" ? undefined : request.payloadLimit,
       // Its requirements are met by the runtime that runs it.
       answer: answering(request, handler as UntypedHandler<Caller, never>),
@@ -101,33 +91,76 @@ export const make = <Caller>(): Handlers<Caller> => {
       running: new Set(),
       gone: false,
       responseLength: 0
-    }
-    yield* Effect.acquireRelease(
-      Effect.sync(() => add(name, entry)),
-      () => Effect.sync(() => remove(name, entry))
-    )
+    })
+  })
+
+  const registerStream = Effect.fnUntraced(function* <R>(stream: UntypedStream, handler: UntypedStreamHandler<R>) {
+    const runFork = yield* RunFork.make<R>()
+    yield* streams.register({
+      name: stream.name,
+      answer: StreamAnswer.make(stream, handler as UntypedStreamHandler<never>),
+      runFork: runFork as RunFork.RunFork,
+      running: new Set(),
+      gone: false
+    })
   })
 
   return {
-    get: (name) => newest.get(name),
+    get: (name) => requests.get(name),
+    getStream: (name) => streams.get(name),
     handle: <D extends Direction, P, S, F, R>(
       request: Shaped<D, P, S, F>,
       handler: (payload: P, caller: Caller) => Effect.Effect<S, HandlerFailure<F>, R>
-    ) => register(untyped(request), handler as UntypedHandler<Caller, R>)
+    ) => register(untyped(request), handler as UntypedHandler<Caller, R>),
+    handleStream: <D extends Direction, P, E, F, I, R>(
+      stream: IPCStream<D, P, E, F, I>,
+      handler: (...args: ReadonlyArray<never>) => Stream.Stream<E, HandlerFailure<F>, R>
+    ) => registerStream(untypedStream(stream), handler as UntypedStreamHandler<R>)
   }
 }
 
-/**
- * What the wire says of a handler that didn't succeed.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const failureOf = (cause: Cause.Cause<Frame.Failure>): Frame.Failure => {
-  const failure = Cause.failureOption(cause)
-  if (Option.isSome(failure)) return failure.value
-  if (Cause.isInterruptedOnly(cause)) return { success: false, error: "the handler was interrupted" }
-  return { success: false, error: messageOf(Cause.squash(cause)) }
+/** Handlers by name; of several of one name the newest answers, and when it goes, the one beneath is back. */
+class NewestFirst<H extends Registered> {
+  private readonly newest = new Map<string, H>()
+  private readonly beneath = new Map<string, Array<H>>()
+
+  get(name: string): H | undefined {
+    return this.newest.get(name)
+  }
+
+  /** Until the scope closes, which interrupts what the handler is running. */
+  register(handler: H): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.sync(() => this.add(handler)),
+      () => Effect.sync(() => this.remove(handler))
+    )
+  }
+
+  private add(handler: H): void {
+    const { name } = handler
+    const current = this.newest.get(name)
+    if (current !== undefined) {
+      const stack = this.beneath.get(name)
+      if (stack === undefined) this.beneath.set(name, [current])
+      else stack.push(current)
+    }
+    this.newest.set(name, handler)
+  }
+
+  private remove(handler: H): void {
+    const { name } = handler
+    const stack = this.beneath.get(name)
+    if (this.newest.get(name) !== handler) {
+      stack?.splice(stack.indexOf(handler), 1)
+    } else {
+      const next = stack?.pop()
+      if (next === undefined) this.newest.delete(name)
+      else this.newest.set(name, next)
+    }
+    if (stack?.length === 0) this.beneath.delete(name)
+    handler.gone = true
+    for (const running of handler.running) running.interrupt()
+  }
 }
 
 type UntypedHandler<Caller, R> = (payload: unknown, caller: Caller) => Effect.Effect<unknown, unknown, R>
@@ -151,33 +184,7 @@ const answering = <Caller>(
     )
 }
 
-const failureEncoder =
-  (codec: Codec<unknown>) =>
-  (failure: unknown): Effect.Effect<never, Frame.Failure> =>
-    Effect.matchEffect(codec.encode(failure), {
-      // Not one of the declared failures: it crosses as its message.
-      onFailure: () => Effect.fail(untypedFailure(failure)),
-      onSuccess: (encoded) => Effect.fail({ ...untypedFailure(failure), failure: encoded })
-    })
-
-const untypedFailure = (failure: unknown): Frame.Failure => {
-  const error = messageOf(failure)
-  return hasStringTag(failure) ? { success: false, error, tag: failure._tag } : { success: false, error }
-}
-
-const invalidPayload = (issue: ParseResult.ParseIssue): Frame.Failure => ({
-  success: false,
-  error: shortened(ParseResult.TreeFormatter.formatIssueSync(issue)),
-  reason: "InvalidPayload"
-})
-
 const invalidResult = (issue: ParseResult.ParseIssue): Frame.Failure => ({
   success: false,
   error: `the handler's result doesn't fit its Schema: ${ParseResult.TreeFormatter.formatIssueSync(issue)}`
 })
-
-/** An issue repeats what came. */
-const shortened = (issue: string): string =>
-  issue.length > maxIssueLength ? `${issue.slice(0, maxIssueLength)}…` : issue
-
-const maxIssueLength = 1000

@@ -14,6 +14,7 @@
  * | a handler ends | its response goes out; waits while too much is unsent; is replaced by a failure where too much waits | dropped: it was interrupted | dropped |
  * | the peer reads nothing and sends on | `close` with 4003 once its refusals are too many | – | – |
  * | a deadline passes | `RequestTimeout` | – | – |
+ * | a stream is opened, here or by the peer | see OutgoingStreams and IncomingStreams | `ConnectionClosed`; is ignored | `ConnectionClosed`; is ignored |
  * | two heartbeats pass in silence | terminates | – | – |
  * | `close` | requests in flight fail, handlers are interrupted, the close event is sent | waits for the end | nothing |
  * | the transport ends | requests in flight fail, handlers are interrupted | is closed | – |
@@ -21,11 +22,13 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { ConnectionClosed, FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { untyped } from "../IPCRequest.js"
+import type { StreamOptions, UntypedStream } from "../IPCStream.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
@@ -38,10 +41,14 @@ import * as FrameBytes from "./FrameBytes.js"
 import * as FrameLimit from "./FrameLimit.js"
 import * as Hello from "./Hello.js"
 import { IncomingRequests } from "./IncomingRequests.js"
+import { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
 import { Outbox } from "./Outbox.js"
 import { OutgoingRequests } from "./OutgoingRequests.js"
+import { OutgoingStreams } from "./OutgoingStreams.js"
+import { Replies } from "./Replies.js"
+import { StreamTurns } from "./StreamTurns.js"
 import type { Agreement } from "./Subprotocol.js"
 import type { Packet, Transport } from "./Transport.js"
 
@@ -55,6 +62,9 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private readonly outbox: Outbox
   private readonly outgoing: OutgoingRequests
   private readonly incoming: IncomingRequests<Caller>
+  private readonly turns: StreamTurns
+  private readonly opened: OutgoingStreams
+  private readonly served: IncomingStreams<Caller>
   private readonly heartbeat: Expiring
   private readonly awaitingEnd = new Waiters()
   private greeted = false
@@ -74,8 +84,12 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     this.maxFrameBytes = context.maxFrameBytes
     this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
     this.outbox = new Outbox(transport, this.memory)
+    this.turns = new StreamTurns(transport, this.outbox)
     this.outgoing = new OutgoingRequests(context, this, this.outbox)
-    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory)
+    this.opened = new OutgoingStreams(context, this, this.outbox, this.memory, this.turns, this.outgoing)
+    const replies = new Replies(this, this.outbox, this.memory)
+    this.served = new IncomingStreams(context, this, this.outbox, this.memory, this.turns, replies)
+    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory, replies, this.served)
     this.heartbeat = {
       dueAt: 0,
       millis: context.heartbeatMillis,
@@ -137,6 +151,16 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     )
   }
 
+  /** Opens a stream each time that it is run. */
+  stream(
+    definition: UntypedStream,
+    payload: unknown,
+    input: Stream.Stream<unknown, unknown, unknown> | undefined,
+    options: StreamOptions | undefined
+  ): Stream.Stream<unknown, unknown, unknown> {
+    return this.opened.stream(definition, payload, input, options)
+  }
+
   /** Ends the connection: requests in flight fail, handlers are interrupted. Done when the transport has ended. */
   close(event: CloseEvent): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -166,6 +190,11 @@ export class IPCSocket<Caller> implements Connection<Caller> {
       departures: this.outbox.waiting,
       backlog: this.incoming.waiting
     }
+  }
+
+  /** How many streams are open, those of this end and those of the peer. */
+  get streams(): number {
+    return this.opened.open + this.served.running
   }
 
   /** How many bytes the connection holds. */
@@ -213,7 +242,10 @@ export class IPCSocket<Caller> implements Connection<Caller> {
       return this.startClosing(FrameLimit.exceeded(maxFrameBytes, FrameLimit.sizeOf(packet)))
     }
     const type = typeof packet === "string" ? packet.charCodeAt(0) : packet[0]
-    if (type === Frame.typeRequest || type === Frame.typeMessage) return this.incoming.take(packet, batch, start)
+    const isRequest = type === Frame.typeRequest || type === Frame.typeMessage
+    if (isRequest || (type === Frame.typeOpen && this.agreement.version === 2)) {
+      return this.incoming.take(packet, batch, start)
+    }
     this.onFrame(
       typeof packet === "string"
         ? Frame.parse(packet, this.agreement.version)
@@ -230,8 +262,22 @@ export class IPCSocket<Caller> implements Connection<Caller> {
         return this.incoming.cancel(frame.id)
       case "v":
         return this.onHello(frame.data)
+      case "d":
+        return this.opened.onElements(frame)
+      case "i":
+        return this.served.onInput(frame)
       case "k":
+      case "w":
+      case "g":
         return this.onGrant(frame, packet)
+      case "o":
+        return this.opened.onAccept(frame.id)
+      case "e":
+        return this.opened.onEnd(frame)
+      case "j":
+        return this.served.onInputEnd(frame.id)
+      case "h":
+        return this.opened.onInputRefused(frame.id)
       default:
         return this.logDropped(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")
     }
@@ -249,15 +295,18 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     this.outbox.grant(hello.credit)
   }
 
-  private onGrant({ data }: Frame.Grant, packet: Packet): void {
-    const credit = Hello.creditOf(data, "requests")
+  private onGrant({ data, id, type }: Frame.Grant, packet: Packet): void {
+    const credit = Hello.creditOf(data, type === "k" ? "requests" : "items")
     if (credit === undefined) this.logDropped(packet, "it grants nothing")
+    else if (type === "w") this.served.grant(id, credit)
+    else if (type === "g") this.opened.grant(id, credit)
     else this.outbox.grant(credit)
   }
 
   private onDrain(): void {
     this.outbox.drain()
     this.incoming.resume()
+    this.turns.take()
   }
 
   private onHeartbeat(lateMillis: number): void {
@@ -296,6 +345,8 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
     this.incoming.clear()
+    this.served.clear()
+    this.opened.clear()
     this.outgoing.clear()
     this.outbox.clear()
     this.memory.close()

@@ -6,7 +6,6 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { CloseCode } from "../CloseEvent.js"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
@@ -15,13 +14,15 @@ import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
-import * as FrameLimit from "./FrameLimit.js"
+import { failureOf } from "./HandlerFailures.js"
 import type { Handler } from "./Handlers.js"
-import { failureOf } from "./Handlers.js"
 import * as Hello from "./Hello.js"
+import type { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import * as PayloadLimit from "./PayloadLimit.js"
+import type { Replies } from "./Replies.js"
+import { headOf } from "./Replies.js"
 import { RequestBacklog } from "./RequestBacklog.js"
 import { CreditReturn } from "./RequestCredit.js"
 import type { Packet } from "./Transport.js"
@@ -40,14 +41,14 @@ export class IncomingRequests<Caller> {
   private readonly backlog: RequestBacklog
   private readonly credit: CreditReturn | undefined
   private lastMessageId = 0
-  /** The bytes of failures that wait to be sent. */
-  private unreadFailures = 0
 
   constructor(
     private readonly context: IPCSocketContext<Caller>,
     private readonly connection: Connection<Caller>,
-    private readonly outbox: Outbox,
-    private readonly memory: ConnectionMemory
+    outbox: Outbox,
+    private readonly memory: ConnectionMemory,
+    private readonly replies: Replies,
+    private readonly streams: IncomingStreams<Caller>
   ) {
     this.backlog = new RequestBacklog(memory)
     if (connection.agreement.version === 2) {
@@ -82,6 +83,7 @@ export class IncomingRequests<Caller> {
   cancel(id: number): void {
     const entry = this.inFlight.get(id)
     if (entry === undefined) {
+      if (this.streams.cancel(id)) return
       const length = this.backlog.cancel(id)
       if (length < 0) return
       this.credit?.add(1, length)
@@ -142,6 +144,10 @@ export class IncomingRequests<Caller> {
         : FrameBytes.parse(packet, agreement.serialization)
     if (frame.type === "r") return this.onRequest(frame, packet.length)
     if (frame.type === "m") return this.onMessage(frame, packet.length)
+    if (frame.type === "q") {
+      this.streams.open(frame)
+      return false
+    }
     return this.drop(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")
   }
 
@@ -150,17 +156,21 @@ export class IncomingRequests<Caller> {
     return handler?.payloadLimit && PayloadLimit.issueOf(packet, handler.name, handler.payloadLimit)
   }
 
+  /** Answers a frame that isn't handled, where its id can be read. */
   private drop(packet: Packet, issue: string, tag?: string): false {
     this.connection.logDropped(packet, issue)
-    this.refuse(FrameBytes.textOf(packet), issue, tag)
+    const address = Frame.addressOf(FrameBytes.textOf(packet))
+    if (address !== undefined) {
+      const head = address.type === "q" ? `e:${address.id}::` : headOf(address.id, address.path)
+      this.replies.fail(head, issue, tag === undefined ? {} : { tag })
+    }
     return false
   }
 
   private onRequest({ data, id, path, trace }: Frame.Request, length: number): boolean {
     const handler = this.context.handlers.get(path)
     if (handler === undefined) {
-      const error = `no handler for ${quote(path.slice(0, 100))}`
-      this.respond(id, path, Frame.printFailure(id, path, { success: false, error, reason: "NoHandler" }))
+      this.replies.fail(headOf(id, path), `no handler for ${quote(path.slice(0, 100))}`, { reason: "NoHandler" })
       return false
     }
     if (this.inFlight.get(id) !== undefined || this.backlog.has(id)) {
@@ -218,61 +228,14 @@ export class IncomingRequests<Caller> {
       if (!isRequest || cancelled) return
       const packet = FrameBytes.printSuccess(id, handler.name, exit.value, this.connection.agreement)
       if (Frame.isPrinted(packet)) handler.responseLength = expected(handler.responseLength, packet.length)
-      return this.respond(id, handler.name, packet)
+      return this.replies.send(headOf(id, handler.name), packet)
     }
     // The failure of a request is its caller's to see; that of a message is seen nowhere else.
     const unexpected = isRequest ? Cause.isDie(exit.cause) : !Cause.isInterruptedOnly(exit.cause)
     if (unexpected) this.logHandlerFailure(handler.name, exit.cause)
-    if (isRequest && !cancelled) {
-      this.respond(id, handler.name, Frame.printFailure(id, handler.name, failureOf(exit.cause)))
-    }
-  }
-
-  private respond(id: number, path: string, packet: Packet | Frame.Unprintable): void {
-    if (this.connection.state !== "open") return
-    if (!Frame.isPrinted(packet)) return this.fail(id, path, `the response isn't JSON: ${packet.issue}`)
-    const { maxFrameBytes } = this.connection
-    if (FrameLimit.isExceeded(packet, maxFrameBytes)) {
-      const size = FrameLimit.sizeOf(packet)
-      return this.fail(id, path, `the response would be a frame of ${size} bytes; the limit is ${maxFrameBytes}`)
-    }
-    if (!this.outbox.isCongested()) return this.outbox.send(packet)
-    const { memory } = this
-    if (memory.outbound + packet.length > memory.responseLimit) {
-      const unread = memory.outbound
-      return this.fail(
-        id,
-        path,
-        `the response of ${packet.length} bytes was dropped: ${unread} bytes are unread already`
-      )
-    }
-    this.outbox.add({ packet })
-  }
-
-  /** Answers a frame that isn't handled, where its id can be read. */
-  private refuse(text: string, error: string, tag?: string): void {
-    const address = Frame.addressOf(text)
-    if (address !== undefined) this.fail(address.id, address.path, error, tag)
-  }
-
-  /** Answers that there is no answer. It is small, whatever the request was. */
-  private fail(id: number | string, path: string, error: string, tag?: string): void {
-    if (this.connection.state !== "open") return
-    const failure: Frame.Failure = { success: false, error: shortened(error), ...(tag === undefined ? {} : { tag }) }
-    const text = Frame.printFailure(id, path.length > maxFailureLength ? "" : path, failure)
-    if (typeof text !== "string") return
-    if (!this.outbox.isCongested()) return this.outbox.send(text)
-    if (this.unreadFailures + text.length > maxUnreadFailures) {
-      const reason = `${this.memory.outbound} bytes are unread, and requests still come`
-      return this.connection.startClosing({ code: CloseCode.Unread, reason })
-    }
-    this.unreadFailures += text.length
-    this.outbox.add({
-      packet: text,
-      onDeparted: () => {
-        this.unreadFailures -= text.length
-      }
-    })
+    if (!isRequest || cancelled) return
+    const head = headOf(id, handler.name)
+    this.replies.send(head, Frame.printOutcome(head, failureOf(exit.cause)))
   }
 
   private logHandlerFailure(path: string, cause: Cause.Cause<unknown>): void {
@@ -283,12 +246,3 @@ export class IncomingRequests<Caller> {
 /** Follows larger responses at once and smaller ones slowly. */
 const expected = (before: number, length: number): number =>
   length >= before ? length : before - Math.ceil((before - length) / 8)
-
-/** The longest path and error, in characters, of the answer that stands for one that can't be sent. */
-const maxFailureLength = 1000
-
-/** The bytes of such answers that may wait, beside all others, before a peer that reads none of them is dropped. */
-const maxUnreadFailures = 1024 * 1024
-
-const shortened = (text: string): string =>
-  text.length > maxFailureLength ? `${text.slice(0, maxFailureLength)}…` : text

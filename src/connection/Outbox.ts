@@ -29,6 +29,11 @@ export class Outbox {
     return this.departures.size + (this.credit?.waiting ?? 0)
   }
 
+  /** Whether frames wait for others to leave. */
+  get isWaiting(): boolean {
+    return this.departures.size > 0
+  }
+
   /** Whether what is sent now has to wait: too much is unsent, or frames wait already. */
   isCongested(): boolean {
     if (this.departures.size > 0) this.drain()

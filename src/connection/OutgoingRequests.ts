@@ -9,7 +9,7 @@ import * as ParseResult from "effect/ParseResult"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError } from "../IPCError.js"
 import { ConnectionClosed, FrameTooLarge, InvalidPayload, RequestTimeout } from "../IPCError.js"
-import type { UntypedRequest } from "../IPCRequest.js"
+import type { Codec, UntypedRequest } from "../IPCRequest.js"
 import { nameOf } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
@@ -102,8 +102,18 @@ export class OutgoingRequests {
   }
 
   encode(request: Exclude<UntypedRequest, string>, payload: unknown): Effect.Effect<unknown, InvalidPayload> {
-    return SyncEffect.mapError(request.payload.encode(payload), (issue) =>
-      this.invalidPayload(request.name, ParseResult.TreeFormatter.formatIssueSync(issue))
+    return this.encodeWith(request.name, request.payload, payload)
+  }
+
+  /** Encodes a payload; as it is, where it has no codec. */
+  encodeWith(
+    name: string,
+    codec: Codec<unknown> | undefined,
+    payload: unknown
+  ): Effect.Effect<unknown, InvalidPayload> {
+    if (codec === undefined) return Exit.succeed(payload)
+    return SyncEffect.mapError(codec.encode(payload), (issue) =>
+      this.invalidPayload(name, ParseResult.TreeFormatter.formatIssueSync(issue))
     )
   }
 

@@ -17,6 +17,8 @@ import type { FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
 import { ConnectFailed, ConnectionClosed, RequestTimeout } from "../IPCError.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
+import type { UntypedStream } from "../IPCStream.js"
+import { streamArguments, untypedStream } from "../IPCStream.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import { closeReason, messageOf } from "../internal/ErrorMessage.js"
@@ -27,6 +29,7 @@ import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
 import type { IPCSocketOptions } from "./IPCSocketOptions.js"
 import { makeContext, timeoutMillis } from "./IPCSocketOptions.js"
+import { acceptMillis } from "./OutgoingStreams.js"
 import type { Transport } from "./Transport.js"
 
 /**
@@ -236,8 +239,29 @@ export const make: (
             )
       )
 
+    const stream = (
+      definition: UntypedStream,
+      args: ReadonlyArray<unknown>
+    ): Stream.Stream<unknown, unknown, unknown> =>
+      Stream.unwrap(
+        Effect.suspend(() => {
+          const { input, options, payload } = streamArguments(definition, args)
+          const millis = acceptMillis(options, context.requestTimeoutMillis)
+          return patiently(
+            definition.name,
+            millis,
+            (open, { timeout }) =>
+              Effect.succeed(open.stream(definition, payload, input, { ...options, acceptTimeout: timeout })),
+            false
+          )
+        })
+      )
+
     const service: IPCClient.Service = {
       handle: handlers.handle,
+      handleStream: (definition, handler) => handlers.handleStream(definition, handler as never),
+      // What the peer answers is what the stream's type says.
+      stream: (definition, ...args) => stream(untypedStream(definition), args) as never,
       request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),
       notify: (what, ...[payload, requestOptions]) => notify(what, payload, requestOptions),
       status: Stream.takeUntil(status.changes, (current) => current === "closed"),

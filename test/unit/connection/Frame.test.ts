@@ -13,7 +13,7 @@ const print = (frame: PlainFrame): string | Frame.Unprintable => {
     case "r":
       return Frame.printRequest(frame.id, frame.path, frame.data)
     case "s":
-      return Frame.printFailure(frame.id, frame.path, frame.data as Frame.Failure)
+      return Frame.printOutcome(`s:${frame.id}:${frame.path}:`, frame.data as Frame.Failure)
     case "c":
       return Frame.printCancel(frame.id)
   }
@@ -127,7 +127,7 @@ describe("Frame", () => {
         Frame.printRequest(7, "a/b", undefined),
         Frame.printSuccess(7, "a/b", [1]),
         Frame.printSuccess(7, "a/b", undefined),
-        Frame.printFailure(7, "a/b", { success: false, error: "no" }),
+        Frame.printOutcome("s:7:a/b:", { success: false, error: "no" }),
         Frame.printCancel(7)
       ],
       [

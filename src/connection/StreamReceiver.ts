@@ -1,0 +1,121 @@
+/**
+ * The consuming end of a stream: keeps what has arrived until the application takes it, and grants more as it does.
+ *
+ * @internal
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { ConnectionMemory } from "./ConnectionMemory.js"
+import type { Credit } from "./Hello.js"
+
+export class StreamReceiver<E> {
+  private arrived: Array<unknown> = []
+  /** What has arrived and waits to be taken. */
+  private waitingBytes = 0
+  /** What the application has taken and works on. */
+  private taken: Credit = { count: 0, bytes: 0 }
+  /** What it has consumed and isn't granted again yet. */
+  private consumedCount = 0
+  private consumedBytes = 0
+  /** What has arrived and isn't granted again yet. */
+  private usedCount = 0
+  private usedBytes = 0
+  private ended: Effect.Effect<void, E> | undefined
+  private onArrival: (() => void) | undefined
+
+  constructor(
+    private readonly window: Credit,
+    private readonly memory: ConnectionMemory,
+    private readonly grant: (credit: Credit) => void
+  ) {}
+
+  get isEnded(): boolean {
+    return this.ended !== undefined
+  }
+
+  /** Whether the consumer waits for elements. */
+  get isAwaited(): boolean {
+    return this.onArrival !== undefined
+  }
+
+  /** Takes elements of so many bytes. False where the producer had no credit for them. */
+  offer(elements: ReadonlyArray<unknown>, bytes: number): boolean {
+    if (this.ended !== undefined) return true
+    const { window } = this
+    const overdraws = elements.length > 1 && this.usedBytes + bytes > window.bytes
+    if (this.usedCount + elements.length > window.count || this.usedBytes >= window.bytes || overdraws) return false
+    this.usedCount += elements.length
+    this.usedBytes += bytes
+    this.waitingBytes += bytes
+    this.memory.streams += bytes
+    this.memory.settle()
+    for (const element of elements) this.arrived.push(element)
+    this.onArrival?.()
+    return true
+  }
+
+  /** No more comes; what has arrived can still be taken. */
+  end(exit: Effect.Effect<void, E>): void {
+    this.ended ??= exit
+    this.onArrival?.()
+  }
+
+  /** Nothing is taken any more. */
+  close(): void {
+    this.ended ??= Effect.void
+    this.arrived = []
+    this.memory.streams -= this.waitingBytes + this.taken.bytes
+    this.waitingBytes = 0
+    this.taken = { count: 0, bytes: 0 }
+    this.memory.settle()
+  }
+
+  /** All that has arrived, once there is something; asking for it tells that what was taken before is consumed. */
+  readonly pull: Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>> = Effect.suspend(() => {
+    this.consume()
+    return this.next() ?? this.wait
+  })
+
+  private readonly wait: Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>> = Effect.async((resume) => {
+    this.onArrival = () => {
+      const next = this.next()
+      if (next === undefined) return
+      this.onArrival = undefined
+      resume(next)
+    }
+    return Effect.sync(() => {
+      this.onArrival = undefined
+    })
+  })
+
+  private next(): Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>> | undefined {
+    const { arrived, ended } = this
+    if (arrived.length > 0) {
+      this.arrived = []
+      this.taken = { count: arrived.length, bytes: this.waitingBytes }
+      this.waitingBytes = 0
+      return Effect.succeed(Chunk.unsafeFromArray(arrived))
+    }
+    if (ended === undefined) return undefined
+    return Effect.flatMap(Effect.mapError(ended, Option.some), () => Effect.fail(Option.none()))
+  }
+
+  private consume(): void {
+    const { bytes, count } = this.taken
+    if (count === 0) return
+    this.taken = { count: 0, bytes: 0 }
+    this.memory.streams -= bytes
+    this.memory.settle()
+    this.consumedCount += count
+    this.consumedBytes += bytes
+    if (this.ended !== undefined) return
+    if (this.consumedCount * 2 < this.window.count && this.consumedBytes * 2 < this.window.bytes) return
+    const credit = { count: this.consumedCount, bytes: this.consumedBytes }
+    this.usedCount -= credit.count
+    this.usedBytes -= credit.bytes
+    this.consumedCount = 0
+    this.consumedBytes = 0
+    this.grant(credit)
+  }
+}

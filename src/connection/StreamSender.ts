@@ -1,0 +1,136 @@
+/**
+ * The producing end of a stream: sends elements as far as the consumer's credit goes.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import { RawBytes } from "../IPCRequest.js"
+import type { Connection } from "./Connection.js"
+import * as Frame from "./Frame.js"
+import * as FrameBytes from "./FrameBytes.js"
+import * as FrameLimit from "./FrameLimit.js"
+import type { Credit } from "./Hello.js"
+import type { Outbox } from "./Outbox.js"
+import type { StreamTurns, Turn } from "./StreamTurns.js"
+import type { Packet } from "./Transport.js"
+
+export class StreamSender implements Turn {
+  private count = 0
+  private bytes = 0
+  private elements: ReadonlyArray<unknown> = []
+  private sent = 0
+  /** About how long an element is on the wire. */
+  private elementLength = 64
+  private issue: string | undefined
+  private onSent: (() => void) | undefined
+  private readonly head: string
+
+  constructor(
+    /** Elements of a stream, or of its input. */
+    type: "d" | "i",
+    id: number,
+    private readonly connection: Connection,
+    private readonly outbox: Outbox,
+    private readonly turns: StreamTurns
+  ) {
+    this.head = `${type}:${id}::`
+  }
+
+  /** Sends encoded elements; done when the last has been sent. Fails with why one can't be. */
+  send(elements: ReadonlyArray<unknown>): Effect.Effect<void, string> {
+    return Effect.suspend(() => {
+      this.elements = elements
+      this.sent = 0
+      this.turns.add(this)
+      return this.isDone ? this.result : this.wait
+    })
+  }
+
+  grant({ bytes, count }: Credit): void {
+    this.count += count
+    this.bytes += bytes
+    if (!this.isDone) this.turns.add(this)
+  }
+
+  /** Sends nothing more. */
+  close(): void {
+    this.turns.remove(this)
+    this.elements = []
+    this.sent = 0
+  }
+
+  take(): boolean {
+    if (this.isDone || this.connection.state !== "open") return false
+    if (this.count < 1 || this.bytes < 1) return false
+    this.sendBatch()
+    if (!this.isDone) return this.count > 0 && this.bytes > 0
+    this.onSent?.()
+    return false
+  }
+
+  private get isDone(): boolean {
+    return this.issue !== undefined || this.sent >= this.elements.length
+  }
+
+  private get result(): Effect.Effect<void, string> {
+    return this.issue === undefined ? Effect.void : Effect.fail(this.issue)
+  }
+
+  private readonly wait: Effect.Effect<void, string> = Effect.async((resume) => {
+    if (this.isDone) return resume(this.result)
+    this.onSent = () => {
+      this.onSent = undefined
+      resume(this.result)
+    }
+    return Effect.sync(() => {
+      this.onSent = undefined
+      this.close()
+    })
+  })
+
+  private sendBatch(): void {
+    const room = Math.min(this.bytes, longestBatch)
+    const most = Math.min(this.count, this.elements.length - this.sent)
+    let count = Math.max(1, Math.min(most, Math.floor(room / this.elementLength)))
+    let batch = this.print(count)
+    // One element may be larger than the credit, and one that can't be sent is found alone.
+    while (count > 1 && (batch === undefined || batch.size > room)) {
+      count = batch === undefined ? 1 : Math.max(1, Math.min(count - 1, Math.floor((count * room) / batch.size)))
+      batch = this.print(count)
+    }
+    const limit = this.connection.maxFrameBytes
+    if (batch === undefined) this.issue = "an element isn't JSON"
+    else if (FrameLimit.isExceeded(batch.packet, limit)) {
+      this.issue = `an element would be a frame of ${FrameLimit.sizeOf(batch.packet)} bytes; the limit is ${limit}`
+    } else {
+      this.elementLength = Math.max(1, batch.size / count)
+      this.sent += count
+      this.count -= count
+      this.bytes -= batch.size
+      this.outbox.send(batch.packet)
+    }
+  }
+
+  private print(count: number): { readonly packet: Packet; readonly size: number } | undefined {
+    const { agreement } = this.connection
+    const first = this.elements[this.sent]
+    // Bytes go each in a frame of their own.
+    const isRaw = first instanceof RawBytes && agreement.binary && agreement.serialization === undefined
+    if (isRaw) {
+      if (count > 1) return { packet: "", size: Number.POSITIVE_INFINITY }
+      const packet = FrameBytes.printData(this.head, first, agreement)
+      return Frame.isPrinted(packet) ? { packet, size: first.bytes.length } : undefined
+    }
+    const elements =
+      this.sent === 0 && count === this.elements.length
+        ? this.elements
+        : this.elements.slice(this.sent, this.sent + count)
+    const packet = FrameBytes.printData(this.head, elements, agreement)
+    if (!Frame.isPrinted(packet)) return undefined
+    // A binary frame has a line feed between head and data.
+    return { packet, size: packet.length - this.head.length - (typeof packet === "string" ? 0 : 1) }
+  }
+}
+
+/** A longer batch would keep other streams waiting, in UTF-16 units or bytes. */
+const longestBatch = 32 * 1024
