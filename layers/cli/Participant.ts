@@ -62,8 +62,8 @@ export const register = (
 const logRole = (before: Role, role: Role, port: number): Effect.Effect<void> => {
   if (role === "leader") return Effect.logInfo(`leading at port ${port}`)
   if (role === "follower") return Effect.logInfo(`following the leader at port ${port}`)
-  if (before === "leader") return Effect.logInfo(`no longer leading at port ${port}`)
-  return before === "follower" ? Effect.logWarning(`no leader at port ${port} any more; waiting for one`) : Effect.void
+  // The election itself logs that there is no leader, where that lasts.
+  return before === "leader" ? Effect.logInfo(`no longer leading at port ${port}`) : Effect.void
 }
 
 /** Longer than the attempts to connect, and longer than followers wait for a standalone gateway that takes over. */

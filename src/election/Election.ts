@@ -193,10 +193,13 @@ export const make: <Leader, Follower>(
     return mayBid ? Effect.catchTag(lead, "PortInUse", () => follow) : follow
   })
 
-  /** Logs once in each stretch without a role: at once where waiting won't help, else when it lasts. */
+  /**
+   * Logs once in each stretch without a role. A next leader is given time; a standalone gateway has none, and other failures
+   * don't pass by themselves.
+   */
   const logFailure = (error: ElectionError) =>
     Effect.suspend(() => {
-      if (logged || (isTransient(error) && !hasCome(logNotBefore))) return Effect.void
+      if (logged || (isTransient(error) && !standaloneSeen && !hasCome(logNotBefore))) return Effect.void
       logged = true
       return Effect.logWarning(
         standaloneSeen

@@ -164,7 +164,8 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("what t
         yield* run.stderr.line("run at")
         yield* first.process.signal("SIGTERM")
         yield* first.process.exit
-        const gone = `effect-ipc: warn: no leader at port ${port} any more; waiting for one`
+        const refused = `connect ECONNREFUSED 127.0.0.1:${port}. Is the server running, and is the port right?`
+        const gone = `effect-ipc: warn: The standalone gateway can't be reached; retrying until it is back: Could not connect to ${first.url}: ${refused}`
         yield* Effect.forEach([register, run], ({ stderr }) => stderr.line(gone))
         yield* routes.stderr.line("reconnecting")
 
