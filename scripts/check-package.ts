@@ -25,6 +25,27 @@ const run = (command: string, args: ReadonlyArray<string>, cwd: string): string 
   }
 }
 
+/** The help is printed in no more than four times what Node itself takes to start; the least of several times counts. */
+const checkStartUp = (command: string): void => {
+  const time = (args: ReadonlyArray<string>): number => {
+    const start = performance.now()
+    execFileSync(process.execPath, args, { stdio: "ignore" })
+    return performance.now() - start
+  }
+  let [help, bare] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let i = 0; i < 5 || (i < 50 && help > 4 * bare); i++) {
+    help = Math.min(help, time([command, "--help"]))
+    bare = Math.min(bare, time(["-e", "0"]))
+  }
+  const told = `effect-ipc --help: ${help.toFixed(0)} ms, node -e 0: ${bare.toFixed(0)} ms`
+  if (help > 4 * bare) throw new Error(`${told}, more than four times as long`)
+  console.log(`ok    ${told}`)
+}
+
+/** A version of Node by its package, which brings the binary. */
+const pathOf = (version: string): string =>
+  run("npx", ["--yes", version, "--print", "process.execPath"], tmpdir()).trim()
+
 const tool = (name: string): string => join(root, "node_modules", ".bin", windows ? `${name}.cmd` : name)
 
 const installed = (name: string): string => {
@@ -44,7 +65,10 @@ try {
   cpSync(consumer, folder, { recursive: true })
   const peers = ["effect", "@effect/platform", "@types/node"].map(installed)
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball, ...peers], folder)
-  run(process.execPath, ["imports.mjs"], folder)
+  const nodes = [process.execPath, ...["node@22", "node@24"].map(pathOf)]
+  for (const node of nodes) for (const program of ["imports.mjs", "command.mjs"]) run(node, [program], folder)
+  run("npx", ["--yes", "deno@2", "run", "--allow-all", "imports.mjs"], folder)
+  checkStartUp(join(folder, "node_modules", "effect-ipc", "dist", "layers", "cli", "main.js"))
   console.log(`      ${run(process.execPath, ["public-api.mjs"], folder).trim()}`)
   // The consumer's own TypeScript is the line before ours.
   for (const tsc of [tool("tsc"), join(folder, "node_modules", ".bin", windows ? "tsc.cmd" : "tsc")]) {

@@ -149,9 +149,15 @@ export type NoMore<Given, Known> = { readonly [Name in Exclude<keyof Given, keyo
  * @since 0.2.0
  * @category types
  */
-export type BodyOf<Matcher> = Matcher extends { readonly body: infer Body } ? Matched<Body> : unknown
+export type BodyOf<Matcher> = Matcher extends { readonly body: infer Body } ? MatchedBody<Body> : unknown
 
-type Matched<Body> = [Body] extends [undefined]
+/**
+ * What is known of a body that matched this.
+ *
+ * @since 0.2.0
+ * @category types
+ */
+export type MatchedBody<Body> = [Body] extends [undefined]
   ? unknown
   : Body extends Schema.Schema<infer A, infer _I, infer _R>
     ? A
@@ -160,13 +166,13 @@ type Matched<Body> = [Body] extends [undefined]
       : Body extends (...args: never) => unknown
         ? unknown
         : Body extends Exact<infer A>
-          ? Matched<A>
+          ? MatchedBody<A>
           : Body extends RegExp
             ? unknown
             : Body extends AsymmetricMatcher
               ? unknown
               : Body extends string | number | boolean | null
-                ? Widened<Body>
+                ? WidenedLiteral<Body>
                 : Body extends ReadonlyArray<infer Item>
                   ? ReadonlyArray<MatchedField<Item>>
                   : Body extends object
@@ -177,9 +183,21 @@ type Matched<Body> = [Body] extends [undefined]
                       }
                     : unknown
 
-type MatchedField<Field> = Field extends RegExp ? string : Matched<Field>
+/**
+ * What is known of a field that matched this: text, where a RegExp did.
+ *
+ * @since 0.2.0
+ * @category types
+ */
+export type MatchedField<Field> = Field extends RegExp ? string : MatchedBody<Field>
 
-type Widened<Value> = Value extends string
+/**
+ * The type of the literal.
+ *
+ * @since 0.2.0
+ * @category types
+ */
+export type WidenedLiteral<Value> = Value extends string
   ? string
   : Value extends number
     ? number

@@ -83,11 +83,14 @@ export type {
   BodyOf,
   Exact,
   FieldMatcher,
+  MatchedBody,
+  MatchedField,
   MultipartFile,
   NoMore,
   RequestMatcher,
   ValueMatcher,
-  ValueMatchers
+  ValueMatchers,
+  WidenedLiteral
 } from "./RequestMatcher.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
 export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

@@ -5,8 +5,8 @@
  */
 import type * as HelpDoc from "@effect/cli/HelpDoc"
 import type * as ValidationError from "@effect/cli/ValidationError"
-import { subcommandOf } from "./ChildCommand.js"
 import { CommandFailed, exitCodes } from "./CommandFailed.js"
+import { subcommandOf } from "./CommandLine.js"
 import * as Output from "./Output.js"
 
 /** One line for an error of @effect/cli. `help` is the text that lists each subcommand with its options. */

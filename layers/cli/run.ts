@@ -27,7 +27,15 @@ interface RunOptions {
  */
 export const run = Command.make(
   "run",
-  { address: gateway(1), api, prefix, command: Args.text({ name: "command" }).pipe(Args.repeated) },
+  {
+    address: gateway(1),
+    api,
+    prefix,
+    command: Args.text({ name: "command" }).pipe(
+      Args.withDescription("The command and its arguments, best after --."),
+      Args.repeated
+    )
+  },
   ({ command, ...options }) =>
     Effect.gen(function* () {
       const { address, api, prefix } = options

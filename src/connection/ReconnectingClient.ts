@@ -50,8 +50,7 @@ export interface ReconnectingClientOptions extends IPCSocketOptions {
 /**
  * Opens one connection. The transport is handed over the moment it is open, so that an interruption can't lose it.
  *
- * @since 0.1.0
- * @category models
+ * @internal
  */
 export type Connect = (onOpen: (transport: Transport) => void) => Effect.Effect<void, ConnectFailed>
 
@@ -69,8 +68,7 @@ export const defaultReconnect: Schedule.Schedule<unknown> = Schedule.exponential
 /**
  * Connects, once, and keeps connected until the scope closes.
  *
- * @since 0.1.0
- * @category constructors
+ * @internal
  */
 export const make: (
   url: string,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ChildCommand, subcommandOf } from "../../../layers/cli/ChildCommand.js"
+import * as CommandLine from "../../../layers/cli/CommandLine.js"
 import * as RouteListing from "../../../layers/cli/RouteListing.js"
 import type { Route } from "../../../src/DiscoveryEntry.js"
 
@@ -59,7 +59,7 @@ describe("the changes between two listings", () => {
 })
 
 describe("the command line", () => {
-  const split = (...words: ReadonlyArray<string>) => ChildCommand.split(["node", "main.js", ...words])
+  const split = (...words: ReadonlyArray<string>) => CommandLine.split(["node", "main.js", ...words])
 
   it("is parted at the first -- of run, and nowhere else", () => {
     assert.deepStrictEqual(split("run", "--api", "a", "--", "b", "--help", "--", ""), [
@@ -78,7 +78,7 @@ describe("the command line", () => {
   })
 
   it("is for the first subcommand in it", () => {
-    assert.strictEqual(subcommandOf(["node", "run", "--log-level", "debug", "routes", "run"]), "routes")
-    assert.isUndefined(subcommandOf(["node", "run", "--help"]))
+    assert.strictEqual(CommandLine.subcommandOf(["node", "run", "--log-level", "debug", "routes", "run"]), "routes")
+    assert.isUndefined(CommandLine.subcommandOf(["node", "run", "--help"]))
   })
 })
