@@ -13,7 +13,7 @@ const port = Number(process.env.IPC_PORT ?? 9000)
 const server = await startServer("orders")
 
 // #region discovery
-// In the process of a service: whoever joins first leads.
+// In the process of a service: the first one that joins leads.
 const orders = new LocalDiscovery(port)
 orders.onRoleChange((role) => console.log(`orders: ${role}`))
 await orders.join()
@@ -25,7 +25,7 @@ await caller.join()
 const gateway = await caller.discover("orders")
 console.log(`caller: ${caller.getRole()}: ${await (await fetch(`${gateway}/orders/7`)).text()}`)
 
-await orders.teardown() // its entries go, and whoever is left leads
+await orders.teardown() // its entries go, and the caller leads
 await caller.discover("orders").catch((error) => console.log(error.message))
 await caller.teardown()
 // #endregion

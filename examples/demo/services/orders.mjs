@@ -1,4 +1,4 @@
-// A service as any other, in any language: it knows nothing of effect-ipc, so somebody registers it.
+// A service as any other, in any language: it knows nothing of effect-ipc, so another process registers it.
 import { createServer } from "node:http"
 import { json } from "node:stream/consumers"
 

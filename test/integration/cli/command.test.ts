@@ -65,7 +65,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
     )
 
     it.scoped(
-      "register leads where nobody does, and follows a gateway that comes later",
+      "register leads where there is no leader, and follows a gateway that comes later",
       () =>
         Effect.gen(function* () {
           const port = yield* Cli.freePort

@@ -17,7 +17,7 @@ const runArgs = (port: string, ...command: ReadonlyArray<string>) => [
   ...command
 ]
 
-/** The pids of the service and of whoever started it, once it is registered. */
+/** The pids of the service and of its parent, once it is registered. */
 const started = Effect.fnUntraced(function* (run: Cli.Process, log: Cli.Output = run.stderr) {
   const [, , service, , parent] = (yield* run.stdout.line("service is")).split(" ").map(Number)
   yield* log.line("tested at")
