@@ -5,6 +5,8 @@
  * @internal
  */
 import { constants } from "node:os"
+// `process.stdin.isTTY` would make a stream of stdin, which is the command's.
+import { isatty } from "node:tty"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as ProcessGroup from "../process/ProcessGroup.js"
@@ -42,19 +44,23 @@ export const start = (
 
 /** Signals that are not passed: they can't be caught, concern only this process, or are used by V8's profiler. */
 const own: ReadonlyArray<NodeJS.Signals> = [
-  ...(["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGTTIN", "SIGTTOU", "SIGPROF"] as const),
+  ...(["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGPROF"] as const),
   ...(["SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"] as const)
 ]
 
-/** Each signal once, although some have several names. */
-const passed: ReadonlyArray<NodeJS.Signals> = (() => {
-  const numbers = new Set(own.map((signal) => constants.signals[signal]))
+/** Sent to a process in the background of its terminal. Its read or write is tried again, for ever, unless it stops. */
+const ofTerminal: ReadonlyArray<NodeJS.Signals> = ["SIGTTIN", "SIGTTOU"]
+
+/** The signals to pass, each once, although some have several names. */
+const signalsToPass = (): ReadonlyArray<NodeJS.Signals> => {
+  const hasTerminal = [0, 1, 2].some(isatty)
+  const numbers = new Set([...own, ...(hasTerminal ? ofTerminal : [])].map((signal) => constants.signals[signal]))
   return (Object.keys(constants.signals) as Array<NodeJS.Signals>).filter((signal) => {
     const isNew = !numbers.has(constants.signals[signal])
     numbers.add(constants.signals[signal])
     return isNew
   })
-})()
+}
 
 /**
  * Signals that a terminal sends. It sends them to the whole foreground group, so they are passed to the whole group here: a
@@ -66,6 +72,7 @@ const forGroup: ReadonlySet<NodeJS.Signals> = new Set(["SIGINT", "SIGQUIT", "SIG
 const suspendMillis = 100
 
 const listenForSignals = () => {
+  const passed = signalsToPass()
   let group: ProcessGroup.ProcessGroup | undefined
   let received: NodeJS.Signals | undefined
   let ending = false
@@ -91,7 +98,7 @@ const listenForSignals = () => {
     }
     pass(signal)
     // The system discards SIGTSTP for a group without a terminal, but Ctrl-Z is expected to stop both.
-    if (signal === "SIGTSTP" && process.stdin.isTTY) setTimeout(suspend, suspendMillis)
+    if (signal === "SIGTSTP" && isatty(0)) setTimeout(suspend, suspendMillis)
   }
   for (const signal of passed) process.on(signal, onSignal)
 

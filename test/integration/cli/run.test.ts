@@ -50,7 +50,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("effect
         const { port, url } = yield* Cli.Gateway
         const run = yield* Cli.start(runArgs(port, node, Cli.service))
         yield* started(run)
-        const kept = ["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGTTIN", "SIGTTOU", "SIGPROF"]
+        const kept = ["SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGPROF"]
         const faults = ["SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"]
         const aliases = ["SIGIOT", "SIGPOLL", "SIGUNUSED"]
         const others = [...kept, ...faults, ...aliases, "SIGINT", "SIGTERM"]
