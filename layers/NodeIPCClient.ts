@@ -19,6 +19,7 @@ import { defaultPort, urlOf } from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
+import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as TokenProof from "./ipc/TokenProof.js"
 import * as UpgradeRequest from "./ipc/UpgradeRequest.js"
 
@@ -87,7 +88,10 @@ export const make = (
       credential,
       maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes
     }
-    return ProcessMemory.provide(ReconnectingClient.make(base, UpgradeRequest.connect(target), options))
+    return Effect.zipRight(
+      SupportedRuntime.check,
+      ProcessMemory.provide(ReconnectingClient.make(base, UpgradeRequest.connect(target), options))
+    )
   })
 
 /** Or why the token can't be used. */

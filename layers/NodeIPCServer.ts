@@ -31,6 +31,7 @@ import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
+import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
 /**
@@ -109,6 +110,7 @@ export const makePrepared: <A, E, R>(
   prepare: (server: IPCServer.Service) => Effect.Effect<A, E, R>,
   bindings: ReadonlyArray<Listening.Binding> = Listening.only(options.host ?? Address.defaultHost)
 ) {
+  yield* SupportedRuntime.check
   const host = options.host ?? Address.defaultHost
   const token = Credentials.tokenOf(options.token)
   if (token === undefined && !Address.isLoopback(host) && options.allowWithoutToken !== true) {

@@ -68,6 +68,7 @@ try {
   const nodes = [process.execPath, ...["node@22", "node@24"].map(pathOf)]
   for (const node of nodes) for (const program of ["imports.mjs", "command.mjs"]) run(node, [program], folder)
   run("npx", ["--yes", "deno@2", "run", "--allow-all", "imports.mjs"], folder)
+  run("npx", ["--yes", "bun@1", "bun.mjs"], folder)
   checkStartUp(join(folder, "node_modules", "effect-ipc", "dist", "layers", "cli", "main.js"))
   console.log(`      ${run(process.execPath, ["public-api.mjs"], folder).trim()}`)
   // The consumer's own TypeScript is the line before ours.

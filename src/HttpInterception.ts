@@ -12,13 +12,8 @@ import type * as Stream from "effect/Stream"
 import type { InvalidEntry } from "./DiscoveryEntry.js"
 
 import type { HttpRouteRequest } from "./HttpGateway.js"
-import type {
-  InvalidInterceptor,
-  InvalidRoute,
-  RegistryLimitExceeded,
-  RequestError,
-  UnverifiedInterception
-} from "./IPCError.js"
+import type { InvalidInterceptor, UnverifiedInterception } from "./InterceptionError.js"
+import type { InvalidRoute, RegistryLimitExceeded, RequestError } from "./IPCError.js"
 import type { BodyOf, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**

@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { closeReason } from "./internal/ErrorMessage.js"
-import { oneLine, printableLines, quote } from "./internal/Printable.js"
+import { oneLine, quote } from "./internal/Printable.js"
 
 /**
  * The port is held by another process (or another server of this one).
@@ -75,6 +75,21 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>("effect-ipc/I
  * @category listening
  */
 export type ListenError = PortInUse | ListenFailed | TokenRequired | InvalidToken
+
+/**
+ * The runtime lacks what the library needs of Node. A layer that would use it dies of this at its start.
+ *
+ * @since 0.2.0
+ * @category listening
+ */
+export class UnsupportedRuntime extends Schema.TaggedError<UnsupportedRuntime>("effect-ipc/UnsupportedRuntime")(
+  "UnsupportedRuntime",
+  { runtime: Schema.String }
+) {
+  override get message() {
+    return `effect-ipc doesn't run on ${this.runtime}: parts of node:http and node:net that the gateway and the connections need are missing there, and would fail in mid-use. Use Node 20.18.1 or later, or Deno 2.`
+  }
+}
 
 /**
  * A client could not connect: nobody listens, the limit passed, or the server refused the upgrade.
@@ -388,101 +403,3 @@ const bounds: Readonly<Record<RegistryLimitExceeded["bound"], (limit: number) =>
   maxEntries: (limit) => `${limit} entries of all participants, and as many strategies`,
   maxEntryBytes: (limit) => `${limit} bytes of one entry`
 }
-
-/**
- * Interceptors of a test weren't called as often as expected, or requests found nobody to answer them.
- *
- * @since 0.1.0
- * @category interception
- */
-export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterception>(
-  "effect-ipc/UnverifiedInterception"
-)("UnverifiedInterception", {
-  /** Those not called as often as expected; `expected` is `undefined` where one call would have done. */
-  uncalled: Schema.Array(
-    Schema.Struct({ name: Schema.String, calls: Schema.Number, expected: Schema.optional(Schema.Number) })
-  ),
-  /** The requests that were answered 404 because nothing matched. */
-  unmatched: Schema.Array(
-    Schema.Struct({
-      method: Schema.String,
-      path: Schema.String,
-      nearest: Schema.optional(Schema.String),
-      /** Where the request differs from the nearest interceptor. */
-      differences: Schema.optional(
-        Schema.Array(
-          Schema.Struct({ part: Schema.String, expected: Schema.String, received: Schema.optional(Schema.String) })
-        )
-      )
-    })
-  ),
-  /** The handlers of mocks that failed, such as by an assertion, and the requests that they were called with. */
-  failed: Schema.optionalWith(
-    Schema.Array(
-      Schema.Struct({ name: Schema.String, method: Schema.String, path: Schema.String, failure: Schema.String })
-    ),
-    { default: () => [] }
-  )
-}) {
-  override get message() {
-    const lines = [...failedLines(this.failed), ...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)]
-    return printableLines(lines.join("\n"))
-  }
-}
-
-/**
- * An interceptor of a test can't be made as it is described: a part or an option isn't known, or has a wrong value.
- *
- * @since 0.2.0
- * @category interception
- */
-export class InvalidInterceptor extends Schema.TaggedError<InvalidInterceptor>("effect-ipc/InvalidInterceptor")(
-  "InvalidInterceptor",
-  { issue: Schema.String }
-) {
-  override get message() {
-    return `The interceptor can't be made: ${this.issue}.`
-  }
-}
-
-const failedLines = (failed: UnverifiedInterception["failed"]): ReadonlyArray<string> => {
-  if (failed.length === 0) return []
-  return [
-    "Failed while it answered (fix the handler, or what it asserts):",
-    ...failed.map(({ failure, method, name, path }) => indented(`  - ${name}, asked ${method} ${path}: ${failure}`))
-  ]
-}
-
-const indented = (text: string): string => text.replaceAll("\n", "\n      ")
-
-const uncalledLines = (uncalled: UnverifiedInterception["uncalled"]): ReadonlyArray<string> => {
-  if (uncalled.length === 0) return []
-  return [
-    "Not called as often as expected (call it, remove it, or pass { optional: true }):",
-    ...uncalled.map(({ calls, expected, name }) => {
-      const often = calls === 0 ? "never called" : `called ${inTimes(calls)}`
-      return `  - ${name}: ${often}${expected === undefined || expected === 1 ? "" : `, expected ${inTimes(expected)}`}`
-    })
-  ]
-}
-
-const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): ReadonlyArray<string> => {
-  if (unmatched.length === 0) return []
-  return [
-    "Answered 404, since nothing matched (mock it, or register the service):",
-    ...unmatched.flatMap(({ differences = [], method, nearest, path }) => [
-      `  - ${method} ${path}${nearest === undefined ? "" : `; nearest: ${nearest}`}`,
-      ...(differences.length > 1 ? differences.flatMap(differenceLines) : [])
-    ])
-  ]
-}
-
-type Difference = NonNullable<UnverifiedInterception["unmatched"][number]["differences"]>[number]
-
-const differenceLines = ({ expected, part, received }: Difference): ReadonlyArray<string> => [
-  `      ${part}`,
-  `        - ${expected}`,
-  `        + ${received ?? "nothing"}`
-]
-
-const inTimes = (count: number): string => (count === 1 ? "once" : `${count} times`)

@@ -44,6 +44,7 @@ export {
   type WebSocketInterceptor
 } from "./HttpInterception.js"
 export * as Intercept from "./Intercept.js"
+export * from "./InterceptionError.js"
 export { type ClientRequestOptions, IPCClient, type Status } from "./IPCClient.js"
 export * from "./IPCError.js"
 export { type ConnectedClient, type ConnectionEvent, IPCPeer } from "./IPCPeer.js"

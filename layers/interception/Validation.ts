@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Fault, InterceptorOptions, MockOptions } from "../../src/HttpInterception.js"
-import { InvalidInterceptor } from "../../src/IPCError.js"
+import { InvalidInterceptor } from "../../src/InterceptionError.js"
 import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
 import * as Difference from "./Difference.js"

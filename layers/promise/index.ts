@@ -7,6 +7,7 @@
 
 export { InvalidEntry, type Route, type RouteChange } from "../../src/DiscoveryEntry.js"
 export type { HttpMethod, RouteProxyResolver, Upstream } from "../../src/HttpGateway.js"
+export * from "../../src/InterceptionError.js"
 export * from "../../src/IPCError.js"
 export type { ConnectedClient } from "../../src/IPCPeer.js"
 export type { BrandedRequest, ClientRequest, SchemaRequest, ServerRequest } from "../../src/IPCRequest.js"

@@ -1,7 +1,7 @@
 /**
  * The error of a block whose test failed and whose `await using` of a strict interception then failed, too.
  */
-import { UnverifiedInterception } from "../../../src/IPCError.js"
+import { UnverifiedInterception } from "../../../src/InterceptionError.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 
 type Constructor = new (error: unknown, suppressed: unknown, message?: string) => Error

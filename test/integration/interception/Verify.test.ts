@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Intercept from "../../../src/Intercept.js"
-import { UnverifiedInterception } from "../../../src/IPCError.js"
+import { UnverifiedInterception } from "../../../src/InterceptionError.js"
 import { ask } from "../http/support.js"
 import { live, says, service, statusOf, suite, text } from "./support.js"
 

@@ -1,0 +1,105 @@
+/**
+ * What a test's interception reports.
+ *
+ * @since 0.2.0
+ */
+import * as Schema from "effect/Schema"
+import { printableLines } from "./internal/Printable.js"
+
+/**
+ * Interceptors of a test weren't called as often as expected, or requests found nobody to answer them.
+ *
+ * @since 0.1.0
+ * @category interception
+ */
+export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterception>(
+  "effect-ipc/UnverifiedInterception"
+)("UnverifiedInterception", {
+  /** Those not called as often as expected; `expected` is `undefined` where one call would have done. */
+  uncalled: Schema.Array(
+    Schema.Struct({ name: Schema.String, calls: Schema.Number, expected: Schema.optional(Schema.Number) })
+  ),
+  /** The requests that were answered 404 because nothing matched. */
+  unmatched: Schema.Array(
+    Schema.Struct({
+      method: Schema.String,
+      path: Schema.String,
+      nearest: Schema.optional(Schema.String),
+      /** Where the request differs from the nearest interceptor. */
+      differences: Schema.optional(
+        Schema.Array(
+          Schema.Struct({ part: Schema.String, expected: Schema.String, received: Schema.optional(Schema.String) })
+        )
+      )
+    })
+  ),
+  /** The handlers of mocks that failed, such as by an assertion, and the requests that they were called with. */
+  failed: Schema.optionalWith(
+    Schema.Array(
+      Schema.Struct({ name: Schema.String, method: Schema.String, path: Schema.String, failure: Schema.String })
+    ),
+    { default: () => [] }
+  )
+}) {
+  override get message() {
+    const lines = [...failedLines(this.failed), ...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)]
+    return printableLines(lines.join("\n"))
+  }
+}
+
+/**
+ * An interceptor of a test can't be made as it is described: a part or an option isn't known, or has a wrong value.
+ *
+ * @since 0.2.0
+ * @category interception
+ */
+export class InvalidInterceptor extends Schema.TaggedError<InvalidInterceptor>("effect-ipc/InvalidInterceptor")(
+  "InvalidInterceptor",
+  { issue: Schema.String }
+) {
+  override get message() {
+    return `The interceptor can't be made: ${this.issue}.`
+  }
+}
+
+const failedLines = (failed: UnverifiedInterception["failed"]): ReadonlyArray<string> => {
+  if (failed.length === 0) return []
+  return [
+    "Failed while it answered (fix the handler, or what it asserts):",
+    ...failed.map(({ failure, method, name, path }) => indented(`  - ${name}, asked ${method} ${path}: ${failure}`))
+  ]
+}
+
+const indented = (text: string): string => text.replaceAll("\n", "\n      ")
+
+const uncalledLines = (uncalled: UnverifiedInterception["uncalled"]): ReadonlyArray<string> => {
+  if (uncalled.length === 0) return []
+  return [
+    "Not called as often as expected (call it, remove it, or pass { optional: true }):",
+    ...uncalled.map(({ calls, expected, name }) => {
+      const often = calls === 0 ? "never called" : `called ${inTimes(calls)}`
+      return `  - ${name}: ${often}${expected === undefined || expected === 1 ? "" : `, expected ${inTimes(expected)}`}`
+    })
+  ]
+}
+
+const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): ReadonlyArray<string> => {
+  if (unmatched.length === 0) return []
+  return [
+    "Answered 404, since nothing matched (mock it, or register the service):",
+    ...unmatched.flatMap(({ differences = [], method, nearest, path }) => [
+      `  - ${method} ${path}${nearest === undefined ? "" : `; nearest: ${nearest}`}`,
+      ...(differences.length > 1 ? differences.flatMap(differenceLines) : [])
+    ])
+  ]
+}
+
+type Difference = NonNullable<UnverifiedInterception["unmatched"][number]["differences"]>[number]
+
+const differenceLines = ({ expected, part, received }: Difference): ReadonlyArray<string> => [
+  `      ${part}`,
+  `        - ${expected}`,
+  `        + ${received ?? "nothing"}`
+]
+
+const inTimes = (count: number): string => (count === 1 ? "once" : `${count} times`)
