@@ -53,7 +53,10 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
     // An informational status would leave the client waiting for the final one.
     if (!(status >= 200)) throw new RangeError(`${status} isn't the status of a response`)
     if (this.#taps !== undefined) this.#tellHead(status, typeof reason === "string" ? headers : reason)
-    if (typeof reason !== "string") return super.writeHead(status, reason as OutgoingHttpHeaders)
+    if (typeof reason !== "string") {
+      if (this.statusMessage) this.statusMessage = reasonPhrase(this.statusMessage)
+      return super.writeHead(status, reason as OutgoingHttpHeaders)
+    }
     return super.writeHead(status, reasonPhrase(reason), headers as OutgoingHttpHeaders)
   }
 

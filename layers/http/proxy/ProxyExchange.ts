@@ -31,6 +31,7 @@ import type { ForwardedExchange } from "./Forwarder.js"
 import * as Tunnel from "./Tunnel.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
+import * as UpstreamSocket from "./UpstreamSocket.js"
 
 /**
  * What the exchanges of a proxy share.
@@ -180,7 +181,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   }
 
   /** Whether or not the client asked for it (RFC 9110 section 15.2). */
-  #relayInformation(status: number, rawHeaders: ReadonlyArray<Buffer>): void {
+  #relayInformation(given: number, rawHeaders: ReadonlyArray<Buffer>): void {
+    const status = given === UpstreamSocket.CONTINUE ? 100 : given
     const { socket } = this.#response
     // These aren't queued without bound for a client that doesn't read.
     if (socket === null || this.#request.httpVersionMinor === 0 || socket.writableNeedDrain) return

@@ -7,6 +7,7 @@ import { isIP, type Socket } from "node:net"
 import type { Agent, Dispatcher } from "undici"
 import * as Undici from "./Undici.js"
 import { ClientNotLoaded } from "./UpstreamFailure.js"
+import * as UpstreamSocket from "./UpstreamSocket.js"
 import type { UpstreamTls } from "./UpstreamTls.js"
 
 /**
@@ -48,7 +49,7 @@ export const make = (options: {
       const socket = connector(named, callback) as unknown as Socket
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
-      readOnAfterReset(socket)
+      UpstreamSocket.prepare(socket)
       return socket
     }
     // A stream may idle as long as it likes; only its headers are awaited with a limit.
@@ -100,37 +101,6 @@ export const make = (options: {
 interface Agents {
   readonly keepAlive: Agent
   readonly fresh: Agent
-}
-
-/**
- * A service that answers before it has read an upload and then closes, resets the connection. A write that fails because of
- * that would destroy the socket while the response is still unread. So the write stays pending until the read side ends.
- */
-const readOnAfterReset = (socket: Socket): void => {
-  const { _write, _writev } = socket
-  // A stream has one write in progress at a time.
-  let callback: WriteCallback | undefined
-  const done: WriteCallback = (error) => {
-    const written = callback as WriteCallback
-    if (!isReset(error) || socket.readableEnded || socket.destroyed) written(error)
-    else socket.once("end", () => written(error))
-  }
-  socket._write = function (chunk, encoding, written) {
-    callback = written
-    _write.call(this, chunk, encoding, done)
-  }
-  if (_writev === undefined) return
-  socket._writev = function (chunks, written) {
-    callback = written
-    _writev.call(this, chunks, done)
-  }
-}
-
-type WriteCallback = (error?: Error | null) => void
-
-const isReset = (error: Error | null | undefined): boolean => {
-  const code = (error as NodeJS.ErrnoException | null | undefined)?.code
-  return code === "EPIPE" || code === "ECONNRESET"
 }
 
 // For the handler of a request that was never dispatched.

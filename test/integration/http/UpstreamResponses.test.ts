@@ -161,6 +161,30 @@ describe("what an upstream answers", () => {
     })
   )
 
+  it.scopedLive("may begin with a 100 that nobody has asked for, any number of times", () =>
+    Effect.gen(function* () {
+      const go = "HTTP/1.1 100 Continue\r\n\r\n"
+      const beginnings = ["", go, `${go}${go}`, `HTTP/1.1 103 Early Hints\r\nX-A: 100\r\n\r\n${go}`]
+      let beginning = ""
+      const { port } = yield* behind((socket, request) => {
+        socket.write(beginning)
+        // In a piece of its own, or together with what follows.
+        const rest = `HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\nHTTP/1.1 100 is the body`
+        if (request.includes("/later")) setImmediate(() => socket.write(rest))
+        else socket.write(rest)
+      })
+      const client = yield* connect(port)
+      for (const path of ["/at-once", "/later"]) {
+        for (beginning of beginnings) {
+          client.received = ""
+          client.socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+          yield* client.until("HTTP/1.1 100 is the body")
+          assert.isTrue(client.received.startsWith(`${beginning}HTTP/1.1 200 OK\r\n`), client.received)
+        }
+      }
+    })
+  )
+
   it.scopedLive("may have trailers, for which a client asks by TE", () =>
     Effect.gen(function* () {
       const asked: Array<unknown> = []
