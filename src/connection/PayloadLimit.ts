@@ -12,8 +12,9 @@ export const unlimitedLength = 1024
 
 /** Why a frame of the request is over its limit; undefined where it isn't. */
 export const issueOf = (packet: Packet, name: string, limit: PayloadLimit): string | undefined => {
-  if (FrameLimit.isExceeded(packet, limit.bytes)) {
-    return `a frame of ${FrameLimit.sizeOf(packet)} bytes; ${name} takes at most ${limit.bytes}`
+  // No text has fewer bytes than UTF-16 units, so a very long one needs no counting.
+  if (packet.length > limit.bytes || FrameLimit.isExceeded(packet, limit.bytes)) {
+    return `a frame of over ${limit.bytes} bytes; ${name} takes no more`
   }
   const most = limit.collections
   // Bytes were bounded in depth as they were read.

@@ -27,7 +27,14 @@ const small = { bytes: 4096, collections: 1 }
 const list = { bytes: maxListBytes, collections: maxEntriesAtOnce + 1 }
 
 /** Each is validated by itself, so that one that is wrong doesn't cost the others. */
-const Entries = Schema.Array(Schema.Unknown).annotations({ message: () => "it isn't a list of entries" })
+const Entries = Schema.Unknown.pipe(
+  Schema.filter((payload): payload is ReadonlyArray<unknown> => isList(payload), {
+    message: () => `it isn't a list of at most ${maxEntriesAtOnce} entries`
+  })
+)
+
+const isList = (payload: unknown): payload is ReadonlyArray<unknown> =>
+  Array.isArray(payload) && payload.length <= maxEntriesAtOnce
 
 /** Adds the caller's entries. Where some can't be registered the others are, and the failure is the first one's. */
 export const Register = limited(
@@ -86,6 +93,9 @@ export const Watch = limited(
   }),
   small
 )
+
+/** A payload of {@link Changed} that needs no encoding: it is JSON already, for many watchers. */
+export const ChangedAsIs = IPCClient.defineRequest<unknown>("discovery/changed")
 
 export const Changed = IPCClient.defineRequest("discovery/changed", {
   payload: Schema.Struct({

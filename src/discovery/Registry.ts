@@ -16,6 +16,7 @@ import type { ServiceNotRegistered } from "../IPCError.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
+import { nextTurn } from "../internal/NextTurn.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
@@ -258,7 +259,7 @@ const inTurns = <A, L, R>(
   return Effect.map(
     Effect.forEach([first, ...others], (part) =>
       Effect.zipRight(
-        Effect.sleep(Duration.zero),
+        nextTurn,
         Effect.sync(() => part.map(f))
       )
     ),

@@ -4,14 +4,13 @@
  * @internal
  */
 import * as Arr from "effect/Array"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { RouteChange } from "../DiscoveryEntry.js"
 import type { ClientNotConnected, NotifyError } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
+import { nextTurn } from "../internal/NextTurn.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 
 export interface Watchers {
@@ -22,6 +21,7 @@ export interface Watchers {
   readonly retain: (isConnected: (clientId: string) => boolean) => void
 }
 
+/** The payload of `Protocol.Changed`. */
 interface News {
   readonly version: number
   readonly changes: ReadonlyArray<RouteChange>
@@ -36,8 +36,11 @@ interface Watcher {
   isSending: boolean
 }
 
-/** How many watchers are sent news in one turn of the event loop. */
-const watchersInTurn = 32
+/** How many changes are sent in one turn of the event loop, to all watchers together: the leader has other work, too. */
+const changesInTurn = 1024
+
+/** A message costs as much as so many of its changes. */
+const messageCost = 16
 
 /**
  * Keeps up to so many changes for the slowest watcher. One that is further behind is told that it missed some.
@@ -45,13 +48,31 @@ const watchersInTurn = 32
 export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect.Effect<Watchers, never, Scope.Scope> =
   Effect.fnUntraced(function* (server, maxChangesKept) {
     const scope = yield* Effect.scope
-    const turns = Effect.unsafeMakeSemaphore(watchersInTurn)
     const watchers = new Map<string, Watcher>()
     const news: Array<News> = []
     /** The number of the oldest news that are kept. */
     let oldest = 0
     let changesKept = 0
     let version = 0
+
+    let spent = 0
+    let isTurnCounted = false
+
+    /** Waits for a turn that has so much left. */
+    const spend = (cost: number): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (spent >= changesInTurn) return Effect.zipRight(nextTurn, spend(cost))
+        spent += cost
+        return isTurnCounted ? Effect.void : Effect.asVoid(Effect.forkIn(countAnew, scope))
+      })
+
+    const countAnew = Effect.suspend(() => {
+      isTurnCounted = true
+      return Effect.map(nextTurn, () => {
+        isTurnCounted = false
+        spent = 0
+      })
+    })
 
     const end = () => oldest + news.length
 
@@ -76,14 +97,11 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
           watcher.isSending = false
           return Effect.void
         }
-        const started = Effect.fork(server.notify(watcher.runtimeId, Protocol.Changed, next))
-        // A turn of the event loop each, so that many watchers don't keep the leader from its other work.
-        return Effect.flatMap(turns.withPermits(1)(Effect.zipLeft(started, Effect.sleep(Duration.zero))), (sent) =>
-          Effect.zipRight(
-            Effect.catchAll(Fiber.join(sent), (error) => Effect.sync(() => onFailure(watcher, error))),
-            send(watcher)
-          )
+        const notified = Effect.catchAll(
+          server.notify(watcher.runtimeId, Protocol.ChangedAsIs, next),
+          (error: NotifyError | ClientNotConnected) => Effect.sync(() => onFailure(watcher, error))
         )
+        return Effect.zipRight(Effect.zipRight(spend(next.changes.length + messageCost), notified), send(watcher))
       })
 
     const onFailure = (watcher: Watcher, error: NotifyError | ClientNotConnected): void => {

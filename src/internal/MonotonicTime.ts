@@ -6,6 +6,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { onNextTurn } from "./NextTurn.js"
 
 /** Milliseconds, with fractions; only differences mean anything. */
 export const millisOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
@@ -43,17 +44,11 @@ const sliceMillis = 250
 /** A timer that is later than this, in milliseconds, tells that the process was stalled. */
 export const stalledMillis = 20
 
-type Schedule = (callback: () => void) => unknown
-
-// As it is when this is loaded: a test may replace the global timers by its own.
-const nextTurn: Schedule =
-  (globalThis as { readonly setImmediate?: Schedule }).setImmediate ?? ((callback) => setTimeout(callback, 0))
-
 /**
  * Calls back once what has arrived at this process has been read: timers run before input does, so after a stall a
  * deadline would otherwise be judged before the response that came in time. Twice, since one turn may only accept what
  * the next one reads.
  */
 export const afterReading = (callback: () => void): void => {
-  nextTurn(() => nextTurn(callback))
+  onNextTurn(() => onNextTurn(callback))
 }
