@@ -18,6 +18,7 @@ import { ConnectFailed } from "../src/IPCError.js"
 import { defaultPort, urlOf } from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
+import * as MessagePack from "./ipc/MessagePack.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as TokenProof from "./ipc/TokenProof.js"
@@ -48,6 +49,8 @@ export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingCli
    * sees it.
    */
   readonly tokenScheme?: TokenScheme | undefined
+  /** How large values travel where the server asks for the same; JSON otherwise. Default `json`. */
+  readonly serialization?: "json" | "msgpack" | undefined
   /** The path of the upgrade. Default `/__ipc`, and the original's `/__ggFrameworkConnection` where the server refuses that. */
   readonly path?: string | undefined
 }
@@ -86,7 +89,8 @@ export const make = (
       url,
       otherPath: options.path === undefined ? Frame.upgradePathAlias : undefined,
       credential,
-      maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes
+      maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
+      serialization: MessagePack.serializationOf(options.serialization)
     }
     return Effect.zipRight(
       SupportedRuntime.check,

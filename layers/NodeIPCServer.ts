@@ -56,6 +56,8 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
    * TLS proxy, a mapped port) forwards from that port to this server.
    */
   readonly allowedHosts?: ReadonlyArray<string> | undefined
+  /** How values travel to and from clients that ask for the same; JSON otherwise. Default `json`. */
+  readonly serialization?: "json" | "msgpack" | undefined
   /** A larger body, in bytes, to a route is answered 413. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined
   /**

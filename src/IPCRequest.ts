@@ -6,6 +6,7 @@
  */
 import type { DurationInput } from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -150,6 +151,58 @@ export interface RequestOptions {
 export type AnySchema = Schema.Schema.All
 
 /**
+ * What a payload, a success, an element or an input is described by: a Schema, or {@link Bytes}.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type WireSchema = AnySchema | Bytes
+
+/**
+ * What a program has of it.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type WireType<S extends WireSchema> = S extends AnySchema ? Schema.Schema.Type<S> : Uint8Array
+
+declare const WholeBytes: unique symbol
+
+/**
+ * Raw bytes as a whole payload, success, element or input. It is no `Schema`, so that it can't be a part of one: a binary
+ * frame holds nothing else.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Bytes {
+  readonly [WholeBytes]: Uint8Array
+}
+
+/**
+ * What requests and streams are defined with beside Schemas.
+ *
+ * @example
+ * ```ts
+ * import { IPCRequest, IPCServer } from "effect-ipc"
+ * import { Schema } from "effect"
+ *
+ * export const Download = IPCServer.defineStream("files/download", { payload: Schema.String, element: IPCRequest.Bytes })
+ * ```
+ *
+ * @since 0.2.0
+ * @category schemas
+ */
+export const IPCRequest = {
+  /**
+   * Raw bytes, a `Uint8Array`: in a binary frame between two ends of version 0.2, in base64 otherwise.
+   *
+   * @since 0.2.0
+   */
+  Bytes: {} as Bytes
+}
+
+/**
  * What a request asks of its Schemas beside being one: nothing of a Schema that needs no services. Of any other what it
  * doesn't have, so that the compiler's message says why it is refused, and which services it needs: both ends decode and
  * encode without a program's context.
@@ -157,9 +210,11 @@ export type AnySchema = Schema.Schema.All
  * @since 0.2.0
  * @category models
  */
-export type NoServices<S extends AnySchema> = [Schema.Schema.Context<S>] extends [never]
-  ? unknown
-  : ServicesNeeded<Schema.Schema.Context<S>>
+export type NoServices<S extends WireSchema> = S extends AnySchema
+  ? [Schema.Schema.Context<S>] extends [never]
+    ? unknown
+    : ServicesNeeded<Schema.Schema.Context<S>>
+  : unknown
 
 /**
  * What no Schema has.
@@ -183,8 +238,8 @@ export interface DefineRequest<D extends Direction> {
    * Throws {@link InvalidRequestName} where the name can't be on the wire.
    */
   <
-    P extends AnySchema = typeof Schema.Void,
-    S extends AnySchema = typeof Schema.Void,
+    P extends WireSchema = typeof Schema.Void,
+    S extends WireSchema = typeof Schema.Void,
     F extends AnySchema = typeof Schema.Never
   >(
     name: string,
@@ -193,7 +248,7 @@ export interface DefineRequest<D extends Direction> {
       readonly success?: S & NoServices<S>
       readonly failure?: F & NoServices<F>
     }
-  ): SchemaRequest<D, Schema.Schema.Type<P>, Schema.Schema.Type<S>, Schema.Schema.Type<F>>
+  ): SchemaRequest<D, WireType<P>, WireType<S>, Schema.Schema.Type<F>>
   /**
    * A branded request: checked at compile time, nothing to pay at run time.
    * Throws {@link InvalidRequestName} where the name can't be on the wire.
@@ -208,7 +263,7 @@ export interface DefineRequest<D extends Direction> {
  * @category constructors
  */
 export const define = <D extends Direction>(): DefineRequest<D> =>
-  ((name: string, schemas?: Partial<Record<"payload" | "success" | "failure", AnySchema>>) => {
+  ((name: string, schemas?: Partial<Record<"payload" | "success" | "failure", WireSchema>>) => {
     if (!isValidRequestName(name)) throw new InvalidRequestName({ request: name })
     if (schemas === undefined) return name
     return {
@@ -268,7 +323,26 @@ export class RawBytes {
 }
 
 /** @internal */
-export const codec = (schema: AnySchema): Codec<unknown> => ({
-  decode: ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext),
-  encode: ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
-})
+export const codec = (schema: WireSchema): Codec<unknown> =>
+  isSchema(schema)
+    ? {
+        decode: ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext),
+        encode: ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
+      }
+    : bytesCodec
+
+const isSchema = (schema: WireSchema): schema is AnySchema => schema !== IPCRequest.Bytes
+
+const bytesCodec: Codec<unknown> = {
+  decode: (value) => {
+    if (value instanceof Uint8Array) return Either.right(value)
+    return typeof value === "string"
+      ? Either.mapLeft(Encoding.decodeBase64(value), () => notBytes(value, "in base64"))
+      : Either.left(notBytes(value, "in base64"))
+  },
+  encode: (value) =>
+    value instanceof Uint8Array ? Either.right(new RawBytes(value)) : Either.left(notBytes(value, "as a Uint8Array"))
+}
+
+const notBytes = (value: unknown, how: string): ParseResult.ParseIssue =>
+  new ParseResult.Type(Schema.Uint8ArrayFromSelf.ast, value, `bytes ${how} were expected`)

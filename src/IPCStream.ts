@@ -7,7 +7,7 @@ import type { DurationInput } from "effect/Duration"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { InvalidRequestName } from "./IPCError.js"
-import type { AnySchema, Codec, Direction, HandlerFailure, NoServices } from "./IPCRequest.js"
+import type { AnySchema, Codec, Direction, HandlerFailure, NoServices, WireSchema, WireType } from "./IPCRequest.js"
 import { codec, isValidRequestName } from "./IPCRequest.js"
 
 declare const Shape: unique symbol
@@ -106,10 +106,10 @@ export interface DefineStream<D extends Direction> {
    * that came before it. Throws {@link InvalidRequestName} where the name can't be on the wire.
    */
   <
-    E extends AnySchema,
-    P extends AnySchema = typeof Schema.Void,
+    E extends WireSchema,
+    P extends WireSchema = typeof Schema.Void,
     F extends AnySchema = typeof Schema.Never,
-    I extends AnySchema = typeof Schema.Never
+    I extends WireSchema = typeof Schema.Never
   >(
     name: string,
     schemas: {
@@ -118,7 +118,7 @@ export interface DefineStream<D extends Direction> {
       readonly failure?: F & NoServices<F>
       readonly input?: I & NoServices<I>
     }
-  ): IPCStream<D, Schema.Schema.Type<P>, Schema.Schema.Type<E>, Schema.Schema.Type<F>, Schema.Schema.Type<I>>
+  ): IPCStream<D, WireType<P>, WireType<E>, Schema.Schema.Type<F>, WireType<I>>
   /**
    * A branded stream with input: checked at compile time alone. Throws {@link InvalidRequestName} where the name can't be
    * on the wire.
@@ -141,7 +141,7 @@ export interface DefineStream<D extends Direction> {
 export const defineStream = <D extends Direction>(): DefineStream<D> =>
   ((
     name: string,
-    options?: Partial<Record<"payload" | "element" | "failure", AnySchema>> & { input?: AnySchema | true }
+    options?: Partial<Record<"payload" | "element" | "failure", WireSchema>> & { input?: WireSchema | true }
   ) => {
     if (!isValidRequestName(name)) throw new InvalidRequestName({ request: name })
     const { input, ...schemas } = options ?? {}

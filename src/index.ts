@@ -52,19 +52,22 @@ export type {
   AnySchema,
   Arguments,
   BrandedRequest,
+  Bytes,
   ClientRequest,
   Codec,
   DefineRequest,
   Direction,
   HandlerFailure,
-  IPCRequest,
   NoServices,
   RequestOptions,
   SchemaRequest,
   ServerRequest,
   ServicesNeeded,
-  Shaped
+  Shaped,
+  WireSchema,
+  WireType
 } from "./IPCRequest.js"
+export { IPCRequest } from "./IPCRequest.js"
 export { IPCServer } from "./IPCServer.js"
 export type {
   ClientStream,

@@ -18,11 +18,13 @@ import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { normalize, pathOf } from "../http/RequestTarget.js"
 import * as Admission from "./Admission.js"
 import * as Credentials from "./Credentials.js"
+import * as MessagePack from "./MessagePack.js"
 import * as ProofHeaders from "./ProofHeaders.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 
 export interface UpgradeEndpointOptions extends Admission.AdmissionOptions {
   readonly maxFrameBytes?: number | undefined
+  readonly serialization?: MessagePack.SerializationName | undefined
 }
 
 /** The listeners for requests and upgrades at the server's own paths. Neither throws. */
@@ -47,13 +49,14 @@ export const make: (
   options: UpgradeEndpointOptions
 ) {
   const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
+  const serialization = MessagePack.serializationOf(options.serialization)
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
     WebSocket: WebSocketTransport.webSocketClass(maxFrameBytes),
-    handleProtocols: (offered) => Subprotocol.choose(offered)
+    handleProtocols: (offered) => Subprotocol.choose(offered, serialization)
   })
   const serverProofs = new WeakMap<IncomingMessage, string>()
   webSockets.on("headers", (headers, request) => {
@@ -80,7 +83,7 @@ export const make: (
     if (serverProof !== undefined) serverProofs.set(request, serverProof)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.removeListener("error", ignore)
-      clients.accept(WebSocketTransport.make(webSocket, socket, maxFrameBytes), runtimeId)
+      clients.accept(WebSocketTransport.make(webSocket, socket, maxFrameBytes, serialization), runtimeId)
     })
   }
 

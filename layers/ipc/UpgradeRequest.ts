@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Frame from "../../src/connection/Frame.js"
 import type { Connect } from "../../src/connection/ReconnectingClient.js"
+import type { Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Transport } from "../../src/connection/Transport.js"
 import { ConnectFailed } from "../../src/IPCError.js"
@@ -34,6 +35,8 @@ export interface Target {
   readonly otherPath: string | undefined
   readonly credential: Credential
   readonly maxFrameBytes: number
+  /** Offered to the server beside JSON. */
+  readonly serialization: Serialization | undefined
 }
 
 export const connect =
@@ -119,7 +122,7 @@ const answering = (url: URL, key: KeyObject, serverNonce: string): Offer => {
 
 /** With subprotocols, and without where the server knows none: it answers none, which ws takes for a failed handshake. */
 const offer = (target: Target, request: Offer, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
-  open(target, request, [...Subprotocol.offers()], onOpen).pipe(
+  open(target, request, [...Subprotocol.offers(target.serialization)], onOpen).pipe(
     Effect.catchIf(
       ({ error }) => error.detail === noSubprotocol,
       () => open(target, request, [], onOpen)
@@ -138,7 +141,7 @@ interface UpgradeFailed {
 }
 
 const open = (
-  { base, maxFrameBytes }: Target,
+  { base, maxFrameBytes, serialization }: Target,
   { authorize, isTrusted, url }: Offer,
   subprotocols: Array<string>,
   onOpen: OnOpen
@@ -181,7 +184,7 @@ const open = (
       })
     })
     webSocket.once("open", () => {
-      onOpen(WebSocketTransport.make(webSocket, socket as Socket, maxFrameBytes))
+      onOpen(WebSocketTransport.make(webSocket, socket as Socket, maxFrameBytes, serialization))
       webSocket.removeListener("error", onError)
       // The program that waited for the connection registers its handlers before the first frame is read.
       webSocket.pause()

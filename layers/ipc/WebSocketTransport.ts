@@ -11,7 +11,7 @@ import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as Frame from "../../src/connection/Frame.js"
 import * as FrameLimit from "../../src/connection/FrameLimit.js"
-import type { Agreement } from "../../src/connection/Subprotocol.js"
+import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
 
@@ -21,8 +21,12 @@ import type { Packet, Transport, TransportListener } from "../../src/connection/
  * @since 0.1.0
  * @category constructors
  */
-export const make = (webSocket: WebSocket, socket: Duplex, maxFrameBytes: number): Transport =>
-  new WebSocketTransport(webSocket, socket, maxFrameBytes)
+export const make = (
+  webSocket: WebSocket,
+  socket: Duplex,
+  maxFrameBytes: number,
+  serialization?: Serialization
+): Transport => new WebSocketTransport(webSocket, socket, maxFrameBytes, serialization)
 
 /** How long the peer has to answer a goodbye, in milliseconds. */
 const closeGraceMillis = 250
@@ -59,9 +63,10 @@ class WebSocketTransport implements Transport {
   constructor(
     private readonly webSocket: WebSocket,
     private readonly socket: Duplex,
-    private readonly maxFrameBytes: number
+    private readonly maxFrameBytes: number,
+    serialization: Serialization | undefined
   ) {
-    this.agreement = Subprotocol.agreementOf(webSocket.protocol)
+    this.agreement = Subprotocol.agreementOf(webSocket.protocol, serialization)
   }
 
   listen(listener: TransportListener): void {

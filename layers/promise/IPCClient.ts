@@ -36,6 +36,7 @@ const optionNames: OptionNames<IPCClientOptions> = {
   token: true,
   tokenScheme: true,
   path: true,
+  serialization: true,
   connectTimeout: true,
   reconnect: true,
   ...connectionOptionNames

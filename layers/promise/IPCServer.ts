@@ -40,6 +40,7 @@ const optionNames: OptionNames<IPCServerOptions> = {
   allowWithoutToken: true,
   allowedOrigins: true,
   allowedHosts: true,
+  serialization: true,
   maxBodyBytes: true,
   bodyIdleTimeout: true,
   drainTimeout: true,

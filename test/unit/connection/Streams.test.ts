@@ -3,8 +3,10 @@ import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -468,5 +470,94 @@ describe("Flow control", () => {
       yield* settled
       assert.deepStrictEqual([peer.heard.length, socket.state, socket.held.backlog], [1, "open", 0])
     })
+  )
+
+  const endings = ["ends", "fails", "dies", "enough", "interrupted", "huge"] as const
+
+  const scripts = FastCheck.array(
+    FastCheck.record({
+      ending: FastCheck.constantFrom(...endings),
+      count: FastCheck.integer({ min: 1, max: 400 }),
+      length: FastCheck.integer({ min: 0, max: 300 }),
+      chunk: FastCheck.integer({ min: 1, max: 100 }),
+      items: FastCheck.integer({ min: 1, max: 50 }),
+      bytes: FastCheck.integer({ min: 1, max: 2000 }),
+      slow: FastCheck.boolean()
+    }),
+    { minLength: 40, maxLength: 40 }
+  )
+
+  it.scoped("many streams that end each in its own way, at any moment, lose, double and keep nothing", () =>
+    Effect.promise(() =>
+      FastCheck.assert(
+        FastCheck.asyncProperty(scripts, (streams) =>
+          Effect.runPromise(
+            Effect.gen(function* () {
+              const { far, near } = yield* makeEnds({
+                version: 2,
+                near: { heartbeat: "1 day" },
+                far: { heartbeat: "1 day" }
+              })
+              const element = (which: number, n: number) => {
+                const { count, ending, length } = streams[which] as (typeof streams)[0]
+                return `${which} ${n} `.padEnd(ending === "huge" && n === count ? 5000 : length, "x")
+              }
+              yield* far.handlers.handleStream(Texts, (which: number) => {
+                const { chunk, count, ending } = streams[which] as (typeof streams)[0]
+                const elements = Stream.rechunk(
+                  Stream.map(Stream.range(1, count), (n) => element(which, n)),
+                  chunk
+                )
+                if (ending === "fails") return Stream.concat(elements, Stream.fail("failed"))
+                if (ending === "dies") return Stream.concat(elements, Stream.die("died"))
+                return ending === "enough" || ending === "interrupted"
+                  ? Stream.concat(elements, Stream.never)
+                  : elements
+              })
+              const results = yield* Effect.forEach(
+                streams,
+                ({ bytes, count, ending, items, slow }, which) =>
+                  Effect.gen(function* () {
+                    const seen: Array<string> = []
+                    const all = yield* Deferred.make<void>()
+                    const take = (text: unknown) =>
+                      Effect.gen(function* () {
+                        if (slow) yield* Effect.yieldNow()
+                        seen.push(text as string)
+                        if (seen.length === count) yield* Deferred.succeed(all, undefined)
+                      })
+                    const stream = open(near.socket, Texts, { window: { items, bytes } }, which)
+                    const wanted = ending === "enough" ? Stream.take(stream, count) : stream
+                    const running = Effect.exit(Stream.runForEach(wanted, take))
+                    if (ending === "interrupted") {
+                      const fiber = yield* Effect.fork(running)
+                      yield* Deferred.await(all)
+                      yield* Fiber.interrupt(fiber)
+                    } else {
+                      const exit = yield* running
+                      assert.strictEqual(Exit.isSuccess(exit), ending !== "fails" && ending !== "dies")
+                    }
+                    return seen
+                  }),
+                { concurrency: "unbounded" }
+              )
+              for (const [which, seen] of results.entries()) {
+                const { count } = streams[which] as (typeof streams)[0]
+                assert.deepStrictEqual(
+                  seen,
+                  Array.from({ length: count }, (_, i) => element(which, i + 1))
+                )
+              }
+              yield* settled
+              assert.deepStrictEqual(
+                [near.socket.streams, far.socket.streams, near.socket.heldBytes, far.socket.heldBytes],
+                [0, 0, 0, 0]
+              )
+            }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
+          )
+        ),
+        { numRuns: 4 }
+      )
+    )
   )
 })

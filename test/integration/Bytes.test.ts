@@ -1,0 +1,98 @@
+import { randomBytes } from "node:crypto"
+import { assert, describe } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
+import { IPCRequest } from "../../src/IPCRequest.js"
+import { IPCServer } from "../../src/IPCServer.js"
+import * as Bare from "../support/Bare.js"
+import { live } from "../support/live.js"
+
+const Reverse = IPCServer.defineRequest("reverse", { payload: IPCRequest.Bytes, success: IPCRequest.Bytes })
+const Download = IPCServer.defineStream("download", { payload: Schema.Number, element: IPCRequest.Bytes })
+const Digest = IPCServer.defineStream("digest", { element: Schema.Number, input: IPCRequest.Bytes })
+const Shape = IPCServer.defineRequest<unknown, unknown>("shape")
+
+const reversed = (bytes: Uint8Array) => Uint8Array.from(bytes).reverse()
+
+const serve = Effect.fnUntraced(function* (serialization: "json" | "msgpack") {
+  const server = yield* NodeIPCServer.make({ serialization })
+  yield* server.handle(Reverse, (bytes) => Effect.succeed(reversed(bytes)))
+  yield* server.handle(Shape, (value) => Effect.succeed({ got: value }))
+  yield* server.handleStream(Download, (count) =>
+    Stream.map(Stream.range(1, count), (n) => new Uint8Array(64 * 1024).fill(n))
+  )
+  yield* server.handleStream(Digest, (_, input) =>
+    Stream.map(input, (bytes) => bytes.reduce((sum, byte) => sum + byte, 0))
+  )
+  return server
+})
+
+describe("Bytes", () => {
+  for (const [atServer, atClient] of [
+    ["json", "json"],
+    ["msgpack", "msgpack"],
+    ["msgpack", "json"],
+    ["json", "msgpack"]
+  ] as const) {
+    live(
+      `cross whole, as payload, success, element and input, with ${atServer} at the server and ${atClient} at the client`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* serve(atServer)
+          const client = yield* NodeIPCClient.make({ port: server.port, serialization: atClient })
+          const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+          const random = new Uint8Array(randomBytes(300_000))
+          for (const bytes of [new Uint8Array(0), all, Uint8Array.of(10, 10, 58, 10), random]) {
+            assert.deepStrictEqual(yield* client.request(Reverse, bytes), reversed(bytes))
+          }
+          const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(client.stream(Download, 50)))
+          assert.deepStrictEqual(
+            chunks.map((bytes) => [bytes.length, bytes[0], bytes.at(-1)]),
+            Array.from({ length: 50 }, (_, i) => [64 * 1024, i + 1, i + 1])
+          )
+          assert.deepStrictEqual(
+            Chunk.toReadonlyArray(
+              yield* Stream.runCollect(
+                client.stream(Digest, undefined, Stream.make(all, Uint8Array.of(), Uint8Array.of(7)))
+              )
+            ),
+            [32_640, 0, 7]
+          )
+          const value = { a: [1, "two", null, { b: 1.5, c: true }], text: "größe 😀", none: null }
+          assert.deepStrictEqual(yield* client.request(Shape, value), { got: value })
+          assert.deepStrictEqual(yield* client.request(Shape, { a: undefined, at: new Date(0) }), {
+            got: { at: "1970-01-01T00:00:00.000Z" }
+          })
+        })
+    )
+  }
+
+  live("are in a binary frame between two of ours, and in base64 with any other peer", () =>
+    Effect.gen(function* () {
+      const server = yield* serve("json")
+      const url = `ws://127.0.0.1:${server.port}/__ipc`
+      const plain = yield* Bare.connect(url)
+      yield* plain.send('r:1:reverse:"AQID"')
+      assert.strictEqual(yield* plain.next, 's:1:reverse:{"success":true,"data":"AwIB"}')
+      yield* plain.send('r:2:reverse:"not base64!"')
+      assert.include(yield* plain.next, "bytes in base64 were expected")
+      const streaming = yield* Bare.connect(url, ["effect-ipc.2"])
+      yield* streaming.next
+      streaming.webSocket.send(Buffer.concat([Buffer.from("r:1:reverse:\n"), Buffer.from([1, 2, 3])]))
+      assert.strictEqual(yield* streaming.next, "s:1:reverse:\n\u0003\u0002\u0001")
+    })
+  )
+
+  live("that a plain peer sends close nothing", () =>
+    Effect.gen(function* () {
+      const server = yield* serve("json")
+      const plain = yield* Bare.connect(`ws://127.0.0.1:${server.port}/__ipc`)
+      plain.webSocket.send(Buffer.from("r:1:reverse:\n123"))
+      yield* plain.send('r:2:reverse:"AQID"')
+      assert.strictEqual(yield* plain.next, 's:2:reverse:{"success":true,"data":"AwIB"}')
+    })
+  )
+})

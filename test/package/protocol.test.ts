@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import { messagePack } from "../../layers/ipc/MessagePack.js"
+import * as Frame from "../../src/connection/Frame.js"
+import * as FrameBytes from "../../src/connection/FrameBytes.js"
+
+const page = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8")
+
+/** The lines of the code block behind the comment. */
+const linesOf = (name: string): ReadonlyArray<string> => {
+  const block = new RegExp(`<!-- ${name} -->\n\`\`\`\n([^]*?)\n\`\`\``).exec(page)?.[1]
+  assert.isDefined(block)
+  return (block as string).split("\n")
+}
+
+/** As the page shows a frame: bytes in base64, and null for what is none. */
+const shown = (frame: Frame.Frame | Frame.Malformed): unknown => {
+  if (frame.type === "malformed") return null
+  const withBytes = (_key: string, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value
+  return JSON.parse(JSON.stringify(frame, withBytes))
+}
+
+describe("the test vectors of the protocol's page", () => {
+  it("hold for text frames", () => {
+    const lines = linesOf("vectors")
+    assert.isAbove(lines.length, 25)
+    for (const line of lines) {
+      const [, version, text, expected] = /^([012]) ("(?:[^"\\]|\\.)*") (.*)$/.exec(line) ?? []
+      const frame = Frame.parse(JSON.parse(text ?? "") as string, Number(version) as 0 | 1 | 2)
+      assert.deepStrictEqual(shown(frame), JSON.parse(expected ?? ""), line)
+    }
+  })
+
+  it("hold for binary frames", () => {
+    const lines = linesOf("binary vectors")
+    assert.isAbove(lines.length, 5)
+    for (const line of lines) {
+      const [, kind, hex, expected] = /^(raw|msgpack) ([0-9a-f]+) (.*)$/.exec(line) ?? []
+      const bytes = new Uint8Array(Buffer.from(hex ?? "", "hex"))
+      const frame = FrameBytes.parse(bytes, kind === "msgpack" ? messagePack : undefined)
+      assert.deepStrictEqual(shown(frame), JSON.parse(expected ?? ""), line)
+    }
+  })
+})

@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { isWithinBounds, messagePack } from "../../../layers/ipc/MessagePack.js"
+
+const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
+
+const json = FastCheck.jsonValue({ maxDepth: 6 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown)
+
+describe("MessagePack", () => {
+  it("gives back whatever JSON holds", () => {
+    FastCheck.assert(
+      FastCheck.property(json, (value) => {
+        const encoded = messagePack.encode(value)
+        assert.isDefined(encoded)
+        assert.deepStrictEqual(messagePack.decode(encoded as Uint8Array), { value })
+      })
+    )
+  })
+
+  it("leaves to JSON what it has only extension types for, or can't express", () => {
+    const circular: { self?: unknown } = {}
+    circular.self = circular
+    const values = [undefined, { a: undefined }, new Date(0), new Error("x"), circular, Symbol("x"), () => 1]
+    assert.deepStrictEqual(
+      values.map((value) => messagePack.encode(value)),
+      values.map(() => undefined)
+    )
+  })
+
+  it("decodes nothing that isn't one whole value of the allowed kinds", () => {
+    const refused = [
+      bytes(),
+      bytes(0xc1),
+      // Extension types, a timestamp among them.
+      bytes(0xd4, 0, 0),
+      bytes(0xd6, 0xff, 0, 0, 0, 0),
+      bytes(0xc7, 1, 0, 0),
+      // Two values, and half of one.
+      bytes(1, 2),
+      bytes(0xa3, 0x61),
+      bytes(0x92, 1),
+      // A list, a map, a text and bytes that say they are as long as 4 GiB.
+      bytes(0xdd, 0xff, 0xff, 0xff, 0xff, 1),
+      bytes(0xdf, 0xff, 0xff, 0xff, 0xff, 1, 1),
+      bytes(0xdb, 0xff, 0xff, 0xff, 0xff, 1),
+      bytes(0xc6, 0xff, 0xff, 0xff, 0xff, 1),
+      bytes(0xdc, 0),
+      // Too deep, and too many empty lists.
+      new Uint8Array(100_000).fill(0x91),
+      Uint8Array.from([0xdd, 0, 0x20, 0, 0, ...new Uint8Array(1)])
+    ]
+    for (const value of refused) assert.isUndefined(messagePack.decode(value))
+    const many = new Uint8Array(5 + 2_000_000).fill(0x90)
+    many.set([0xdd, 0, 0x1e, 0x84, 0x80])
+    assert.isFalse(isWithinBounds(many))
+  })
+
+  it("never throws, whatever the bytes are, and pollutes no prototype", () => {
+    FastCheck.assert(
+      FastCheck.property(FastCheck.uint8Array({ maxLength: 200 }), (value) => {
+        messagePack.decode(value)
+      }),
+      { numRuns: 5000 }
+    )
+    const proto = bytes(0x81, 0xa9, ...new TextEncoder().encode("__proto__"), 0x81, 0xa1, 0x78, 1)
+    messagePack.decode(proto)
+    assert.isFalse("x" in {})
+  })
+})
