@@ -1,5 +1,4 @@
 import { networkInterfaces } from "node:os"
-import type { Duplex } from "node:stream"
 import { assert, describe } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -368,9 +367,8 @@ describe("A connection", () => {
   live("closed for a reason longer than a close frame takes says as much of it as fits", () =>
     Effect.gen(function* () {
       const bare = yield* Bare.serve("/", "echoFirst")
-      const { webSocket } = yield* Bare.connect(`ws://127.0.0.1:${bare.port}/`)
+      const { socket, webSocket } = yield* Bare.connect(`ws://127.0.0.1:${bare.port}/`)
       const { peer } = yield* bare.next
-      const socket = (webSocket as unknown as { _socket: Duplex })._socket
       const transport = WebSocketTransport.make(webSocket, socket, 1000)
       yield* Effect.async<void>((resume) => {
         const ignore = () => {}
@@ -389,9 +387,8 @@ describe("A connection", () => {
       yield* server.handle(Add, add)
       const other = yield* NodeIPCClient.make({ port: server.port, reconnect: false })
       for (let i = 0; i < 50; i++) {
-        const bare = yield* upgrade(server.port)
-        yield* bare.send("r:1:math/add:{}")
-        const { _socket: socket } = bare.webSocket as unknown as { _socket: { resetAndDestroy: () => void } }
+        const { send, socket } = yield* upgrade(server.port)
+        yield* send("r:1:math/add:{}")
         socket.resetAndDestroy()
       }
       assert.strictEqual(yield* other.request(Add, { a: 1, b: 1 }), 2)

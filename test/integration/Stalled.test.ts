@@ -22,6 +22,7 @@ describe("A process that was stalled", () => {
 })
 
 describe("A wall clock that is set back", () => {
+  // By the wall clock they would wait for 20 seconds longer, which is more than the test has.
   live("makes no request wait longer", () =>
     Effect.gen(function* () {
       const server = yield* NodeIPCServer.make()
@@ -33,7 +34,6 @@ describe("A wall clock that is set back", () => {
           Date.now = now
         })
       )
-      const started = performance.now()
       const waiting = yield* Effect.fork(told(client.request(Hang, undefined, { timeout: 200 })))
       yield* Effect.yieldNow()
       Date.now = () => now() - 20_000
@@ -41,7 +41,6 @@ describe("A wall clock that is set back", () => {
       assert.deepInclude(yield* told(client.request(Hang, undefined, { timeout: 200, idempotent: true })), {
         tag: "RequestTimeout"
       })
-      assert.isBelow(performance.now() - started, 5000)
     })
   )
 })

@@ -197,7 +197,7 @@ describe("A server attacked", () => {
         assert.isBelow(child.stdoutBytes() + child.stderr().length, 64 * 1024)
         yield* end
       }),
-    120_000
+    300_000
   )
 
   live(
@@ -355,7 +355,7 @@ describe("A server attacked", () => {
         yield* end
         assert.isBelow(child.stderr().length, 64 * 1024)
       }),
-    60_000
+    120_000
   )
 
   live(

@@ -61,6 +61,6 @@ describe("A server with very many clients", () => {
         yield* server.tell("end")
         assert.deepStrictEqual(yield* server.exit, { code: 0, signal: null })
       }),
-    180_000
+    400_000
   )
 })

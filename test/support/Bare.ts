@@ -2,7 +2,7 @@
  * Peers that know only the wire: `ws` and string concatenation, none of our code.
  */
 import { createServer, type IncomingMessage } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ClientOptions, WebSocket, WebSocketServer } from "ws"
@@ -16,6 +16,11 @@ export interface BarePeer {
   readonly closed: Effect.Effect<{ readonly code: number; readonly reason: string }>
   /** Every text received so far. */
   readonly received: ReadonlyArray<string>
+}
+
+/** This end of a connection, with the socket beneath it. */
+export interface BareClient extends BarePeer {
+  readonly socket: Socket
 }
 
 export const peer = (webSocket: WebSocket): BarePeer => {
@@ -50,12 +55,14 @@ export const connect = (
   url: string,
   protocols: ReadonlyArray<string> = [],
   options: ClientOptions = {}
-): Effect.Effect<BarePeer, Rejected, Scope.Scope> =>
+): Effect.Effect<BareClient, Rejected, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.async<BarePeer, Rejected>((resume) => {
+    Effect.async<BareClient, Rejected>((resume) => {
       const webSocket = new WebSocket(url, [...protocols], options)
       const connected = peer(webSocket)
-      webSocket.once("open", () => resume(Effect.succeed(connected)))
+      webSocket.once("upgrade", ({ socket }) => {
+        webSocket.once("open", () => resume(Effect.succeed({ ...connected, socket })))
+      })
       webSocket.once("error", (error) => resume(Effect.fail({ status: 0, body: error.message })))
       webSocket.once("unexpected-response", (_request, response: IncomingMessage) => {
         let body = ""
