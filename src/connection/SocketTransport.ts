@@ -317,8 +317,8 @@ class SocketTransport implements NamingTransport {
   private fits(chunk: Chunk, text: string): boolean {
     if (chunk.end !== undefined || chunk.bytes !== undefined) return false
     if (this.byLine) return true
-    // A heartbeat isn't looked for among joined frames.
-    if (!this.extended || isHeartbeat(text) || isHeartbeat(chunk.texts[0])) return false
+    // Neither a heartbeat nor the name is looked for among joined frames.
+    if (!this.extended || standsAlone(text) || standsAlone(chunk.texts[0])) return false
     return Frame.fitsJoined(chunk.length + chunk.texts.length - 1, text)
   }
 
@@ -336,7 +336,8 @@ const agreementOf = ({ extended = true, framing }: SocketTransportOptions): Agre
 const tell = (listener: TransportListener, packet: Packet): void =>
   typeof packet === "string" ? listener.onText(packet) : listener.onBytes(packet)
 
-const isHeartbeat = (text: string | undefined): boolean => text === ping || text === pong
+const standsAlone = (text: string | undefined): boolean =>
+  text === ping || text === pong || text?.startsWith(introduction) === true
 
 /** The end of a socket that ends without a word. */
 const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
