@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { messagePack } from "../../layers/ipc/MessagePack.js"
+import * as TokenProof from "../../layers/ipc/TokenProof.js"
 import * as Frame from "../../src/connection/Frame.js"
 import * as FrameBytes from "../../src/connection/FrameBytes.js"
 
@@ -29,6 +30,22 @@ describe("the test vectors of the protocol's page", () => {
       const [, version, text, expected] = /^([012]) ("(?:[^"\\]|\\.)*") (.*)$/.exec(line) ?? []
       const frame = Frame.parse(JSON.parse(text ?? "") as string, Number(version) as 0 | 1 | 2)
       assert.deepStrictEqual(shown(frame), JSON.parse(expected ?? ""), line)
+    }
+  })
+
+  it("hold for proofs of the token", () => {
+    const lines = linesOf("proof vectors")
+    assert.isAbove(lines.length, 3)
+    for (const line of lines) {
+      const [, token, role, host = "", port, address = "", proof] =
+        /^("[^"]*") (client|server) (\S+) (\d+) (\S+) ([\w-]{43})$/.exec(line) ?? []
+      const handshake = {
+        serverNonce: "c2VydmVyLW5vbmNlLTAxMQ",
+        clientNonce: "Y2xpZW50LW5vbmNlLTAyMg",
+        dialled: { host, port: Number(port), address }
+      }
+      const key = TokenProof.keyOf(JSON.parse(token ?? "") as string)
+      assert.strictEqual(TokenProof.prove(key, role as TokenProof.Role, handshake), proof, line)
     }
   })
 
