@@ -9,8 +9,8 @@ import { clearTimeout, setTimeout } from "node:timers"
 import { WebSocket } from "ws"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
-import * as Frame from "../../src/connection/Frame.js"
 import * as FrameLimit from "../../src/connection/FrameLimit.js"
+import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
@@ -37,7 +37,7 @@ const longLength = 32 * 1024
 const nothing = Buffer.alloc(0)
 
 /** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
-const maxJoinedBytes = 3 * Frame.maxJoinedLength
+const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
 
 /** The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined. */
 export const maxPayload = (maxFrameBytes: number): number => Math.max(maxFrameBytes, maxJoinedBytes)
@@ -131,7 +131,7 @@ class WebSocketTransport implements Transport {
     if (webSocket.readyState !== webSocket.OPEN) return
     if (queue.length === 1) return webSocket.send(queue[0] as Packet)
     this.socket.cork()
-    for (const message of this.agreement.version > 0 ? Frame.join(queue) : queue) webSocket.send(message)
+    for (const message of this.agreement.version > 0 ? JoinedFrames.join(queue) : queue) webSocket.send(message)
     this.socket.uncork()
   }
 
@@ -160,7 +160,7 @@ class WebSocketTransport implements Transport {
 
   /** Joined frames are each within their sender's limit, and together small. */
   private isJoined(data: Buffer): boolean {
-    return this.agreement.version > 0 && data.length <= maxJoinedBytes && data.includes(Frame.separator)
+    return this.agreement.version > 0 && data.length <= maxJoinedBytes && data.includes(JoinedFrames.separator)
   }
 
   private refuse(size: number): void {

@@ -1,15 +1,12 @@
 /**
  * The wire: text frames `type:id:path:data`, parsed and printed. Nothing here throws, whatever it is given.
  *
- * @since 0.1.0
+ * @internal
  */
 import { messageOf } from "../internal/ErrorMessage.js"
 
 /**
  * A fire-and-forget message: `m::path:data`.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Message {
   readonly type: "m"
@@ -21,9 +18,6 @@ export interface Message {
 
 /**
  * A request: `r:id:path:data`. The id is the sender's own counter.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Request {
   readonly type: "r"
@@ -36,9 +30,6 @@ export interface Request {
 
 /**
  * The response to the request whose id it repeats: `s:id:path:{"success":…}`.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Response {
   readonly type: "s"
@@ -51,9 +42,6 @@ export interface Response {
 /**
  * Asks the peer to interrupt the handler of the request with this id: `c:id::`. Only between peers that agreed to the
  * {@link subprotocol}.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Cancel {
   readonly type: "c"
@@ -62,8 +50,6 @@ export interface Cancel {
 
 /**
  * What each end says first: what the other may send.
- *
- * @internal
  */
 export interface Hello {
   readonly type: "v"
@@ -72,8 +58,6 @@ export interface Hello {
 
 /**
  * Opens a stream: `q:id:path:payload`.
- *
- * @internal
  */
 export interface Open {
   readonly type: "q"
@@ -85,8 +69,6 @@ export interface Open {
 
 /**
  * Grants elements (`w`, by the caller), elements of the input (`g`, by the answerer), or requests (`k`).
- *
- * @internal
  */
 export interface Grant {
   readonly type: "w" | "g" | "k"
@@ -97,8 +79,6 @@ export interface Grant {
 
 /**
  * Elements of a stream (`d`, by the answerer) or of its input (`i`, by the caller).
- *
- * @internal
  */
 export interface Elements {
   readonly type: "d" | "i"
@@ -110,8 +90,6 @@ export interface Elements {
 
 /**
  * A stream is accepted (`o`), its input ends (`j`), or no more input is wanted (`h`).
- *
- * @internal
  */
 export interface Mark {
   readonly type: "o" | "j" | "h"
@@ -120,8 +98,6 @@ export interface Mark {
 
 /**
  * A stream ends, as a response does: `e:id::{"success":…}`.
- *
- * @internal
  */
 export interface End {
   readonly type: "e"
@@ -131,9 +107,6 @@ export interface End {
 
 /**
  * The data of a response whose handler succeeded.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Success {
   readonly success: true
@@ -142,9 +115,6 @@ export interface Success {
 
 /**
  * The data of a response whose handler failed. A plain peer reads `error` and ignores the rest.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Failure {
   readonly success: false
@@ -159,9 +129,6 @@ export interface Failure {
 
 /**
  * Whether a response's data is what the protocol says it is.
- *
- * @since 0.1.0
- * @category guards
  */
 export const isOutcome = (data: unknown): data is Success | Failure => {
   if (typeof data !== "object" || data === null) return false
@@ -169,17 +136,10 @@ export const isOutcome = (data: unknown): data is Success | Failure => {
   return outcome.success === true || (outcome.success === false && typeof outcome.error === "string")
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Frame = Message | Request | Response | Cancel | Hello | Open | Grant | Elements | Mark | End
 
 /**
  * What `parse` makes of a text that is no frame.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Malformed {
   readonly type: "malformed"
@@ -188,9 +148,6 @@ export interface Malformed {
 
 /**
  * What `print` makes of data that JSON can't express: circular, too deep, or holding a `bigint`.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Unprintable {
   readonly type: "unprintable"
@@ -204,111 +161,36 @@ export const isPrinted = <Printed extends string | Uint8Array>(
 
 /**
  * The first character of a message's frame.
- *
- * @internal
  */
 export const typeMessage = 109
 
 /**
  * The first character of a request's frame.
- *
- * @internal
  */
 export const typeRequest = 114
 
 /**
  * The first character of a frame that opens a stream.
- *
- * @internal
  */
 export const typeOpen = 113
 
 /**
  * The path of the WebSocket upgrade.
- *
- * @since 0.1.0
- * @category upgrade
  */
 export const upgradePath = "/__ipc"
 
 /**
  * The path that older clients upgrade at; a server takes both.
- *
- * @since 0.1.0
- * @category upgrade
  */
 export const upgradePathAlias = "/__ggFrameworkConnection"
 
 /**
  * The query parameter of the upgrade that names the client.
- *
- * @since 0.1.0
- * @category upgrade
  */
 export const runtimeIdParameter = "runtimeId"
 
 /**
- * Joins frames into one message, between peers that agreed to it (Subprotocol). A line feed can't occur inside
- * a frame: JSON escapes it, and a path never holds one (`isValidRequestName`).
- *
- * @since 0.1.0
- * @category subprotocol
- */
-export const separator = "\n"
-
-/**
- * How long several frames joined into one message may be, in UTF-16 units. A longer message is one frame: its sender
- * had nothing to gain by joining, and its receiver handles no more than so many frames in one turn.
- *
- * @since 0.1.0
- * @category subprotocol
- */
-export const maxJoinedLength = 64 * 1024
-
-/**
- * Joins frames into as few messages as {@link maxJoinedLength} allows. Binary ones stay by themselves.
- *
- * @internal
- */
-export const join = <A extends string | Uint8Array>(frames: ReadonlyArray<A>): ReadonlyArray<A | string> => {
-  const messages: Array<A | string> = []
-  let message: A | string | undefined
-  for (const frame of frames) {
-    if (typeof message === "string" && typeof frame === "string" && fitsJoined(message.length, frame)) {
-      message = message + separator + frame
-      continue
-    }
-    if (message !== undefined) messages.push(message)
-    message = frame
-  }
-  if (message !== undefined) messages.push(message)
-  return messages
-}
-
-/**
- * Whether a frame can be joined to a message of this length.
- *
- * @since 0.1.0
- * @category subprotocol
- */
-export const fitsJoined = (length: number, frame: string): boolean => length + frame.length < maxJoinedLength
-
-/**
- * Where the frame that begins at `start` ends in a message that may be several frames.
- *
- * @since 0.1.0
- * @category subprotocol
- */
-export const endOf = (message: string, start: number): number => {
-  const end = message.length > maxJoinedLength ? -1 : message.indexOf(separator, start)
-  return end === -1 ? message.length : end
-}
-
-/**
  * Reads one frame, of the types that both ends agreed to (Subprotocol).
- *
- * @since 0.1.0
- * @category codec
  */
 export const parse = (text: string, version: 0 | 1 | 2 = 1): Frame | Malformed => {
   if (text.charCodeAt(1) !== colon) return malformed("it isn't type:id:path:data")
@@ -389,8 +271,6 @@ const parseStreaming = (text: string, idEnd: number, pathEnd: number): Frame | M
 
 /**
  * The id of a frame, or -1.
- *
- * @internal
  */
 export const idOf = (text: string): number => {
   if (text.charCodeAt(1) !== colon) return -1
@@ -401,8 +281,6 @@ export const idOf = (text: string): number => {
 
 /**
  * The path of a frame; empty where it has none.
- *
- * @internal
  */
 export const pathOf = (text: string): string => {
   const start = text.indexOf(":", 2) + 1
@@ -411,8 +289,6 @@ export const pathOf = (text: string): string => {
 
 /**
  * Which request a failed response to this text would answer: an id as it stands there, and a path where one can be read.
- *
- * @internal
  */
 export const addressOf = (
   text: string
@@ -426,28 +302,16 @@ const addressPattern = /^([rq]):([^:;\p{Cc}]{1,64})(?:;[^:\p{Cc}]*)?(?::([^:\p{C
 
 const maxAddressLength = 1000
 
-/**
- * @since 0.1.0
- * @category codec
- */
 export const printMessage = (path: string, data: unknown): string | Unprintable => {
   const json = stringify(data)
   return typeof json === "string" ? `m::${path}:${json}` : json
 }
 
-/**
- * @since 0.1.0
- * @category codec
- */
 export const printRequest = (id: number, path: string, data: unknown): string | Unprintable => {
   const json = stringify(data)
   return typeof json === "string" ? `r:${id}:${path}:${json}` : json
 }
 
-/**
- * @since 0.1.0
- * @category codec
- */
 export const printSuccess = (id: number, path: string, data: unknown): string | Unprintable => {
   const json = stringify(data)
   if (typeof json !== "string") return json
@@ -456,18 +320,12 @@ export const printSuccess = (id: number, path: string, data: unknown): string | 
 
 /**
  * A response's data behind its head, which ends with the last colon.
- *
- * @internal
  */
 export const printOutcome = (head: string, outcome: Success | Failure): string | Unprintable => {
   const json = stringify(outcome)
   return typeof json === "string" ? head + json : json
 }
 
-/**
- * @since 0.1.0
- * @category codec
- */
 export const printCancel = (id: number): string => `c:${id}::`
 
 const colon = 58
@@ -514,8 +372,6 @@ const parseData = (text: string, start: number): unknown => {
 
 /**
  * The data of a frame.
- *
- * @internal
  */
 export const stringify = (data: unknown): string | Unprintable => {
   // JSON.stringify tells what it can't print only by throwing, and runs toJSON methods that may throw.

@@ -44,6 +44,7 @@ import { IncomingRequests } from "./IncomingRequests.js"
 import { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
+import * as JoinedFrames from "./JoinedFrames.js"
 import { Outbox } from "./Outbox.js"
 import { OutgoingRequests } from "./OutgoingRequests.js"
 import { OutgoingStreams } from "./OutgoingStreams.js"
@@ -222,7 +223,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     if (this.agreement.version === 0) return this.onPacket(text, text, 0)
     for (let end = -1; end < text.length; ) {
       const start = end + 1
-      end = Frame.endOf(text, start)
+      end = JoinedFrames.endOf(text, start)
       this.onPacket(start === 0 && end === text.length ? text : text.slice(start, end), text, start)
     }
   }

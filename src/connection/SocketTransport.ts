@@ -20,6 +20,7 @@ import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
 import * as FrameLimit from "./FrameLimit.js"
 import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
+import * as JoinedFrames from "./JoinedFrames.js"
 import type { Agreement } from "./Subprotocol.js"
 import * as Subprotocol from "./Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "./Transport.js"
@@ -231,7 +232,7 @@ class SocketTransport implements NamingTransport {
   private onChunk(chunk: string): void {
     let start = 0
     for (;;) {
-      const end = chunk.indexOf(Frame.separator, start)
+      const end = chunk.indexOf(JoinedFrames.separator, start)
       if (end === -1) break
       this.line.push(chunk.slice(start, end))
       const text = this.line.length === 1 ? (this.line[0] as string) : this.line.join("")
@@ -319,12 +320,12 @@ class SocketTransport implements NamingTransport {
     if (this.byLine) return true
     // Neither a heartbeat nor the name is looked for among joined frames.
     if (!this.extended || standsAlone(text) || standsAlone(chunk.texts[0])) return false
-    return Frame.fitsJoined(chunk.length + chunk.texts.length - 1, text)
+    return JoinedFrames.fitsJoined(chunk.length + chunk.texts.length - 1, text)
   }
 
   private print({ texts }: Chunk): string {
-    const text = texts.length === 1 ? (texts[0] as string) : texts.join(Frame.separator)
-    return this.byLine ? text + Frame.separator : text
+    const text = texts.length === 1 ? (texts[0] as string) : texts.join(JoinedFrames.separator)
+    return this.byLine ? text + JoinedFrames.separator : text
   }
 }
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { InvalidRequestName, IPCClient, IPCServer } from "effect-ipc"
 import * as Frame from "../../../src/connection/Frame.js"
+import * as JoinedFrames from "../../../src/connection/JoinedFrames.js"
 import { isValidRequestName } from "../../../src/IPCRequest.js"
 
 type PlainFrame = Frame.Message | Frame.Request | Frame.Response | Frame.Cancel
@@ -113,7 +114,7 @@ describe("Frame", () => {
   it("never holds a line feed in a frame with a valid name, so that frames can be joined by it", () => {
     check(
       FastCheck.property(frame, (whole) => {
-        assert.isFalse((print(whole) as string).includes(Frame.separator))
+        assert.isFalse((print(whole) as string).includes(JoinedFrames.separator))
       }) as never
     )
   })
