@@ -125,7 +125,9 @@ export interface WorkerConnection extends AsyncDisposable {
     ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
   ) => Promise<Success>
   /** Registers instances of apis at the runner's gateway, while the worker is connected. */
-  readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
+  readonly register: (
+    entries: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>
+  ) => Promise<void>
   /** The gateway's URL for an api. Rejects with `ServiceNotRegistered` where it isn't registered. */
   readonly discover: (api: string) => Promise<string>
   /** Closes the connection; the process then ends once it has nothing left to do. */

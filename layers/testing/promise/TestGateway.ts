@@ -69,7 +69,9 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ) => void
-  readonly register: (entries: ReadonlyArray<typeof DiscoveryEntry.Encoded>) => Promise<void>
+  readonly register: (
+    entries: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>
+  ) => Promise<void>
   readonly discover: (api: string) => Promise<string>
   /** The api's registered instances. */
   readonly instances: (api: string) => Promise<ReadonlyArray<Route>>

@@ -112,6 +112,10 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
   await using strict = await gateway.strict()
   const either: TestInterception.TestInterception = Math.random() < 2 ? strict : gateway
   same<typeof either.mock, typeof gateway.mock>(true)
+  await gateway.register({ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" })
+  await gateway.register([{ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" }])
+  // @ts-expect-error the path prefix is missing
+  await gateway.register({ api: "users", baseUrl: "http://127.0.0.1:4001" })
   // @ts-expect-error workers are the gateway's
   strict.worker
 }
