@@ -21,7 +21,7 @@ export const invalidRuntimeId = `a runtimeId has at most ${maxRuntimeIdLength} c
 export const tokenOf = (token: string | Redacted.Redacted | undefined): string | undefined =>
   (Redacted.isRedacted(token) ? Redacted.value(token) : token)?.trim() || undefined
 
-/** Whoever has seen a proof can try tokens without asking anybody. A shorter one would be found. */
+/** A program that has seen a proof can try tokens on its own, without a limit, and would find a shorter one. */
 export const minTokenBytes = 16
 
 /** Why a token can't be proved; undefined where it can. */

@@ -8,7 +8,7 @@ import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqu
 
 export type Role = "client" | "server"
 
-/** The place that the client connected to. A proof for one place is none for another, so nobody in between can pass it on. */
+/** The place that the client connected to. A proof for one place is none for another, so that it can't be relayed. */
 export interface Dialled {
   /** As the client was told it. */
   readonly host: string

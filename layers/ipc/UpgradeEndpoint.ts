@@ -129,7 +129,7 @@ const headersOf = (refusal: Admission.Refusal, body: string) => ({
   "content-length": Buffer.byteLength(body)
 })
 
-/** Node leaves the bare socket to the upgrade's listener. Destroyed once written, lest it stay half-open. */
+/** Node leaves the bare socket to the upgrade's listener. Destroyed once written, so that it doesn't stay half-open. */
 const refuse = (socket: Duplex, refusal: Admission.Refusal): void => {
   const body = bodyOf(refusal)
   const headers = Object.entries(headersOf(refusal, body)).map(([name, value]) => `${name}: ${value}\r\n`)
