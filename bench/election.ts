@@ -1,8 +1,8 @@
 /**
  * How long a dead leader is missed: `npx tsx bench/election.ts [--participants 50] [--kills 20] [--json]`, after `npm run build`.
  *
- * Every participant is a process of its own, with a service of its own behind the gateway at one port. Whoever leads is
- * killed with SIGKILL, again and again, and nobody takes its place: of 50 participants 30 are left after 20 kills. The gap
+ * Every participant is a process of its own, with a service of its own behind the gateway at one port. The leader is
+ * killed with SIGKILL, again and again, and isn't replaced by a new process: of 50 participants 30 are left after 20 kills. The gap
  * runs from the kill until the service of every survivor has answered through the gateway, the time of those requests
  * included. After each kill there has to be exactly one leader, and everybody else has to follow it.
  */
@@ -135,7 +135,7 @@ const rolesSettled = (participants: ReadonlyArray<Participant>, since: number): 
 
 const killLeader = async (port: number, participants: ReadonlyArray<Participant>): Promise<Kill> => {
   const leader = participants.find(({ alive, role }) => alive && role === "leader")
-  if (leader === undefined) throw new Error("nobody leads")
+  if (leader === undefined) throw new Error("there is no leader")
   const survivors = participants.filter(({ alive }) => alive).filter((one) => one !== leader)
   const since = performance.now()
   leader.alive = false
@@ -180,7 +180,7 @@ const main = async () => {
     participants.push(...(await Promise.all(names.map((name) => start(name, port)))))
   }
   await rolesSettled(participants, performance.now())
-  // Until the last of them has rehearsed.
+  // Until the last of them has warmed up.
   await pause(6000)
 
   const kills: Array<Kill> = []

@@ -1,5 +1,5 @@
 /**
- * Discovery from a fixed map, without a gateway: each api's instances are known beforehand and reached directly.
+ * Discovery from a fixed map, without a gateway: each api's instances are known in advance and reached directly.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ import type * as RoutingStrategy from "../src/RoutingStrategy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 
 /**
- * Where an api is: a base URL, several of them, or either with what else there is to say.
+ * Where an api is: a base URL, several of them, or either with a path prefix and a strategy.
  *
  * @since 0.1.0
  * @category models
@@ -51,7 +51,7 @@ export type Services = Readonly<Record<string, Instances>>
  * @category models
  */
 export interface StaticDiscoveryOptions {
-  /** How one of an api's instances is chosen, where the api has no strategy of its own. Default round robin. */
+  /** How one of an api's instances is chosen, unless the api has a strategy of its own. Default round robin. */
   readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
 }
 

@@ -47,7 +47,7 @@ export const BaseUrl = Schema.transform(
 )
 
 /**
- * One instance of one api, as a participant registers it. Whoever owns it is never part of it: the server knows.
+ * One instance of one api, as a participant registers it. Its owner isn't part of it: the server knows the owner.
  *
  * @since 0.1.0
  * @category schemas
@@ -82,7 +82,7 @@ export class InvalidEntry extends Schema.TaggedError<InvalidEntry>("effect-ipc/I
 }
 
 /**
- * Checks what came from anywhere, and normalises it.
+ * Checks any value, and normalises it.
  *
  * @since 0.1.0
  * @category schemas
@@ -108,7 +108,7 @@ export const Route = Schema.Struct({
   owner: Schema.String,
   /** In milliseconds since 1970. */
   registeredAt: Schema.Number,
-  /** Exchanges under way with the instance, whoever registered it. */
+  /** Exchanges under way with the instance, also those that other owners' routes sent to it. */
   connections: Schema.Number,
   /** The name of the api's strategy. */
   strategy: Schema.String

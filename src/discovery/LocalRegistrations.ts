@@ -1,5 +1,5 @@
 /**
- * What a participant has registered and still holds, whoever leads.
+ * What a participant has registered and still holds, under whichever leader.
  *
  * @internal
  */

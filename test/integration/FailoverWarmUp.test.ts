@@ -37,10 +37,10 @@ const isRefused = (port: number) =>
     return Effect.sync(() => socket.destroy())
   })
 
-/** The requests to the gateway and to its service that a rehearsal makes: those of whoever took part meanwhile don't count. */
+/** The requests to the gateway and to its service that a warm-up makes. Those of other participants don't count. */
 const proxied = (seen: Requests) => Queue.take(seen).pipe(Effect.repeat({ until: ({ path }) => path === "/service" }))
 
-describe("A rehearsal", () => {
+describe("A warm-up", () => {
   live("has a follower take the leader's place and proxy a request to its service, and leaves no port behind", () =>
     Effect.gen(function* () {
       const seen = yield* requests
@@ -54,9 +54,9 @@ describe("A rehearsal", () => {
   live("that is interrupted in the middle leaves none either", () =>
     Effect.gen(function* () {
       const seen = yield* requests
-      const rehearsal = yield* Effect.fork(warmUp(LocalDiscovery.make))
+      const warmingUp = yield* Effect.fork(warmUp(LocalDiscovery.make))
       const { port } = yield* proxied(seen)
-      yield* Fiber.interrupt(rehearsal)
+      yield* Fiber.interrupt(warmingUp)
       assert.isTrue(yield* isRefused(port))
     })
   )

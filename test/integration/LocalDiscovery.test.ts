@@ -281,14 +281,15 @@ describe("Participants", () => {
       const roles = Effect.forEach(followers, ({ election }) => election.role)
       yield* Live.until(roles, (now) => now.includes("leader") && !now.includes("electing"))
       assert.sameMembers(yield* roles, ["leader", "follower"])
-      // Whoever took it for one that yields would wait for three seconds. What others had of the processors doesn't count.
+      // A participant that took it for one that steps down would wait for three seconds. What others had of the processors
+      // doesn't count.
       assert.isBelow(performance.now() - since - (millisWaitedForProcessor() - waited), 2900)
     })
   )
 })
 
 describe("A standalone gateway", () => {
-  live("takes over from an embedded leader, and no route is lost; when it closes, nobody takes its place", () =>
+  live("takes over from an embedded leader, and no route is lost; when it closes, none takes its place", () =>
     Effect.gen(function* () {
       const port = yield* Live.freePort
       const embedded = yield* Live.participant({ port, runtimeId: "embedded" })

@@ -73,7 +73,7 @@ export const make = () => {
       (onOpen) =>
         Effect.suspend(() => {
           if (holder?.isOpen !== true) {
-            return Effect.fail(new ConnectFailed({ url: "memory", reason: "Refused", detail: "nobody listens" }))
+            return Effect.fail(new ConnectFailed({ url: "memory", reason: "Refused", detail: "no server listens" }))
           }
           return holder.network.connect(runtimeId)(onOpen)
         }),
@@ -123,7 +123,7 @@ export const make = () => {
     /** The leader neither hears nor says anything, but holds the port: as one that is stopped. */
     freeze: Effect.sync(() => holder?.network.setFrozen(true)),
     thaw: Effect.sync(() => holder?.network.setFrozen(false)),
-    /** All connections break and the port is free, as at the leader's death. What the leader does from then on reaches nobody. */
+    /** All connections break and the port is free, as at the leader's death. What the leader does from then on reaches no client. */
     crash: Effect.sync(() => {
       const network = holder?.network
       holder = undefined

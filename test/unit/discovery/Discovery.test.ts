@@ -106,7 +106,7 @@ for (const role of ["leader", "follower"] as const) {
       })
     )
 
-    it.scoped("unregisters with the scope, once the last of those who registered the same lets go", () =>
+    it.scoped("unregisters with the scope, once the last registration of the same entry is released", () =>
       Effect.gen(function* () {
         const { [role]: mine, [other]: theirs } = yield* two
         const closeFirst = yield* inScope(mine.discovery.register([users, orders]))
@@ -138,7 +138,7 @@ for (const role of ["leader", "follower"] as const) {
       })
     )
 
-    it.scoped("tells every change, whoever made it", () =>
+    it.scoped("tells every change, by whichever participant", () =>
       Effect.gen(function* () {
         const { [role]: mine, [other]: theirs } = yield* two
         const changes = yield* watch(mine.discovery)
@@ -228,7 +228,7 @@ describe("When the leader goes", () => {
       yield* port.crash
       const before = yield* listed(follower.discovery)
       assert.lengthOf(before, 2)
-      // A client of the new leader without a name is nobody's heir.
+      // A client of the new leader without a name inherits nothing.
       const newcomer = yield* port.client()
       yield* newcomer.request(Protocol.Unregister, [entry(users), entry(orders)])
       assert.deepStrictEqual(yield* listed(follower.discovery), before)

@@ -405,7 +405,7 @@ describe("registering", () => {
 })
 
 describe("memory", () => {
-  it("holds nothing of a prefix once nobody registers it", () => {
+  it("holds nothing of a prefix once no owner registers it", () => {
     setFlagsFromString("--expose-gc")
     const collectGarbage: () => void = runInNewContext("gc")
     const heapUsed = () => {

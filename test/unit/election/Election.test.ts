@@ -267,7 +267,7 @@ describe("An election", () => {
     )
   )
 
-  it.scoped("ends with a schedule that ends: the roles end, nobody waits for a term, and the log says why", () =>
+  it.scoped("ends with a schedule that ends: the roles end, nothing waits for a term, and the log says why", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const place = MemoryElection.make()
