@@ -29,6 +29,7 @@ export interface Output {
 }
 
 export interface Process {
+  readonly pid: number
   readonly stdout: Output
   readonly stderr: Output
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
@@ -147,6 +148,7 @@ const watch = (child: ChildProcess): Process => {
   return {
     stdout: output(child, child.stdout, said),
     stderr: output(child, child.stderr, said),
+    pid: child.pid ?? -1,
     closeStdout: Effect.sync(() => void child.stdout?.destroy()),
     type: (text) => Effect.sync(() => void child.stdin?.write(text)),
     signal: (signal) => Effect.sync(() => void child.kill(signal)),

@@ -116,6 +116,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("effect
           yield* awaitState(service, "T")
           yield* awaitState(parent, "T")
           // What holds the terminal has stopped with them, and goes on first, as a shell's fg does.
+          yield* awaitState(terminal.pid, "T")
           yield* terminal.signal("SIGCONT")
           yield* awaitState(service, "SR")
           yield* terminal.type("\u0003")
