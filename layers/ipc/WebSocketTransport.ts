@@ -2,7 +2,7 @@
  * A connection over WebSocket (RFC 6455), at either end. What is sent in one turn of the event loop leaves in one
  * system call.
  *
- * @since 0.1.0
+ * @internal
  */
 import type { Duplex } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
@@ -17,9 +17,6 @@ import type { Packet, Transport, TransportListener } from "../../src/connection/
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const make = (
   webSocket: WebSocket,
@@ -28,7 +25,7 @@ export const make = (
   serialization?: Serialization
 ): Transport => new WebSocketTransport(webSocket, socket, maxFrameBytes, serialization)
 
-/** How long the peer has to answer a goodbye, in milliseconds. */
+/** How long the peer has to answer a close frame, in milliseconds. */
 const closeGraceMillis = 250
 
 /** What is this long doesn't wait for the end of the turn: the peer reads it while the next is still being made. */

@@ -1,7 +1,8 @@
 /**
- * The clients connected to a server, on whatever transport: found by runtimeId, replaced by their successors, told apart.
+ * The clients connected to a server, on whatever transport: found by runtimeId. A later connection with the same one
+ * replaces the earlier.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,10 +25,6 @@ import type { IPCSocketOptions } from "./IPCSocketOptions.js"
 import { makeContext } from "./IPCSocketOptions.js"
 import type { Transport } from "./Transport.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface ClientConnections {
   readonly handlers: Handlers.Handlers<ConnectedClient>
   /** Takes over a connection; a second one with the same runtimeId replaces the first. */
@@ -55,17 +52,14 @@ export interface ClientConnections {
   ) => Effect.Effect<void, NotifyError>
   readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
   readonly connections: Stream.Stream<ConnectionEvent>
-  /** Interrupts who still waits when the scope closes. */
+  /** Interrupts the fibers that still wait when the scope closes. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
-  /** What closing the scope does first: from then on nobody is heard, and nobody is sent anything. */
+  /** The first step of closing the scope: from then on no client's frames are handled, and none are sent. */
   readonly startClosing: Effect.Effect<void>
 }
 
 /**
  * Closing the scope closes every connection.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnections, never, Scope.Scope> =
   Effect.fnUntraced(function* (options: IPCSocketOptions) {
@@ -105,7 +99,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
 
     const startClosing = Effect.sync(() => {
       closed = true
-      // Nobody comes any more: to wait on would be for ever.
+      // No client can connect any more, so waiting for one would never end.
       for (const waiters of waiting.values()) waiters.announce()
       for (const socket of sockets.values())
         socket.startClosing({ code: CloseCode.GoingAway, reason: "the server closes" })
@@ -191,7 +185,7 @@ export const toPeer = (clients: ClientConnections): IPCPeer => ({
   request: (runtimeId, request, ...[payload, options]) => clients.request(runtimeId, request, payload, options),
   notify: (runtimeId, request, ...[payload, options]) => clients.notify(runtimeId, request, payload, options),
   handleStream: (stream, handler) => clients.handlers.handleStream(stream, handler as never),
-  // What the peer answers is what the stream's type says.
+  // The peer's elements are taken to be of the stream's declared type.
   stream: (runtimeId, stream, ...args) => clients.stream(runtimeId, untypedStream(stream), args) as never,
   broadcast: (request, ...[payload]) => clients.broadcast(request, payload),
   clients: clients.clients,

@@ -49,7 +49,7 @@ export interface Cancel {
 }
 
 /**
- * What each end says first: what the other may send.
+ * The first frame of each end: the limits on what the other may send.
  */
 export interface Hello {
   readonly type: "v"
@@ -128,7 +128,7 @@ export interface Failure {
 }
 
 /**
- * Whether a response's data is what the protocol says it is.
+ * Whether a response's data has the shape that the protocol requires.
  */
 export const isOutcome = (data: unknown): data is Success | Failure => {
   if (typeof data !== "object" || data === null) return false

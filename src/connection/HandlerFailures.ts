@@ -1,5 +1,5 @@
 /**
- * What the wire says of handlers that fail.
+ * Failures of handlers as they are encoded on the wire.
  *
  * @internal
  */
@@ -11,7 +11,7 @@ import type { Codec } from "../IPCRequest.js"
 import { hasStringTag, messageOf } from "../internal/ErrorMessage.js"
 import type * as Frame from "./Frame.js"
 
-/** What the wire says of a handler that didn't succeed. */
+/** The encoded failure of a handler that didn't succeed. */
 export const failureOf = (cause: Cause.Cause<Frame.Failure>): Frame.Failure => {
   const failure = Cause.failureOption(cause)
   if (Option.isSome(failure)) return failure.value

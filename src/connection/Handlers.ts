@@ -1,7 +1,7 @@
 /**
  * The handlers of one end, shared by all its connections: registered in a scope, found by name, newest first.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
@@ -21,10 +21,7 @@ import type { UntypedStreamHandler } from "./StreamAnswer.js"
 import * as StreamAnswer from "./StreamAnswer.js"
 
 /**
- * One registered handler. Its effect succeeds with the encoded result and fails with what the wire says of the failure.
- *
- * @since 0.1.0
- * @category models
+ * One registered handler. Its effect succeeds with the encoded result and fails with the encoded failure.
  */
 export interface Handler<Caller> extends Registered {
   readonly payloadLimit: PayloadLimit | undefined
@@ -72,10 +69,6 @@ export interface Handlers<Caller> {
   ) => Effect.Effect<void, never, R | Scope.Scope>
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = <Caller>(): Handlers<Caller> => {
   const requests = new NewestFirst<Handler<Caller>>()
   const streams = new NewestFirst<StreamingHandler<Caller>>()

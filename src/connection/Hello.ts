@@ -1,5 +1,5 @@
 /**
- * What each end of an `effect-ipc.2` connection says first: what the other may send.
+ * The first frame of each end of an `effect-ipc.2` connection: the limits on what the other may send.
  *
  * @internal
  */

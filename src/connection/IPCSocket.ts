@@ -70,7 +70,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private readonly awaitingEnd = new Waiters()
   private greeted = false
   private dropped = 0
-  private heard = true
+  private receivedSinceHeartbeat = true
   private silentHeartbeats = 0
   /** For how many heartbeats in turn requests or frames have waited. */
   private boundHeartbeats = 0
@@ -101,7 +101,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
       onText: (text) => this.onText(text),
       onBytes: (bytes) => this.onBytes(bytes),
       onAlive: () => {
-        this.heard = true
+        this.receivedSinceHeartbeat = true
       },
       onDrain: () => this.onDrain(),
       onClosed: (event) => this.onClosed(event)
@@ -130,7 +130,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   ): Waiting | undefined {
     const what = untyped(request)
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
-    // What the peer answers is what the request's type says.
+    // The peer's answer is taken to be of the request's declared type.
     const resume = onEnd as OnEnd<unknown, unknown>
     return typeof what === "string"
       ? this.outgoing.exchange(what, payload, millis, resume)
@@ -218,7 +218,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   }
 
   private onText(text: string): void {
-    this.heard = true
+    this.receivedSinceHeartbeat = true
     this.incoming.beginBatch()
     if (this.agreement.version === 0) return this.onPacket(text, text, 0)
     for (let end = -1; end < text.length; ) {
@@ -229,7 +229,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   }
 
   private onBytes(bytes: Uint8Array): void {
-    this.heard = true
+    this.receivedSinceHeartbeat = true
     if (!this.agreement.binary) return this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
     this.incoming.beginBatch()
     this.onPacket(bytes, bytes, 0)
@@ -312,11 +312,11 @@ export class IPCSocket<Caller> implements Connection<Caller> {
 
   private onHeartbeat(lateMillis: number): void {
     if (this.state !== "open") return
-    if (this.heard) this.silentHeartbeats = 0
+    if (this.receivedSinceHeartbeat) this.silentHeartbeats = 0
     // A time in which this end itself was stalled isn't the peer's silence.
     else if (lateMillis < this.heartbeat.millis / 2) this.silentHeartbeats++
     this.watchBound()
-    this.heard = false
+    this.receivedSinceHeartbeat = false
     if (this.silentHeartbeats === 2) {
       this.closeEvent = { code: CloseCode.Silent, reason: "silent for two heartbeats" }
       return this.transport.terminate()
@@ -336,7 +336,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
 
   private onClosed(event: CloseEvent): void {
     if (this.state === "closed") return
-    // What this end decided says more than how the transport then ended.
+    // This end's own reason is more specific than how the transport then ended.
     if (this.state === "open" && this.closeEvent.code === CloseCode.Abnormal) this.closeEvent = event
     this.state = "closed"
     this.release()

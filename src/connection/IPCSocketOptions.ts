@@ -19,7 +19,7 @@ import type { TraceContext } from "./TraceContext.js"
  * @category models
  */
 export interface IPCSocketOptions {
-  /** How long a request waits for its response unless it says otherwise. Default 10 seconds. */
+  /** How long a request waits for its response unless it has a `timeout` of its own. Default 10 seconds. */
   readonly requestTimeout?: Duration.DurationInput | undefined
   /** How often a ping is sent; a peer silent for two is dropped. Default 15 seconds. */
   readonly heartbeat?: Duration.DurationInput | undefined
@@ -88,7 +88,7 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
 })
 
 /**
- * How long a request waits where nothing says otherwise, in milliseconds: 10 seconds.
+ * How long a request waits where no timeout is given, in milliseconds: 10 seconds.
  *
  * @internal
  */

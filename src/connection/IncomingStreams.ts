@@ -102,7 +102,7 @@ export class IncomingStreams<Caller> {
     this.entries.get(id)?.sender.grant(credit)
   }
 
-  /** Elements of the input. What comes after the handler has had enough is nobody's. */
+  /** Elements of the input. Those that arrive after the handler has stopped reading are dropped. */
   onInput({ data, id, size }: Frame.Elements): void {
     const entry = this.entries.get(id)
     if (entry?.input === undefined) return

@@ -10,10 +10,7 @@ import * as Subprotocol from "./Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "./Transport.js"
 
 /**
- * A pair of connected transports in memory: what one sends, the other hears, in order, in a later microtask.
- *
- * @since 0.1.0
- * @category constructors
+ * A pair of connected transports in memory: what one sends, the other receives, in order, in a later microtask.
  */
 export const makePair = (agreement: Agreement = Subprotocol.extended): readonly [MemoryTransport, MemoryTransport] => {
   const left = new MemoryTransport(agreement)
@@ -24,11 +21,8 @@ export const makePair = (agreement: Agreement = Subprotocol.extended): readonly 
 }
 
 /**
- * One end of a pair in memory. A test can freeze it, as a stopped process would be: it hears and says nothing until
+ * One end of a pair in memory. A test can freeze it, as a stopped process would be: it receives and sends nothing until
  * thawed.
- *
- * @since 0.1.0
- * @category models
  */
 export class MemoryTransport implements Transport {
   /** @internal */

@@ -84,7 +84,7 @@ export class OutgoingStreams {
     if (entry !== undefined) this.context.deadlines.remove(entry)
   }
 
-  /** Late elements, of a stream that the consumer has left, are nobody's. */
+  /** Late elements, of a stream that the consumer has left, are dropped. */
   onElements({ data, id, size }: Frame.Elements): void {
     const entry = this.entries.get(id)
     if (entry === undefined) return

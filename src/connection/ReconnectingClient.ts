@@ -107,7 +107,7 @@ export const make: (
     })
 
     const attempt = connect((transport) => {
-      // Too late: nobody would ever close it.
+      // The attempt has ended, so nothing else would close this transport.
       if (end !== undefined) return transport.terminate()
       socket = new IPCSocket(context, transport, url, undefined)
       waiters.announce()
@@ -117,7 +117,7 @@ export const make: (
         onTimeout: () =>
           new ConnectFailed({ url, reason: "TimedOut", detail: `no answer within ${Duration.format(connectTimeout)}` })
       }),
-      // It may open in the very moment in which the limit passes.
+      // It may open at the same moment as the limit passes.
       Effect.catchAll((error) => (socket?.state === "open" ? Effect.void : Effect.fail(error)))
     )
 
@@ -258,7 +258,7 @@ export const make: (
     const service: IPCClient.Service = {
       handle: handlers.handle,
       handleStream: (definition, handler) => handlers.handleStream(definition, handler as never),
-      // What the peer answers is what the stream's type says.
+      // The peer's elements are taken to be of the stream's declared type.
       stream: (definition, ...args) => stream(untypedStream(definition), args) as never,
       request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),
       notify: (what, ...[payload, requestOptions]) => notify(what, payload, requestOptions),

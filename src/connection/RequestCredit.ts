@@ -1,5 +1,5 @@
 /**
- * Requests that wait for the peer's leave to be sent, and the peer's requests for which it gets that leave again.
+ * Requests that wait for the peer's credit, and credit to be granted to the peer again as its requests end.
  *
  * @internal
  */

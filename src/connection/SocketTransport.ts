@@ -60,7 +60,7 @@ export interface NamingTransport extends Transport {
 /**
  * Opens the socket and is done when it is open; the scope's end closes it. Beside frames, two ends of this library send
  * `n:::{"runtimeId":…}` (the client's name, first), `i:::` (are you there?), `o:::` (yes), and
- * `q:::{"code":…,"reason":…}` (goodbye, where bytes have no close code).
+ * `q:::{"code":…,"reason":…}` (the close event, since a byte stream has no close code).
  *
  * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back.
  *
@@ -93,10 +93,10 @@ export const make: (
 
 const ping = "i:::"
 const pong = "o:::"
-const goodbye = "q:::"
+const closeFrame = "q:::"
 const introduction = "n:::"
 
-/** How long the peer has to answer a goodbye. */
+/** How long the peer has to answer a close event. */
 const closeGrace = Duration.millis(250)
 
 /** A frame that waits to be written, or the end of all writing. */
@@ -116,7 +116,7 @@ class SocketTransport implements NamingTransport {
   readonly agreement: Agreement
   readonly introduced: Effect.Effect<string | undefined>
   readonly closed: Effect.Effect<CloseEvent>
-  /** Those that read and write the socket, and with that keep it open; and the one that waits for a goodbye's answer. */
+  /** Fibers that read and write the socket, which keeps it open, and the one that waits for the peer's close event. */
   readonly fibers: Array<Fiber.RuntimeFiber<unknown>> = []
   private readonly extended: boolean
   private readonly byLine: boolean
@@ -130,10 +130,10 @@ class SocketTransport implements NamingTransport {
   /** What has come of a line that hasn't ended yet. */
   private line: Array<string> = []
   private lineLength = 0
-  /** What came while nobody listened. */
+  /** Frames that arrived before there was a listener. */
   private held: Array<Packet> = []
   private heldLength = 0
-  /** How this end has said goodbye, if it has. */
+  /** The close event that this end has sent, if any. */
   private closing: CloseEvent | undefined
   private unsentLength = 0
 
@@ -181,7 +181,7 @@ class SocketTransport implements NamingTransport {
 
   close(event: CloseEvent): void {
     if (this.closing !== undefined || this.closeEvent !== undefined) return
-    if (this.byLine && this.extended) this.send(goodbye + JSON.stringify(event))
+    if (this.byLine && this.extended) this.send(closeFrame + JSON.stringify(event))
     this.closing = event
     this.outbox.unsafeOffer(new Socket.CloseEvent(event.code, event.reason))
     this.fibers.push(
@@ -252,7 +252,7 @@ class SocketTransport implements NamingTransport {
     if (this.extended) {
       if (text === ping) return this.send(pong)
       if (text === pong) return this.listener?.onAlive()
-      if (text.startsWith(goodbye)) return this.end(goodbyeOf(text))
+      if (text.startsWith(closeFrame)) return this.end(closeEventOfFrame(text))
       if (!this.isIntroduced) {
         const isIntroduction = text.startsWith(introduction)
         this.onIntroduced(isIntroduction ? runtimeIdOf(text) : undefined)
@@ -340,7 +340,7 @@ const tell = (listener: TransportListener, packet: Packet): void =>
 const standsAlone = (text: string | undefined): boolean =>
   text === ping || text === pong || text?.startsWith(introduction) === true
 
-/** The end of a socket that ends without a word. */
+/** The close event of a socket that ends without one. */
 const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
 
 const closeEventOf = (error: unknown): CloseEvent => {
@@ -356,8 +356,8 @@ const runtimeIdOf = (text: string): string | undefined => {
   return typeof data?.runtimeId === "string" ? data.runtimeId : undefined
 }
 
-const goodbyeOf = (text: string): CloseEvent => {
-  const frame = Frame.parse(`m::goodbye:${text.slice(goodbye.length)}`)
+const closeEventOfFrame = (text: string): CloseEvent => {
+  const frame = Frame.parse(`m::close:${text.slice(closeFrame.length)}`)
   const event = frame.type === "m" ? (frame.data as Partial<CloseEvent> | null | undefined) : undefined
   return typeof event?.code === "number" && typeof event.reason === "string"
     ? { code: event.code, reason: event.reason }

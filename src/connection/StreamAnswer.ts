@@ -16,7 +16,7 @@ export type UntypedStreamHandler<R> = (...args: ReadonlyArray<unknown>) => Strea
 
 export interface StreamAnswer<Caller> {
   readonly hasInput: boolean
-  /** Sends encoded elements until the stream ends, and fails with what the wire says of the failure. */
+  /** Sends encoded elements until the stream ends, and fails with the encoded failure. */
   readonly run: (
     payload: unknown,
     input: Stream.Stream<unknown> | undefined,

@@ -38,7 +38,7 @@ export class StreamTurns {
     for (const turn of this.ready) {
       if (!this.hasRoom()) break
       this.ready.delete(turn)
-      // At the end, and so the loop comes by again.
+      // Appended, so the loop reaches it again.
       if (turn.take()) this.ready.add(turn)
     }
     this.taking = false

@@ -1,6 +1,6 @@
 /**
  * Discovery's requests as they are on the wire. The first three are answered to any client; the others are between two of
- * ours. What a handler takes is limited before it is parsed: the leader answers everybody.
+ * ours. What a handler takes is limited before it is parsed: the leader answers any client.
  *
  * @internal
  */

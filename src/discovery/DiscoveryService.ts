@@ -69,7 +69,7 @@ export const make = (primitives: Primitives): Discovery.Service => {
 }
 
 /**
- * The failure of `discover` for an unknown api; `described` says which apis there are.
+ * The failure of `discover` for an unknown api; `described` lists the known apis.
  */
 export const notRegistered = (
   api: string,

@@ -73,7 +73,7 @@ export const follow: (
     const known = changes.flatMap((change) => accepted(change.route).map((route) => ({ ...change, route })))
     if (early === undefined) {
       cache.learn(known)
-      // The connection's end is for the election to see.
+      // The election handles the end of the connection.
       return missedBefore ? Effect.asVoid(Effect.forkIn(Effect.ignore(fetchWhole), scope)) : Effect.void
     }
     earlyChanges += known.length
@@ -99,7 +99,7 @@ const fetchPages = (
       const page = yield* client.request(Protocol.RoutePage, payload, options)
       version ??= page.version
       for (const route of page.routes) routes.push(route)
-      // Whatever the peer says, this comes to an end.
+      // Bounded, whatever the peer answers.
       const goesOn = page.routes.length > 0 && routes.length < maxRoutes
       if (page.next === undefined || page.next <= after || !goesOn) return { version, routes }
       after = page.next

@@ -1,6 +1,6 @@
 /**
- * Who owns an entry, as a name in listings. The names of clients and the names that are made for clients without one can't
- * be the same.
+ * The owner of an entry, as a name in listings. The names of clients and the names that are made for clients without one
+ * can't be the same.
  *
  * @internal
  */

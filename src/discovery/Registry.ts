@@ -1,5 +1,5 @@
 /**
- * The leader's side of discovery: the routes of everybody, each removed with the connection that registered it.
+ * The leader's side of discovery: the routes of all participants, each removed with the connection that registered it.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ import * as RouteTable from "./RouteTable.js"
 import * as StrategyLog from "./StrategyLog.js"
 import * as Watchers from "./Watchers.js"
 
-/** What a new leader knows before anybody has registered with it. */
+/** What a new leader knows before any participant has registered with it. */
 export interface RegistryOptions {
   /** The leader's own name, which owns what it registers itself. */
   readonly runtimeId: string

@@ -1,6 +1,6 @@
 /**
- * The routes as a participant last heard of them: what it tells its program of, and what it starts from when it comes to
- * lead.
+ * The latest routes that a participant knows: it reports their changes to its program, and starts from them when it
+ * becomes the leader.
  *
  * @internal
  */

@@ -213,7 +213,7 @@ export const make: <Leader, Follower>(
     let timeouts = 0
     const mayPass = (error: ElectionError): boolean =>
       !hasCome(patienceEnds) && (isTransient(error) || (isTimeout(error) && ++timeouts < maxTimeouts))
-    // What prevents the first role is for the caller to fix. Later, it is for the other participants to come back.
+    // The caller can fix what prevents the first role. Later failures end once the other participants are back.
     yield* Effect.retry(attempt, { schedule: retry, while: mayPass })
     while (!over) yield* Effect.retry(Effect.tapError(attempt, logFailure), retry)
   })

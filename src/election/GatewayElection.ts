@@ -1,5 +1,5 @@
 /**
- * The election for a gateway's endpoint: the leader serves there and says what kind of leader it is, the others are its
+ * The election for a gateway's endpoint: the leader serves there and tells its kind, the others are its
  * clients, and a standalone gateway asks an embedded leader to step down.
  *
  * @internal
@@ -24,7 +24,7 @@ import * as Protocol from "./GatewayProtocol.js"
 export interface GatewayEndpoint<Served extends { readonly server: IPCServer.Service }> {
   /** What errors call the endpoint. */
   readonly name: string
-  /** Serves until the scope closes. `prepare` is run once the endpoint is bound, and before the first client is let in. */
+  /** Serves until the scope closes. `prepare` runs after the endpoint is bound and before a client is accepted. */
   readonly serve: <A>(
     prepare: (server: IPCServer.Service) => Effect.Effect<A, never, Scope.Scope>
   ) => Effect.Effect<Served & Serving<A>, ListenError, Scope.Scope>
@@ -39,7 +39,7 @@ export interface Serving<A> {
 }
 
 /**
- * What has to stand in each role: called with the server before it lets a client in, and with the client once it is
+ * What has to be ready in each role: called with the server before it accepts a client, and with the client once it is
  * connected.
  */
 export interface RoleSetup<Leader, Follower> {
@@ -193,7 +193,7 @@ const serve = <Served extends { readonly server: IPCServer.Service }, Leader, Fo
     }))
   })
 
-/** A leader that went while it was being followed is as one that was never there; any other failure isn't a leader's. */
+/** A leader that ended during the connection attempt counts as no leader; any other failure isn't a leader's. */
 const notFollowable =
   (url: string) =>
   (error: RequestError): ConnectFailed => {

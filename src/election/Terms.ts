@@ -16,9 +16,6 @@ import type { LeaderElection, Role } from "../LeaderElection.js"
 
 /**
  * One stretch of time in one role.
- *
- * @since 0.1.0
- * @category models
  */
 export type Term<Leader, Follower> =
   | { readonly role: "leader"; readonly leader: Leader }
@@ -27,16 +24,9 @@ export type Term<Leader, Follower> =
 
 /**
  * A term with a leader: this participant, or the one that it follows.
- *
- * @since 0.1.0
- * @category models
  */
 export type SettledTerm<Leader, Follower> = Exclude<Term<Leader, Follower>, { readonly role: "electing" }>
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Election<Leader, Follower> extends LeaderElection.Service {
   /**
    * Waits for a term with a leader, other than the one given. None once this participant has left the election.

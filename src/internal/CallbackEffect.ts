@@ -1,36 +1,26 @@
 /**
- * Effects that wait to be called back and need no fiber for it. A fiber runs one as it runs any other; who has none
- * begins it by hand ({@link Execution}), since a suspended fiber costs more than all the rest of a small request.
+ * Effects that wait to be called back and need no fiber for it. A fiber runs one as it runs any other; code without a
+ * fiber begins it by hand ({@link Execution}), since a suspended fiber costs more than all the rest of a small request.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 
 /**
- * What has begun and may be given up.
- *
- * @since 0.1.0
- * @category models
+ * A wait that has begun and can be cancelled.
  */
 export interface Waiting {
-  /** Whoever waits is gone. Being called back all the same does no harm. */
+  /** Cancels; later callbacks are ignored. */
   readonly abandon: () => void
 }
 
 /**
  * Called once, at once or later, with how it ended: an `Exit`, or an effect that takes it from there.
- *
- * @since 0.1.0
- * @category models
  */
 export type OnEnd<A, E> = (result: Effect.Effect<A, E>) => void
 
-/**
- * @since 0.1.0
- * @category models
- */
 export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
   constructor(
     /** Begins it; as an effect does, any number of times. What it throws is a defect. */
@@ -56,9 +46,6 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
 
 /**
  * Goes on with how it ended, still without a fiber. What `f` throws is a defect.
- *
- * @since 0.1.0
- * @category sequencing
  */
 export const andThen = <A, E, B, E2>(
   effect: CallbackEffect<A, E>,
@@ -71,10 +58,7 @@ export const andThen = <A, E, B, E2>(
   )
 
 /**
- * What it gives, or throws as a defect: for what would otherwise be thrown at whoever calls back.
- *
- * @since 0.1.0
- * @category constructors
+ * The effect that `f` returns; what `f` throws becomes a defect instead of reaching the caller of the callback.
  */
 export const total = <A, E>(f: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
   try {

@@ -1,7 +1,7 @@
 /**
- * What an error says, whatever was thrown.
+ * The message of any thrown value.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
@@ -10,12 +10,9 @@ import { oneLine } from "./Printable.js"
 /**
  * The message of an `Error` or of anything with one, the tag of what is only tagged, else the value as text. Never throws,
  * even where the value does when it is looked at.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const messageOf = (error: unknown): string => {
-  // Getters, proxies and toString methods may throw, and whoever asks is about to report an error already.
+  // Getters, proxies and toString methods may throw, and the caller is reporting an error already.
   try {
     if (Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "") {
       return error.message
@@ -28,9 +25,6 @@ export const messageOf = (error: unknown): string => {
 
 /**
  * Whether a value is tagged, as Effect's errors are. Never throws.
- *
- * @since 0.1.0
- * @category guards
  */
 export const hasStringTag = (value: unknown): value is { readonly _tag: string } => {
   try {

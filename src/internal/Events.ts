@@ -17,7 +17,7 @@ class Consumers<A> {
   private isShutDown = false
 
   publish(event: A): void {
-    // Sliding never waits. Once it is shut down, nobody listens.
+    // A sliding queue never waits. Once it is shut down, it has no consumer.
     for (const queue of this.queues) Effect.runSyncExit(Queue.offer(queue, event))
   }
 

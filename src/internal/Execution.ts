@@ -1,7 +1,7 @@
 /**
- * An effect on its way, in a fiber only where it takes one.
+ * A running effect, in a fiber only if it needs one.
  *
- * @since 0.1.0
+ * @internal
  */
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,9 +14,6 @@ import * as SyncEffect from "./SyncEffect.js"
 
 /**
  * Runs an effect.
- *
- * @since 0.1.0
- * @category running
  */
 export const start = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork): Execution<A, E> => {
   const running = new Execution<A, E>(runFork)
@@ -25,10 +22,7 @@ export const start = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork): Exec
 }
 
 /**
- * What a fiber is to the one who forked it, where there may be none.
- *
- * @since 0.1.0
- * @category models
+ * Fiber-like handle of a running effect; a fiber is allocated only if the effect needs one.
  */
 export class Execution<A, E> {
   /** How it ended, once it has. */

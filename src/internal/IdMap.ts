@@ -3,13 +3,9 @@
  * entries builds a new table every few hundred of them, and a table that V8's garbage collector has found old keeps all
  * that were in it from being collected cheaply; here they come and go without garbage.
  *
- * @since 0.1.0
+ * @internal
  */
 
-/**
- * @since 0.1.0
- * @category models
- */
 export class IdMap<A extends { readonly id: number }> {
   /** How many there are. */
   size = 0

@@ -1,7 +1,7 @@
 /**
  * Fibers that outlive the effect that prepared for them.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -9,18 +9,13 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 
 /**
- * Starts an effect in a fiber of its own, with the services and settings of whoever made this.
- *
- * @since 0.1.0
- * @category models
+ * Starts an effect in a fiber of its own, with the services and settings of the fiber that called `make`.
  */
 export type RunFork<R = never> = <A, E>(effect: Effect.Effect<A, E, R>) => Fiber.RuntimeFiber<A, E>
 
 /**
- * The fibers can be interrupted, also where this is made in an uninterruptible region: while a resource is acquired, say.
- *
- * @since 0.1.0
- * @category constructors
+ * The fibers can be interrupted, also where this is made in an uninterruptible region, for
+ * example while a resource is acquired.
  */
 export const make = <R = never>(): Effect.Effect<RunFork<R>, never, R> =>
   Effect.map(Effect.runtime<R>(), (runtime) =>

@@ -2,7 +2,7 @@
  * Composition that needs no fiber where an effect has already ended (an `Exit`, or the `Either` of a synchronous Schema)
  * or waits without one ({@link CallbackEffect}). Any other composes as usual.
  *
- * @since 0.1.0
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -11,9 +11,6 @@ import { andThen, CallbackEffect } from "./CallbackEffect.js"
 
 /**
  * The effect's exit, if it has already ended.
- *
- * @since 0.1.0
- * @category getters
  */
 export const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined => {
   // An error that can be yielded is an effect too, and may be tagged as an Exit is.
@@ -27,9 +24,6 @@ export const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E>
 
 /**
  * `Effect.flatMap`.
- *
- * @since 0.1.0
- * @category sequencing
  */
 export const flatMap = <A, E, B, E2>(
   effect: Effect.Effect<A, E>,
@@ -43,9 +37,6 @@ export const flatMap = <A, E, B, E2>(
 
 /**
  * `Effect.mapError`.
- *
- * @since 0.1.0
- * @category errors
  */
 export const mapError = <A, E, E2>(effect: Effect.Effect<A, E>, f: (error: E) => E2): Effect.Effect<A, E2> => {
   const exit = exitOf(effect)
@@ -57,9 +48,6 @@ export const mapError = <A, E, E2>(effect: Effect.Effect<A, E>, f: (error: E) =>
 
 /**
  * `Effect.catchAll`.
- *
- * @since 0.1.0
- * @category errors
  */
 export const catchAll = <A, E, B, E2>(
   effect: Effect.Effect<A, E>,

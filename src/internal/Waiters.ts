@@ -19,7 +19,7 @@ export class Waiters {
     this.waiting.add(look)
   }
 
-  /** Ends as `look` says, now or at a later `announce`. */
+  /** Ends with the result of `look`, now or at a later `announce`. */
   until<A, E>(look: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
     return Effect.async((resume) => {
       const attempt = () => {

@@ -356,7 +356,7 @@ describe("NodeIPCServer", () => {
       return { interrupted: Deferred.await(interrupted), release: Deferred.succeed(released, undefined) }
     })
 
-  live("that closes lets nobody in any more", () =>
+  live("that closes accepts no client any more", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(NodeIPCServer.make(), scope)
@@ -372,7 +372,7 @@ describe("NodeIPCServer", () => {
     })
   )
 
-  live("that closes says goodbye before what was prepared is gone", () =>
+  live("that closes ends its connections before what was prepared is gone", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { server } = yield* Scope.extend(
@@ -391,7 +391,7 @@ describe("NodeIPCServer", () => {
     })
   )
 
-  live("that fails while it is prepared leaves nobody waiting whom it hadn't let in yet", () =>
+  live("that fails while it is prepared leaves no client waiting that it hadn't accepted yet", () =>
     Effect.gen(function* () {
       const early: Array<RawSocket> = []
       const upgrade = "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"

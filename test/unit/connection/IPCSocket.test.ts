@@ -33,7 +33,7 @@ const GetUser = IPCServer.defineRequest("users/get", {
   failure: NotFound
 })
 
-const goodbye = { code: CloseCode.Normal, reason: "done" }
+const closeEvent = { code: CloseCode.Normal, reason: "done" }
 
 /** The fields of an error, tag and all. */
 const fields = (error: object) => ({ ...error })
@@ -951,7 +951,7 @@ describe("IPCSocket", () => {
         }
         yield* settled
         assert.strictEqual(waiting.size, 5)
-        transport.listener.onClosed(goodbye)
+        transport.listener.onClosed(closeEvent)
         assert.strictEqual(waiting.size, 0)
       })
     )
@@ -961,10 +961,10 @@ describe("IPCSocket", () => {
         const transport = new ScriptedTransport(false)
         const { socket } = yield* makeEnd(transport, "peer")
         yield* TestClock.adjust("15 seconds")
-        const closing = yield* Effect.fork(socket.close(goodbye))
+        const closing = yield* Effect.fork(socket.close(closeEvent))
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(transport.calls, ["ping", "close 1000"])
-        transport.listener.onClosed(goodbye)
+        transport.listener.onClosed(closeEvent)
         yield* Fiber.join(closing)
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(transport.calls, ["ping", "close 1000"])
@@ -1160,10 +1160,10 @@ describe("IPCSocket", () => {
         transport.listener.onText("r:1:slow:1\nr:2:slow:2")
         transport.listener.onText("r:3:slow:3")
         assert.deepStrictEqual(socket.held, { ...nothing, inFlight: 1, backlog: 2 })
-        const closing = yield* Effect.fork(socket.close(goodbye))
+        const closing = yield* Effect.fork(socket.close(closeEvent))
         yield* settled
         assert.deepStrictEqual([calls, socket.held, transport.calls], [1, nothing, ["close 1000"]])
-        transport.listener.onClosed(goodbye)
+        transport.listener.onClosed(closeEvent)
         yield* Fiber.join(closing)
         yield* settled
         assert.deepStrictEqual([calls, transport.calls], [1, ["close 1000"]])
@@ -1340,7 +1340,7 @@ describe("IPCSocket", () => {
         const quiet = ends[0] as (typeof ends)[0]
         quiet.transport.listener.onText(request)
         assert.include(quiet.transport.sent[0], '"success":true')
-        for (const { transport } of ends) transport.listener.onClosed(goodbye)
+        for (const { transport } of ends) transport.listener.onClosed(closeEvent)
         assert.strictEqual(budget.heldBytes, 0)
       })
     )
@@ -1398,28 +1398,30 @@ describe("IPCSocket", () => {
     const sends = (socket: IPCSocket<string>) =>
       Effect.all([Effect.flip(socket.request(Echo, 1)), Effect.flip(socket.notify(Echo, 1))])
 
-    it.scoped("open: close fails what is pending, interrupts handlers, says goodbye and waits for the end", () =>
-      Effect.gen(function* () {
-        const { interrupted, socket, transport } = yield* scripted
-        transport.listener.onText("r:1:slow:1")
-        const request = yield* Effect.fork(Effect.flip(socket.request(Echo, 1)))
-        yield* settled
-        const closing = yield* Effect.fork(socket.close(goodbye))
-        yield* Deferred.await(interrupted)
-        assert.deepStrictEqual(
-          yield* Fiber.join(request),
-          new ConnectionClosed({ request: "echo", target: "peer", ...goodbye })
-        )
-        yield* settled
-        assert.deepStrictEqual(
-          { state: socket.state, calls: transport.calls, closing: closing.unsafePoll(), held: socket.held },
-          { state: "closing", calls: ["close 1000"], closing: null, held: nothing }
-        )
-        transport.listener.onClosed({ code: 1005, reason: "" })
-        yield* Fiber.join(closing)
-        assert.deepStrictEqual([socket.state, yield* socket.closed], ["closed", goodbye])
-        assert.deepStrictEqual(transport.sent, ["r:1:echo:1"])
-      })
+    it.scoped(
+      "open: close fails what is pending, interrupts handlers, sends the close event and waits for the end",
+      () =>
+        Effect.gen(function* () {
+          const { interrupted, socket, transport } = yield* scripted
+          transport.listener.onText("r:1:slow:1")
+          const request = yield* Effect.fork(Effect.flip(socket.request(Echo, 1)))
+          yield* settled
+          const closing = yield* Effect.fork(socket.close(closeEvent))
+          yield* Deferred.await(interrupted)
+          assert.deepStrictEqual(
+            yield* Fiber.join(request),
+            new ConnectionClosed({ request: "echo", target: "peer", ...closeEvent })
+          )
+          yield* settled
+          assert.deepStrictEqual(
+            { state: socket.state, calls: transport.calls, closing: closing.unsafePoll(), held: socket.held },
+            { state: "closing", calls: ["close 1000"], closing: null, held: nothing }
+          )
+          transport.listener.onClosed({ code: 1005, reason: "" })
+          yield* Fiber.join(closing)
+          assert.deepStrictEqual([socket.state, yield* socket.closed], ["closed", closeEvent])
+          assert.deepStrictEqual(transport.sent, ["r:1:echo:1"])
+        })
     )
 
     it.scoped("open: the end of the transport fails what is pending and interrupts handlers", () =>
@@ -1444,10 +1446,10 @@ describe("IPCSocket", () => {
     it.scoped("closing: nothing goes out, frames are ignored, a second close waits for the same end", () =>
       Effect.gen(function* () {
         const { socket, transport } = yield* scripted
-        const first = yield* Effect.fork(socket.close(goodbye))
+        const first = yield* Effect.fork(socket.close(closeEvent))
         yield* settled
         const second = yield* Effect.fork(socket.close({ code: 1001, reason: "again" }))
-        const error = new ConnectionClosed({ request: "echo", target: "peer", ...goodbye })
+        const error = new ConnectionClosed({ request: "echo", target: "peer", ...closeEvent })
         assert.deepStrictEqual(yield* sends(socket), [error, error])
         transport.listener.onText("r:1:echo:1")
         transport.listener.onText("m::echo:1")
@@ -1461,7 +1463,7 @@ describe("IPCSocket", () => {
         )
         transport.listener.onClosed({ code: 1006, reason: "" })
         yield* Fiber.joinAll([first, second])
-        assert.deepStrictEqual(yield* socket.closed, goodbye)
+        assert.deepStrictEqual(yield* socket.closed, closeEvent)
       })
     )
 
@@ -1470,9 +1472,9 @@ describe("IPCSocket", () => {
         const { socket, transport } = yield* scripted
         let ends = 0
         socket.onceClosed(() => ends++)
-        transport.listener.onClosed(goodbye)
+        transport.listener.onClosed(closeEvent)
         transport.listener.onClosed({ code: 1006, reason: "a second end" })
-        const error = new ConnectionClosed({ request: "echo", target: "peer", ...goodbye })
+        const error = new ConnectionClosed({ request: "echo", target: "peer", ...closeEvent })
         assert.deepStrictEqual(yield* sends(socket), [error, error])
         transport.listener.onText("r:1:echo:1")
         transport.listener.onDrain()
@@ -1480,7 +1482,7 @@ describe("IPCSocket", () => {
         yield* TestClock.adjust("3 days")
         assert.deepStrictEqual(
           { closed: yield* socket.closed, ends, sent: transport.sent, calls: transport.calls },
-          { closed: goodbye, ends: 1, sent: [], calls: [] }
+          { closed: closeEvent, ends: 1, sent: [], calls: [] }
         )
       })
     )
@@ -1492,12 +1494,12 @@ describe("IPCSocket", () => {
         const Stubborn = IPCServer.defineRequest("stubborn")
         yield* handle(Stubborn, () => Effect.uninterruptible(Deferred.await(gate)))
         transport.listener.onText("r:1:stubborn:")
-        const closing = yield* Effect.fork(socket.close(goodbye))
+        const closing = yield* Effect.fork(socket.close(closeEvent))
         yield* settled
         yield* Deferred.succeed(gate, undefined)
         yield* settled
         assert.deepStrictEqual([transport.sent, socket.held], [[], nothing])
-        transport.listener.onClosed(goodbye)
+        transport.listener.onClosed(closeEvent)
         yield* Fiber.join(closing)
       })
     )
@@ -1510,14 +1512,14 @@ describe("IPCSocket", () => {
           const Quit = IPCServer.defineRequest("quit")
           yield* handle(Quit, () =>
             before.pipe(
-              Effect.zipRight(socket.close(goodbye)),
+              Effect.zipRight(socket.close(closeEvent)),
               Effect.zipRight(Deferred.succeed(outcome, "went on")),
               Effect.onInterrupt(() => Deferred.succeed(outcome, "interrupted"))
             )
           )
           transport.listener.onText("r:1:quit:\nr:2:echo:1")
           assert.strictEqual(yield* Deferred.await(outcome), "interrupted")
-          transport.listener.onClosed(goodbye)
+          transport.listener.onClosed(closeEvent)
           yield* settled
           assert.deepStrictEqual([transport.sent, socket.held], [before === Effect.void ? [] : transport.sent, nothing])
         }
@@ -1529,7 +1531,7 @@ describe("IPCSocket", () => {
         const { handle, socket, transport } = yield* scripted
         const Quit = IPCServer.defineRequest("quit")
         yield* handle(Quit, () => {
-          Effect.runFork(socket.close(goodbye))
+          Effect.runFork(socket.close(closeEvent))
           return Effect.succeed(undefined)
         })
         transport.listener.onText("r:1:quit:")
@@ -1540,7 +1542,7 @@ describe("IPCSocket", () => {
     it.scoped("an interrupted close has closed all the same", () =>
       Effect.gen(function* () {
         const { socket, transport } = yield* scripted
-        const closing = yield* Effect.fork(socket.close(goodbye))
+        const closing = yield* Effect.fork(socket.close(closeEvent))
         yield* settled
         yield* Fiber.interrupt(closing)
         transport.listener.onClosed({ code: 1006, reason: "" })
@@ -1548,10 +1550,10 @@ describe("IPCSocket", () => {
       })
     )
 
-    it.scoped("both ends may say goodbye at once", () =>
+    it.scoped("both ends may close at once", () =>
       Effect.gen(function* () {
         const { far, near } = yield* makeEnds()
-        yield* Effect.all([near.socket.close(goodbye), far.socket.close(goodbye)], { concurrency: "unbounded" })
+        yield* Effect.all([near.socket.close(closeEvent), far.socket.close(closeEvent)], { concurrency: "unbounded" })
         assert.deepStrictEqual([near.socket.state, far.socket.state], ["closed", "closed"])
       })
     )

@@ -517,7 +517,7 @@ describe("ReconnectingClient", () => {
       reason: "the client closed"
     })
 
-    it.effect("when connected says goodbye and fails what is in flight, idempotent or not", () =>
+    it.effect("when connected sends the close event and fails what is in flight, idempotent or not", () =>
       Effect.gen(function* () {
         const { client, close, network } = yield* startIn()
         const { fiber, seen } = yield* collect(client)

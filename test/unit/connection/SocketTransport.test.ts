@@ -254,7 +254,7 @@ describe("SocketTransport by line", () => {
     })
   )
 
-  it.scopedLive("takes a goodbye that says nothing for an end all the same", () =>
+  it.scopedLive("ends on a close event without code and reason, too", () =>
     Effect.gen(function* () {
       for (const said of ["null", "{}", "{", '{"code":"x"}']) {
         const { end, socket } = yield* serving({})
