@@ -71,7 +71,7 @@ export class Program {
   }
 }
 
-/** Says once why something isn't measured, and goes on without it. */
+/** Prints once why something isn't measured, and goes on without it. */
 export const orSkip = async <A>(what: string, start: () => Promise<A>): Promise<A | undefined> => {
   try {
     return await start()
@@ -81,7 +81,7 @@ export const orSkip = async <A>(what: string, start: () => Promise<A>): Promise<
   }
 }
 
-/** Two at a time, as there are two processors on the smallest machine that this is for. */
+/** Two at a time, as the smallest supported machine has two processors. */
 export const inPairs = async <A, B>(
   all: ReadonlyArray<A>,
   start: (one: A) => Promise<B>

@@ -1,5 +1,5 @@
 /**
- * This checkout against another one of the library, say that of the last release: `npx tsx bench/compare.ts CHECKOUT
+ * This checkout against another one of the library, such as the last release's: `npx tsx bench/compare.ts CHECKOUT
  * [--rounds 9] [--only requests,gateway]`. Both have to be built, with their dependencies installed.
  *
  * The two take turns, so that whatever else the machine does falls on both. Printed is this one's figure to the other's,

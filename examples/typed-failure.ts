@@ -31,7 +31,7 @@ const nameOf = (id: number) =>
     const client = yield* IPCClient
     const user = yield* client.request(GetUser, { id })
     return `${user.name}, since ${user.joined.getFullYear()}`
-  }).pipe(Effect.catchTag("UserNotFound", (error) => Effect.succeed(`nobody has id ${error.id}`)))
+  }).pipe(Effect.catchTag("UserNotFound", (error) => Effect.succeed(`no user has id ${error.id}`)))
 // #endregion
 
 const main = Effect.gen(function* () {

@@ -35,7 +35,7 @@ import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
 /**
- * Where to listen, and who may connect.
+ * Where to listen, and which clients may connect.
  *
  * @since 0.1.0
  * @category models
@@ -47,7 +47,7 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
   readonly host?: string | undefined
   /** Clients have to know it to connect: at least 16 bytes, best random ones. */
   readonly token?: string | Redacted.Redacted | undefined
-  /** Says that no token is wanted although other machines can connect. */
+  /** Allows a server without a token to listen where other machines can connect. */
   readonly allowWithoutToken?: boolean | undefined
   /** Origins (`https://example.com`) of web pages that may connect. Default none. */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
@@ -61,8 +61,8 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
   /** A larger body, in bytes, to a route is answered 413. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined
   /**
-   * The limit of all bodies of requests to routes that are being read or that a running handler has, in bytes. A request
-   * beyond it is answered 503. Default 128 MiB.
+   * The limit of all bodies of requests to routes that are being read or that a running handler has, in bytes. A
+   * request beyond it is answered 503. Default 128 MiB.
    */
   readonly maxTotalBodyBytes?: number | undefined
   /** How long the body of a request to a route may pause; then the request is answered 408. Default 30 seconds. */
@@ -75,8 +75,8 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
 }
 
 /**
- * Listens until the scope closes. Then it frees the port, closes every IPC connection, drains the HTTP exchanges in flight
- * within `drainTimeout`, and cuts the rest.
+ * Listens until the scope closes. Then it frees the port, closes every IPC connection, drains the HTTP exchanges in
+ * flight within `drainTimeout`, and cuts the rest.
  *
  * @since 0.1.0
  * @category constructors
@@ -88,8 +88,8 @@ export const make = (options: NodeIPCServerOptions = {}): Effect.Effect<IPCServe
   )
 
 /**
- * As `make`, with what has to stand before the first client is let in, such as its handlers. The port is bound by then;
- * clients that connect meanwhile wait.
+ * As `make`, with what has to be ready before the first client is accepted, such as its handlers. The port is bound by
+ * then; clients that connect meanwhile wait.
  *
  * @internal
  */
@@ -120,9 +120,9 @@ export const makePrepared: <A, E, R>(
   }
   const issue = token === undefined ? undefined : Credentials.issueOfToken(token)
   if (issue !== undefined) return yield* new InvalidToken({ issue })
-  // First, since it is what may fail: a participant that bids for the port then loses no time.
+  // First, since binding may fail: a participant that bids for the port then loses no time.
   const { server, sockets } = yield* acquireServer
-  const letIn = holdEarly(server)
+  const serve = holdRequests(server)
   const { port, release: stopListening } = yield* Listening.listen(server, bindings, options.port)
 
   const clients = yield* ProcessMemory.provide(ClientConnections.make(options))
@@ -138,14 +138,14 @@ export const makePrepared: <A, E, R>(
   }
   const prepared = yield* prepare(service)
 
-  // New clients are refused, and the others are no longer heard, before what was prepared for them goes.
+  // New clients are refused, and no frame of the others is handled, before what was prepared for them is released.
   const stopExchanges = Effect.sync(() => {
     gateway.startClosing()
     Draining.closeAfterResponses(sockets)
   })
   const release = Effect.zipRight(stopListening, Effect.zipRight(clients.startClosing, stopExchanges))
   yield* Effect.addFinalizer(() => release)
-  letIn({
+  serve({
     onRequest: (request, response) => {
       if (UpgradeEndpoint.isOwn(request)) endpoint.onRequest(request, response)
       else gateway.onRequest(request, response)
@@ -214,7 +214,7 @@ export const toContext = ({
 
 type GatewayServer = Http.Server<typeof Http.IncomingMessage, typeof GatewayResponse>
 
-/** Released last: by then what could end by itself has. */
+/** Released last, after the sockets that could end by themselves. */
 const acquireServer: Effect.Effect<
   { readonly server: GatewayServer; readonly sockets: ReadonlySet<Socket> },
   never,
@@ -229,7 +229,7 @@ const acquireServer: Effect.Effect<
       requestTimeout: 0,
       headersTimeout: 60_000
     })
-    // Accepting may fail at any time, say for want of file descriptors. What is connected goes on.
+    // Accepting may fail at any time, for example for want of file descriptors. Open connections go on.
     server.on("error", (error) => {
       if (server.listening) runFork(Effect.logWarning(`Could not accept a connection: ${error.message}`))
     })
@@ -256,8 +256,11 @@ interface Listeners {
   readonly onUpgrade: (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
-/** Keeps those who come before the server is ready, until they are let in. */
-const holdEarly = (server: GatewayServer): ((listeners: Listeners) => void) => {
+/**
+ * Holds requests and upgrades that arrive before the server is ready; the returned function hands them to its
+ * listeners.
+ */
+const holdRequests = (server: GatewayServer): ((listeners: Listeners) => void) => {
   const early: Array<(listeners: Listeners) => void> = []
   const onRequest: Listeners["onRequest"] = (request, response) => {
     early.push((listeners) => listeners.onRequest(request, response))

@@ -212,7 +212,7 @@ export const layerConfig = (
     })
   )
 
-/** Who owns a route, for listings. */
+/** The owner of a route, for listings. */
 const configured = "configuration"
 const registered = "this process"
 

@@ -95,7 +95,7 @@ export const invalidEntry = (input: unknown, issue: string): InvalidEntry =>
   new InvalidEntry({ entry: shown(input), issue })
 
 /**
- * One owner's registration of one instance. Two owners who register the same entry have a route each.
+ * One owner's registration of one instance. Two owners that register the same entry have a route each.
  *
  * @since 0.1.0
  * @category models
@@ -104,7 +104,7 @@ export const Route = Schema.Struct({
   api: Schema.String,
   pathPrefix: Schema.String,
   baseUrl: Schema.String,
-  /** Who registered it, as the server stamped it. */
+  /** The owner that registered it, as the server stamped it. */
   owner: Schema.String,
   /** In milliseconds since 1970. */
   registeredAt: Schema.Number,

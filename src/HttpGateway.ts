@@ -42,9 +42,10 @@ export interface HttpRouteRequest {
 }
 
 /**
- * Answers a request with a platform `HttpServerResponse` or a web `Response` (sent as it is); bytes, a `Blob`, a form or a
- * stream (Effect's, the web's, Node's, or any async iterable of bytes and strings) as a 200; `undefined` as an empty 200; any
- * other value as a 200 in JSON. A failure answers 500 `{"error": message}`, and so does a value without JSON (a `Map`, say).
+ * Answers a request with a platform `HttpServerResponse` or a web `Response` (sent as it is); bytes, a `Blob`, a form
+ * or a stream (Effect's, the web's, Node's, or any async iterable of bytes and strings) as a 200; `undefined` as an
+ * empty 200; any other value as a 200 in JSON. A failure answers 500 `{"error": message}`, and so does a value without
+ * JSON (a `Map`, for example).
  *
  * @since 0.1.0
  * @category models
@@ -59,13 +60,13 @@ export type HttpRouteHandler<E = unknown, R = never> = (request: HttpRouteReques
  */
 export interface Upstream {
   /**
-   * `http://host:port` or `https://host:port`, with a path in front of the request's own where the service lives below one;
-   * `ws:` and `wss:` stand for `http:` and `https:`.
+   * `http://host:port` or `https://host:port`, with a path in front of the request's own where the service lives below
+   * one; `ws:` and `wss:` stand for `http:` and `https:`.
    */
   readonly baseUrl: string
   /**
-   * The upstream to try when this one refuses the connection and nothing of the request was sent yet, or twice breaks the
-   * connection of a GET, HEAD or OPTIONS before it answers.
+   * The upstream to try when this one refuses the connection and nothing of the request was sent yet, or twice breaks
+   * the connection of a GET, HEAD or OPTIONS before it answers.
    */
   readonly next?: () => Upstream | undefined
   /** Called once, when the exchange with this upstream has ended, however it ended. */
@@ -87,17 +88,17 @@ export type RouteProxyResolver = (path: string) => string | Upstream | null | un
  */
 export declare namespace HttpGateway {
   /**
-   * What a program does with the gateway. `IPCServer.interceptHttp` and `IPCServer.setRouteProxyResolver` are the same two
-   * operations.
+   * What a program does with the gateway. `IPCServer.interceptHttp` and `IPCServer.setRouteProxyResolver` are the same
+   * two operations.
    *
    * @since 0.2.0
    * @category models
    */
   export interface Service {
     /**
-     * Answers a request until the scope closes: find-my-way paths (`/users/:id`, `/files/*`), one method or `ALL`. Runs in
-     * progress are interrupted with the scope. Fails with `RouteConflict` where the same method and path is routed already,
-     * with `InvalidRoute` where find-my-way refuses the method or the path.
+     * Answers a request until the scope closes: find-my-way paths (`/users/:id`, `/files/*`), one method or `ALL`. Runs
+     * in progress are interrupted with the scope. Fails with `RouteConflict` where the same method and path is routed
+     * already, with `InvalidRoute` where find-my-way refuses the method or the path.
      */
     readonly route: <E, R = never>(
       method: HttpMethod,

@@ -36,7 +36,10 @@ export interface InterceptorOptions {
  * @category models
  */
 export interface MockOptions extends InterceptorOptions {
-  /** Whether web pages of any origin may call it: preflights are answered, and its answers allow the origin. Default false. */
+  /**
+   * Whether web pages of any origin may call it: preflights are answered, and its answers allow the origin. Default
+   * false.
+   */
   readonly cors?: boolean | undefined
   /** How long it waits before it calls its handler, by the gateway's clock: with `GatewayTest.layer` the real one. */
   readonly delay?: Duration.DurationInput | undefined
@@ -49,11 +52,13 @@ export interface MockOptions extends InterceptorOptions {
  * @category models
  */
 export interface MockRequest<out Body = unknown> extends Omit<HttpRouteRequest, "body"> {
-  /** As {@link HttpRouteRequest}'s; where the mock has a body matcher, what that matched: fields of a form, say. */
+  /**
+   * As {@link HttpRouteRequest}'s; where the mock has a body matcher, what that matched: fields of a form, for example.
+   */
   readonly body: Body
   /**
-   * Sends the request, with the changes, to the interceptor beneath or the service, and gives its response: to be answered
-   * with as it is, read, or changed. Fails where the connection breaks before there is one.
+   * Sends the request, with the changes, to the interceptor beneath or the service, and gives its response: to be
+   * answered with as it is, read, or changed. Fails where the connection breaks before there is one.
    */
   readonly forward: (changes?: ForwardChanges) => Effect.Effect<Response, Cause.UnknownException>
 }
@@ -75,8 +80,9 @@ export interface ForwardChanges {
 }
 
 /**
- * Answers a request with a plain value (a 200 in JSON), `undefined` (an empty 200), bytes, a stream, a web `Response` or a
- * platform `HttpServerResponse`; `Intercept.pass` leaves it to the interceptor beneath or the service. A failure answers 500 `{"error": message}`, is the call's `failure`, and `verify` lists it.
+ * Answers a request with a plain value (a 200 in JSON), `undefined` (an empty 200), bytes, a stream, a web `Response`
+ * or a platform `HttpServerResponse`; `Intercept.pass` leaves it to the interceptor beneath or the service. A failure
+ * answers 500 `{"error": message}`, is the call's `failure`, and `verify` lists it.
  *
  * @since 0.2.0
  * @category models
@@ -110,7 +116,9 @@ export type Fault =
 export interface RecordedMessage {
   /** Names in lower case; a header given more than once is joined by commas. */
   readonly headers: Readonly<Record<string, string>>
-  /** Decoded for reading: decompressed, JSON parsed, text as a string, anything else as bytes; `undefined` without one. */
+  /**
+   * Decoded for reading: decompressed, JSON parsed, text as a string, anything else as bytes; `undefined` without one.
+   */
   readonly body: unknown
   /** The body as it was sent, up to the recording limit. */
   readonly bytes: Uint8Array
@@ -214,7 +222,7 @@ export interface Interceptor<Call = RecordedCall> {
   readonly calls: Effect.Effect<ReadonlyArray<Call>>
   /**
    * Waits for the n-th call, counted from 1, to be answered. Dies where the interceptor is removed first or the timeout
-   * passes; then it says what was recorded instead. The timeout is in real time, under `TestClock` too.
+   * passes; then its message lists what was recorded instead. The timeout is in real time, under `TestClock` too.
    */
   readonly awaitCall: (n: number, options?: AwaitOptions) => Effect.Effect<Call>
   /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
@@ -224,7 +232,8 @@ export interface Interceptor<Call = RecordedCall> {
 }
 
 /**
- * What an interceptor of WebSockets has recorded: messages as they arrive, and WebSockets as calls once they have closed.
+ * What an interceptor of WebSockets has recorded: messages as they arrive, and WebSockets as calls once they have
+ * closed.
  *
  * @since 0.1.0
  * @category models
@@ -250,7 +259,9 @@ export interface MockedWebSocket {
   readonly request: RecordedRequest
   /** What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. */
   readonly messages: Stream.Stream<string | Uint8Array>
-  /** Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed. */
+  /**
+   * Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed.
+   */
   readonly send: (data: string | Uint8Array) => Effect.Effect<void>
   /** Default code 1000. */
   readonly close: (code?: number, reason?: string) => Effect.Effect<void>
@@ -315,8 +326,8 @@ export declare namespace HttpInterception {
     /** Injects a failure. */
     readonly fault: (match: RequestMatcher, fault: Fault, options?: InterceptorOptions) => Installing<Interceptor>
     /**
-     * Answers WebSockets instead of the service. When the handler ends, the WebSocket is closed with 1000; where it fails,
-     * with 1011.
+     * Answers WebSockets instead of the service. When the handler ends, the WebSocket is closed with 1000; where it
+     * fails, with 1011.
      */
     readonly webSocket: <E, R = never>(
       match: RequestMatcher,
@@ -328,8 +339,9 @@ export declare namespace HttpInterception {
     /** The requests that nothing matched, the latest thousand. */
     readonly unmatched: Effect.Effect<ReadonlyArray<UnmatchedRequest>>
     /**
-     * Fails with a list of the interceptors that weren't called, or not as often as their `times`, of handlers that failed,
-     * and of the requests that nothing matched. Checks the interceptors that were made by this service and are still installed.
+     * Fails with a list of the interceptors that weren't called, or not as often as their `times`, of handlers that
+     * failed, and of the requests that nothing matched. Checks the interceptors that were made by this service and are
+     * still installed.
      */
     readonly verify: Effect.Effect<void, UnverifiedInterception>
     /**

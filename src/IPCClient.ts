@@ -15,7 +15,7 @@ import type { ClientStream, ServerStream, StreamArguments, StreamHandler } from 
 import { defineStream } from "./IPCStream.js"
 
 /**
- * Whether the client's connection stands. Once closed it stays so.
+ * The state of the client's connection. `closed` is final.
  *
  * @since 0.1.0
  * @category models

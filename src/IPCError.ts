@@ -41,7 +41,7 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>("effect-ipc/L
 }
 
 /**
- * The server was asked to listen beyond the loopback interface without saying who may connect.
+ * The server was asked to listen beyond the loopback interface without a token and without `allowWithoutToken`.
  *
  * @since 0.1.0
  * @category listening
@@ -92,7 +92,7 @@ export class UnsupportedRuntime extends Schema.TaggedError<UnsupportedRuntime>("
 }
 
 /**
- * A client could not connect: nobody listens, the limit passed, or the server refused the upgrade.
+ * A client could not connect: nothing listens there, the limit passed, or the server refused the upgrade.
  *
  * @since 0.1.0
  * @category connecting

@@ -36,8 +36,8 @@ export type ConnectionEvent =
   | ({ readonly _tag: "Disconnected" } & ConnectedClient & CloseEvent)
 
 /**
- * What a program does with its clients, and the service of the same name. `IPCServer` is one with a port and HTTP beside
- * it. A program that needs no more than this runs on any transport, in memory too.
+ * What a program does with its clients, and the service of the same name. `IPCServer` is one with a port and HTTP
+ * beside it. A program that needs no more than this runs on any transport, in memory too.
  *
  * @example
  * ```ts
@@ -89,16 +89,16 @@ export interface IPCPeer {
     ...args: Arguments<NoInfer<Payload>, RequestOptions>
   ) => Effect.Effect<void, NotifyError | ClientNotConnected>
   /**
-   * Answers a stream of the clients until the scope closes, as `handle` answers a request. With input, the handler gets that
-   * before the caller.
+   * Answers a stream of the clients until the scope closes, as `handle` answers a request. With input, the handler gets
+   * that before the caller.
    */
   readonly handleStream: <Payload, Element, Failure, Input, R = never>(
     stream: ServerStream<Payload, Element, Failure, Input>,
     handler: StreamHandler<Payload, NoInfer<Element>, NoInfer<Failure>, Input, [caller: ConnectedClient], R>
   ) => Effect.Effect<void, never, R | Scope.Scope>
   /**
-   * Opens a stream at the client with this runtimeId each time that it is run. Fails with `ClientNotConnected` at once where
-   * there is none, and with `ConnectionClosed` where the connection ends; it isn't resumed over a new one.
+   * Opens a stream at the client with this runtimeId each time that it is run. Fails with `ClientNotConnected` at once
+   * where there is none, and with `ConnectionClosed` where the connection ends; it isn't resumed over a new one.
    */
   readonly stream: <Payload, Element, Failure, Input, E = never, R = never>(
     runtimeId: string,
@@ -112,9 +112,12 @@ export interface IPCPeer {
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, never>
   ) => Effect.Effect<void, NotifyError>
-  /** Who is connected now. */
+  /** The clients connected now. */
   readonly clients: Effect.Effect<ReadonlyArray<ConnectedClient>>
-  /** Who comes and goes from now on. A consumer that falls behind by more than 4,096 events misses the oldest. */
+  /**
+   * Clients that connect and disconnect from now on. A consumer that falls behind by more than 4,096 events misses the
+   * oldest.
+   */
   readonly connections: Stream.Stream<ConnectionEvent>
   /** Waits until a client with this runtimeId is connected; at once where one is. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>

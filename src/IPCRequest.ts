@@ -23,7 +23,7 @@ export type Direction = "server" | "client"
 declare const Shape: unique symbol
 
 /**
- * What the type of a request says of it. No value of this exists at run time.
+ * The types of a request's parts. No value of this exists at run time.
  *
  * @since 0.1.0
  * @category models
@@ -137,7 +137,8 @@ export type Arguments<Payload, Options> = [Payload] extends [void]
  */
 export interface RequestOptions {
   /**
-   * How long to wait for the response, the wait for a connection included: a `Duration`, or milliseconds. Default 10 seconds.
+   * How long to wait for the response, the wait for a connection included: a `Duration`, or milliseconds. Default 10
+   * seconds.
    */
   readonly timeout?: DurationInput
 }
@@ -169,8 +170,8 @@ export type WireType<S extends WireSchema> = S extends AnySchema ? Schema.Schema
 declare const WholeBytes: unique symbol
 
 /**
- * Raw bytes as a whole payload, success, element or input. It is no `Schema`, so that it can't be a part of one: a binary
- * frame holds nothing else.
+ * Raw bytes as a whole payload, success, element or input. It is no `Schema`, so that it can't be a part of one: a
+ * binary frame holds nothing else.
  *
  * @since 0.2.0
  * @category models
@@ -187,7 +188,8 @@ export interface Bytes {
  * import { IPCRequest, IPCServer } from "effect-ipc"
  * import { Schema } from "effect"
  *
- * export const Download = IPCServer.defineStream("files/download", { payload: Schema.String, element: IPCRequest.Bytes })
+ * export const Download = IPCServer.defineStream("files/download", { payload: Schema.String, element: IPCRequest.Bytes
+ * })
  * ```
  *
  * @since 0.2.0
@@ -204,8 +206,8 @@ export const IPCRequest = {
 
 /**
  * What a request asks of its Schemas beside being one: nothing of a Schema that needs no services. Of any other what it
- * doesn't have, so that the compiler's message says why it is refused, and which services it needs: both ends decode and
- * encode without a program's context.
+ * doesn't have, so that the compiler's message tells why it is refused, and which services it needs: both ends decode
+ * and encode without a program's context.
  *
  * @since 0.2.0
  * @category models

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { printableLines } from "./internal/Printable.js"
 
 /**
- * Interceptors of a test weren't called as often as expected, or requests found nobody to answer them.
+ * Interceptors of a test weren't called as often as expected, or requests had no interceptor or route to answer them.
  *
  * @since 0.1.0
  * @category interception

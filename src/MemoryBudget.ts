@@ -40,7 +40,7 @@ export class Budget {
     return Math.max(leastShare, this.maxBytes / Math.max(this.holders, 1))
   }
 
-  /** One more holder: a connection, say. */
+  /** Adds a holder, for example a connection. */
   open(): Account {
     this.holders++
     let bytes = 0

@@ -62,7 +62,7 @@ export type ValueMatchers = Readonly<Record<string, ValueMatcher>> | Exact<Reado
  *   unless it is `Intercept.exact`. Fields may be predicates, expressions and asymmetric matchers themselves.
  *
  * Forms and multipart bodies are objects of their fields; a field given more than once is an array, a file
- * {@link MultipartFile}. Any text, XML say, is a string.
+ * {@link MultipartFile}. Any text, such as XML, is a string.
  *
  * @since 0.1.0
  * @category models

@@ -56,8 +56,8 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
   }
 ) {
   override get message() {
-    const who = `Worker ${quote(this.runtimeId)} (${this.module})`
-    return [`${who} ${startHint(this.reason, this.detail)}`, ...quotedEnd(this)].join("\n")
+    const worker = `Worker ${quote(this.runtimeId)} (${this.module})`
+    return [`${worker} ${startHint(this.reason, this.detail)}`, ...quotedEnd(this)].join("\n")
   }
 }
 

@@ -10,7 +10,7 @@ export class StepFailed extends Schema.TaggedError<StepFailed>()("StepFailed", {
   }
 }
 
-/** One step of the story: its title, what it says meanwhile, how long it took. */
+/** One step of the story: its title, its output, how long it took. */
 export const step = <A, E, R>(title: string, run: Effect.Effect<A, E, R>): Effect.Effect<A, StepFailed, R> =>
   Effect.gen(function* () {
     yield* Console.log(`\n▸ ${title}`)

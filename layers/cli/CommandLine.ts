@@ -6,7 +6,7 @@
 
 const subcommands: ReadonlySet<string> = new Set(["serve", "register", "run", "routes"])
 
-/** The subcommand that the command line is for, as @effect/cli finds it. */
+/** The subcommand that the command line runs, as @effect/cli finds it. */
 export const subcommandOf = (argv: ReadonlyArray<string>): string | undefined =>
   argv.slice(2).find((word) => subcommands.has(word))
 

@@ -1,6 +1,6 @@
 /**
- * The pages of help, made of the commands. The build makes them once and puts the result in this module's place: only to
- * print one, nobody has to load what the commands are made of.
+ * The pages of help, made of the commands. The build makes them once and replaces this module by the result, so
+ * that printing a page doesn't load the commands.
  *
  * @internal
  */
@@ -74,7 +74,7 @@ const textOf = (span: Span): string => {
   return typeof span.value === "string" ? span.value : textOf(span.value)
 }
 
-/** What the option's description says, without the paragraphs around it that @effect/cli writes. */
+/** The option's description, without the paragraphs around it that @effect/cli writes. */
 const ownText = (help: HelpDoc): string =>
   blocksOf(help)
     .flatMap((block) => (block._tag === "Paragraph" ? [textOf(block.value)] : []))

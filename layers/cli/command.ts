@@ -58,7 +58,7 @@ export const runMain = (argv: ReadonlyArray<string>): void =>
   NodeRuntime.runMain(program(argv), {
     disableErrorReporting: true,
     disablePrettyLogger: true,
-    // In a later turn, when the last error of stderr has been heard of.
+    // In a later turn, after the last error event of stderr.
     teardown: (exit, onExit) => void setImmediate(() => onExit(exitCodeOf(exit)))
   })
 

@@ -90,7 +90,7 @@ const snapshots: (
     const news = yield* Queue.sliding<void>(1)
     const notify = Effect.asVoid(Queue.offer(news, undefined))
     yield* client.handle(Protocol.Changed, () => notify)
-    // A leader that steps down says so to its followers; here the end of the connection is enough.
+    // A leader that steps down notifies its followers; here the end of the connection is enough.
     yield* client.handle(GatewayProtocol.SteppingDown, () => Effect.void)
     yield* client.status.pipe(
       Stream.filter((status) => status === "connected"),

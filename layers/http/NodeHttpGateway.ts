@@ -37,7 +37,7 @@ export interface Exchange {
 }
 
 /**
- * Takes an exchange, or passes it on, once, now or later: the same exchange or another in its place.
+ * Takes an exchange, or passes on that exchange or a substitute, once, now or later.
  *
  * @internal
  */
@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const answer = (exchange: Exchange) => {
     const { request, response, upgrade } = exchange
     if (closed) return refuse(request, response, isClosing)
-    // An offered WebSocket is for a service; a route answers only where there is none.
+    // An offered WebSocket goes to a service; a route answers only where there is none.
     if (upgrade === undefined && toRoute(request, response)) return
     if (proxy.relay(request, response, upgrade)) return
     if (upgrade !== undefined && toRoute(request, response)) return

@@ -20,7 +20,7 @@ export interface Head {
 }
 
 /**
- * Whatever length the head says, the bytes' own is sent.
+ * The content-length sent is that of the bytes, whatever the head has.
  *
  * @internal
  */
@@ -144,7 +144,7 @@ const writeHead = (response: GatewayResponse, head: Head, headers: OutgoingHttpH
   else response.writeHead(head.status, head.statusText, headers)
 }
 
-/** How a message is framed is for the server alone to say. */
+/** The server alone decides how a message is framed. */
 const withoutFraming = (head: Head): OutgoingHttpHeaders => {
   const headers = { ...head.headers }
   delete headers["content-length"]

@@ -68,7 +68,7 @@ export class RouteRuns {
 export type OnFailure = (message: string, error: unknown) => void
 
 /**
- * The result of a handler that leaves the response to somebody else.
+ * The result of a handler that leaves the response to other code.
  *
  * @internal
  */
@@ -193,7 +193,7 @@ export const make = <E, R>(
   }
 
   const interrupt = Effect.withFiberRuntime<void>((self) => {
-    // A handler may close its own route (one that answers once, say); it is left to finish its answer.
+    // A handler may close its own route (one that answers once, for example); it is left to finish its answer.
     removed = true
     for (const fiber of fibers) {
       if (fiber !== self) fiber.unsafeInterruptAsFork(FiberId.none)
@@ -213,7 +213,7 @@ const sendingOf = (value: unknown, response: GatewayResponse): Effect.Effect<voi
 
 const nothing = () => {}
 
-// The getters spare what most handlers never look at.
+// Getters, since most handlers never read these fields.
 class RouteRequest implements HttpRouteRequest {
   readonly method: string
   readonly params: Readonly<Record<string, string | undefined>>

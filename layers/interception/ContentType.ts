@@ -1,5 +1,5 @@
 /**
- * What a content type says of a body (RFC 9110 section 8.3).
+ * The form of a body by its content type (RFC 9110 section 8.3).
  */
 
 export type Kind = "json" | "form" | "multipart" | "text" | "bytes"

@@ -24,7 +24,7 @@ export class Forwarding {
     this.#gatewayUrl = gatewayUrl
   }
 
-  /** Whether a request was forwarded by the interceptor, or by one beneath it. Removes the header that says so. */
+  /** Whether a request was forwarded by the interceptor, or by one beneath it. Removes the header that marks it. */
   isBeneath(request: IncomingMessage, installed: Installed): boolean {
     const mock = this.#forwardedBy.get(request.rawHeaders) ?? this.#take(request)
     return mock !== undefined && installed.order >= mock.order

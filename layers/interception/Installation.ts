@@ -37,7 +37,7 @@ export interface Installation {
   readonly name: string
   readonly matcher: RequestMatcher
   readonly options: InterceptorOptions & { readonly cors?: boolean | undefined }
-  /** Does with an exchange what the interceptor is for. */
+  /** Handles one exchange. */
   readonly take: (taken: Taken) => void
 }
 

@@ -23,7 +23,7 @@ export class Recording<A> {
   #forgotten = 0
   #ended = false
 
-  /** `label` names what is recorded in the defects of `awaitNth`, `explain` says what was there instead. */
+  /** `label` names what is recorded in the defects of `awaitNth`, `explain` describes what was recorded instead. */
   constructor(label: string, explain: () => string = () => "") {
     this.#label = label
     this.#explain = explain

@@ -1,6 +1,6 @@
 /**
- * Matchers, options and faults of programs that no compiler checks: refused where the interceptor is made, in words that say
- * what to write instead.
+ * Matchers, options and faults of programs that no compiler checks: refused where the interceptor is made, with an
+ * error that says what to write instead.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"

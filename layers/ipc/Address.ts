@@ -38,7 +38,7 @@ export const canonicalHost = (host: string): string => {
  * @category predicates
  */
 export const isHost = (text: string): boolean =>
-  // In a URL, more than a host may stand in its place: a port, a path, a user.
+  // A URL parsed from the text may have more than a host: a port, a path, a user.
   (isIP(withoutBrackets(text)) === 6 || !/[\s:/?#@\\]/.test(text)) && URL.canParse(urlWith(text))
 
 const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, "$1")

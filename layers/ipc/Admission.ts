@@ -84,7 +84,7 @@ const canonicalOrigin = (origin: string): string => {
   return serialized === "null" ? origin : serialized
 }
 
-/** Where no token is set, everybody is admitted but who wants this server to prove that it knows one. */
+/** Where no token is set, every client is admitted except one that asks this server to prove a token. */
 const refuseProofs: Admission = ({ headers }) =>
   ProofHeaders.isOurScheme(headers.authorization)
     ? Either.left({ status: 401, error: "This server has no token, so it can't prove that it knows the client's." })

@@ -17,7 +17,7 @@ export const isValidRuntimeId = (runtimeId: string): boolean =>
 /** What an invalid name is answered. */
 export const invalidRuntimeId = `a runtimeId has at most ${maxRuntimeIdLength} characters and no control characters`
 
-/** The token without the white space around it (a file's last line feed, say). An empty one is none. */
+/** The token without the white space around it (a file's last line feed, for example). An empty one is none. */
 export const tokenOf = (token: string | Redacted.Redacted | undefined): string | undefined =>
   (Redacted.isRedacted(token) ? Redacted.value(token) : token)?.trim() || undefined
 

@@ -16,7 +16,7 @@ export interface HostNames {
   readonly isForwarded: (host: string, port: number) => boolean
 }
 
-/** `allowed` may say `name`, or `name:port` where something forwards from there. */
+/** `allowed` may contain `name`, or `name:port` where something forwards from there. */
 export const make = (host: string, allowed: ReadonlyArray<string>): HostNames => {
   const names = new Set(["localhost", "127.0.0.1", "::1", canonical(host)])
   const forwarded = new Set<string>()
@@ -42,7 +42,7 @@ export const make = (host: string, allowed: ReadonlyArray<string>): HostNames =>
 export const withoutPort = (host: string): string | undefined =>
   /^(\[[^[\]]+\]|[^:/?#@[\]\\\s]+)(?::\d*)?$/.exec(host)?.[1]
 
-/** Without an IPv6 address's zone (RFC 4007 section 11), which is only of the machine that says it. */
+/** Without an IPv6 address's zone (RFC 4007 section 11), which has a meaning only on the machine that sends it. */
 export const canonical = (host: string): string =>
   Address.canonicalHost(host.includes(":") ? host.replace(/%[^\]]*/, "") : host)
 

@@ -24,7 +24,7 @@ export const only = (host: string): ReadonlyArray<Binding> => [{ host, ifInUse: 
 
 /**
  * What the holder of a port binds, so that processes that name this machine differently don't hold the same port side by
- * side: with a loopback host both loopback addresses, 127.0.0.1 first. That one decides who holds the port.
+ * side: with a loopback host both loopback addresses, 127.0.0.1 first. That one decides which process holds the port.
  */
 export const exclusive = (host: string): ReadonlyArray<Binding> => {
   switch (Address.listenHost(host)) {

@@ -9,7 +9,10 @@ import type * as TokenProof from "./TokenProof.js"
 /** The authentication scheme. */
 export const scheme = "Effect-IPC"
 
-/** `stale` says that the client's proof was for a nonce that can't be used (any more), so that it may try with this one. */
+/**
+ * `stale` means that the client's proof was for a nonce that can't be used (any more), so that it may try with this
+ * one.
+ */
 export const printChallenge = (serverNonce: string, stale: boolean): string =>
   `${scheme} nonce="${serverNonce}"${stale ? ', stale="true"' : ""}, Bearer`
 
@@ -40,7 +43,10 @@ export interface ClientProof {
   readonly proof: string
 }
 
-/** The client's proof, and what it says that it is about. Undefined where the header isn't of our scheme, or malformed. */
+/**
+ * The client's proof, and the fields that it claims to cover. Undefined where the header isn't of our scheme, or
+ * malformed.
+ */
 export const parseClientProof = (header: string | undefined): ClientProof | undefined => {
   const [, serverNonce, clientNonce, host, port, address, proof] = clientProofForm.exec(header ?? "") ?? []
   if (serverNonce === undefined || clientNonce === undefined || host === undefined) return undefined

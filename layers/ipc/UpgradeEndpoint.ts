@@ -1,5 +1,6 @@
 /**
- * The server's own paths: checks who asks, and turns an upgrade into a connected client.
+ * The server's own paths: checks whether a request is admitted, and turns an upgrade into
+ * a connected client.
  *
  * @internal
  */

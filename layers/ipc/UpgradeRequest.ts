@@ -220,7 +220,7 @@ const detailOf = (error: NodeJS.ErrnoException): string => {
 
 const maxReadLength = 4096
 
-/** What a refusal's body says, for the error's message: its `error` where it is JSON, or else its start. */
+/** The explanation in a refusal's body, for the error's message: its `error` where it is JSON, or else its start. */
 const readStart = (response: IncomingMessage, onRead: (text: string) => void): void => {
   let text = ""
   let done = false

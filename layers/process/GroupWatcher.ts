@@ -16,8 +16,8 @@ export interface GroupWatcher {
 }
 
 /**
- * The first line names the group. After it, a second line dismisses the watcher; end of input means that this process has
- * died. The group then gets SIGTERM, and SIGKILL 2 seconds later.
+ * The first line names the group. After it, a second line dismisses the watcher; end of input means that this process
+ * has died. The group then gets SIGTERM, and SIGKILL 2 seconds later.
  */
 const script = `
 read -r group || exit
@@ -31,8 +31,9 @@ kill -s KILL -- "-$group"
 `
 
 /**
- * Starts a watcher, before the process that it is for, so that there is no moment without one. It runs in a session of its
- * own: a signal to this process's group doesn't end it. Where the system has no `/bin/sh`, nothing is watched.
+ * Starts a watcher, before the process that it watches over, so that there is no moment without one. It runs in a
+ * session of its own: a signal to this process's group doesn't end it. Where the system has no `/bin/sh`, nothing is
+ * watched.
  */
 export const start = (): GroupWatcher => {
   const shell = spawn("/bin/sh", ["-c", script, "effect-ipc-watcher"], {
@@ -40,7 +41,7 @@ export const start = (): GroupWatcher => {
     detached: true,
     cwd: "/"
   })
-  // There is none where no file descriptor is left, whatever the types say.
+  // Undefined where no file descriptor is left, contrary to the types.
   const pipe = shell.stdin as Socket | undefined
   shell.on("error", () => {})
   shell.unref()

@@ -27,7 +27,7 @@ import { handled, run, runSync } from "./Promises.js"
 import { Session } from "./Session.js"
 
 /**
- * Where to listen beside the port, and who may connect.
+ * Where to listen beside the port, and which clients may connect.
  *
  * @since 0.1.0
  * @category models
@@ -289,7 +289,7 @@ export class IPCServer {
 }
 
 /**
- * What a handler is told of a request, beside its payload: who sent it, and the payload again.
+ * What a handler gets of a request, beside its payload: its sender, and the payload again.
  *
  * @since 0.2.0
  * @category models

@@ -91,7 +91,7 @@ export class LocalDiscovery extends Participant<LeaderElection> {
    */
   whileLeader<A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Promise<A> {
     return this.ask("whileLeader", (participation) =>
-      // A function that ignores its signal keeps nobody waiting who tears down.
+      // A function that ignores its signal doesn't delay the scope's end.
       Effect.disconnect(electionOf(participation).whileLeader(abortable(work)))
     )
   }

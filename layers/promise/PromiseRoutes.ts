@@ -21,7 +21,7 @@ import { runSync } from "./Promises.js"
  * Answers an HTTP request with a value (a 200 in JSON), `undefined` (an empty 200), a platform `HttpServerResponse`, or a
  * promise of one of these. Where it throws or rejects, the answer is 500 `{"error": message}`.
  *
- * `body` is the parsed JSON whatever the content type says, the text of what isn't JSON, or `undefined` without one. Its
+ * `body` is the parsed JSON whatever the content type is, the text of what isn't JSON, or `undefined` without one. Its
  * type is the handler's own and isn't checked. The headers' names are in lower case.
  *
  * @since 0.1.0

@@ -27,8 +27,8 @@ import { invalidRuntimeId, isValidRuntimeId } from "../ipc/Credentials.js"
 export interface SocketIPCServerOptions extends IPCSocketOptions, Partial<SocketTransport.SocketTransportOptions> {}
 
 /**
- * Serves the connections of the socket server until the scope closes. There is no token: whoever can connect to the socket
- * is a client.
+ * Serves the connections of the socket server until the scope closes. There is no token: any process that can connect
+ * to the socket is a client.
  *
  * @since 0.2.0
  * @category constructors

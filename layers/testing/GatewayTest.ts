@@ -36,7 +36,7 @@ export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | Htt
 /**
  * A gateway until the scope closes; parallel suites have one each. Its timeouts and the delays of its faults run on the
  * real clock, in `it.effect` too, as its sockets do. A process that is stopped (in a debugger, or on a busy machine) is
- * dropped after two heartbeats, of a minute each unless `heartbeat` says otherwise.
+ * dropped after two heartbeats, of a minute each unless `heartbeat` is given.
  *
  * @example
  * ```ts

@@ -197,7 +197,7 @@ const answerOf = <E, R>(
       )
   })
 
-/** What the schemas of the api say of a request, or of a handler's success, that they refuse. */
+/** Why the schemas of the api refuse a request, or a handler's success. */
 const refusalOf = ({ body, status }: HttpServerResponse): string | undefined => {
   if (status !== 400 || body._tag !== "Uint8Array") return undefined
   try {

@@ -49,7 +49,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "1.5",
     "3"
   ],
-  "typed-failure.ts": ["Ada, since 2024", "nobody has id 2"],
+  "typed-failure.ts": ["Ada, since 2024", "no user has id 2"],
   "typed-request.ts": ["Hello, Ada!"]
 }
 

@@ -24,7 +24,7 @@ export const participate = (api: string, server: Server): void =>
     yield* tellRoles
   }).pipe(Effect.scoped, Effect.provide(AtTheKnownPort), NodeRuntime.runMain)
 
-/** A line for the demo to read whenever this process comes to lead, or ceases to. */
+/** A line for the demo to read whenever this process becomes the leader, or stops leading. */
 export const tellRoles = Effect.flatMap(LeaderElection, ({ roles }) =>
   Stream.runForEach(roles, (role) => Console.log(`role ${role}`))
 )

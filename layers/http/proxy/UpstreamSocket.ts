@@ -6,8 +6,8 @@
 import type { Socket } from "node:net"
 
 /**
- * The status under which undici passes on a 100 that nobody has asked for. It takes the true one for the end of its
- * connection, though any client has to take it (RFC 9110 section 15.2). No response has this one.
+ * The status under which undici passes on a 100 that the request didn't ask for. It takes the true one for the end of
+ * its connection, though any client has to take it (RFC 9110 section 15.2). No response has this one.
  *
  * @internal
  */

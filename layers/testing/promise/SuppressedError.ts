@@ -7,9 +7,9 @@ import { messageOf } from "../../../src/internal/ErrorMessage.js"
 type Constructor = new (error: unknown, suppressed: unknown, message?: string) => Error
 
 /**
- * Has such an error say what failed first, the test's own assertion, and then what the strict interception found: compilers
- * make it of the global `SuppressedError`, whose message says neither. Where the language itself runs `await using`, it
- * makes an error of its own, which has both as properties.
+ * Gives such an error a message of what failed first, the test's own assertion, and then of what the strict
+ * interception found: compilers make it of the global `SuppressedError`, whose message has neither. Where the language
+ * itself runs `await using`, it makes an error of its own, which has both as properties.
  */
 export const describeSuppressedErrors = (): void => {
   const realm = globalThis as { SuppressedError?: Constructor & { readonly [isDescribing]?: true } }

@@ -28,8 +28,9 @@ export interface TestCalls<Call = RecordedCall> {
   /** The calls that have ended, since the last `reset`. */
   readonly calls: () => ReadonlyArray<Call>
   /**
-   * Resolves with the n-th call, counted from 1, once it was answered. Rejects where the interceptor is removed first or the
-   * timeout passes; then it says what was recorded instead. The timeout is in real time, though timers be faked.
+   * Resolves with the n-th call, counted from 1, once it was answered. Rejects where the interceptor is removed first
+   * or the timeout passes; then its message lists what was recorded instead. The timeout is in real time, though timers
+   * be faked.
    */
   readonly awaitCall: (n: number, options?: AwaitOptions) => Promise<Call>
   /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
@@ -50,7 +51,8 @@ export interface TestInterceptor<Call = RecordedCall> extends TestCalls<Call>, A
 }
 
 /**
- * What an interceptor of WebSockets has recorded: messages as they arrive, and WebSockets as calls once they have closed.
+ * What an interceptor of WebSockets has recorded: messages as they arrive, and WebSockets as calls once they have
+ * closed.
  *
  * @since 0.1.0
  * @category models
@@ -84,7 +86,9 @@ export interface TestWebSocket {
   readonly request: RecordedRequest
   /** What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. */
   readonly messages: AsyncIterable<string | Uint8Array>
-  /** Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed. */
+  /**
+   * Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed.
+   */
   readonly send: (data: string | Uint8Array) => void
   /** Default code 1000. */
   readonly close: (code?: number, reason?: string) => void
