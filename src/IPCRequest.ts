@@ -188,8 +188,7 @@ export interface Bytes {
  * import { IPCRequest, IPCServer } from "effect-ipc"
  * import { Schema } from "effect"
  *
- * export const Download = IPCServer.defineStream("files/download", { payload: Schema.String, element: IPCRequest.Bytes
- * })
+ * export const Download = IPCServer.defineStream("files/download", { payload: Schema.String, element: IPCRequest.Bytes })
  * ```
  *
  * @since 0.2.0

@@ -17,9 +17,6 @@ export type { Election, SettledTerm, Term } from "./Terms.js"
 
 /**
  * What a leader has won, held until its scope closes.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Leadership<Leader> {
   readonly leader: Leader
@@ -34,9 +31,6 @@ export interface Leadership<Leader> {
 
 /**
  * A follower's connection to the leader.
- *
- * @since 0.1.0
- * @category models
  */
 export interface FollowerConnection<Follower> {
   readonly follower: Follower
@@ -51,9 +45,6 @@ export interface FollowerConnection<Follower> {
 /**
  * Why a follower's connection ended: the leader is gone, it stepped down for a standalone gateway, or another participant
  * connected with this one's runtimeId.
- *
- * @since 0.1.0
- * @category models
  */
 export type Loss = "gone" | "steppedDown" | "replaced"
 
@@ -67,9 +58,6 @@ export type ElectionError = ConnectFailed | Exclude<ListenError, PortInUse>
 
 /**
  * What is bid for, and how its holder is followed.
- *
- * @since 0.1.0
- * @category models
  */
 export interface ElectionOptions<Leader, Follower> {
   readonly bid: Effect.Effect<Leadership<Leader>, ListenError, Scope.Scope>
@@ -107,9 +95,6 @@ const silentElecting = Duration.seconds(5)
 /**
  * Takes part until the scope closes. Done when the first role is decided; fails where it can't be: the port is held by
  * something that can't be followed, or can't be bound for another reason than being in use.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const make: <Leader, Follower>(
   options: ElectionOptions<Leader, Follower>
@@ -241,9 +226,6 @@ export const make: <Leader, Follower>(
 
 /**
  * No election: this participant leads until the scope closes, and then releases what it holds before anything else.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const uncontested = <Leader, Follower = never>({
   leader,

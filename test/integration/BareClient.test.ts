@@ -48,10 +48,10 @@ describe("A client of which all is ws and string concatenation", () => {
       live("is told, and tells", () =>
         Effect.gen(function* () {
           const { bare, server } = yield* connected
-          const heard = yield* Deferred.make<{ readonly a: number; readonly b: number }>()
-          yield* server.handle(Add, (payload) => Effect.as(Deferred.succeed(heard, payload), 0))
+          const received = yield* Deferred.make<{ readonly a: number; readonly b: number }>()
+          yield* server.handle(Add, (payload) => Effect.as(Deferred.succeed(received, payload), 0))
           yield* bare.send('m::math/add:{"a":1,"b":2}')
-          assert.deepStrictEqual(yield* Deferred.await(heard), { a: 1, b: 2 })
+          assert.deepStrictEqual(yield* Deferred.await(received), { a: 1, b: 2 })
           yield* server.notify("bare-1", Echo, "psst")
           assert.strictEqual(yield* bare.next, 'm::echo:"psst"')
         })

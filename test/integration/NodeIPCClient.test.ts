@@ -19,7 +19,7 @@ import { live, told } from "../support/live.js"
 import * as Port from "../support/Port.js"
 import { Add, add, Echo, Hang } from "../support/requests.js"
 
-/** A server in a scope of its own, to be closed before the test ends, at a port that nobody else takes then. */
+/** A server in a scope of its own, to be closed before the test ends, at a port that no other process takes then. */
 const serverIn = () =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
@@ -59,7 +59,7 @@ describe("NodeIPCClient", () => {
     const failing = (port: number, options: Partial<NodeIPCClient.NodeIPCClientOptions> = {}) =>
       told(NodeIPCClient.make({ port, ...options }))
 
-    live("where nobody listens", () =>
+    live("where nothing listens", () =>
       Effect.map(failing(1), (error) => {
         assert.deepStrictEqual(error, {
           tag: "ConnectFailed",
@@ -69,7 +69,7 @@ describe("NodeIPCClient", () => {
       })
     )
 
-    live("where nobody listens at any address of a name", () =>
+    live("where nothing listens at any address of a name", () =>
       Effect.map(told(NodeIPCClient.make({ url: "http://localhost:1" })), ({ message }) => {
         assert.match(message, /^Could not connect to http:\/\/localhost:1: connect ECONNREFUSED .*\. Is the server/)
       })

@@ -29,7 +29,7 @@ describe("A port", () => {
         const others = yield* Effect.forEach(hosts, (host) => Live.participant({ port, host, warmUp: false }))
         const roles = yield* Effect.forEach([leader, ...others], ({ election }) => election.role)
         assert.deepStrictEqual(roles, ["leader", ...hosts.map(() => "follower")])
-        // Whichever comes to lead next, all are in one group.
+        // Whichever becomes the leader next, all are in one group.
         yield* leader.leave
         const rolesNow = Effect.forEach(others, ({ election }) => election.role)
         yield* Live.until(rolesNow, (now) => now.includes("leader") && !now.includes("electing"))

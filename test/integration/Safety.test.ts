@@ -381,7 +381,7 @@ describe("A connection", () => {
     })
   )
 
-  live("of a peer that resets at any moment is nobody else's trouble", () =>
+  live("of a peer that resets at any moment disturbs no other client", () =>
     Effect.gen(function* () {
       const server = yield* NodeIPCServer.make()
       yield* server.handle(Add, add)

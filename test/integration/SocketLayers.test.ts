@@ -161,7 +161,7 @@ describe("the Layers over a socket", () => {
     })
   )
 
-  it.scopedLive("nobody listens: ConnectFailed says so, with the name that the caller gave", () =>
+  it.scopedLive("nothing listens: ConnectFailed tells so, with the name that the caller gave", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Effect.provide(

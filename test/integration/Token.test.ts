@@ -152,7 +152,7 @@ describe("A token that is too short", () => {
 })
 
 describe("A client without the server's token", () => {
-  live("replaces nobody, and is heard by nobody", () =>
+  live("replaces no client, and no handler gets its messages", () =>
     Effect.gen(function* () {
       const { clients, handle, port, request } = yield* server
       yield* handle(Whoami, (_, caller) => Effect.succeed(caller))
@@ -486,7 +486,7 @@ describe("Whatever holds the port in the server's place sees no token, and isn't
 })
 
 describe("A server without a token", () => {
-  live("is not used by a client that has one, and sees nobody come", () =>
+  live("is not used by a client that has one, and sees no client connect", () =>
     Effect.gen(function* () {
       const { clients, port } = yield* NodeIPCServer.make()
       const present = yield* NodeIPCClient.make({ port, runtimeId: "worker-1" })

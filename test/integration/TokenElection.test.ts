@@ -113,7 +113,7 @@ describe("Participants with one token", () => {
       const follower = yield* Live.participant({ port, token, runtimeId: "follower" })
       yield* follower.discovery.register(users(yield* Live.service("users")))
       yield* gateway.leave
-      // Whoever has followed a standalone gateway doesn't bid, so the port is there to be taken.
+      // A participant that has followed a standalone gateway doesn't bid, so the port is there to be taken.
       const tried = yield* Deferred.make<void>()
       const fake = yield* fakeLeader(port, (count) => (count < 6 ? Effect.void : Deferred.succeed(tried, undefined)))
       yield* Deferred.await(tried)

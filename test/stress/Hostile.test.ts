@@ -113,7 +113,7 @@ const heapNoise = 8 * mib
 /** The slowest of all good requests, on a machine whose processors the attackers and other tests share. */
 const promptMillis = 10_000
 
-/** The room that V8 takes for new objects is what Node 20 takes by default; later lines take more, which nobody holds. */
+/** V8's room for new objects, as Node 20 has it by default. Later versions reserve more without using it. */
 const nodeArgs = ["--expose-gc", "--max-semi-space-size=16"]
 
 const start = (options: Child.ChildOptions = {}) =>

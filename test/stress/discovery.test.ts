@@ -124,7 +124,7 @@ describe("SIGKILL", () => {
   )
 
   live(
-    "of whoever leads, three times in a row among eight processes: one leads, and every survivor is reached",
+    "of the leader, three times in a row among eight processes: one leads, and every survivor is reached",
     () =>
       Effect.gen(function* () {
         const port = yield* Live.freePort

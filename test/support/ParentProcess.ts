@@ -15,7 +15,7 @@ reader.on("line", (line) => {
   if (next === undefined) lines.push(line)
   else next(line)
 })
-// A child whose parent is gone has nobody to tell.
+// A child whose parent is gone has no one to report to.
 reader.on("close", () => {
   if (!deaf) process.exit(70)
 })
@@ -25,7 +25,7 @@ let deaf = false
 export const hear: Effect.Effect<string> = Effect.async((resume) => {
   const line = lines.shift()
   if (line !== undefined) return resume(Effect.succeed(line))
-  const listener = (heard: string) => resume(Effect.succeed(heard))
+  const listener = (message: string) => resume(Effect.succeed(message))
   waiting.push(listener)
   return Effect.sync(() => void waiting.splice(waiting.indexOf(listener), 1))
 })

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 
-/** Tells from where to where the system takes the ports that it gives to whoever asks for any. */
+/** The range from which the system chooses free ports. */
 const systemRange = "/proc/sys/net/ipv4/ip_local_port_range"
 
 const first = 16_384
@@ -16,7 +16,7 @@ let tried = process.pid * 500
 /** Below the system's range, from which anybody might be given it before it is used; any, where nothing is known below. */
 const next = () => (count > 0 ? first + (tried++ % count) : 0)
 
-/** One that nobody listens on. */
+/** One that no process listens on. */
 export const free = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()

@@ -35,7 +35,7 @@ export interface State {
 export const start = (nodeArgs: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const child = yield* Child.start("leader.ts", { nodeArgs: ["--expose-gc", ...nodeArgs] })
-    // What it said before it ended tells more than whoever met its end.
+    // Its output before it ended explains more than the failures of its clients.
     yield* Effect.addFinalizer((exit) =>
       Effect.sync(() => {
         if (Exit.isFailure(exit) && child.stderr() !== "") console.error(child.stderr())

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 
-/** Once garbage has been collected, and what its finalizers let go of, too. Needs `--expose-gc`. */
+/** Once garbage has been collected, and what its finalizers release, too. Needs `--expose-gc`. */
 export const collectGarbage: Effect.Effect<void> = Effect.suspend(() => Effect.repeatN(collectOnce, 2))
 
 const collectOnce = Effect.async<void>((resume) => {

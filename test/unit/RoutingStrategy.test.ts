@@ -84,7 +84,7 @@ describe("RoutingStrategy", () => {
   })
 
   it.prop(
-    "roundRobin picks each other instance exactly once between two turns of one, whoever comes and goes",
+    "roundRobin picks each other instance exactly once between two turns of one, while others come and go",
     [fc.array(fc.oneof(fc.constant("come"), fc.constant("pick"), fc.constant("pick"), fc.nat(5)), { maxLength: 80 })],
     ([steps]) => {
       const pick = start(RoutingStrategy.roundRobin)

@@ -125,7 +125,7 @@ describe("a fixed map of services", () => {
 })
 
 describe("what this process registers", () => {
-  it.scoped("is there until its scope closes, and nobody's fixed entries go with it", () =>
+  it.scoped("is there until its scope closes, and no fixed entry is removed with it", () =>
     Effect.gen(function* () {
       const discovery = yield* Discovery
       const scope = yield* Scope.make()

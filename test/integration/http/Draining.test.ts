@@ -34,7 +34,7 @@ const slowService = Effect.gen(function* () {
 })
 
 describe("a server that closes with HTTP exchanges under way", () => {
-  it.scopedLive("lets go of its port at once, ends what runs while it leads, and then lets the exchanges end", () =>
+  it.scopedLive("frees its port at once, ends what runs while it leads, and then lets the exchanges end", () =>
     Effect.gen(function* () {
       const service = yield* slowService
       const port = yield* Effect.promise(Port.free)

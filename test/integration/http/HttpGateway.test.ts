@@ -187,7 +187,7 @@ describe("a route", () => {
     })
   )
 
-  it.scopedLive("cuts off a stream that fails midway, so that nobody takes it for complete", () =>
+  it.scopedLive("cuts off a stream that fails midway, so that the client doesn't take it for complete", () =>
     Effect.gen(function* () {
       const { gateway, url } = yield* serveGateway()
       yield* gateway.route("GET", "/", () =>

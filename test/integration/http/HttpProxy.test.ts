@@ -305,7 +305,7 @@ describe("a proxied request", () => {
 })
 
 describe("an upstream", () => {
-  /** Where nobody listens. */
+  /** Where nothing listens. */
   const dead = "http://127.0.0.1:1"
 
   it.scopedLive("that refuses the connection is named in a 502 with its error code", () =>

@@ -83,7 +83,7 @@ describe("an offer to go on in another protocol", () => {
     })
   )
 
-  it.scopedLive("that nobody takes is answered by the route, or 404, and the connection is kept", () =>
+  it.scopedLive("that no upstream takes is answered by the route, or 404, and the connection is kept", () =>
     Effect.gen(function* () {
       const { gateway, port } = yield* serveGateway()
       yield* gateway.route("GET", "/route", () => Effect.succeed("a route"))
@@ -92,7 +92,7 @@ describe("an offer to go on in another protocol", () => {
       yield* client.until('"a route"')
       client.socket.write(UPGRADE("/nowhere"))
       yield* client.until("No route for GET /nowhere")
-      // Nobody reads this body; the next request is found behind it all the same.
+      // No handler reads this body; the next request is found behind it all the same.
       client.socket.write(offer("POST /nowhere", "tcp", "Content-Length: 5\r\n\r\nhello"))
       yield* client.until("No route for POST /nowhere")
       client.received = ""

@@ -66,7 +66,7 @@ describe("what an upstream answers", () => {
     "another transfer coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "a trailer with a control character":
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n1\r\na\r\n0\r\nX-T: a\x01b\r\n\r\n",
-    "a switch that nobody asked for": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "a switch that wasn't asked for": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
     "a switch to nothing": "HTTP/1.1 101 Switching Protocols\r\n\r\n",
     "no HTTP": "hello\r\n\r\n",
     nothing: "",
@@ -161,7 +161,7 @@ describe("what an upstream answers", () => {
     })
   )
 
-  it.scopedLive("may begin with a 100 that nobody has asked for, any number of times", () =>
+  it.scopedLive("may begin with a 100 that wasn't asked for, any number of times", () =>
     Effect.gen(function* () {
       const go = "HTTP/1.1 100 Continue\r\n\r\n"
       const beginnings = ["", go, `${go}${go}`, `HTTP/1.1 103 Early Hints\r\nX-A: 100\r\n\r\n${go}`]

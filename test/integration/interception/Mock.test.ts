@@ -387,7 +387,7 @@ describe("interceptors that nest", () => {
 })
 
 describe("a mocked api", () => {
-  live("is discovered though nobody registered it, until the mock goes", () =>
+  live("is discovered though it isn't registered, until the mock's scope closes", () =>
     Effect.gen(function* () {
       const { discovery, http, url } = yield* suite()
       const before = yield* Effect.flip(discovery.discover("mail"))

@@ -101,7 +101,7 @@ describe("join and teardown", () => {
 })
 
 describe("register, discover and unregister", () => {
-  it("reaches a service through the gateway, whoever registered it", async () => {
+  it("reaches a service through the gateway, also one that another participant registered", async () => {
     const { leader, port, url } = await leading({ runtimeId: "leader" })
     const follower = await joined(port, { runtimeId: "follower" })
     const users = await service("users")
@@ -147,7 +147,7 @@ describe("register, discover and unregister", () => {
     assert.deepStrictEqual(await ask(url, "/users/7"), { name: "users", path: "/users/7" })
   })
 
-  it("rejects for an api that nobody registered, and says which there are", async () => {
+  it("rejects for an unregistered api, and lists those that are registered", async () => {
     const { leader, port } = await leading()
     const follower = await joined(port)
     for (const discovery of [leader, follower]) {
@@ -218,7 +218,7 @@ describe("setStrategy", () => {
     return names.join("")
   }
 
-  it("takes a name from anybody, and a function from whoever leads", async () => {
+  it("takes a name from any participant, and a function from the leader", async () => {
     const { leader, port, url } = await leading()
     const follower = await joined(port)
     const instances = await three(follower)

@@ -160,7 +160,7 @@ describe("a mock behind promises", () => {
     )
   })
 
-  it("of an api that nobody registered is found by discover, and isn't once it is closed", async () => {
+  it("of an unregistered api is found by discover, and isn't once it is closed", async () => {
     const gateway = await start()
     const mail = await gateway.mock(Intercept.any({ api: "mail" }), () => "sent")
     assert.strictEqual(await gateway.discover("mail"), gateway.url)
@@ -471,7 +471,7 @@ Answered 404, since nothing matched (mock it, or register the service):
 })
 
 describe("a gateway that is closed", () => {
-  it("ends what waits, and says so to whoever asks it", async () => {
+  it("ends what waits, and rejects later calls with that reason", async () => {
     const gateway = await start()
     const spy = await gateway.spy(Intercept.any())
     const waiting = rejectionOf(spy.awaitCall(1))

@@ -156,7 +156,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       assert.strictEqual(yield* post(`{"n":${n},"m":1}`), "body")
       assert.strictEqual(yield* post('{"n":-1}'), '{"n":-1}')
     }),
-  "mocks an api that nobody registered": (n, url) =>
+  "mocks an unregistered api": (n, url) =>
     Effect.gen(function* () {
       const http = yield* HttpInterception
       const discovery = yield* Discovery

@@ -52,7 +52,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await rejects(ask(`${gateway.url}/real/x`))
     await drop.awaitCall(1)
   },
-  "mocks an api that nobody registered": async (n, gateway) => {
+  "mocks an unregistered api": async (n, gateway) => {
     const api = `mail-${n}`
     await using _ = await gateway.mock(Intercept.any({ api }), Intercept.text("sent"))
     assert.strictEqual(await text(`${await gateway.discover(api)}/${api}/to/ada`), "sent")

@@ -230,7 +230,7 @@ class Participant {
     say("role", "electing")
   }
 
-  /** As the one that nobody bids against. Tells whether it has the port. */
+  /** As a standalone gateway, against which no participant bids. Tells whether it has the port. */
   async standalone(): Promise<boolean> {
     for (let attempt = 0; attempt < 50; attempt++) {
       let started = false

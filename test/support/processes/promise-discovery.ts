@@ -46,7 +46,7 @@ assert.deepEqual(await ask(url, "/users/1"), [200, { path: "/users/1" }])
 await assert.rejects(follower.discover("orders"), ServiceNotRegistered)
 await assert.rejects(follower.register({ ...users, api: "" }), InvalidEntry)
 
-// Nobody awaits these, and the leader is gone before it has answered.
+// These aren't awaited, and the leader is gone before it has answered.
 leader.whileLeader(() => new Promise(() => {}))
 leader.discover("orders")
 await leader.teardown()
@@ -66,7 +66,7 @@ assert.equal(await new Gateway(gateway.getPort()).start(), false)
 assert.deepEqual(roles, ["follower", "electing", "leader", "electing", "follower"])
 assert.ok(changes.includes("Registered follower"))
 
-// With nobody to answer, and nobody to await it.
+// Without a leader to answer it, and not awaited.
 await gateway.teardown()
 follower.discover("users")
 follower.register(users)

@@ -4,7 +4,7 @@ import { render } from "../../../layers/cli/HelpPage.js"
 import * as HelpPages from "../../../layers/cli/HelpPages.js"
 
 const page = {
-  description: "Asks whoever listens for what there is.",
+  description: "Asks the leader that listens for routes.",
   usage: "effect-ipc ask [--port number] --api text <word>...",
   sections: [
     {
@@ -21,7 +21,7 @@ const page = {
 describe("a page of help", () => {
   it("has terms and texts beside each other where there is room", () => {
     assert.deepStrictEqual(render(page, 80).split("\n"), [
-      "Asks whoever listens for what there is.",
+      "Asks the leader that listens for routes.",
       "",
       "USAGE",
       "  effect-ipc ask [--port number] --api text <word>...",
@@ -37,7 +37,7 @@ describe("a page of help", () => {
 
   it("has them below each other where there is little, and parts no option from its value", () => {
     assert.deepStrictEqual(render(page, 40).split("\n"), [
-      "Asks whoever listens for what there is.",
+      "Asks the leader that listens for routes.",
       "",
       "USAGE",
       "  effect-ipc ask [--port number]",

@@ -29,7 +29,7 @@ describe("the table of routes", () => {
     ])
   })
 
-  it("lets nobody's name reach the terminal as a command to it", () => {
+  it("escapes control sequences in names before they reach the terminal", () => {
     const table = RouteListing.table([route({ owner: "\u001b[2Jx\r\n\u009b" })], "", 0)
     assert.include(table, "?[2Jx???")
   })

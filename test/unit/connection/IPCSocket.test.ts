@@ -206,7 +206,7 @@ describe("IPCSocket", () => {
       })
     )
 
-    it.scoped("is answered by nothing: nobody waits for it", () =>
+    it.scoped("isn't answered: the caller doesn't wait for a response", () =>
       Effect.gen(function* () {
         const { handle, peer, socket } = yield* makeEndAndPeer({ extended: true })
         yield* handle(Slow, () => Effect.never)
@@ -374,7 +374,7 @@ describe("IPCSocket", () => {
       })
     )
 
-    it.scoped("answer NoHandler where there is none; a message to nobody is logged", () =>
+    it.scoped("answer NoHandler where there is none; a message without a handler is logged", () =>
       withLog((lines) =>
         Effect.gen(function* () {
           const { near } = yield* makeEnds()
@@ -934,7 +934,7 @@ describe("IPCSocket", () => {
       })
     )
 
-    it.scoped("and every other deadline is let go of with the connection, not when it would have come", () =>
+    it.scoped("and every other deadline is removed with the connection, not when it would have come", () =>
       Effect.gen(function* () {
         const waiting = new Set<object>()
         const deadlines = {

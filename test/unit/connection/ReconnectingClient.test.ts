@@ -135,7 +135,7 @@ describe("ReconnectingClient", () => {
       })
     )
 
-    it.scoped("gives up after five seconds, or the time given, and lets go of the attempt", () =>
+    it.scoped("gives up after five seconds, or the time given, and abandons the attempt", () =>
       Effect.gen(function* () {
         for (const [connectTimeout, millis, shown] of [
           [undefined, 5000, "5s"],
@@ -537,7 +537,7 @@ describe("ReconnectingClient", () => {
       })
     )
 
-    it.effect("while it connects lets go of the attempt", () =>
+    it.effect("while it connects abandons the attempt", () =>
       Effect.gen(function* () {
         const { client, close, network } = yield* startIn()
         network.script = ["hang"]

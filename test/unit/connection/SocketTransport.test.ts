@@ -274,7 +274,7 @@ describe("SocketTransport by line", () => {
     })
   )
 
-  it.scopedLive("fails with the reason where nobody listens", () =>
+  it.scopedLive("fails with the reason where nothing listens", () =>
     Effect.gen(function* () {
       const socket = yield* NodeSocket.makeNet({ host: "127.0.0.1", port: 1 })
       const error = yield* Effect.flip(SocketTransport.make(socket, { framing: "lines" }))

@@ -410,7 +410,7 @@ describe("Flow control", () => {
     })
   )
 
-  it.scoped("holds a producer whose consumer doesn't take, within the window, and nobody else", () =>
+  it.scoped("holds a producer whose consumer doesn't take, within the window, and no other stream", () =>
     Effect.gen(function* () {
       const { far, near } = yield* makeEnds({ version: 2 })
       let produced = 0

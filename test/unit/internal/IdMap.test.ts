@@ -71,7 +71,7 @@ describe("IdMap", () => {
     assert.deepStrictEqual([table.size, (table as unknown as { slots: Array<unknown> }).slots.length], [1, 8])
   })
 
-  it("lets go of its room after a burst", () => {
+  it("releases its memory after a burst", () => {
     const table = new IdMap<{ readonly id: number }>()
     for (let id = 0; id < 100_000; id++) table.add({ id })
     for (let id = 0; id < 100_000; id++) assert.isTrue(table.delete(id))

@@ -16,7 +16,7 @@ const seconds = (count: number): number => count * 1000
 
 describe("A proof of the token", () => {
   it.prop(
-    "is verified by whoever knows the token",
+    "is verified by a holder of the token",
     [FastCheck.string({ unit: "binary", minLength: 1 }), role, handshake],
     ([token, who, what]) => {
       const proof = TokenProof.prove(TokenProof.keyOf(token), who, what)

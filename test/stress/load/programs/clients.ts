@@ -1,6 +1,6 @@
 /**
- * Whoever calls: IPC clients that stay, some of which lose their connection again and again; IPC clients that come and go;
- * HTTP and WebSocket clients that are served, that go away at any moment, and that never read.
+ * The clients: IPC clients that stay, some of which lose their connection again and again; IPC clients that come and
+ * go; HTTP and WebSocket clients that are served, that go away at any moment, and that never read.
  */
 import * as http from "node:http"
 import * as net from "node:net"
