@@ -6,6 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { IPCClient } from "../IPCClient.js"
+import { limited } from "../IPCRequest.js"
 import { IPCServer } from "../IPCServer.js"
 
 /**
@@ -20,10 +21,13 @@ export const ServerInfo = Schema.Struct({
 
 export interface ServerInfo extends Schema.Schema.Type<typeof ServerInfo> {}
 
-export const GetServerInfo = IPCServer.defineRequest("discovery/getServerInfo", { success: ServerInfo })
+/** The largest request, in bytes and in lists and objects: none has a payload. */
+const small = { bytes: 4096, collections: 1 }
+
+export const GetServerInfo = limited(IPCServer.defineRequest("discovery/getServerInfo", { success: ServerInfo }), small)
 
 /** Asks an embedded leader to step down for a standalone gateway. */
-export const RequestStepDown = IPCServer.defineRequest("discovery/requestYield", {})
+export const RequestStepDown = limited(IPCServer.defineRequest("discovery/requestYield", {}), small)
 
 /** Tells the followers that the leader steps down for a standalone gateway: they are not to bid for its port. */
 export const SteppingDown = IPCClient.defineRequest<void, void>("discovery/yielding")

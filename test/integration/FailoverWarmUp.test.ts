@@ -10,6 +10,7 @@ import * as Queue from "effect/Queue"
 import { vi } from "vitest"
 import { warmUp } from "../../layers/FailoverWarmUp.js"
 import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
+import * as Child from "../support/Child.js"
 import { live } from "../support/live.js"
 
 /** The requests that this process's HTTP servers get from now on: their paths and the ports. */
@@ -83,6 +84,13 @@ describe("A warm-up", () => {
         Logger.withMinimumLogLevel(LogLevel.All)
       )
       assert.deepStrictEqual(logged, [])
+    })
+  )
+
+  live("is made once in a process, and not at all where it isn't wanted", () =>
+    Effect.gen(function* () {
+      const child = yield* Child.start("warm-ups.ts")
+      assert.deepStrictEqual([yield* child.line("without"), yield* child.line("with")], ["0", "1"])
     })
   )
 })
