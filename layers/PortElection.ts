@@ -187,7 +187,10 @@ const endpointAt = (
     // A leader serves at both loopback addresses, except an older one, or where something else holds one of them.
     connect:
       Address.listenHost(host) === "::1"
-        ? Effect.orElse(connectTo(Address.defaultHost), () => connectTo(host))
+        ? Effect.catchAll(connectTo(Address.defaultHost), (error) =>
+            // Where no other server listens, what holds the one address is the reason.
+            Effect.mapError(connectTo(host), (other) => (other.reason === "Refused" ? error : other))
+          )
         : connectTo(host)
   }
 }

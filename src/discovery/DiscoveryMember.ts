@@ -4,9 +4,11 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
@@ -79,11 +81,9 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         }),
       onFollow: Effect.fnUntraced(function* (client, leader) {
         if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
-        yield* Effect.forEach(
-          batches(own.entries()),
-          (entries) => Effect.catchTags(client.request(Protocol.Register, entries), whenRefused),
-          { discard: true }
-        )
+        yield* Effect.forEach(batches(own.entries()), (entries) => repeatRegistration(client, own, entries), {
+          discard: true
+        })
         yield* Effect.forEach(
           strategies,
           ([api, strategy]) => Effect.catchTag(sendStrategy(client, api, strategy), "RequestFailed", logRefusal),
@@ -215,7 +215,25 @@ const sendStrategy = (
 const logRefusal = (error: InvalidEntry | RegistryLimitExceeded | RequestFailed) =>
   Effect.logWarning(`The leader refused what this participant has registered: ${error.message}`)
 
-const whenRefused = { InvalidEntry: logRefusal, RegistryLimitExceeded: logRefusal, RequestFailed: logRefusal }
+/** Registers with a new leader what is registered already. Where that one's registry is full, again when it may have room. */
+const repeatRegistration = (
+  client: IPCClient.Service,
+  own: LocalRegistrations.LocalRegistrations,
+  entries: ReadonlyArray<DiscoveryEntry>
+) => {
+  const register = Effect.suspend(() => client.request(Protocol.Register, entries.filter(own.has)))
+  const registerLater = Effect.retry(register, {
+    schedule: Schedule.spaced(refusedPause),
+    while: (error) => error._tag === "RegistryLimitExceeded"
+  }).pipe(Effect.ignore, Effect.delay(refusedPause), Effect.forkScoped)
+  return Effect.catchTags(register, {
+    InvalidEntry: logRefusal,
+    RequestFailed: logRefusal,
+    RegistryLimitExceeded: (error) => Effect.zipRight(logRefusal(error), registerLater)
+  })
+}
+
+const refusedPause = Duration.seconds(10)
 
 /** As many entries as one request takes. */
 const batches = (entries: ReadonlyArray<DiscoveryEntry>): ReadonlyArray<ReadonlyArray<DiscoveryEntry>> => {

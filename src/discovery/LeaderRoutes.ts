@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
@@ -69,12 +70,21 @@ export const follow: (
     })
   })
 
+  /** After a pause: where changes come faster than this follower reads, so would this. */
+  let isFetching = false
+  const fetchAgain = Effect.suspend(() => {
+    isFetching = false
+    return Effect.ignore(fetchWhole)
+  }).pipe(Effect.delay(missedPause))
+
   yield* client.handle(Protocol.Changed, ({ changes, missed: missedBefore = false, version }) => {
     const known = changes.flatMap((change) => accepted(change.route).map((route) => ({ ...change, route })))
     if (early === undefined) {
       cache.learn(known)
       // The election handles the end of the connection.
-      return missedBefore ? Effect.asVoid(Effect.forkIn(Effect.ignore(fetchWhole), scope)) : Effect.void
+      if (!missedBefore || isFetching) return Effect.void
+      isFetching = true
+      return Effect.asVoid(Effect.forkIn(fetchAgain, scope))
     }
     earlyChanges += known.length
     missed ||= missedBefore || earlyChanges > maxRoutes
@@ -112,6 +122,8 @@ const accepted = (route: Route): ReadonlyArray<Route> =>
     onLeft: () => [],
     onRight: (entry) => (route.owner.length > maxNameLength ? [] : [{ ...route, ...entry }])
   })
+
+const missedPause = Duration.millis(200)
 
 /** Longer than any owner's name, in characters. */
 const maxNameLength = 512

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
 import type { Route, RouteChange } from "../../../src/DiscoveryEntry.js"
 import * as Protocol from "../../../src/discovery/DiscoveryProtocol.js"
 import * as LeaderRoutes from "../../../src/discovery/LeaderRoutes.js"
@@ -68,13 +69,22 @@ describe("A follower's view of the leader's routes", () => {
   it.scoped("is asked for again where the leader says that changes were missed", () =>
     Effect.gen(function* () {
       let routes = [route("a")]
-      const leader = makeLeader({ [pages]: () => Effect.sync(() => ({ version: 1, routes })) })
+      let fetched = 0
+      const leader = makeLeader({
+        [pages]: () =>
+          Effect.sync(() => {
+            fetched++
+            return { version: 1, routes }
+          })
+      })
       const cache = yield* RouteCache.make(10)
       yield* LeaderRoutes.follow(leader.client, cache, 10)
       routes = [route("b"), route("c")]
       yield* leader.tell({ version: 9, changes: [], missed: true })
-      yield* settled
+      yield* leader.tell({ version: 10, changes: [], missed: true })
+      yield* TestClock.adjust("200 millis")
       assert.deepStrictEqual(apisOf(cache), ["b", "c"])
+      assert.strictEqual(fetched, 2)
     })
   )
 

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import type { Discovery } from "../../../src/Discovery.js"
@@ -82,6 +84,25 @@ describe("The registry's limits", () => {
         yield* TestClock.adjust("1 second")
         assert.lengthOf(yield* late.discovery.routes, 1000)
       })
+  )
+
+  it.scoped("keep no participant out for longer than there is no room", () =>
+    Effect.gen(function* () {
+      const port = MemoryPort.make()
+      const first = yield* port.standalone({ runtimeId: "bin" })
+      const { discovery } = yield* port.participant({ runtimeId: "late" })
+      yield* discovery.register(users)
+      yield* first.leave
+      yield* TestClock.adjust("1 second")
+      const bin = yield* port.standalone({ runtimeId: "bin", limits: { maxEntries: 1 } })
+      const room = yield* Scope.make()
+      yield* Scope.extend(bin.discovery.register(orders), room)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* listed(bin.discovery), ["bin orders http://127.0.0.1:5001"])
+      yield* Scope.close(room, Exit.void)
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* listed(bin.discovery), ["late users http://127.0.0.1:4001"])
+    })
   )
 
   it.scoped("keep no participant from following a leader whose limits are lower", () =>
