@@ -43,7 +43,7 @@ const changesInTurn = 1024
 const messageCost = 16
 
 /**
- * Keeps up to so many changes for the slowest watcher. One that is further behind is told that it missed some.
+ * Keeps changes until the slowest watcher has them, up to so many. One that is further behind is told that it missed some.
  */
 export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect.Effect<Watchers, never, Scope.Scope> =
   Effect.fnUntraced(function* (server, maxChangesKept) {
@@ -54,6 +54,8 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
     let oldest = 0
     let changesKept = 0
     let version = 0
+    /** How many watchers have news to come. */
+    let sending = 0
 
     let spent = 0
     let isTurnCounted = false
@@ -83,6 +85,12 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
       }
     }
 
+    const clear = () => {
+      oldest = end()
+      news.length = 0
+      changesKept = 0
+    }
+
     const takeNext = (watcher: Watcher): News | undefined => {
       if (watcher.next >= end()) return undefined
       if (watcher.next >= oldest) return news[watcher.next++ - oldest]
@@ -95,6 +103,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
         const next = watchers.get(watcher.runtimeId) === watcher ? takeNext(watcher) : undefined
         if (next === undefined) {
           watcher.isSending = false
+          if (--sending === 0) clear()
           return Effect.void
         }
         const notified = Effect.catchAll(
@@ -124,6 +133,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
           trim()
           const idle = Array.from(watchers.values()).filter((watcher) => !watcher.isSending)
           for (const watcher of idle) watcher.isSending = true
+          sending += idle.length
           return Effect.forEach(idle, (watcher) => Effect.forkIn(send(watcher), scope), { discard: true })
         }),
       retain: (isConnected) => {
