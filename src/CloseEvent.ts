@@ -34,6 +34,8 @@ export const CloseCode = {
   PolicyViolation: 1008,
   /** A frame over the limit arrived. */
   TooLarge: 1009,
+  /** The process holds too much for its peers to take a large frame; a client may connect again. */
+  TryAgainLater: 1013,
   /** A newer connection has the same runtimeId; the one closed so doesn't reconnect. */
   Replaced: 4001,
   /** The peer was silent for two heartbeats. */

@@ -11,7 +11,8 @@ import * as Layer from "effect/Layer"
 
 /**
  * What the library keeps in memory because a peer sent it or hasn't read it yet: frames that wait to be sent, requests in
- * flight, requests that wait. Past the bound nothing breaks; each holder gets its equal share of the bound, and no more.
+ * flight, requests that wait. Past the bound nothing breaks; each holder gets its equal share of the bound, but for one
+ * request and response. Past half as much again nobody gets those either, where they are larger than a share.
  *
  * @since 0.2.0
  * @category models
@@ -33,6 +34,11 @@ export class Budget {
   /** Whether more is held than the bound. */
   get isExceeded(): boolean {
     return this.held > this.maxBytes
+  }
+
+  /** Whether so much more is held than the bound that nothing larger than a share is taken on. */
+  get isFull(): boolean {
+    return this.held > fullFactor * this.maxBytes
   }
 
   /** What one holder may have while the bound is exceeded, in bytes. */
@@ -81,6 +87,9 @@ export interface Account {
 
 /** A connection can always do a little, however many there are. */
 const leastShare = 16 * 1024
+
+/** One large request or response each, over the bound, is more than a small heap has where connections are many. */
+const fullFactor = 1.5
 
 /**
  * The budget of the process, for whatever isn't given another one. Without a Layer it is 256 MiB; the Node layers take a

@@ -13,7 +13,7 @@ import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
-import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
+import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
@@ -54,6 +54,11 @@ class WebSocketTransport implements Transport {
   private turnEnds = false
   private awaitsDrain = false
   private onDrain: () => void = () => {}
+  private onReceiving: (bytes: number) => void = () => {}
+  /** The bytes that came since the last message. */
+  private received = 0
+  /** What the listener knows of them. */
+  private toldReceived = 0
   private error: CloseEvent | undefined
   private grace: NodeJS.Timeout | undefined
 
@@ -68,7 +73,10 @@ class WebSocketTransport implements Transport {
 
   listen(listener: TransportListener): void {
     const { webSocket } = this
+    // Before ws reads it, which tells of a message as soon as it is whole.
+    this.socket.prependListener("data", (chunk: Buffer) => this.onReceived(this.received + chunk.length))
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
+      this.onReceived(0)
       if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
       if (isBinary) listener.onBytes(data)
       else listener.onText(data.toString())
@@ -87,6 +95,15 @@ class WebSocketTransport implements Transport {
       listener.onClosed(this.error ?? { code, reason: reason.toString() })
     })
     this.onDrain = listener.onDrain
+    this.onReceiving = listener.onReceiving
+  }
+
+  private onReceived(bytes: number): void {
+    this.received = bytes
+    if (bytes < this.toldReceived || bytes - this.toldReceived >= receivingStep) {
+      this.toldReceived = bytes
+      this.onReceiving(bytes)
+    }
   }
 
   send(packet: Packet): void {
@@ -142,7 +159,9 @@ class WebSocketTransport implements Transport {
 
   close({ code, reason }: CloseEvent): void {
     this.write()
-    this.webSocket.resume()
+    // ws would keep on collecting the frame for which there is no room; anything else may hold the peer's own close frame.
+    if (code === CloseCode.TryAgainLater) this.webSocket.pause()
+    else this.webSocket.resume()
     this.webSocket.close(isSendable(code) ? code : CloseCode.Normal, fitted(reason))
     this.endSoon()
   }

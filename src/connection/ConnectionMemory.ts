@@ -17,6 +17,8 @@ export class ConnectionMemory {
   streams = 0
   /** Requests that wait to be handled. */
   backlog = 0
+  /** What has arrived of a large frame that isn't whole yet. */
+  receiving = 0
   private readonly account: Account
 
   constructor(
@@ -42,13 +44,23 @@ export class ConnectionMemory {
     return this.budget.isExceeded ? this.mark : 4 * this.highWaterMark
   }
 
+  /** Whether the process holds too much for so many bytes more of this connection. */
+  isTooMuch(bytes: number): boolean {
+    return this.budget.isFull && bytes > this.mark
+  }
+
+  /** Why something of this connection is refused. */
+  get fullness(): string {
+    return `the process holds ${this.budget.heldBytes} bytes for its peers`
+  }
+
   /** What hasn't left yet. */
   get outbound(): number {
     return this.transport.unsent() + this.departing
   }
 
   get bytes(): number {
-    return this.outbound + this.uncredited + this.inFlight + this.streams + this.backlog
+    return this.outbound + this.uncredited + this.inFlight + this.streams + this.backlog + this.receiving
   }
 
   /** Tells the process what this connection holds, where it has changed by enough to matter. */

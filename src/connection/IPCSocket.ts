@@ -100,6 +100,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     transport.listen({
       onText: (text) => this.onText(text),
       onBytes: (bytes) => this.onBytes(bytes),
+      onReceiving: (bytes) => this.onReceiving(bytes),
       onAlive: () => {
         this.receivedSinceHeartbeat = true
       },
@@ -233,6 +234,13 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     if (!this.agreement.binary) return this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
     this.incoming.beginBatch()
     this.onPacket(bytes, bytes, 0)
+  }
+
+  private onReceiving(bytes: number): void {
+    const { memory } = this
+    memory.receiving = bytes
+    memory.settle()
+    if (memory.isTooMuch(bytes)) this.startClosing({ code: CloseCode.TryAgainLater, reason: memory.fullness })
   }
 
   /** Takes a frame, which begins at `start` of what the transport read at once. */

@@ -12,6 +12,7 @@ import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
+import { granularity } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
 import { failureOf } from "./HandlerFailures.js"
@@ -177,6 +178,10 @@ export class IncomingRequests<Caller> {
       this.connection.logDropped(`r:${id}:${path}`, "its id is in flight already")
       return false
     }
+    if (this.memory.isTooMuch(length + handler.responseLength)) {
+      this.replies.fail(headOf(id, path), this.memory.fullness, { tag: "Overloaded" })
+      return false
+    }
     return this.run(handler, data, id, length, trace)
   }
 
@@ -203,6 +208,7 @@ export class IncomingRequests<Caller> {
     const entry: InFlight = { id, bytes: length + handler.responseLength, running, cancelled: false }
     this.inFlight.add(entry)
     this.memory.inFlight += entry.bytes
+    if (entry.bytes > granularity) this.memory.settle()
     handler.running.add(running)
     running.observe((exit) => {
       handler.running.delete(running)

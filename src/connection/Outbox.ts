@@ -45,6 +45,7 @@ export class Outbox {
   /** Sends at once, whatever waits: what is small, and what others wait for. */
   send(packet: Packet): void {
     this.transport.send(packet)
+    if (packet.length > granularity) this.memory.settle()
   }
 
   /** Sends a request or message, now or when it may be; false where it waits. */

@@ -31,10 +31,16 @@ export class Replies {
       const size = FrameLimit.sizeOf(packet)
       return this.fail(head, `the response would be a frame of ${size} bytes; the limit is ${maxFrameBytes}`)
     }
+    const { memory } = this
+    if (memory.isTooMuch(packet.length)) return this.drop(head, packet, memory.fullness)
     if (!this.outbox.isCongested()) return this.outbox.send(packet)
-    const { outbound, responseLimit } = this.memory
+    const { outbound, responseLimit } = memory
     if (outbound + packet.length <= responseLimit) return this.outbox.add({ packet })
-    this.fail(head, `the response of ${packet.length} bytes was dropped: ${outbound} bytes are unread already`)
+    this.drop(head, packet, `${outbound} bytes are unread already`)
+  }
+
+  private drop(head: string, packet: Packet, issue: string): void {
+    this.fail(head, `the response of ${packet.length} bytes was dropped: ${issue}`)
   }
 
   /** Sends a failure. It is small, whatever the request was. */

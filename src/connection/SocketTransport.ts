@@ -23,7 +23,7 @@ import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
 import * as JoinedFrames from "./JoinedFrames.js"
 import type { Agreement } from "./Subprotocol.js"
 import * as Subprotocol from "./Subprotocol.js"
-import type { Packet, Transport, TransportListener } from "./Transport.js"
+import { type Packet, receivingStep, type Transport, type TransportListener } from "./Transport.js"
 
 /**
  * How frames are told apart, and what the peer understands.
@@ -130,6 +130,8 @@ class SocketTransport implements NamingTransport {
   /** What has come of a line that hasn't ended yet. */
   private line: Array<string> = []
   private lineLength = 0
+  /** What the listener knows of it. */
+  private toldLength = 0
   /** Frames that arrived before there was a listener. */
   private held: Array<Packet> = []
   private heldLength = 0
@@ -237,15 +239,23 @@ class SocketTransport implements NamingTransport {
       this.line.push(chunk.slice(start, end))
       const text = this.line.length === 1 ? (this.line[0] as string) : this.line.join("")
       this.line = []
-      this.lineLength = 0
+      this.onReceived(0)
       this.onFrame(text)
       start = end + 1
     }
     if (start === chunk.length) return
     this.line.push(chunk.slice(start))
-    this.lineLength += chunk.length - start
+    this.onReceived(this.lineLength + chunk.length - start)
     // A character is at least a byte, so this many are over the limit whatever they are.
     if (this.lineLength > this.maxFrameBytes) this.refuse(FrameLimit.exceeded(this.maxFrameBytes))
+  }
+
+  private onReceived(length: number): void {
+    this.lineLength = length
+    if (length < this.toldLength || length - this.toldLength >= receivingStep) {
+      this.toldLength = length
+      this.listener?.onReceiving(length)
+    }
   }
 
   private onFrame(text: string): void {

@@ -17,6 +17,8 @@ export interface TransportListener {
   /** One frame, or several that are joined. */
   readonly onText: (text: string) => void
   readonly onBytes: (bytes: Uint8Array) => void
+  /** So many bytes are kept of a large frame that isn't whole yet; told now and then while it grows, and with 0 at its end. */
+  readonly onReceiving: (bytes: number) => void
   /** A ping or pong arrived: the peer lives. */
   readonly onAlive: () => void
   /** What was sent has left, wholly or for the most part. */
@@ -37,3 +39,6 @@ export interface Transport {
   /** Ends it without a close event; `onClosed` comes at once. */
   readonly terminate: () => void
 }
+
+/** How much more of a frame has to arrive, in bytes, for the listener to be told. */
+export const receivingStep = 64 * 1024

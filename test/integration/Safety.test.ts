@@ -373,7 +373,14 @@ describe("A connection", () => {
       yield* Effect.async<void>((resume) => {
         const ignore = () => {}
         const onClosed = () => resume(Effect.void)
-        transport.listen({ onText: ignore, onBytes: ignore, onAlive: ignore, onDrain: ignore, onClosed })
+        transport.listen({
+          onText: ignore,
+          onBytes: ignore,
+          onReceiving: ignore,
+          onAlive: ignore,
+          onDrain: ignore,
+          onClosed
+        })
         // 124 bytes, the last two of them half of what doesn't fit.
         transport.close({ code: 1006, reason: `${"ü".repeat(60)}xxü` })
       })

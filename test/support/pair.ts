@@ -60,6 +60,7 @@ export const makeEndAndPeer = Effect.fnUntraced(function* (
       for (const check of waiting) check()
     },
     onBytes: () => {},
+    onReceiving: () => {},
     onAlive: () => {},
     onDrain: () => {},
     onClosed: (event) => {

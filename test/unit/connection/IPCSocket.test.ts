@@ -1345,6 +1345,55 @@ describe("IPCSocket", () => {
       })
     )
 
+    it.scoped("well past the bound of the process nothing larger than a share is answered, sent or received", () =>
+      Effect.gen(function* () {
+        const budget = new Budget(200_000)
+        const ends: Array<{ readonly transport: ScriptedTransport; readonly socket: IPCSocket<string> }> = []
+        for (let i = 0; i < 20; i++) {
+          const transport = new ScriptedTransport(true)
+          const end = yield* Effect.provideService(makeEnd(transport, `peer ${i}`), MemoryBudget, budget)
+          yield* end.handle(Echo, (length) => Effect.succeed("e".repeat(Number(length))))
+          transport.stalled = true
+          ends.push(end)
+        }
+        // Each asks for one response, which alone would be let out.
+        for (const { transport } of ends) transport.listener.onText("r:1:echo:90000")
+        assert.isTrue(budget.isFull)
+        assert.isBelow(budget.heldBytes, 1.5 * 200_000 + 100_000)
+        const last = ends[19] as (typeof ends)[0]
+        const { listener, sent } = last.transport
+        assert.match(
+          sent[0] ?? "",
+          /the response of 900\d\d bytes was dropped: the process holds \d+ bytes for its peers"/
+        )
+        // By now it is known how large its responses are.
+        listener.onText("r:2:echo:90000")
+        assert.match(sent[1] ?? "", /"error":"the process holds \d+ bytes for its peers","tag":"Overloaded"/)
+        listener.onText("m::echo:1")
+        assert.deepStrictEqual([last.socket.state, sent.length], ["open", 2])
+
+        listener.onReceiving(15_000)
+        assert.strictEqual(last.socket.state, "open")
+        listener.onReceiving(100_000)
+        assert.deepStrictEqual([last.socket.state, last.transport.calls], ["closing", ["close 1013"]])
+        for (const { transport } of ends) transport.listener.onClosed(closeEvent)
+        assert.strictEqual(budget.heldBytes, 0)
+      })
+    )
+
+    it.scoped("a frame that arrives bit by bit is counted until it is whole", () =>
+      Effect.gen(function* () {
+        const transport = new ScriptedTransport(true)
+        const { handle, socket } = yield* makeEnd(transport, "peer", {})
+        yield* handle(Echo, Effect.succeed)
+        transport.listener.onReceiving(300_000)
+        assert.strictEqual(socket.heldBytes, 300_000)
+        transport.listener.onReceiving(0)
+        transport.listener.onText(`r:1:echo:"${"x".repeat(300_000)}"`)
+        assert.strictEqual(socket.heldBytes, 0)
+      })
+    )
+
     it.scoped("a connection that stays at its bound is logged, once", () =>
       withLog((lines) =>
         Effect.gen(function* () {

@@ -49,6 +49,7 @@ const makeNetwork = Effect.gen(function* () {
               if (answer !== undefined) far.send(answer)
             },
             onBytes: () => {},
+            onReceiving: () => {},
             onAlive: () => {},
             onDrain: () => {},
             onClosed: ({ code }) => {

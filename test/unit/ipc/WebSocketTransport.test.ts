@@ -61,6 +61,7 @@ const make = () => {
   const listener: TransportListener = {
     onText: () => {},
     onBytes: () => {},
+    onReceiving: () => {},
     onAlive: () => {},
     onClosed: () => {},
     onDrain: () => drains.push(transport.unsent())
