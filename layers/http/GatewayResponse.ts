@@ -4,6 +4,7 @@
  * @internal
  */
 import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http"
+import type { UnreadAnswers } from "./UnreadAnswers.js"
 
 /**
  * Sees what is written to a response on its way to the client. None of its functions may throw.
@@ -27,6 +28,8 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   /** Innermost first, as they see what is written. */
   #taps: ReadonlyArray<ResponseTap> | undefined
   #headSeen = false
+  /** Where large bodies are counted. */
+  unread: UnreadAnswers | undefined
 
   /** Adds a tap beneath those that there are: it sees what is written before they do. */
   tap(tap: ResponseTap): void {

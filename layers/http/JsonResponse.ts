@@ -82,6 +82,7 @@ export const sendErrorEarly = (
 }
 
 const sendJson = (response: GatewayResponse, status: number, text: string) => {
+  if (response.unread?.hold(response, text.length) === false) return sendError(response, 503, response.unread.issue)
   response.writeHead(status, jsonHeaders(text))
   response.end(text)
 }

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import type { HttpGateway, HttpMethod, HttpRouteHandler } from "../../src/HttpGateway.js"
 import * as Deadlines from "../../src/internal/Deadlines.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as JsonResponse from "./JsonResponse.js"
@@ -21,6 +22,7 @@ import * as HttpProxy from "./proxy/HttpProxy.js"
 import { type BodyLimits, RequestBodies } from "./RequestBodies.js"
 import { normalize, pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
+import { UnreadAnswers } from "./UnreadAnswers.js"
 import * as ClientSocket from "./upgrade/ClientSocket.js"
 import * as Offer from "./upgrade/Offer.js"
 
@@ -100,7 +102,10 @@ export interface GatewayOptions {
  */
 export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
-  const runs = new RouteHandler.RouteRuns(new RequestBodies(limitsOf(options), yield* Deadlines.make))
+  const runs = new RouteHandler.RouteRuns(
+    new RequestBodies(limitsOf(options), yield* Deadlines.make),
+    new UnreadAnswers(yield* ProcessMemory.current)
+  )
   const sockets = new Set<Duplex>()
   const pipelines = new Pipelines()
   /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */

@@ -8,6 +8,7 @@ import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { GatewayResponse } from "./GatewayResponse.js"
+import { sendError } from "./JsonResponse.js"
 
 /**
  * @internal
@@ -31,8 +32,9 @@ export const sendBytes = (
 ): Effect.Effect<void, unknown> =>
   Effect.try({
     try: () => {
-      const headers = withoutFraming(head)
       const length = bytes === undefined ? 0 : Buffer.byteLength(bytes)
+      if (response.unread?.hold(response, length) === false) return sendError(response, 503, response.unread.issue)
+      const headers = withoutFraming(head)
       // An empty answer to a HEAD, and a 304, may tell the length of the body that a GET would have.
       const mayTell = head.status === 304 || (response.req.method === "HEAD" && length === 0)
       if (mayTell && isLength(head.headers["content-length"])) {

@@ -22,6 +22,7 @@ import * as JsonResponse from "./JsonResponse.js"
 import * as PlatformResponse from "./PlatformResponse.js"
 import type { RequestBodies } from "./RequestBodies.js"
 import { parseQuery, pathOf } from "./RequestTarget.js"
+import type { UnreadAnswers } from "./UnreadAnswers.js"
 import * as ValueResponse from "./ValueResponse.js"
 
 /**
@@ -45,7 +46,10 @@ export class RouteRuns {
   /** Those whose request body is being read, or discarded after an early answer. */
   readonly reading = new Set<GatewayResponse>()
 
-  constructor(readonly bodies: RequestBodies) {}
+  constructor(
+    readonly bodies: RequestBodies,
+    readonly unread: UnreadAnswers
+  ) {}
 
   /** Cuts off every client, interrupts every run and waits for it, all but the run that asks for it. */
   readonly end: Effect.Effect<void> = Effect.withFiberRuntime<void>((self) => {
@@ -90,6 +94,7 @@ export const make = <E, R>(
   let removed = false
 
   const handle = (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => {
+    response.unread = runs.unread
     if (!HttpBody.isPresent(request)) {
       return call(new RouteRequest(request, match, undefined, HttpBody.EMPTY), response, nothing)
     }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
+import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
 import { ask, askJson, connect, serveGateway } from "./support.js"
 
 const text = (chunk: string) => new TextEncoder().encode(chunk)
@@ -269,6 +270,30 @@ describe("what a route gives beside plain values", () => {
       const cookies = Cookies.fromIterable([Cookies.unsafeMakeCookie("a", "1"), Cookies.unsafeMakeCookie("b", "2")])
       yield* gateway.route("GET", "/", () => Effect.succeed(HttpServerResponse.text("x", { cookies })))
       assert.deepStrictEqual((yield* ask(url)).headers["set-cookie"], ["a=1", "b=2"])
+    })
+  )
+})
+
+describe("what a route answers that nobody reads", () => {
+  it.scopedLive("counts until its client has gone; well past the bound of the process large answers are a 503", () =>
+    Effect.gen(function* () {
+      const budget = new Budget(1024 * 1024)
+      const { gateway, port, url } = yield* Effect.provideService(serveGateway(), MemoryBudget, budget)
+      yield* gateway.route("GET", "/json/:length", ({ params }) => Effect.succeed("j".repeat(Number(params.length))))
+      yield* gateway.route("GET", "/bytes/:length", ({ params }) => Effect.succeed(Buffer.alloc(Number(params.length))))
+      const { socket } = yield* connect(port)
+      socket.pause()
+      socket.write("GET /bytes/30000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+      yield* Effect.repeat(Effect.sleep(1), { until: () => budget.isFull })
+      for (const path of ["/json/2000000", "/bytes/2000000"]) {
+        const { json, status } = yield* askJson(`${url}${path}`)
+        assert.strictEqual(status, 503)
+        assert.match(JSON.stringify(json), /The server holds 30000000 bytes for its clients, well over its limit/)
+      }
+      assert.strictEqual((yield* ask(`${url}/json/1000`)).status, 200)
+      socket.destroy()
+      yield* Effect.repeat(Effect.sleep(1), { until: () => budget.heldBytes === 0 })
+      assert.deepStrictEqual((yield* ask(`${url}/bytes/2000000`)).body.length, 2_000_000)
     })
   )
 })
