@@ -240,14 +240,15 @@ export class OutgoingRequests {
     return true
   }
 
-  /** Why a request that ends with the connection would fail again: the peer took its frame for too large. */
+  /** Why a request that ends with the connection would fail again: its frame is too large for the peer, at all or just then. */
   private refusalOf(
     { length, request }: PendingRequest,
     longest: number
   ): FrameTooLarge | ConnectionClosed | undefined {
     const { code, reason } = this.connection.closeEvent
-    if (code !== CloseCode.TooLarge) return undefined
     const at = { request: nameOf(request), target: this.connection.target }
+    if (code === CloseCode.TryAgainLater && length === longest) return new ConnectionClosed({ ...at, code, reason })
+    if (code !== CloseCode.TooLarge) return undefined
     const exceeded = FrameLimit.parse(reason)
     if (exceeded === undefined) {
       const own = `the peer closed without naming its limit; the frame of this request has ${length} bytes`

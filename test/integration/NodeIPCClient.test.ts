@@ -507,6 +507,31 @@ describe("NodeIPCClient", () => {
     })
   )
 
+  live(
+    "sends the largest idempotent request no second time where a server has no room for it, and the others again",
+    () =>
+      Effect.gen(function* () {
+        const Text = IPCServer.defineRequest<string, number>("text")
+        const bare = yield* Bare.serve("/__ipc", "echoFirst")
+        const client = yield* NodeIPCClient.make({ port: bare.port })
+        const ask = (text: string) => Effect.fork(client.request(Text, text, { idempotent: true }))
+        const large = yield* Effect.fork(told(client.request(Text, "x".repeat(1000), { idempotent: true })))
+        const { peer } = yield* bare.next
+        yield* peer.next
+        const small = yield* ask("small")
+        yield* peer.next
+        peer.webSocket.close(1013, "the process holds 1 bytes for its peers")
+        const { message, tag } = yield* Fiber.join(large)
+        assert.strictEqual(tag, "ConnectionClosed")
+        assert.include(message, "the process holds 1 bytes")
+        const again = (yield* bare.next).peer
+        const text = yield* again.next
+        assert.include(text, '"small"')
+        yield* again.send(`s:${text.split(":")[1]}:text:{"success":true,"data":5}`)
+        assert.strictEqual(yield* Fiber.join(small), 5)
+      })
+  )
+
   live("sends small frames joined into one message that is over the limit of one frame", () =>
     Effect.gen(function* () {
       const limits = { maxFrameBytes: 200 }
