@@ -74,7 +74,7 @@ const outlives = <E>(
     const client = yield* NodeIPCClient.make({ port, runtimeId: "services" })
     const entries = [yield* entry("service", yield* service), yield* entry("broken", yield* broken)]
     yield* client.request(Register, entries)
-    const good = yield* behave(port)
+    const good = yield* behave(leader)
     // Once, so that what follows finds everything compiled and grown.
     yield* Effect.scoped(attack(port, Math.ceil(connections / 4)))
     yield* good.ask

@@ -39,7 +39,7 @@ const outlives = <E>(attack: Attack<E>) =>
     const { port } = leader
     const client = yield* NodeIPCClient.make({ port, runtimeId: "services" })
     yield* client.request(Register, [yield* entry("service", yield* service)])
-    const good = yield* behave(port)
+    const good = yield* behave(leader)
     const { peak } = yield* leader.state
     yield* Effect.scoped(attack(port, good.ask))
     const before = yield* leader.becomes(({ clients }) => clients === 2)
