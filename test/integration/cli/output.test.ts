@@ -162,6 +162,8 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("what t
         ])
         yield* register.stdout.line("registered at")
         yield* run.stderr.line("run at")
+        // It is connected once it lists a route.
+        yield* routes.stdout.line('"registered"')
         yield* first.process.signal("SIGTERM")
         yield* first.process.exit
         const refused = `connect ECONNREFUSED 127.0.0.1:${port}. Is the server running, and is the port right?`
