@@ -2,6 +2,7 @@
  * A process of the load, as its parent commands it: `pause` ends what is under way, `sample` measures, `resume` goes on.
  */
 import { readdirSync } from "node:fs"
+import { getHeapCodeStatistics } from "node:v8"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { collectGarbage } from "../../support/garbage.js"
@@ -10,7 +11,7 @@ import { Counts, type Report } from "./Counts.js"
 import { requestCount } from "./eachRequest.js"
 
 export interface Sample extends Report {
-  /** Bytes that JavaScript holds after a collection, on its heap and beside it (buffers). */
+  /** Bytes that JavaScript holds after a collection, on its heap and beside it (buffers), but for compiled code: V8 goes on compiling. */
   readonly held: number
   readonly rss: number
   /** Open file descriptors. */
@@ -113,8 +114,9 @@ const sample = (counts: Counts): Effect.Effect<Sample> =>
   Effect.gen(function* () {
     yield* collectGarbage
     const { external, heapUsed, rss } = process.memoryUsage()
+    const code = getHeapCodeStatistics()
     return {
-      held: heapUsed + external,
+      held: heapUsed + external - code.code_and_metadata_size - code.bytecode_and_metadata_size,
       rss,
       descriptors: readdirSync("/proc/self/fd").length,
       requests: requestCount(),

@@ -27,7 +27,7 @@ describe("The load is judged to fail by", () => {
 
   it("memory that grows beyond the bound", () => {
     assert.deepStrictEqual(problemsOf({ held: 100 * 1024 }), [
-      "gateway keeps 100.00 KiB a second more (95 %: 100.00 to 100.00); the bound is 32",
+      "gateway keeps 100.00 KiB a second more (95 %: 100.00 to 100.00); the bound is 24",
       "gateway keeps 1.00 KiB a request more (95 %: 1.00 to 1.00); the bound is 0.25"
     ])
   })
