@@ -75,10 +75,15 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("effect
   describe("in a terminal", () => {
     const quoted = (words: ReadonlyArray<string>) => words.map((word) => `'${word}'`).join(" ")
 
+    // Some shells stay between the terminal and the only command of `-c`; with `exec` none does.
     const inTerminal = (port: string) =>
       Cli.startProgram(
         "script",
-        ["-qec", quoted([node, program("layers/cli/main.ts"), ...runArgs(port, node, Cli.service)]), "/dev/null"],
+        [
+          "-qec",
+          `exec ${quoted([node, program("layers/cli/main.ts"), ...runArgs(port, node, Cli.service)])}`,
+          "/dev/null"
+        ],
         {},
         { stdin: "pipe" }
       )
