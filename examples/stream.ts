@@ -1,5 +1,8 @@
+import { fileURLToPath } from "node:url"
+import { FileSystem } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
 import { Console, Effect, Schema, Stream } from "effect"
-import { IPCClient, IPCServer } from "effect-ipc"
+import { IPCClient, IPCRequest, IPCServer } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 
 // #region streams
@@ -49,9 +52,32 @@ const follow = Effect.gen(function* () {
 })
 // #endregion
 
+// #region bytes
+// Bytes cross as they are, in binary frames.
+const Source = IPCServer.defineStream("source", { element: IPCRequest.Bytes })
+
+const serveFile = (path: string) =>
+  Effect.gen(function* () {
+    const server = yield* IPCServer
+    const files = yield* FileSystem.FileSystem
+    yield* server.handleStream(Source, () => files.stream(path))
+  })
+
+const download = (path: string) =>
+  Effect.gen(function* () {
+    const client = yield* IPCClient
+    const files = yield* FileSystem.FileSystem
+    const received = yield* Stream.runFold(client.stream(Source), 0, (sum, bytes) => sum + bytes.length)
+    const { size } = yield* files.stat(path)
+    yield* Console.log(received === Number(size) ? "the file has come whole" : "something is missing")
+  })
+// #endregion
+
 const main = Effect.gen(function* () {
   const url = yield* serve
-  yield* follow.pipe(Effect.provide(NodeIPCClient.layer({ url })))
-}).pipe(Effect.scoped, Effect.provide(NodeIPCServer.layer()))
+  const path = fileURLToPath(import.meta.url)
+  yield* serveFile(path)
+  yield* Effect.zipRight(follow, download(path)).pipe(Effect.provide(NodeIPCClient.layer({ url })))
+}).pipe(Effect.scoped, Effect.provide([NodeIPCServer.layer(), NodeFileSystem.layer]))
 
 await Effect.runPromise(main)

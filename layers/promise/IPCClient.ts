@@ -12,14 +12,19 @@ import type { ClientRequestOptions, Status } from "../../src/IPCClient.js"
 import { IPCClient as Service } from "../../src/IPCClient.js"
 import type { Arguments, BrandedRequest, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
+import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
+import { untypedStream } from "../../src/IPCStream.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import { defaultHost } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { Callbacks } from "./Callbacks.js"
 import { connectionOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
+import type { ElementStream } from "./ElementStream.js"
 import { notOpen } from "./NotOpen.js"
-import { PromiseHandlers } from "./PromiseHandlers.js"
+import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import type { OpenStreamArguments, PromiseStreamHandler, StreamContext } from "./PromiseStreams.js"
+import { openStream, serviceHandler } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
 
@@ -76,9 +81,17 @@ export class IPCClient {
    */
   static readonly defineRequest: typeof Service.defineRequest = Service.defineRequest
 
+  /**
+   * Defines a stream that a client answers: branded, or with Schemas.
+   *
+   * @since 0.2.0
+   */
+  static readonly defineStream: typeof Service.defineStream = Service.defineStream
+
   readonly #url: string
   readonly #options: IPCClientOptions
-  readonly #handlers = new PromiseHandlers<"client", [payload: unknown]>()
+  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown]>()
+  readonly #streamHandlers = PromiseHandlers.ofStreams()
   readonly #closeCallbacks = new Callbacks<[]>("onClose")
   readonly #session = new Session<Service.Service>()
   #runtimeId: string | undefined
@@ -142,7 +155,7 @@ export class IPCClient {
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    this.#handlers.set(request, handler as (payload: unknown) => unknown)
+    this.#handlers.set(untyped(request), (payload) => answer(() => handler(payload as Payload)))
   }
 
   /**
@@ -171,6 +184,41 @@ export class IPCClient {
     return run(client.request(request, ...([payload, options] as unknown as Arguments<Payload, ClientRequestOptions>)))
   }
 
+  /**
+   * Answers a stream of the server, as a generator does. What it throws arrives at the caller as a request's failure does,
+   * after the elements that came before it.
+   *
+   * @since 0.2.0
+   */
+  onStream<Payload, Element, Failure = never, Input = never>(
+    stream: ClientStream<Payload, Element, Failure, Input>,
+    handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
+  ): void {
+    const definition = untypedStream(stream)
+    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+  }
+
+  /**
+   * Opens a stream at the server, once its elements are asked for. While the client reconnects, waits for the connection
+   * within the `acceptTimeout`. The elements reject with the stream's own typed failure, with what the input throws, or with
+   * a `StreamError`: `ConnectionClosed` where the client isn't connected or the connection ends.
+   *
+   * @since 0.2.0
+   */
+  openStream<Payload, Element, Failure = never, Input = never>(
+    stream: ServerStream<Payload, Element, Failure, Input>,
+    ...args: OpenStreamArguments<NoInfer<Payload>, Input>
+  ): ElementStream<Element> {
+    const definition = untypedStream(stream)
+    return openStream(definition, args, (serviceArgs) =>
+      Stream.suspend(
+        () =>
+          this.#session.value?.stream(stream, ...(serviceArgs as never)) ??
+          Stream.fail(this.#notConnected(definition.name))
+      )
+    )
+  }
+
   /** `disconnect`, for `await using`. */
   [asyncDispose](): Promise<void> {
     return this.disconnect()
@@ -190,7 +238,8 @@ export class IPCClient {
       // Closed last: handlers are interrupted by the end of their connection, whose close frame gives the reason.
       const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const client = yield* NodeIPCClient.make(options)
-      yield* Scope.extend(this.#handlers.attach(client.handle), handling)
+      yield* Scope.extend(this.#handlers.attach(client.handle as never), handling)
+      yield* Scope.extend(this.#streamHandlers.attach(client.handleStream as never), handling)
       yield* Stream.runForEach(client.status, (status) =>
         Effect.sync(() => {
           this.#onStatus(status)

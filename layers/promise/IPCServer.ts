@@ -12,17 +12,23 @@ import type { HttpMethod, RouteProxyResolver } from "../../src/HttpGateway.js"
 import { PortInUse } from "../../src/IPCError.js"
 import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
 import type { Arguments, BrandedRequest, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
+import { untyped } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
+import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
+import { untypedStream } from "../../src/IPCStream.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
 import { Callbacks } from "./Callbacks.js"
 import { connectionOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
+import type { ElementStream } from "./ElementStream.js"
 import { notOpen, ServerNotRunning } from "./NotOpen.js"
-import { PromiseHandlers } from "./PromiseHandlers.js"
+import { answer, PromiseHandlers } from "./PromiseHandlers.js"
 import type { HttpHandler } from "./PromiseRoutes.js"
 import { PromiseRoutes } from "./PromiseRoutes.js"
+import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
+import { callerOf, openStream, serviceHandler } from "./PromiseStreams.js"
 import { handled, run, runSync } from "./Promises.js"
 import { Session } from "./Session.js"
 
@@ -83,8 +89,16 @@ export class IPCServer {
    */
   static readonly defineRequest: typeof Service.defineRequest = Service.defineRequest
 
+  /**
+   * Defines a stream that the server answers: branded, or with Schemas.
+   *
+   * @since 0.2.0
+   */
+  static readonly defineStream: typeof Service.defineStream = Service.defineStream
+
   readonly #options: NodeIPCServer.NodeIPCServerOptions
-  readonly #handlers = new PromiseHandlers<"server", [payload: unknown, caller: ConnectedClient]>()
+  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown, caller: ConnectedClient]>()
+  readonly #streamHandlers = PromiseHandlers.ofStreams()
   readonly #routes = new PromiseRoutes()
   readonly #disconnectCallbacks = new Callbacks<Parameters<DisconnectCallback>>("onClientDisconnect")
   readonly #session = new Session<Service.Service>()
@@ -150,12 +164,8 @@ export class IPCServer {
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, message: SocketMessage<Payload>) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    this.#handlers.set(request, (payload, { clientId, runtimeId }) =>
-      handler(payload as Payload, {
-        clientId,
-        ...(runtimeId === undefined ? {} : { runtimeId }),
-        data: payload as Payload
-      })
+    this.#handlers.set(untyped(request), (payload, caller) =>
+      answer(() => handler(payload as Payload, { ...callerOf(caller), data: payload as Payload }))
     )
   }
 
@@ -186,6 +196,41 @@ export class IPCServer {
     const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
     return run(
       server.request(runtimeId, request, ...([payload, options] as unknown as Arguments<Payload, RequestOptions>))
+    )
+  }
+
+  /**
+   * Answers a stream of the clients, as a generator does. What it throws arrives at the caller as a request's failure does,
+   * after the elements that came before it.
+   *
+   * @since 0.2.0
+   */
+  onStream<Payload, Element, Failure = never, Input = never>(
+    stream: ServerStream<Payload, Element, Failure, Input>,
+    handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
+  ): void {
+    const definition = untypedStream(stream)
+    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+  }
+
+  /**
+   * Opens a stream at the client with this runtimeId, once its elements are asked for. The elements reject with
+   * `ClientNotConnected` where there is none, with the stream's own typed failure, with what the input throws, or with another
+   * `StreamError`.
+   *
+   * @since 0.2.0
+   */
+  openStream<Payload, Element, Failure = never, Input = never>(
+    runtimeId: string,
+    stream: ClientStream<Payload, Element, Failure, Input>,
+    ...args: OpenStreamArguments<NoInfer<Payload>, Input>
+  ): ElementStream<Element> {
+    return openStream(untypedStream(stream), args, (serviceArgs) =>
+      Stream.suspend(
+        () =>
+          this.#session.value?.stream(runtimeId, stream, ...(serviceArgs as never)) ??
+          Stream.fail(new ServerNotRunning({ runtimeId, connected: [] }))
+      )
     )
   }
 
@@ -246,7 +291,8 @@ export class IPCServer {
           for (const client of clients) present.set(client.clientId, client)
         })
       )
-      yield* Scope.extend(this.#handlers.attach(server.handle), handling)
+      yield* Scope.extend(this.#handlers.attach(server.handle as never), handling)
+      yield* Scope.extend(this.#streamHandlers.attach(server.handleStream as never), handling)
       yield* this.#routes.attach(server)
       yield* this.#attachResolver(server)
       open(server)

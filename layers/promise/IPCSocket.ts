@@ -12,11 +12,12 @@ import * as ClientConnections from "../../src/connection/ClientConnections.js"
 import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
 import type { BrandedRequest } from "../../src/IPCRequest.js"
+import { untyped } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import * as WebSocketTransport from "../ipc/WebSocketTransport.js"
 import { Callbacks } from "./Callbacks.js"
 import { notOpen } from "./NotOpen.js"
-import { PromiseHandlers } from "./PromiseHandlers.js"
+import { answer, PromiseHandlers } from "./PromiseHandlers.js"
 import { fork, run, runSync } from "./Promises.js"
 
 /**
@@ -85,7 +86,7 @@ export class IPCSocket {
   readonly #webSocket: IPCWebSocket
   readonly #scope = runSync(Scope.make())
   readonly #connection: ClientConnections.ClientConnections
-  readonly #handlers = new PromiseHandlers<"server", [data: unknown]>()
+  readonly #handlers = PromiseHandlers.ofRequests<[data: unknown]>()
   readonly #closeCallbacks = new Callbacks<[]>("onClose")
   readonly #errorCallbacks = new Callbacks<[error: Error]>("onError")
 
@@ -102,19 +103,19 @@ export class IPCSocket {
     })
     webSocket.on("error", (error) => this.#errorCallbacks.call(error))
     this.#connection = runSync(Scope.extend(ClientConnections.make({}), this.#scope))
-    runSync(Scope.extend(this.#handlers.attach(this.#connection.handlers.handle), this.#scope))
+    runSync(Scope.extend(this.#handlers.attach(this.#connection.handlers.handle as never), this.#scope))
     const transport = WebSocketTransport.make(webSocket as unknown as WebSocket, socket, defaultMaxFrameBytes)
     this.#connection.accept(transport, PEER)
   }
 
   /** Receives the messages of this name. */
   onMessage(path: string, handler: IPCMessageHandler): void {
-    this.#handlers.set(nameOf(path), handler)
+    this.#handlers.set(untyped(nameOf(path)), (data) => answer(() => handler(data)))
   }
 
   /** Answers the requests of this name. */
   onRequest(path: string, handler: IPCRequestHandler): void {
-    this.#handlers.set(nameOf(path), handler)
+    this.#handlers.set(untyped(nameOf(path)), (data) => answer(() => handler(data)))
   }
 
   /** Called when the connection has closed. */

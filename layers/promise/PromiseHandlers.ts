@@ -1,55 +1,58 @@
 /**
- * Request handlers that return promises, kept apart from the service: they may be registered before it runs, and are
- * attached again each time it starts.
+ * Handlers of programs without Effect, kept apart from the service: they may be registered before it runs, and are attached
+ * again each time it starts.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { isPromiseLike } from "effect/Predicate"
 import * as Scope from "effect/Scope"
-import type { Direction, Shaped } from "../../src/IPCRequest.js"
-import { nameOf, untyped } from "../../src/IPCRequest.js"
+import type * as Stream from "effect/Stream"
+import type { UntypedRequest } from "../../src/IPCRequest.js"
+import { nameOf } from "../../src/IPCRequest.js"
+import type { UntypedStream } from "../../src/IPCStream.js"
 import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
 import { runSync } from "./Promises.js"
 
-/** `handle` of either service. */
-export type Handle<D extends Direction, Args extends ReadonlyArray<unknown>> = (
-  request: Shaped<D, unknown, unknown, unknown>,
-  handler: (...args: Args) => Effect.Effect<unknown, unknown>
-) => Effect.Effect<void, never, Scope.Scope>
+/** One handler per request, or per stream; a new registration replaces the one before. */
+export class PromiseHandlers<Definition, Args extends ReadonlyArray<unknown>, Answer> {
+  readonly #entries = new Map<string, Entry<Definition, Args, Answer>>()
+  #register: ((entry: Entry<Definition, Args, Answer>) => void) | undefined
 
-/** One handler per request; a new registration replaces the one before. */
-export class PromiseHandlers<D extends Direction, Args extends ReadonlyArray<unknown>> {
-  readonly #entries = new Map<string, Entry<D, Args>>()
-  #register: ((entry: Entry<D, Args>) => void) | undefined
+  private constructor(private readonly nameOf: (definition: Definition) => string) {}
 
-  set<Payload, Success, Failure>(
-    request: Shaped<D, Payload, Success, Failure>,
-    handler: (...args: Args) => unknown
-  ): void {
-    const name = nameOf(untyped(request))
-    const erased = request as unknown as Entry<D, Args>["request"]
+  /** Handlers of requests, each made by {@link answer}. */
+  static readonly ofRequests = <Args extends ReadonlyArray<unknown>>() =>
+    new PromiseHandlers<UntypedRequest, Args, Effect.Effect<unknown, unknown>>(nameOf)
+
+  /** Handlers of streams. */
+  static readonly ofStreams = () =>
+    new PromiseHandlers<UntypedStream, ReadonlyArray<unknown>, Stream.Stream<unknown, unknown>>(({ name }) => name)
+
+  set(definition: Definition, handler: (...args: Args) => Answer): void {
+    const name = this.nameOf(definition)
     const present = this.#entries.get(name)
-    if (present?.request === erased) {
+    if (present?.definition === definition) {
       present.handler = handler
       return
     }
-    const entry: Entry<D, Args> = { request: erased, handler }
+    const entry = { definition, handler }
     this.#entries.set(name, entry)
     this.#register?.(entry)
   }
 
-  /** Registers the handlers, also those set from now on, until the scope closes. */
-  attach(handle: Handle<D, Args>): Effect.Effect<void, never, Scope.Scope> {
+  /**
+   * Registers the handlers, also those set from now on, by the service's `handle` or `handleStream`, until the scope closes.
+   */
+  attach(
+    handle: (definition: Definition, handler: (...args: Args) => Answer) => Effect.Effect<void, never, Scope.Scope>
+  ): Effect.Effect<void, never, Scope.Scope> {
     return Effect.flatMap(Effect.scope, (scope) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          this.#register = (entry) =>
-            runSync(
-              Scope.extend(
-                handle(entry.request, (...args) => answer(() => entry.handler(...args))),
-                scope
-              )
-            )
+          this.#register = (entry) => {
+            const handling = handle(entry.definition, (...args) => entry.handler(...args))
+            runSync(Scope.extend(handling, scope))
+          }
           for (const entry of this.#entries.values()) this.#register(entry)
         }),
         () =>
@@ -61,7 +64,12 @@ export class PromiseHandlers<D extends Direction, Args extends ReadonlyArray<unk
   }
 }
 
-/** Calls a handler; without a fiber where it returns or throws at once. */
+interface Entry<Definition, Args extends ReadonlyArray<unknown>, Answer> {
+  readonly definition: Definition
+  handler: (...args: Args) => Answer
+}
+
+/** Calls a request's handler; without a fiber where it returns or throws at once. */
 export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> => {
   const result = settle(call)
   return isPromiseLike(result) ? awaiting(result) : result
@@ -82,8 +90,3 @@ const awaiting = (promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<
     promise.then(onEnd)
     return undefined
   })
-
-interface Entry<D extends Direction, Args extends ReadonlyArray<unknown>> {
-  readonly request: Shaped<D, unknown, unknown, unknown>
-  handler: (...args: Args) => unknown
-}

@@ -11,9 +11,11 @@ export * from "../../src/InterceptionError.js"
 export * from "../../src/IPCError.js"
 export type { ConnectedClient } from "../../src/IPCPeer.js"
 export type { BrandedRequest, ClientRequest, SchemaRequest, ServerRequest } from "../../src/IPCRequest.js"
+export type { ClientStream, ServerStream, StreamOptions } from "../../src/IPCStream.js"
 export type { Role } from "../../src/LeaderElection.js"
 export type { Instance, RoutingStrategyName } from "../../src/RoutingStrategy.js"
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
+export type { ElementStream } from "./ElementStream.js"
 export { Gateway, type GatewayOptions } from "./Gateway.js"
 export { IPCClient, type IPCClientOptions, type IPCClientRequest } from "./IPCClient.js"
 export {
@@ -30,7 +32,15 @@ export {
   IPCSocket,
   type IPCWebSocket
 } from "./IPCSocket.js"
+export type { Elements } from "./IterableStream.js"
 export { LocalDiscovery, type LocalDiscoveryOptions } from "./LocalDiscovery.js"
 export type { DiscoveryEntry, Participant, ParticipantOptions } from "./Participant.js"
 export type { HttpHandler } from "./PromiseRoutes.js"
+export type {
+  OpenStreamArguments,
+  OpenStreamOptions,
+  PromiseStreamHandler,
+  StreamCaller,
+  StreamContext
+} from "./PromiseStreams.js"
 export type { Strategy } from "./Strategy.js"

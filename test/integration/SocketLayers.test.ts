@@ -6,19 +6,24 @@ import * as SocketServer from "@effect/platform/SocketServer"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { IPCClient, IPCPeer, IPCServer } from "effect-ipc"
+import { IPCClient, IPCPeer, IPCRequest, IPCServer } from "effect-ipc"
 import { SocketIPCClient, SocketIPCServer } from "effect-ipc/socket"
 
 const Greet = IPCServer.defineRequest<string, string>("greet")
 const Square = IPCClient.defineRequest<number, number>("square")
+const Count = IPCServer.defineStream<number, number>("count")
+const CountThere = IPCClient.defineStream<number, number>("count")
+const Digest = IPCServer.defineStream("digest", { element: Schema.Number, input: IPCRequest.Bytes })
 
 const kinds = {
   TCP: {
@@ -75,6 +80,39 @@ for (const [name, { client, framing, server }] of Object.entries(kinds)) {
           ],
           ["Hello, Ada of worker-1!", "Hello, Bob of undefined!", 144, "ClientNotConnected"]
         )
+      })
+    )
+
+    it.scopedLive("carry streams both ways, their input and bytes, and end them with their consumers", () =>
+      Effect.gen(function* () {
+        const services = yield* serve()
+        const peer = Context.get(services, IPCPeer)
+        const ended = yield* Deferred.make<void>()
+        yield* peer.handleStream(Count, (n) =>
+          n > 0 ? Stream.range(1, n) : Stream.ensuring(Stream.repeatValue(0), Deferred.succeed(ended, undefined))
+        )
+        yield* peer.handleStream(Digest, (_, input) => Stream.map(input, (bytes) => bytes.length))
+        const reached = yield* connect(services, { runtimeId: "worker-1" })
+        yield* reached.handleStream(CountThere, (n) => Stream.range(1, n))
+        yield* peer.awaitClient("worker-1")
+        const numbers = Array.from({ length: 5000 }, (_, i) => i + 1)
+        const bytes = Stream.map(Stream.range(0, 20), (n) => new Uint8Array(n * 10_000).fill(n))
+        const collected = yield* Effect.all(
+          [
+            Stream.runCollect(reached.stream(Count, 5000)),
+            Stream.runCollect(peer.stream("worker-1", CountThere, 5000)),
+            Stream.runCollect(reached.stream(Digest, undefined, bytes)),
+            Stream.runCollect(Stream.take(reached.stream(Count, 0), 3))
+          ],
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(collected.map(Chunk.toReadonlyArray), [
+          numbers,
+          numbers,
+          Array.from({ length: 21 }, (_, n) => n * 10_000),
+          [0, 0, 0]
+        ])
+        yield* Deferred.await(ended)
       })
     )
 

@@ -40,14 +40,15 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "caller: follower: orders answers /orders/7",
     'No service is registered as "orders". None is registered at all: are they running, and do they take part at this port?'
   ],
-  "promise.ts": ["Hello, Ada! You are worker-1.", "144", "{ hello: 'Ada' }", "ClientNotConnected"],
+  "promise.ts": ["Hello, Ada! You are worker-1.", "144", "1", "{ hello: 'Ada' }", "ClientNotConnected"],
   "stream.ts": [
     "1970-01-01T00:00:01.000Z line 1",
     "1970-01-01T00:00:02.000Z line 2",
     "there is no log web",
     "1",
     "1.5",
-    "3"
+    "3",
+    "the file has come whole"
   ],
   "typed-failure.ts": ["Ada, since 2024", "no user has id 2"],
   "typed-request.ts": ["Hello, Ada!"]

@@ -1,7 +1,10 @@
 /**
  * What compiles and what doesn't: checked by `tsc --noEmit`, never run.
  */
+
+import * as Schema from "effect/Schema"
 import {
+  type ElementStream,
   Gateway,
   IPCClient,
   IPCServer,
@@ -10,7 +13,7 @@ import {
   type Route,
   type RouteProxyResolver
 } from "effect-ipc/promise"
-import { Double, Find, Greet, Hang, Lookup } from "./requests.js"
+import { Double, Find, Greet, Hang, Lookup, NotFound } from "./requests.js"
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const same = <A, B>(_: Equals<A, B>): void => {}
@@ -115,6 +118,72 @@ export const clientSide = async (client: IPCClient): Promise<void> => {
     path: "/__ggFrameworkConnection"
   })
   same<Parameters<typeof client.connect>, [runtimeId?: string | undefined]>(true)
+}
+
+const Count = IPCServer.defineStream<number, string>("count")
+const Ticks = IPCServer.defineStream<void, number>("ticks")
+const Sum = IPCServer.defineStream<string, number, number>("sum", { input: true })
+const Tail = IPCServer.defineStream("tail", { payload: Schema.String, element: Schema.Date, failure: NotFound })
+const Watch = IPCClient.defineStream<number, string>("watch")
+
+export const streams = async (server: IPCServer, client: IPCClient, signal: AbortSignal): Promise<void> => {
+  const counted = client.openStream(Count, 3)
+  same<typeof counted, ElementStream<string>>(true)
+  for await (const text of counted) same<typeof text, string>(true)
+  await using left = client.openStream(Tail, "app", { signal, idleTimeout: 1000, window: { items: 10 } })
+  same<typeof left, ElementStream<Date>>(true)
+  client.openStream(Ticks)
+  client.openStream(Ticks, undefined, { signal })
+  client.openStream(Sum, "sum", [1, 2], { signal })
+  client.openStream(Sum, "sum", client.openStream(Ticks))
+  server.openStream("client", Watch, 1)
+  // @ts-expect-error no payload
+  client.openStream(Count)
+  // @ts-expect-error a wrong payload
+  client.openStream(Count, "3")
+  // @ts-expect-error no input
+  client.openStream(Sum, "sum")
+  // @ts-expect-error a wrong input
+  client.openStream(Sum, "sum", ["1"])
+  // @ts-expect-error a client's stream
+  client.openStream(Watch, 1)
+  // @ts-expect-error a server's stream
+  server.openStream("client", Count, 1)
+  // @ts-expect-error a request
+  client.openStream(Greet, { name: "Ada" })
+
+  server.onStream(Count, async function* (n, { clientId, runtimeId, signal }) {
+    same<typeof n, number>(true)
+    same<typeof signal, AbortSignal>(true)
+    yield clientId
+    if (runtimeId !== undefined) yield runtimeId
+  })
+  server.onStream(Sum, async function* (label, input, { clientId }) {
+    for await (const n of input) {
+      same<typeof n, number>(true)
+      yield n + label.length + clientId.length
+    }
+  })
+  server.onStream(Count, () => ["a"])
+  server.onStream(Count, async () => new Set(["a"]))
+  server.onStream(Tail, function* (name) {
+    yield new Date(name)
+  })
+  client.onStream(Watch, async function* (n, { signal }) {
+    yield `${n} ${signal.aborted}`
+  })
+  // @ts-expect-error the elements are strings
+  server.onStream(Count, () => [1])
+  // @ts-expect-error the elements are strings
+  server.onStream(Count, async function* () {
+    yield 1
+  })
+  // @ts-expect-error it has no elements
+  server.onStream(Count, async () => {})
+  // @ts-expect-error a client's stream
+  server.onStream(Watch, () => ["a"])
+  // @ts-expect-error a stream isn't a request
+  server.onFrameworkMessage(Count, async () => "a")
 }
 
 export const definitions = (): void => {

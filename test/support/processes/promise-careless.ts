@@ -10,6 +10,13 @@ server.onFrameworkMessage(Hang, () => new Promise(() => {}))
 server.onFrameworkMessage(Greet, async () => {
   throw new Error("nobody greets")
 })
+const Endless = IPCServer.defineStream<void, number, number>("endless", { input: true })
+server.onStream(Endless, async function* (_, input) {
+  // An input that nobody reads on, in a generator that never ends.
+  input.next()
+  await new Promise(() => {})
+  yield 1
+})
 server.interceptHttp("GET", "/fails", async () => {
   throw new Error("nobody answers")
 })
@@ -17,9 +24,15 @@ server.interceptHttp("GET", "/never", () => new Promise(() => {}))
 await server.start()
 const port = server.getPort()
 
+async function* failing() {
+  yield 1
+  throw new Error("nobody reads it")
+}
+
 // Never started, never connected, refused.
 new IPCServer().sendFrameworkMessage("nobody", Double, 1)
 new IPCClient(port).sendFrameworkRequest(Hang)
+new IPCClient(port).openStream(Endless, undefined, []).next()
 new IPCClient(1).connect()
 new IPCServer(port).start()
 new IPCServer(0, { host: "0.0.0.0" }).start()
@@ -64,6 +77,8 @@ for (const [client, name] of [
   client.sendFrameworkRequest(Greet, { name: "Ada" })
   client.sendFrameworkRequest(Hang)
   client.sendFrameworkRequest(Hang, undefined, 1)
+  client.openStream(Endless, undefined, failing()).next()
+  client.openStream(Endless, undefined, [1, 2, 3]).next()
   server.sendFrameworkMessage(name, Stall)
   server.sendFrameworkMessage(name, Double, 1)
 }

@@ -34,6 +34,15 @@ await worker.connect("worker")
 assert.equal(worker.isConnected(), true)
 assert.equal(await worker.sendFrameworkRequest(Greet, { name: "Ada" }), "Hello, Ada of worker!")
 assert.equal(await server.sendFrameworkMessage("worker", Double, 21, 1000), 42)
+const Count = IPCServer.defineStream<number, number>("count")
+const CountThere = IPCClient.defineStream<number, number>("count")
+server.onStream(Count, async function* () {
+  for (let n = 1; ; n++) yield n
+})
+worker.onStream(CountThere, () => [1, 2])
+for await (const n of worker.openStream(Count, 3)) if (n === 3) break
+await using left = server.openStream("worker", CountThere, 3)
+assert.deepEqual(await left.next(), { done: false, value: 1 })
 await assert.rejects(worker.sendFrameworkRequest(Find, { id: 7, since: new Date() }), NotFound)
 
 const ask = async (path: string, init?: RequestInit) => {
