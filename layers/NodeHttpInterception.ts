@@ -10,7 +10,13 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import { HttpGateway } from "../src/HttpGateway.js"
-import type { Installing, InterceptorOptions, WebSocketHandler, WebSocketInterceptor } from "../src/HttpInterception.js"
+import type {
+  AwaitRequestOptions,
+  Installing,
+  InterceptorOptions,
+  WebSocketHandler,
+  WebSocketInterceptor
+} from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
 import { IPCServer } from "../src/IPCServer.js"
 import type { RequestMatcher } from "../src/RequestMatcher.js"
@@ -20,7 +26,8 @@ import * as CallRecording from "./interception/CallRecording.js"
 import * as Faults from "./interception/Faults.js"
 import { Forwarding } from "./interception/Forwarding.js"
 import * as Installation from "./interception/Installation.js"
-import { type Group, Interceptors, noteFailure, verify } from "./interception/Interceptors.js"
+import { type Group, Interceptors, type Kind, noteFailure, verify } from "./interception/Interceptors.js"
+import { Journal, type View } from "./interception/Journal.js"
 import * as Matching from "./interception/Matching.js"
 import * as Mock from "./interception/Mock.js"
 import { RecordingBudget } from "./interception/RecordingBudget.js"
@@ -37,8 +44,8 @@ export interface HttpInterceptionOptions {
   /** How much of each body is recorded, in bytes; a body matcher sees no larger body. Default 1 MiB. */
   readonly maxRecordedBytes?: number | undefined
   /**
-   * How much of all bodies and messages is recorded together, in bytes. Beyond it, the oldest are dropped: they are empty
-   * and `truncated` then. Default 64 MiB.
+   * How much of all bodies and messages is recorded together, in bytes, by the interceptors; and as much again for `calls`.
+   * Beyond it, the oldest are dropped: they are empty and `truncated` then. Default 64 MiB.
    */
   readonly maxTotalRecordedBytes?: number | undefined
   /** The `cors` of every mock that doesn't set it. Default false. */
@@ -60,12 +67,31 @@ export const make: (
     // The gateway's clock, not the one of the test that installs an interceptor: requests arrive over sockets.
     const clock = yield* Effect.clock
     const maxBytes = options.maxRecordedBytes ?? 1024 * 1024
-    const budget = new RecordingBudget(options.maxTotalRecordedBytes ?? 64 * 1024 * 1024)
-    const recorder = CallRecording.makeRecorder(maxBytes, budget, clock)
-    const forwarding = new Forwarding((yield* IPCServer).url)
+    const maxTotalBytes = options.maxTotalRecordedBytes ?? 64 * 1024 * 1024
+    const recorder = CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock)
+    const { url } = yield* IPCServer
+    const forwarding = new Forwarding(url)
     const interceptors = new Interceptors()
-    const install = Installation.make(gateway, interceptors, ApiRequests.make(discovery), forwarding, maxBytes)
+    const apis = ApiRequests.make(discovery)
+    const install = Installation.make(gateway, interceptors, apis, forwarding, maxBytes)
     yield* gateway.onUnmatched(interceptors.onUnmatched)
+    const journal = new Journal(apis)
+    yield* journal.record(
+      gateway,
+      // A budget of its own: interceptors keep what they have recorded, however much else reaches the gateway.
+      CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock),
+      (request) => forwarding.isForwarded(request)
+    )
+    const viewFromNow = (): View => ({
+      since: journal.next,
+      sees: () => true,
+      hint: () => `Does the code under test call ${url}?`
+    })
+    const recorded = (group: Group, kind: Kind, name: string, matcher: RequestMatcher): CallRecording.Recorded => ({
+      label: `The ${kind} ${name}`,
+      name,
+      explain: Effect.orElseSucceed(journal.told(group.view, matcher), () => "")
+    })
 
     const serviceOf = (group: Group): HttpInterception.Service => ({
       mock: (match, handler, mockOptions = {}) =>
@@ -74,7 +100,7 @@ export const make: (
           yield* Validation.check(matcher, Validation.mockOptions, mockOptions)
           yield* Validation.checkHandler(handler)
           const name = mockOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, watch } = yield* CallRecording.ofCalls(`The mock ${name}`, name, recorder)
+          const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "mock", name, matcher), recorder)
           const cors = mockOptions.cors ?? options.cors ?? false
           const take = yield* Mock.make(gateway, {
             matcher,
@@ -94,7 +120,7 @@ export const make: (
         Effect.gen(function* () {
           yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
           const name = spyOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, watch } = yield* CallRecording.ofCalls(`The spy ${name}`, name, recorder)
+          const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "spy", name, matcher), recorder)
           yield* install(group, {
             kind: "spy",
             name,
@@ -109,7 +135,7 @@ export const make: (
           yield* Validation.check(matcher, Validation.interceptorOptions, faultOptions)
           yield* Validation.checkFault(fault)
           const name = faultOptions.name ?? `${fault._tag} of ${Matching.textOf(matcher)}`
-          const { interceptor, watch } = yield* CallRecording.ofCalls(`The fault ${name}`, name, recorder)
+          const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "fault", name, matcher), recorder)
           const { apply } = yield* Faults.make(fault, name, clock)
           yield* install(group, {
             kind: "fault",
@@ -132,7 +158,10 @@ export const make: (
           yield* Validation.check(matcher, Validation.interceptorOptions, webSocketOptions)
           yield* Validation.checkHandler(handler)
           const name = webSocketOptions.name ?? Matching.textOf(matcher)
-          const recording = yield* CallRecording.ofWebSockets(`The WebSocket mock ${name}`, name, recorder)
+          const recording = yield* CallRecording.ofWebSockets(
+            recorded(group, "WebSocket mock", name, matcher),
+            recorder
+          )
           const take = yield* WebSocketMock.make(handler, recording.recorder, ({ method, path }, failure, error) =>
             noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
           )
@@ -143,7 +172,7 @@ export const make: (
         Effect.gen(function* () {
           yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
           const name = spyOptions.name ?? Matching.textOf(matcher)
-          const recording = yield* CallRecording.ofWebSockets(`The WebSocket spy ${name}`, name, recorder)
+          const recording = yield* CallRecording.ofWebSockets(recorded(group, "WebSocket spy", name, matcher), recorder)
           yield* install(group, {
             kind: "WebSocket spy",
             name,
@@ -153,17 +182,22 @@ export const make: (
           })
           return recording.interceptor
         }),
+      calls: (match?: RequestMatcher) => journal.calls(group.view, match),
+      awaitRequest: (match: RequestMatcher, awaitOptions: AwaitRequestOptions = {}) =>
+        journal.awaitRequest(group.view, match, awaitOptions),
       unmatched: Effect.sync(() => group.unmatched.map(({ request }) => request)),
       verify: verify(group),
-      strict: Effect.flatMap(interceptors.group(true), (strict) =>
-        Effect.as(
-          Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? Effect.orDie(verify(strict)) : Effect.void)),
-          serviceOf(strict)
-        )
+      strict: Effect.flatMap(
+        Effect.suspend(() => interceptors.group(true, viewFromNow())),
+        (strict) =>
+          Effect.as(
+            Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? Effect.orDie(verify(strict)) : Effect.void)),
+            serviceOf(strict)
+          )
       )
     })
 
-    return serviceOf(yield* interceptors.group(false))
+    return serviceOf(yield* interceptors.group(false, viewFromNow()))
   })
 
 /**

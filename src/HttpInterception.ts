@@ -211,6 +211,15 @@ export interface AwaitOptions {
 }
 
 /**
+ * @since 0.2.0
+ * @category models
+ */
+export interface AwaitRequestOptions extends AwaitOptions {
+  /** Which of those that match, counted from 1. Default 1. */
+  readonly count?: number | undefined
+}
+
+/**
  * What an interceptor has recorded. Calls are in the order in which they ended.
  *
  * @since 0.1.0
@@ -225,6 +234,8 @@ export interface Interceptor<Call = RecordedCall> {
    * passes; then its message lists what was recorded instead. The timeout is in real time, under `TestClock` too.
    */
   readonly awaitCall: (n: number, options?: AwaitOptions) => Effect.Effect<Call>
+  /** Waits for the n-th request, counted from 1, to arrive with its whole body, answered or not. Dies as `awaitCall`. */
+  readonly awaitRequest: (n: number, options?: AwaitOptions) => Effect.Effect<RecordedRequest>
   /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
   readonly stream: Stream.Stream<Call>
   /** Forgets the calls. The count for `times` isn't reset. */
@@ -336,6 +347,22 @@ export declare namespace HttpInterception {
     ) => Installing<WebSocketInterceptor, R>
     /** Records the messages of WebSockets in both directions, unchanged. */
     readonly spyWebSocket: (match: RequestMatcher, options?: InterceptorOptions) => Installing<WebSocketInterceptor>
+    /**
+     * The requests that reached the gateway since this service was made and were answered, in order of arrival, whatever
+     * answered them: the latest ten thousand. With a matcher those that match, with the params of its path.
+     */
+    readonly calls: <const Matcher extends RequestMatcher = RequestMatcher>(
+      match?: Matcher & NoMore<Matcher, RequestMatcher>
+    ) => Effect.Effect<ReadonlyArray<RecordedCall>, InvalidInterceptor | InvalidRoute>
+    /**
+     * Waits for a request that matches to arrive with its whole body, answered or not; one that has arrived since this
+     * service was made counts. Dies where the timeout passes first; then its message lists what has arrived instead. The
+     * timeout is in real time, under `TestClock` too.
+     */
+    readonly awaitRequest: <const Matcher extends RequestMatcher>(
+      match: Matcher & NoMore<Matcher, RequestMatcher>,
+      options?: AwaitRequestOptions
+    ) => Effect.Effect<RecordedRequest, InvalidInterceptor | InvalidRoute>
     /** The requests that nothing matched, the latest thousand. */
     readonly unmatched: Effect.Effect<ReadonlyArray<UnmatchedRequest>>
     /**

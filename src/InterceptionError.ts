@@ -48,17 +48,23 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
 }
 
 /**
- * An interceptor of a test can't be made as it is described: a part or an option isn't known, or has a wrong value.
+ * An interceptor of a test can't be made as it is described, or asked in this way: a part or an option isn't known, or has a
+ * wrong value.
  *
  * @since 0.2.0
  * @category interception
  */
 export class InvalidInterceptor extends Schema.TaggedError<InvalidInterceptor>("effect-ipc/InvalidInterceptor")(
   "InvalidInterceptor",
-  { issue: Schema.String }
+  {
+    issue: Schema.String,
+    /** What was called, where that isn't what makes an interceptor. */
+    call: Schema.optional(Schema.String)
+  }
 ) {
   override get message() {
-    return `The interceptor can't be made: ${this.issue}.`
+    const what = this.call === undefined ? "The interceptor can't be made" : `${this.call}() can't do this`
+    return `${what}: ${this.issue}.`
   }
 }
 

@@ -22,6 +22,7 @@ export type { HttpMethod, HttpRouteHandler, HttpRouteRequest, RouteProxyResolver
 export { HttpGateway } from "./HttpGateway.js"
 export {
   type AwaitOptions,
+  type AwaitRequestOptions,
   type Fault,
   type ForwardChanges,
   HttpInterception,

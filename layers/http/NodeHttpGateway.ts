@@ -46,6 +46,13 @@ export interface Exchange {
 export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchange) => void) => void
 
 /**
+ * Sees an exchange as it arrives. Gives that exchange or a substitute, which goes on in its place. Must not throw.
+ *
+ * @internal
+ */
+export type GatewayWatcher = (exchange: Exchange) => Exchange
+
+/**
  * Answers the requests and upgrades of an `http.Server` that its owner makes and closes.
  *
  * @internal
@@ -60,6 +67,8 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly startClosing: () => void
   /** Puts the interceptor above all others for as long as the scope lives. */
   readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
+  /** Shows every exchange to the watcher, before any interceptor, for as long as the scope lives. */
+  readonly watch: (watcher: GatewayWatcher) => Effect.Effect<void, never, Scope.Scope>
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
   readonly handler: <E, R>(
     handler: HttpRouteHandler<E, R>,
@@ -111,6 +120,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */
   let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
   let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
+  let watchers: ReadonlyArray<GatewayWatcher> = []
   let closing = false
   let closed = false
   const startClosing = () => {
@@ -152,7 +162,9 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const refuse = (request: IncomingMessage, response: GatewayResponse, { error, status }: Refusal) =>
     JsonResponse.sendErrorEarly(request, response, status, error, lingering)
 
-  const begin = (exchange: Exchange) => {
+  const begin = (arrived: Exchange) => {
+    let exchange = arrived
+    for (const watcher of watchers) exchange = watcher(exchange)
     if (interceptors.length === 0) answer(exchange)
     else intercepted(exchange, interceptors, 0)
   }
@@ -278,6 +290,17 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
         })
     )
 
+  const watch: NodeHttpGateway["watch"] = (watcher) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        watchers = [...watchers, watcher]
+      }),
+      () =>
+        Effect.sync(() => {
+          watchers = watchers.filter((other) => other !== watcher)
+        })
+    )
+
   const gateway: NodeHttpGateway = {
     [TypeId]: TypeId,
     startClosing,
@@ -286,6 +309,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     route,
     proxy: proxy.setResolver,
     intercept,
+    watch,
     handler,
     onUnmatched
   }

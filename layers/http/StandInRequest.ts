@@ -50,20 +50,22 @@ for (const name of [
 }
 
 /**
- * The request itself, whose body is shown to `onData` as it is read.
+ * The request itself, whose body is shown to `onData` as it is read; `onEnd` is called once all of it was.
  *
  * @internal
  */
-export const tap = (request: IncomingMessage, onData: (chunk: Buffer) => void): IncomingMessage =>
-  new TappedRequest(request, onData).asMessage
+export const tap = (request: IncomingMessage, onData: (chunk: Buffer) => void, onEnd: () => void): IncomingMessage =>
+  new TappedRequest(request, onData, onEnd).asMessage
 
 class TappedRequest extends StandInRequest {
   readonly #onData: (chunk: Buffer) => void
+  readonly #onEnd: () => void
   #reading = false
 
-  constructor(source: IncomingMessage, onData: (chunk: Buffer) => void) {
+  constructor(source: IncomingMessage, onData: (chunk: Buffer) => void, onEnd: () => void) {
     super(source)
     this.#onData = onData
+    this.#onEnd = onEnd
     source.once("close", () => {
       if (!source.complete) this.destroy()
     })
@@ -76,7 +78,10 @@ class TappedRequest extends StandInRequest {
         this.#onData(chunk)
         if (!this.push(chunk)) this.source.pause()
       })
-      this.source.on("end", () => this.push(null))
+      this.source.on("end", () => {
+        this.#onEnd()
+        this.push(null)
+      })
     }
     this.source.resume()
   }

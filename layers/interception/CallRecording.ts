@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type {
   Interceptor,
   RecordedCall,
+  RecordedRequest,
   RecordedWebSocket,
   RecordedWebSocketMessage,
   WebSocketInterceptor
@@ -44,50 +45,72 @@ export interface WebSocketRecording {
   readonly recorder: WebSocketRecorder
 }
 
-/** Records the calls of the interceptor until the scope closes; `label` names it in errors. */
-export const ofCalls = (
-  label: string,
-  name: string,
-  recorder: Recorder
-): Effect.Effect<CallRecording, never, Scope.Scope> =>
-  Effect.map(recordingOf<RecordedCall>(label), (calls) => ({
-    interceptor: interceptorOf(name, calls),
-    watch: (exchange, matched) => RecordedExchange.watch(exchange, matched, { ...recorder, onEnd: calls.add })
-  }))
+/** Whose calls are recorded, for errors. */
+export interface Recorded {
+  /** Such as "The mock GET /users". */
+  readonly label: string
+  readonly name: string
+  /** Tells what has arrived instead. */
+  readonly explain: Effect.Effect<string>
+}
 
-/** Records the WebSockets of the interceptor until the scope closes; `label` names it in errors. */
+/** Records the calls of the interceptor until the scope closes. */
+export const ofCalls = (recorded: Recorded, recorder: Recorder): Effect.Effect<CallRecording, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const calls = yield* recordingOf<RecordedCall>(recorded, "recorded")
+    const requests = yield* recordingOf<RecordedRequest>(recorded, "received")
+    const onDiscard = (request: RecordedRequest | undefined) => {
+      if (request !== undefined) requests.remove(request)
+    }
+    return {
+      interceptor: interceptorOf(recorded.name, calls, requests),
+      watch: (exchange, matched) =>
+        RecordedExchange.watch(exchange, matched, { ...recorder, onRequest: requests.add, onEnd: calls.add, onDiscard })
+    }
+  })
+
+/** Records the WebSockets of the interceptor until the scope closes. */
 export const ofWebSockets = (
-  label: string,
-  name: string,
+  recorded: Recorded,
   recorder: Recorder
 ): Effect.Effect<WebSocketRecording, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const calls = yield* recordingOf<RecordedWebSocket>(label)
-    const messages = yield* recordingOf<RecordedWebSocketMessage>(label)
+    const calls = yield* recordingOf<RecordedWebSocket>(recorded, "recorded")
+    const requests = yield* recordingOf<RecordedRequest>(recorded, "received")
+    const messages = yield* recordingOf<RecordedWebSocketMessage>(recorded, "recorded")
     const open = new Set<() => void>()
+    const ofCalls = interceptorOf(recorded.name, calls, requests)
     const interceptor: WebSocketInterceptor = {
-      ...interceptorOf(name, calls),
-      reset: Effect.zipRight(calls.reset, messages.reset),
+      ...ofCalls,
+      reset: Effect.zipRight(ofCalls.reset, messages.reset),
       messages: messages.all,
-      awaitMessage: messages.awaitNth,
+      awaitMessage: messages.awaitNth("awaitMessage"),
       messageStream: messages.stream,
       drop: Effect.sync(() => {
         for (const drop of open) drop()
       })
     }
-    return { interceptor, recorder: { ...recorder, onMessage: messages.add, onEnd: calls.add, open } }
+    return {
+      interceptor,
+      recorder: { ...recorder, onRequest: requests.add, onMessage: messages.add, onEnd: calls.add, open }
+    }
   })
 
-const interceptorOf = <Call>(name: string, calls: Recording<Call>): Interceptor<Call> => ({
+const interceptorOf = <Call>(
+  name: string,
+  calls: Recording<Call>,
+  requests: Recording<RecordedRequest>
+): Interceptor<Call> => ({
   name,
   calls: calls.all,
-  awaitCall: calls.awaitNth,
+  awaitCall: calls.awaitNth("awaitCall"),
+  awaitRequest: requests.awaitNth("awaitRequest"),
   stream: calls.stream,
-  reset: calls.reset
+  reset: Effect.zipRight(calls.reset, requests.reset)
 })
 
-const recordingOf = <A>(label: string) =>
+const recordingOf = <A>({ explain, label }: Recorded, done: string) =>
   Effect.acquireRelease(
-    Effect.sync(() => new Recording<A>(label)),
+    Effect.sync(() => new Recording<A>(label, done, explain)),
     (recording) => Effect.sync(recording.end)
   )

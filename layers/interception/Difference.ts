@@ -145,6 +145,20 @@ const asymmetricText = (matcher: AsymmetricMatcher): string => {
   }
 }
 
+/** The first of the differences in words, and how many more there are. */
+export const inWords = (differences: ReadonlyArray<Difference>): string => {
+  const [first, ...rest] = differences
+  if (first === undefined) return "it matches"
+  const { expected, part, received } = first
+  if (part === "path") return "the path differs"
+  if (part === "method") return `the method is ${expected}`
+  const more = rest.length === 0 ? "" : `, and ${rest.length} more`
+  if (received === undefined) return `${part} is missing; ${expected} was expected${more}`
+  return expected === NOTHING
+    ? `${part} is ${received}; it was to be absent${more}`
+    : `${part} is ${received}, not ${expected}${more}`
+}
+
 /** What nothing is shown as. */
 export const NOTHING = "nothing"
 

@@ -24,6 +24,12 @@ export class Forwarding {
     this.#gatewayUrl = gatewayUrl
   }
 
+  /** Whether a mock's handler has sent the request. */
+  isForwarded({ headers, rawHeaders }: IncomingMessage): boolean {
+    const token = headers[HEADER]
+    return this.#forwardedBy.has(rawHeaders) || (typeof token === "string" && this.#mocks.has(token))
+  }
+
   /** Whether a request was forwarded by the interceptor, or by one beneath it. Removes the header that marks it. */
   isBeneath(request: IncomingMessage, installed: Installed): boolean {
     const mock = this.#forwardedBy.get(request.rawHeaders) ?? this.#take(request)

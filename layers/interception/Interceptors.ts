@@ -9,8 +9,8 @@ import { UnverifiedInterception } from "../../src/InterceptionError.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import { pathOf } from "../http/RequestTarget.js"
 import { isBelow } from "./ApiRequests.js"
-import type { Difference } from "./Difference.js"
-import { NOTHING } from "./Difference.js"
+import * as Difference from "./Difference.js"
+import type { View } from "./Journal.js"
 import type { MatchedBody } from "./MatchedBody.js"
 import * as Matching from "./Matching.js"
 
@@ -45,6 +45,8 @@ export interface HandlerFailure {
 
 /** Interceptors that are verified together, and what went wrong since the group was made. */
 export interface Group {
+  /** What it sees of the journal. */
+  readonly view: View
   /** Whether interceptors that were removed are verified, too. */
   readonly keepsRemoved: boolean
   readonly installed: Set<Installed>
@@ -55,7 +57,7 @@ export interface Group {
 /** A request that nothing matched, and where it differs from the nearest interceptor. */
 export interface Unmatched {
   readonly request: UnmatchedRequest
-  readonly differences: ReadonlyArray<Difference>
+  readonly differences: ReadonlyArray<Difference.Difference>
 }
 
 export class Interceptors {
@@ -67,10 +69,10 @@ export class Interceptors {
   readonly #bodies = new WeakMap<object, MatchedBody>()
 
   /** A new group, which is told of unmatched requests until the scope closes. */
-  group(keepsRemoved: boolean): Effect.Effect<Group, never, Scope.Scope> {
+  group(keepsRemoved: boolean, view: View): Effect.Effect<Group, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => {
-        const group: Group = { keepsRemoved, installed: new Set(), unmatched: [], failed: [] }
+        const group: Group = { view, keepsRemoved, installed: new Set(), unmatched: [], failed: [] }
         this.#groups.add(group)
         return group
       }),
@@ -141,29 +143,13 @@ export class Interceptors {
 
 interface NearMiss {
   readonly text: string
-  readonly differences: ReadonlyArray<Difference>
+  readonly differences: ReadonlyArray<Difference.Difference>
 }
 
-const reasonOf = ({ calls }: Installed, differences: ReadonlyArray<Difference>): string => {
-  const [first, ...rest] = differences
-  if (first === undefined) return `it takes no more calls, after ${calls === 1 ? "one" : calls}`
-  const more = rest.length === 0 ? "" : `, and ${rest.length} more`
-  switch (first.part) {
-    case "path":
-      return "the path differs"
-    case "method":
-      return `the method is ${first.expected}`
-    default:
-      return `${inWords(first)}${more}`
-  }
-}
-
-const inWords = ({ expected, part, received }: Difference): string => {
-  if (received === undefined) return `${part} is missing; ${expected} was expected`
-  return expected === NOTHING
-    ? `${part} is ${received}; it was to be absent`
-    : `${part} is ${received}, not ${expected}`
-}
+const reasonOf = ({ calls }: Installed, differences: ReadonlyArray<Difference.Difference>): string =>
+  differences.length === 0
+    ? `it takes no more calls, after ${calls === 1 ? "one" : calls}`
+    : Difference.inWords(differences)
 
 const push = <A>(items: Array<A>, item: A): void => {
   items.push(item)

@@ -16,13 +16,16 @@ export interface Matched {
   readonly query: string
 }
 
+/** What is matched of a request beside its body. */
+export type RequestHead = Pick<IncomingMessage, "method" | "url" | "headersDistinct">
+
 /** A matcher, compiled. */
 export interface Matching {
   /** By method, path, query and headers; `undefined` where one differs. A preflight is matched as the request it asks for. */
-  readonly match: (request: IncomingMessage, preflightOf?: string) => Matched | undefined
+  readonly match: (request: RequestHead, preflightOf?: string) => Matched | undefined
   readonly body: BodyMatcher | undefined
   /** Where a request differs; its body is `undefined` where it wasn't read. */
-  readonly mismatch: (request: IncomingMessage, body: MatchedBody.MatchedBody | undefined) => Mismatch
+  readonly mismatch: (request: RequestHead, body: MatchedBody.MatchedBody | undefined) => Mismatch
 }
 
 /** How much of a request matches, and where the first part of it that doesn't differs. */
@@ -46,7 +49,7 @@ export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRo
       method === "ALL" || asked === method || (method === "GET" && asked === "HEAD")
     const inQuery = (text: string) =>
       query === undefined ? [] : valueDifferences("query", query, parseQuery(text), false)
-    const inHeaders = (request: IncomingMessage) =>
+    const inHeaders = (request: RequestHead) =>
       headers === undefined ? [] : valueDifferences("headers", headers, request.headersDistinct, true)
 
     return {

@@ -2,7 +2,7 @@
  * Records an exchange without changing it: what passes is what passed before, in the same pieces.
  */
 import * as Duration from "effect/Duration"
-import type { RecordedCall } from "../../src/HttpInterception.js"
+import type { RecordedCall, RecordedRequest } from "../../src/HttpInterception.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Upgrade } from "../http/proxy/Forwarder.js"
@@ -18,7 +18,11 @@ export interface CallRecorder {
   readonly budget: RecordingBudget
   /** Milliseconds since 1970, on a monotonic clock. */
   readonly now: () => number
+  /** The request has arrived, with its whole body unless it is `truncated`. Called once, before `onEnd`. */
+  readonly onRequest: (request: RecordedRequest) => void
   readonly onEnd: (call: RecordedCall) => void
+  /** In place of `onEnd`, where the record ends without a call. */
+  readonly onDiscard: (request: RecordedRequest | undefined) => void
 }
 
 /** An exchange that is recorded. */
@@ -43,6 +47,7 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
   let trailers: Readonly<Record<string, string>> = {}
   let noted: string | undefined
   let ended = false
+  let arrived: RecordedRequest | undefined
 
   const hasBody = HttpBody.isPresent(request)
   const release = (drop: () => void) => {
@@ -51,14 +56,19 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
     return recorded
   }
 
+  const arrive = (): RecordedRequest => {
+    if (arrived !== undefined) return arrived
+    const truncated = sent.overflowed || (hasBody && !request.complete)
+    arrived = RecordedMessage.requestOf(request, matched, { bytes: sent.bytes(), truncated })
+    recorder.onRequest(arrived)
+    return arrived
+  }
+
   const end = (failure: string | undefined) => {
     if (ended) return
     ended = true
     const call: RecordedCall = {
-      request: RecordedMessage.requestOf(request, matched, {
-        bytes: sent.bytes(),
-        truncated: sent.overflowed || (hasBody && !request.complete)
-      }),
+      request: arrive(),
       response:
         head === undefined
           ? undefined
@@ -95,16 +105,26 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
     }
   })
   response.once("close", () => end(noted ?? "the connection closed before the answer was complete"))
-  const onSwitched: Upgrade["onSwitched"] = (...args) => {
-    upgrade?.onSwitched?.(...args)
-    head = { status: 101, headers: {} }
-    end(undefined)
-  }
+  const watched = (offer: Upgrade): Upgrade => ({
+    ...offer,
+    take: () => {
+      head = { status: 101, headers: {} }
+      end(undefined)
+      return offer.take()
+    }
+  })
+  if (!hasBody) arrive()
   return {
     exchange: {
-      request: hasBody ? tap(request, (chunk) => sent.add(chunk)) : request,
+      request: hasBody
+        ? tap(
+            request,
+            (chunk) => sent.add(chunk),
+            () => void arrive()
+          )
+        : request,
       response,
-      upgrade: upgrade === undefined ? undefined : { ...upgrade, onSwitched }
+      upgrade: upgrade === undefined ? undefined : watched(upgrade)
     },
     fail: end,
     note: (reason) => {
@@ -114,6 +134,7 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
       if (ended) return
       ended = true
       recorder.budget.release(release(() => {}))
+      recorder.onDiscard(arrived)
     }
   }
 }

@@ -30,6 +30,14 @@ export const requestOf = (request: IncomingMessage, matched: Matched, content: C
 export const responseOf = (status: number, headers: Headers, trailers: Headers, content: Content): RecordedResponse =>
   withBody({ status, headers, trailers }, content)
 
+/** The same request with other `params`. */
+export const withParams = (request: RecordedRequest, params: RecordedRequest["params"]): RecordedRequest =>
+  Object.defineProperties({} as RecordedRequest, {
+    // The body is still decoded only when it is read.
+    ...Object.getOwnPropertyDescriptors(request),
+    params: { value: { ...params }, enumerable: true, configurable: true, writable: true }
+  })
+
 /** Drops the bytes of a recorded body. */
 export const drop = (message: RecordedMessage): void => {
   const recorded = message as { -readonly [Name in keyof RecordedMessage]: RecordedMessage[Name] }

@@ -5,16 +5,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { AwaitOptions } from "../../src/HttpInterception.js"
 import { realTime } from "../process/RealClock.js"
-
-/** How long to wait for something to be recorded. Default without limit. */
-export interface AwaitOptions {
-  readonly timeout?: Duration.DurationInput | undefined
-}
+import * as Validation from "./Validation.js"
 
 export class Recording<A> {
   readonly #label: string
-  readonly #explain: () => string
+  readonly #done: string
+  readonly #explain: Effect.Effect<string>
   readonly #listeners = new Set<() => void>()
   #items: Array<A> = []
   /** How many were recorded before the first that is kept. */
@@ -23,9 +21,13 @@ export class Recording<A> {
   #forgotten = 0
   #ended = false
 
-  /** `label` names what is recorded in the defects of `awaitNth`, `explain` describes what was recorded instead. */
-  constructor(label: string, explain: () => string = () => "") {
+  /**
+   * Errors say that `label` (such as "The mock GET /users") `done` (such as "answered") too few; `explain` tells what came
+   * instead.
+   */
+  constructor(label: string, done: string, explain: Effect.Effect<string>) {
     this.#label = label
+    this.#done = done
     this.#explain = explain
   }
 
@@ -35,6 +37,12 @@ export class Recording<A> {
     // Many at once, as the others move each time.
     if (this.#items.length > MAX_ITEMS + SLACK) this.#dropped += this.#items.splice(0, SLACK).length
     this.#notify()
+  }
+
+  /** Takes back what was added. */
+  readonly remove = (item: A): void => {
+    const at = this.#items.lastIndexOf(item)
+    if (at !== -1) this.#items.splice(at, 1)
   }
 
   /** Records no more: streams end, and awaiting dies. */
@@ -52,23 +60,19 @@ export class Recording<A> {
   })
 
   /** Waits for the n-th since the last reset. Dies where that is never recorded, or not within the timeout. */
-  readonly awaitNth = (n: number, { timeout }: AwaitOptions = {}): Effect.Effect<A> => {
-    const waiting = Effect.map(
-      this.#await(() => this.#forgotten + n - 1, `number ${n}`),
-      ({ item }) => item
-    )
-    if (timeout === undefined) return waiting
-    return realTime(
-      Effect.timeoutOption(waiting, timeout).pipe(
-        Effect.flatMap(
-          Option.match({
-            onNone: () => Effect.dieMessage(this.#missed(n, timeout)),
-            onSome: Effect.succeed
-          })
-        )
+  readonly awaitNth =
+    (call: string) =>
+    (n: number, options: AwaitOptions = {}): Effect.Effect<A> => {
+      const { timeout } = options
+      const waiting = Effect.map(
+        this.#await(() => this.#forgotten + n - 1, `number ${n}`),
+        ({ item }) => item
       )
-    )
-  }
+      return Effect.zipRight(
+        Effect.orDie(Validation.checkNth(call, n, options)),
+        timeout === undefined ? waiting : withinRealTime(waiting, timeout, this.#missed(n, timeout))
+      )
+    }
 
   /** Reads as fast as its consumer; what was dropped meanwhile is left out. */
   readonly stream: Stream.Stream<A> = Stream.suspend(() =>
@@ -102,7 +106,12 @@ export class Recording<A> {
         if (at < this.#items.length) return settle(Effect.succeed({ item: this.#items[at] as A, position }))
         if (this.#ended)
           settle(
-            Effect.dieMessage(`${this.#label} was removed and had recorded ${this.#seen}, so ${what} never comes.`)
+            Effect.flatMap(
+              this.#explained(
+                `${this.#label} was removed and had ${this.#done} ${this.#seen}, so ${what} never comes.`
+              ),
+              Effect.dieMessage
+            )
           )
       }
       const settle = (effect: Effect.Effect<Recorded<A>>) => {
@@ -122,12 +131,30 @@ export class Recording<A> {
     return count === 0 ? "nothing" : `only ${count}`
   }
 
-  #missed(n: number, timeout: Duration.DurationInput): string {
-    const instead = this.#explain()
-    const text = `${this.#label} recorded ${this.#seen} within ${Duration.format(Duration.decode(timeout))}; number ${n} was awaited.`
-    return instead === "" ? text : `${text}\n${instead}`
+  #missed(n: number, timeout: Duration.DurationInput): Effect.Effect<string> {
+    const within = Duration.format(Duration.decode(timeout))
+    return Effect.suspend(() =>
+      this.#explained(`${this.#label} ${this.#done} ${this.#seen} within ${within}; number ${n} was awaited.`)
+    )
+  }
+
+  #explained(text: string): Effect.Effect<string> {
+    return Effect.map(this.#explain, (explanation) => (explanation === "" ? text : `${text}\n${explanation}`))
   }
 }
+
+/** Dies with the message where the effect takes longer, by the real clock. */
+export const withinRealTime = <A>(
+  effect: Effect.Effect<A>,
+  timeout: Duration.DurationInput,
+  message: Effect.Effect<string>
+): Effect.Effect<A> =>
+  realTime(
+    Effect.flatMap(
+      Effect.timeoutOption(effect, timeout),
+      Option.match({ onNone: () => Effect.flatMap(message, Effect.dieMessage), onSome: Effect.succeed })
+    )
+  )
 
 interface Recorded<A> {
   readonly item: A

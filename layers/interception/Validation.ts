@@ -4,7 +4,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import type { Fault, InterceptorOptions, MockOptions } from "../../src/HttpInterception.js"
+import type {
+  AwaitOptions,
+  AwaitRequestOptions,
+  Fault,
+  InterceptorOptions,
+  MockOptions
+} from "../../src/HttpInterception.js"
 import { InvalidInterceptor } from "../../src/InterceptionError.js"
 import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
@@ -29,16 +35,40 @@ export const check = (
   names: Readonly<Record<string, true>>,
   options: InterceptorOptions
 ): Effect.Effect<void, InvalidInterceptor> =>
-  refuse(
-    issueOf("a request matcher", matcher, matcherNames) ??
+  refuse(matcherIssue(matcher) ?? issueOf("its options", options, names) ?? countIssue("times", options.times))
+
+const matcherIssue = (matcher: RequestMatcher): string | undefined =>
+  matcher === undefined
+    ? "its request matcher is missing; Intercept.any() takes every request"
+    : (issueOf("a request matcher", matcher, matcherNames) ??
       textIssue("method", matcher.method) ??
       textIssue("api", matcher.api) ??
       pathIssue(matcher.path) ??
       valuesIssue("query", matcher.query) ??
-      valuesIssue("headers", matcher.headers) ??
-      issueOf("its options", options, names) ??
-      timesIssue(options.times)
+      valuesIssue("headers", matcher.headers))
+
+/** Fails where a matcher or options that a call to read or await requests was given are wrong. */
+export const checkCall = (
+  call: string,
+  matcher: RequestMatcher,
+  options: AwaitRequestOptions = {}
+): Effect.Effect<void, InvalidInterceptor> =>
+  refuse(
+    matcherIssue(matcher) ?? issueOf("its options", options, awaitRequestOptions) ?? countIssue("count", options.count),
+    call
   )
+
+/** Fails where the n-th of something can't be awaited so. */
+export const checkNth = (call: string, n: number, options: AwaitOptions): Effect.Effect<void, InvalidInterceptor> =>
+  refuse(
+    (n === undefined ? "it takes the number of what is awaited, counted from 1" : countIssue("the number", n)) ??
+      issueOf("its options", options, awaitOptions),
+    call
+  )
+
+const awaitOptions: OptionNames<AwaitOptions> = { timeout: true }
+
+const awaitRequestOptions: OptionNames<AwaitRequestOptions> = { ...awaitOptions, count: true }
 
 export const checkHandler = (handler: unknown): Effect.Effect<void, InvalidInterceptor> =>
   refuse(
@@ -70,8 +100,8 @@ export const checkFault = (fault: Fault): Effect.Effect<void, InvalidInterceptor
   )
 }
 
-const refuse = (issue: string | undefined): Effect.Effect<void, InvalidInterceptor> =>
-  issue === undefined ? Effect.void : new InvalidInterceptor({ issue })
+const refuse = (issue: string | undefined, call?: string): Effect.Effect<void, InvalidInterceptor> =>
+  issue === undefined ? Effect.void : new InvalidInterceptor({ issue, ...(call === undefined ? {} : { call }) })
 
 const textIssue = (name: string, value: unknown): string | undefined =>
   value === undefined || typeof value === "string" ? undefined : `its ${name} is a string, not ${kindOf(value)}`
@@ -81,10 +111,10 @@ const pathIssue = (path: unknown): string | undefined =>
     ? undefined
     : `its path is a string like "/users/:id" or an expression, not ${kindOf(path)}`
 
-const timesIssue = (times: unknown): string | undefined =>
-  times === undefined || (Number.isInteger(times) && (times as number) > 0)
+const countIssue = (name: string, count: unknown): string | undefined =>
+  count === undefined || (Number.isInteger(count) && (count as number) > 0)
     ? undefined
-    : `times is a whole number from 1, not ${Difference.show(times)}`
+    : `${name} is a whole number from 1, not ${Difference.show(count)}`
 
 const valuesIssue = (part: string, matchers: ValueMatchers | undefined): string | undefined => {
   if (matchers === undefined) return undefined

@@ -14,6 +14,7 @@ export interface WebSocketRecorder {
   readonly budget: RecordingBudget
   /** Milliseconds since 1970. */
   readonly now: () => number
+  readonly onRequest: (request: RecordedRequest) => void
   readonly onMessage: (message: RecordedWebSocketMessage) => void
   readonly onEnd: (webSocket: RecordedWebSocket) => void
   /** Drops each WebSocket that is open. */
@@ -38,6 +39,7 @@ export const make = (
   const request = RecordedMessage.requestOf(source, matched, { bytes: Buffer.alloc(0), truncated: false })
   const startedAt = recorder.now()
   recorder.open.add(drop)
+  recorder.onRequest(request)
   const messages: Array<RecordedWebSocketMessage> = []
   let failure: string | undefined
   return {

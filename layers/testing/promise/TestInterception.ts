@@ -14,12 +14,15 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type {
+  AwaitRequestOptions,
   Fault,
   ForwardChanges,
   Interceptor,
   InterceptorOptions,
   MockOptions,
   MockRequest,
+  RecordedCall,
+  RecordedRequest,
   UnmatchedRequest
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
@@ -167,6 +170,22 @@ export interface TestInterception {
     handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, E>,
     options?: HttpApiMock.HttpApiMockOptions
   ) => Promise<TestApiMock<Groups>>
+  /**
+   * The requests that reached the gateway and were answered, in order of arrival, whatever answered them: the latest ten
+   * thousand. With a matcher those that match, with the params of its path.
+   */
+  readonly calls: <const Matcher extends RequestMatcher = RequestMatcher>(
+    match?: Matcher & NoMore<Matcher, RequestMatcher>
+  ) => ReadonlyArray<RecordedCall>
+  /**
+   * Resolves with a request that matches once it has arrived with its whole body, answered or not; at once where it has
+   * arrived already. Rejects where the timeout passes first; then its message lists what has arrived instead. The timeout is in
+   * real time, though timers be faked.
+   */
+  readonly awaitRequest: <const Matcher extends RequestMatcher>(
+    match: Matcher & NoMore<Matcher, RequestMatcher>,
+    options?: AwaitRequestOptions
+  ) => Promise<RecordedRequest>
   /** The requests that nothing matched, the latest thousand. */
   readonly unmatched: () => ReadonlyArray<UnmatchedRequest>
   /**
@@ -260,6 +279,9 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
           endpoints: mapValues(groups, (group) => mapValues(group, callsOf)) as TestApiMock<Groups>["endpoints"]
         })
       ),
+    calls: (match?: RequestMatcher) => Promises.runSync(http.calls(match)),
+    awaitRequest: (match: RequestMatcher, options?: AwaitRequestOptions) =>
+      Promises.run(http.awaitRequest(match, options)),
     unmatched: () => Effect.runSync(http.unmatched),
     verify: () => Promises.runSync(http.verify),
     strict: () => {

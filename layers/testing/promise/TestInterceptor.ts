@@ -33,6 +33,8 @@ export interface TestCalls<Call = RecordedCall> {
    * be faked.
    */
   readonly awaitCall: (n: number, options?: AwaitOptions) => Promise<Call>
+  /** Resolves with the n-th request, counted from 1, once it has arrived with its whole body, answered or not. */
+  readonly awaitRequest: (n: number, options?: AwaitOptions) => Promise<RecordedRequest>
   /** Every call since the last `reset` and from now on; ends when the interceptor is removed. */
   readonly stream: AsyncIterable<Call>
   /** Forgets the calls. The count for `times` isn't reset. */
@@ -100,10 +102,18 @@ export interface TestWebSocket {
  * @since 0.1.0
  * @category conversions
  */
-export const callsOf = <Call>({ awaitCall, calls, name, reset, stream }: Interceptor<Call>): TestCalls<Call> => ({
+export const callsOf = <Call>({
+  awaitCall,
+  awaitRequest,
+  calls,
+  name,
+  reset,
+  stream
+}: Interceptor<Call>): TestCalls<Call> => ({
   name,
   calls: () => Effect.runSync(calls),
   awaitCall: (n, options) => Promises.run(awaitCall(n, options)),
+  awaitRequest: (n, options) => Promises.run(awaitRequest(n, options)),
   stream: toAsyncIterable(stream),
   reset: () => Effect.runSync(reset)
 })

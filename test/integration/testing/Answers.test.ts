@@ -201,11 +201,40 @@ describe("a mock's handler", () => {
 })
 
 describe("awaiting a call", () => {
+  it("or a request, of the gateway as well, which keeps them in order of arrival", async () => {
+    const gateway = await start()
+    await gateway.mock(Intercept.get("/a/:id"), Intercept.never)
+    await gateway.mock(Intercept.post("/b"), () => 1)
+    const waiting = fetch(`${gateway.url}/a/7`).catch(() => {})
+    assert.deepStrictEqual((await gateway.awaitRequest(Intercept.get("/a/:id"))).params, { id: "7" })
+    await ask(`${gateway.url}/b`, { method: "POST", body: "text" })
+    await ask(`${gateway.url}/c`)
+    assert.deepStrictEqual(
+      gateway.calls().map(({ request }) => request.path),
+      ["/b", "/c"]
+    )
+    assert.deepStrictEqual(gateway.calls(Intercept.any({ body: "text" })).length, 1)
+    assert.throws(
+      () => gateway.calls({ querry: {} } as never),
+      'a request matcher has no "querry". Did you mean "query"?'
+    )
+    const missed = await gateway.awaitRequest(Intercept.get("/d"), { timeout: 20 }).catch((error: Error) => error)
+    assert.match(
+      String(missed),
+      /No request for GET \/d arrived within 20ms\.\nWhat has arrived:\n {2}- GET \/a\/7, not answered/
+    )
+    await gateway.close()
+    await waiting
+  })
+
   it("ends with the timeout, in real time, and says what was recorded", async () => {
     const gateway = await start()
     const mock = await gateway.mock(Intercept.get("/a"), () => 1)
     await ask(`${gateway.url}/a`)
     const error = await mock.awaitCall(2, { timeout: 20 }).catch((error: Error) => error)
-    assert.strictEqual((error as Error).message, "The mock GET /a recorded only 1 within 20ms; number 2 was awaited.")
+    assert.strictEqual(
+      (error as Error).message,
+      "The mock GET /a recorded only 1 within 20ms; number 2 was awaited.\nWhat has arrived:\n  - GET /a, answered 200: it matches"
+    )
   })
 })

@@ -107,6 +107,17 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
   same<typeof chat.messageStream, AsyncIterable<RecordedWebSocketMessage>>(true)
   same<typeof chat, Awaited<ReturnType<typeof gateway.spyWebSocket>>>(true)
 
+  same<ReturnType<typeof gateway.calls>, ReadonlyArray<RecordedCall>>(true)
+  same<Awaited<ReturnType<typeof gateway.awaitRequest>>, RecordedCall["request"]>(true)
+  same<Awaited<ReturnType<typeof users.awaitRequest>>, RecordedCall["request"]>(true)
+  gateway.calls(Intercept.get("/", { query: { page: "2" } }))
+  // @ts-expect-error headers
+  gateway.calls({ path: "/", header: { a: "1" } })
+  // @ts-expect-error the matcher is missing
+  await gateway.awaitRequest()
+  // @ts-expect-error timeout
+  await gateway.awaitRequest(Intercept.get("/"), { timeuot: 1 })
+
   same<ReturnType<typeof gateway.unmatched>, ReadonlyArray<UnmatchedRequest>>(true)
   same<ReturnType<typeof gateway.verify>, void>(true)
   await using strict = await gateway.strict()
