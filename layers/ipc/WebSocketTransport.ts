@@ -1,6 +1,6 @@
 /**
- * A connection over WebSocket (RFC 6455), at either end. What is sent in one turn of the event loop leaves in one
- * system call.
+ * A connection over WebSocket (RFC 6455), at either end. What is sent in one turn of the event loop leaves in batches, each
+ * in one system call.
  *
  * @internal
  */
@@ -28,8 +28,9 @@ export const make = (
 /** How long the peer has to answer a close frame, in milliseconds. */
 const closeGraceMillis = 250
 
-/** What is this long doesn't wait for the end of the turn: the peer reads it while the next is still being made. */
-const longLength = 32 * 1024
+/** So many frames, or characters of them, don't wait for the end of the turn: the peer reads them while the next are made. */
+const batchCount = 32
+const batchLength = 32 * 1024
 
 const nothing = Buffer.alloc(0)
 
@@ -114,7 +115,7 @@ class WebSocketTransport implements Transport {
     }
     this.queue.push(packet)
     this.queuedLength += packet.length
-    if (this.queuedLength >= longLength) this.write()
+    if (this.queue.length >= batchCount || this.queuedLength >= batchLength) this.write()
   }
 
   endTurn(): void {

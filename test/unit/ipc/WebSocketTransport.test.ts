@@ -71,6 +71,17 @@ const make = () => {
 }
 
 describe("WebSocketTransport", () => {
+  it("sends a long turn's frames in batches while more are made", async () => {
+    const { socket, transport } = make()
+    const frames = Array.from({ length: 100 }, (_, i) => `${i};`)
+    for (const frame of frames) transport.send(frame)
+    await socket.letThrough()
+    // Nothing else has run since the first was sent: what is under way left before the turn's end.
+    assert.strictEqual(socket.taken, frames.slice(0, 32).join(""))
+    while (socket.taken.length < frames.join("").length) await socket.letThrough()
+    assert.strictEqual(socket.taken, frames.join(""))
+  })
+
   it("tells when the last has left, also of what was sent while it waited to tell", async () => {
     const { drains, socket, transport } = make()
     for (const text of ["first", "second"]) {
