@@ -14,8 +14,10 @@ import { printableLines, quote } from "./internal/Printable.js"
  */
 export class WorkerDied extends Schema.TaggedError<WorkerDied>("effect-ipc/WorkerDied")("WorkerDied", {
   runtimeId: Schema.String,
-  /** The path of its module. */
+  /** The path of its module, or its command. */
   module: Schema.String,
+  /** Default `module`. */
+  kind: Schema.optional(Schema.Literal("module", "command")),
   /** When: `before it was ready`, or `during request "config/set"`. */
   when: Schema.String,
   code: Schema.optional(Schema.Number),
@@ -44,10 +46,12 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
   "WorkerStartFailed",
   {
     runtimeId: Schema.String,
-    /** The path of its module. */
+    /** The path of its module, or its command. */
     module: Schema.String,
-    reason: Schema.Literal("NotSpawned", "NotConnected", "NotReady"),
-    /** The operating system's message, or how long the runner waited. */
+    /** Default `module`. */
+    kind: Schema.optional(Schema.Literal("module", "command")),
+    reason: Schema.Literal("NotSpawned", "NotConnected", "NotReady", "NotListening", "NotSaid", "NotRegistered"),
+    /** The operating system's or discovery's message, or how long the runner waited. */
     detail: Schema.String,
     /** The end of what it wrote to stderr, at most 4 KiB. */
     stderr: Schema.String,
@@ -57,12 +61,14 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>("ef
 ) {
   override get message() {
     const worker = `Worker ${quote(this.runtimeId)} (${this.module})`
-    return [`${worker} ${startHint(this.reason, this.detail)}`, ...quotedEnd(this)].join("\n")
+    return [`${worker} ${startHint(this)}`, ...quotedEnd(this)].join("\n")
   }
 }
 
-const diedHint = ({ code, signal, stderr, stopped, when }: WorkerDied): string => {
+const diedHint = (died: WorkerDied): string => {
+  const { code, kind, signal, stderr, stopped, when } = died
   if (stopped) return "The test ended it: by stop or restart, or because the worker's scope closed."
+  if (kind === "command") return commandHint(died)
   if (noTypeScript.test(stderr)) {
     return 'Node can\'t load its module as it is: pass { execArgv: ["--import", "tsx"] }, or the path of the compiled file.'
   }
@@ -87,10 +93,31 @@ const noTypeScript =
 
 const unresolvedByTypeScript = /Cannot find (?:module|package) .* imported from .*\.[cm]?tsx?$/m
 
-const startHint = (reason: WorkerStartFailed["reason"], detail: string): string => {
+/** Of a program that isn't known. */
+const commandHint = ({ code, signal, stderr, when }: WorkerDied): string => {
+  if (/EADDRINUSE|address already in use/i.test(stderr)) {
+    return "Its port is taken. Does it listen on the port in its variable PORT, and not on one of its own?"
+  }
+  if (signal === "SIGKILL") return "It was killed by the test, by another process, or by the system for lack of memory."
+  if (signal !== undefined) return "It was sent that signal from outside."
+  if (code === 0 && when === beforeReady) {
+    return "A command is a server that goes on until it is ended: does it run in the background, or only start another?"
+  }
+  return stderr.trim() === "" ? "It printed no reason on stderr." : "Fix the error printed on stderr:"
+}
+
+const startHint = ({ detail, kind, reason }: WorkerStartFailed): string => {
   switch (reason) {
     case "NotSpawned":
-      return `could not be started: ${detail}. Check { cwd } and { execArgv }.`
+      return kind === "command"
+        ? `could not be started: ${detail}. Is the program installed and on the PATH? Check { command } and { cwd }.`
+        : `could not be started: ${detail}. Check { cwd } and { execArgv }.`
+    case "NotListening":
+      return `listened on no port that it was given ${detail}. It listens on the port in its variable PORT; one that takes it as an argument needs { command: (port) => [...] }, one that chooses its own { ready: /listening on (?<port>\\d+)/ }, and one that takes longer { startTimeout }.`
+    case "NotSaid":
+      return `had printed nothing that { ready } matches ${detail}. Does it print that when it is ready, and not keep its output back? One that takes longer needs { startTimeout }.`
+    case "NotRegistered":
+      return `can't be registered. ${detail} Check { api } and { pathPrefix }.`
     case "NotConnected":
       return `hadn't connected ${detail}. Does its module call WorkerClient.run, or await WorkerClient.connect? One that takes longer to load needs { startTimeout }.`
     case "NotReady":

@@ -13,18 +13,11 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as ProcessGroup from "../process/ProcessGroup.js"
 import { realTime } from "../process/RealClock.js"
-
-/** How a process ended: with a code, or by a signal. */
-export interface WorkerExit {
-  readonly code?: number | undefined
-  readonly signal?: NodeJS.Signals | undefined
-}
+import type { WorkerExit } from "./WorkerControl.js"
 
 export interface WorkerProcessOptions {
-  /** The module's path. */
-  readonly path: string
+  readonly file: string
   readonly args: ReadonlyArray<string>
-  readonly execArgv: ReadonlyArray<string>
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string | undefined
   /** Whether its output is kept, instead of passed through. */
@@ -40,6 +33,8 @@ export interface WorkerProcess {
   /** Waits until it has ended. */
   readonly exit: Effect.Effect<WorkerExit>
   readonly onExit: (listener: () => void) => void
+  /** Calls the listener after more output, until what it returns is called. */
+  readonly onOutput: (listener: () => void) => () => void
   readonly kill: (signal: NodeJS.Signals) => void
   /** Sends SIGTERM, and SIGKILL after the grace. The process has ended when this completes, even when interrupted. */
   readonly stop: Effect.Effect<WorkerExit>
@@ -49,10 +44,9 @@ export interface WorkerProcess {
 
 /** Starts a process. Fails with the system's error when it can't be started. */
 export const spawn = (options: WorkerProcessOptions): Effect.Effect<WorkerProcess, NodeJS.ErrnoException> => {
-  const { args, cwd, env, execArgv, path, stopGrace } = options
-  const program = [...execArgv, path, ...args]
+  const { args, cwd, env, file, stopGrace } = options
   const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"]
-  return Effect.map(ProcessGroup.spawn(process.execPath, program, { cwd, env, stdio, grace: stopGrace }), (group) =>
+  return Effect.map(ProcessGroup.spawn(file, args, { cwd, env, stdio, grace: stopGrace }), (group) =>
     listenTo(group, options)
   )
 }
@@ -64,6 +58,10 @@ const listenTo = (group: ProcessGroup.ProcessGroup, { capture, stopGrace }: Work
   const stderr = new Tail(limit)
   const exited = Deferred.unsafeMake<WorkerExit>(FiberId.none)
   const listeners = new Set<() => void>()
+  const outputListeners = new Set<() => void>()
+  const onChunk = () => {
+    for (const listener of outputListeners) listener()
+  }
   let ended: WorkerExit | undefined
 
   const end = (exit: WorkerExit) => {
@@ -75,8 +73,8 @@ const listenTo = (group: ProcessGroup.ProcessGroup, { capture, stopGrace }: Work
     Deferred.unsafeDone(exited, Exit.succeed(exit))
     for (const listener of listeners) listener()
   }
-  follow(child.stdout, stdout, capture ? undefined : process.stdout)
-  follow(child.stderr, stderr, capture ? undefined : process.stderr)
+  follow(child.stdout, stdout, capture ? undefined : process.stdout, onChunk)
+  follow(child.stderr, stderr, capture ? undefined : process.stderr, onChunk)
   child.once("exit", (code, signal) => {
     const exit = signal === null ? { code: code ?? 0 } : { signal }
     const late = setTimeout(end, outputGraceMillis, exit)
@@ -94,6 +92,10 @@ const listenTo = (group: ProcessGroup.ProcessGroup, { capture, stopGrace }: Work
     onExit: (listener) => {
       if (ended === undefined) listeners.add(listener)
       else listener()
+    },
+    onOutput: (listener) => {
+      outputListeners.add(listener)
+      return () => void outputListeners.delete(listener)
     },
     kill: (signal) => void child.kill(signal),
     stop: Effect.uninterruptible(
@@ -144,10 +146,11 @@ const maxCapturedBytes = 1024 * 1024
 /** How long to wait for output after the process has ended, in milliseconds. */
 const outputGraceMillis = 500
 
-const follow = (stream: Readable | null, tail: Tail, sink: NodeJS.WritableStream | undefined) => {
+const follow = (stream: Readable | null, tail: Tail, sink: NodeJS.WritableStream | undefined, onChunk: () => void) => {
   stream?.on("error", () => {})
   stream?.on("data", (chunk: Buffer) => {
     tail.push(chunk)
     sink?.write(chunk)
+    onChunk()
   })
 }

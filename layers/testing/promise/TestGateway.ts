@@ -8,29 +8,63 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { Discovery } from "../../../src/Discovery.js"
 import type { DiscoveryEntry, Route } from "../../../src/DiscoveryEntry.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
 import type { ConnectedClient } from "../../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
 import { IPCServer } from "../../../src/IPCServer.js"
+import type { WorkerDied, WorkerStartFailed } from "../../../src/WorkerError.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import { type Acquired, ScopeHandle } from "../../promise/ScopeHandle.js"
 import * as GatewayTest from "../GatewayTest.js"
 import * as Worker from "../Worker.js"
-import type { WorkerExit } from "../WorkerProcess.js"
+import type { WorkerControl, WorkerExit } from "../WorkerControl.js"
 import * as TestInterception from "./TestInterception.js"
 
 /**
- * `Worker` with promises, which reject as its effects fail.
+ * A worker's process with promises, which reject as the effects of `Worker.WorkerControl` fail.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface TestProcess extends AsyncDisposable {
+  readonly runtimeId: string
+  readonly pid: () => number
+  /** Calls the function; rejects with `WorkerDied` and aborts the signal where the process ends first. */
+  readonly whileAlive: <A>(work: (signal: AbortSignal) => A | PromiseLike<A>) => Promise<A>
+  /** Resolves once its process has ended. */
+  readonly exit: () => Promise<WorkerExit>
+  /** Ends its process and starts another under the same name; resolves when that is ready. */
+  readonly restart: () => Promise<void>
+  /** Ends its process: SIGTERM, and SIGKILL to its process group after the grace. */
+  readonly stop: () => Promise<WorkerExit>
+  readonly kill: (signal: NodeJS.Signals) => void
+  readonly output: () => { readonly stdout: string; readonly stderr: string }
+  /** Ends it, and withdraws what it has registered or handles. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * A worker from a command.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface TestCommandWorker extends TestProcess {
+  /** Where it listens; another port after each `restart`. */
+  readonly url: () => string
+}
+
+/**
+ * A worker from a module.
  *
  * @since 0.1.0
  * @category models
  */
-export interface TestWorker extends AsyncDisposable {
-  readonly runtimeId: string
-  readonly pid: () => number
+export interface TestWorker extends TestProcess {
   readonly request: <Payload, Success, Failure>(
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
@@ -39,18 +73,6 @@ export interface TestWorker extends AsyncDisposable {
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, { readonly timeout?: number }>
   ) => Promise<void>
-  /** Calls the function; rejects with `WorkerDied` and aborts the signal where the process ends first. */
-  readonly whileAlive: <A>(work: (signal: AbortSignal) => A | PromiseLike<A>) => Promise<A>
-  /** Resolves once its process has ended. */
-  readonly exit: () => Promise<WorkerExit>
-  /** Ends its process and starts another under the same name; resolves when that is ready. */
-  readonly restart: () => Promise<void>
-  /** Ends its process: SIGTERM, and SIGKILL after the grace. */
-  readonly stop: () => Promise<WorkerExit>
-  readonly kill: (signal: NodeJS.Signals) => void
-  readonly output: () => { readonly stdout: string; readonly stderr: string }
-  /** Ends it and releases its handlers. */
-  readonly close: () => Promise<void>
 }
 
 /**
@@ -62,8 +84,11 @@ export interface TestWorker extends AsyncDisposable {
 export interface TestGateway extends TestInterception.TestInterception, AsyncDisposable {
   readonly url: string
   readonly port: number
-  /** Starts a worker and waits until it is ready. */
-  readonly worker: (options: Worker.WorkerOptions) => Promise<TestWorker>
+  /** Starts a worker, from a module or by a command in any language, and waits until it is ready. */
+  readonly worker: {
+    (options: Worker.WorkerOptions): Promise<TestWorker>
+    (options: Worker.CommandWorkerOptions): Promise<TestCommandWorker>
+  }
   /** Answers a request of the workers. Of several handlers for one request the newest answers. */
   readonly handle: <Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
@@ -116,17 +141,24 @@ const behindPromises = ({
 }: Acquired<Context.Context<GatewayTest.GatewayTest>>): TestGateway => {
   const server = Context.get(services, IPCServer)
   const discovery = Context.get(services, Discovery)
+  const startWorker = <A, B>(
+    starting: Effect.Effect<A, WorkerDied | WorkerStartFailed, IPCServer | Discovery | Scope.Scope>,
+    toPromises: (worker: A) => B
+  ) =>
+    Promises.run(
+      Effect.map(
+        handle.acquire("worker", "the worker", Effect.provide(starting, services)),
+        ({ handle: { close }, value }) => ({ ...toPromises(value), close, [asyncDispose]: close })
+      )
+    )
   return {
     url: server.url,
     port: server.port,
     ...TestInterception.make(Context.get(services, HttpInterception), handle),
-    worker: (workerOptions) =>
-      Promises.run(
-        Effect.map(
-          handle.acquire("worker", "the worker", Effect.provideService(Worker.make(workerOptions), IPCServer, server)),
-          workerBehindPromises
-        )
-      ),
+    worker: ((workerOptions: Worker.WorkerOptions | Worker.CommandWorkerOptions) =>
+      "command" in workerOptions
+        ? startWorker(Worker.make(workerOptions), commandBehindPromises)
+        : startWorker(Worker.make(workerOptions), workerBehindPromises)) as TestGateway["worker"],
     handle: <Payload, Success, Failure>(
       request: ServerRequest<Payload, Success, Failure>,
       handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
@@ -147,18 +179,27 @@ const behindPromises = ({
   }
 }
 
-const workerBehindPromises = ({ handle: { close }, value: worker }: Acquired<Worker.Worker>): TestWorker => ({
+type WithoutClose<A extends TestProcess> = Omit<A, "close" | typeof asyncDispose>
+
+const processBehindPromises = (worker: WorkerControl): WithoutClose<TestProcess> => ({
   runtimeId: worker.runtimeId,
   pid: () => Effect.runSync(worker.pid),
-  request: (request, ...args) => Promises.run(worker.request(request, ...args)),
-  notify: (request, ...args) => Promises.run(worker.notify(request, ...args)),
   whileAlive: (work) =>
     Promises.run(worker.whileAlive(Effect.tryPromise({ try: async (signal) => work(signal), catch: identity }))),
   exit: () => Promises.run(worker.exit),
   restart: () => Promises.run(worker.restart),
   stop: () => Promises.run(worker.stop),
   kill: (signal) => Effect.runSync(worker.kill(signal)),
-  output: () => Effect.runSync(worker.output),
-  close,
-  [asyncDispose]: close
+  output: () => Effect.runSync(worker.output)
+})
+
+const workerBehindPromises = (worker: Worker.Worker): WithoutClose<TestWorker> => ({
+  ...processBehindPromises(worker),
+  request: (request, ...args) => Promises.run(worker.request(request, ...args)),
+  notify: (request, ...args) => Promises.run(worker.notify(request, ...args))
+})
+
+const commandBehindPromises = (worker: Worker.CommandWorker): WithoutClose<TestCommandWorker> => ({
+  ...processBehindPromises(worker),
+  url: () => Effect.runSync(worker.url)
 })

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { live } from "../../support/live.js"
 import { program } from "../../support/program.js"
-import { lives, path } from "./support.js"
+import { commandService, lives, path } from "./support.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 
@@ -38,6 +38,7 @@ const run = (pool: string) =>
             VITEST: undefined,
             TESTING_ENTRY: program("test/support/processes/testing-entry.ts"),
             WORKER: path("worker-promise.ts"),
+            SERVICE: commandService,
             REPORT: `http://127.0.0.1:${port}/`
           },
           stdio: ["ignore", "pipe", "pipe"]
@@ -70,7 +71,7 @@ describe.concurrent("a suite in Vitest's pool", () => {
         Effect.gen(function* () {
           const { output, pids, runner } = yield* run(pool)
           assert.notInclude(output(), "FAIL")
-          assert.deepStrictEqual(yield* Effect.forEach(pids, lives), [true, true])
+          assert.deepStrictEqual(yield* Effect.forEach(pids, lives), [true, true, true, true])
           runner.kill("SIGKILL")
           const gone = Effect.forEach(pids, lives).pipe(
             Effect.repeat({ until: (alive) => !alive.includes(true), schedule: Schedule.spaced("20 millis") }),

@@ -22,6 +22,9 @@ export const path = (module: Module): string =>
 export const source = (module: Module): string =>
   fileURLToPath(new URL(`../../support/processes/${module}`, import.meta.url))
 
+/** A service in a language that knows nothing of this library; it tells its own number and that of a helper. */
+export const commandService = fileURLToPath(new URL("../../support/processes/command-service.pl", import.meta.url))
+
 /** Signal 0 asks only whether there is such a process. */
 export const lives = (pid: number): Effect.Effect<boolean> =>
   Effect.orElseSucceed(

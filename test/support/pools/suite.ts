@@ -38,6 +38,8 @@ it("delays, cuts and commands workers in real time, though timers are faked", as
 it("waits to be killed", async () => {
   const gateway = await TestGateway.start()
   const worker = await gateway.worker({ module: process.env.WORKER as string })
-  await fetch(`${process.env.REPORT}?pids=${process.pid},${worker.pid()}`)
+  await gateway.worker({ command: ["perl", process.env.SERVICE as string], api: "service", stdio: "capture" })
+  const [server, helper] = (await (await fetch(`${gateway.url}/service`)).text()).split(" ")
+  await fetch(`${process.env.REPORT}?pids=${process.pid},${worker.pid()},${server},${helper}`)
   await new Promise(() => {})
 })

@@ -107,6 +107,18 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
   same<typeof chat.messageStream, AsyncIterable<RecordedWebSocketMessage>>(true)
   same<typeof chat, Awaited<ReturnType<typeof gateway.spyWebSocket>>>(true)
 
+  const python = await gateway.worker({ command: ["python3", "app.py"], api: "app", env: { HOME: undefined } })
+  same<ReturnType<typeof python.url>, string>(true)
+  await gateway.worker({ command: (port) => ["app", `--port=${port}`], ready: /ready/ })
+  // @ts-expect-error a command's program has no requests
+  python.request
+  // @ts-expect-error an array
+  await gateway.worker({ command: "python3 app.py" })
+  // @ts-expect-error a module or a command
+  await gateway.worker({ command: ["python3"], module: "app.js" })
+  // @ts-expect-error Node's arguments are those of a module
+  await gateway.worker({ command: ["node"], execArgv: [] })
+
   same<ReturnType<typeof gateway.calls>, ReadonlyArray<RecordedCall>>(true)
   same<Awaited<ReturnType<typeof gateway.awaitRequest>>, RecordedCall["request"]>(true)
   same<Awaited<ReturnType<typeof users.awaitRequest>>, RecordedCall["request"]>(true)

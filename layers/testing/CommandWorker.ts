@@ -1,0 +1,189 @@
+/**
+ * Workers from a command: a program in any language that serves an api on the port that it is given.
+ *
+ * @since 0.2.0
+ */
+import { basename } from "node:path"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { sequential } from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { Discovery } from "../../src/Discovery.js"
+import { IPCServer } from "../../src/IPCServer.js"
+import { check, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
+import { type WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
+import * as ListeningPort from "../process/ListeningPort.js"
+import type { LaunchOptions, WorkerControl } from "./WorkerControl.js"
+import * as WorkerEnvironment from "./WorkerEnvironment.js"
+import type { WorkerProcessOptions } from "./WorkerProcess.js"
+import * as WorkerRuns from "./WorkerRuns.js"
+
+/**
+ * Which program to start, and how: any program, in any language, that listens on the port in its variable `PORT`. The
+ * gateway's URL, by which it reaches other services, is in `IPC_URL`.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface CommandWorkerOptions extends LaunchOptions {
+  /**
+   * The program and its arguments, `["python3", "app.py"]`; started without a shell. A function gets the free port, for a
+   * program that takes it as an argument.
+   */
+  readonly command: ReadonlyArray<string> | ((port: number) => ReadonlyArray<string>)
+  /** The api that it serves: registered at the gateway once it is ready, until it ends. Default none. */
+  readonly api?: string | undefined
+  /** Default `/` and the api's name. */
+  readonly pathPrefix?: string | undefined
+  /**
+   * What its output has once it is ready. A group named `port` tells which port it has chosen by itself. Default: it is
+   * ready once it listens.
+   */
+  readonly ready?: RegExp | undefined
+}
+
+/**
+ * A worker from a command, which knows nothing of its runner.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface CommandWorker extends WorkerControl {
+  /** Where it listens; another port after each `restart`. */
+  readonly url: Effect.Effect<string>
+}
+
+const optionNames: OptionNames<CommandWorkerOptions> = {
+  command: true,
+  api: true,
+  pathPrefix: true,
+  ready: true,
+  runtimeId: true,
+  env: true,
+  cwd: true,
+  stdio: true,
+  startTimeout: true,
+  stopGrace: true
+}
+
+/** What one process is known by. */
+interface Place {
+  readonly port: number
+  /** Once it listens. */
+  url: string | undefined
+  /** Whether it printed what `ready` wants. */
+  saidReady: boolean
+}
+
+/**
+ * @internal
+ */
+export const make: (
+  options: CommandWorkerOptions
+) => Effect.Effect<CommandWorker, WorkerDied | WorkerStartFailed, IPCServer | Discovery | Scope.Scope> =
+  Effect.fnUntraced(function* (options: CommandWorkerOptions) {
+    checkOptions(options)
+    const server = yield* IPCServer
+    const discovery = yield* Discovery
+    const shown = commandOf(options, 0)
+    const program = { module: shown.join(" "), kind: "command" as const }
+    const runtimeId = options.runtimeId ?? WorkerEnvironment.nameFor(options.api ?? basename(shown[0] as string))
+    const limit = options.startTimeout ?? "20 seconds"
+    const scope = yield* Effect.scope
+    let place: Place = { port: 0, url: undefined, saidReady: false }
+    let registered: Scope.CloseableScope | undefined
+
+    const failed = (reason: WorkerStartFailed["reason"], detail: string) =>
+      new WorkerStartFailed({ runtimeId, ...program, reason, detail, stderr: "", stdout: "" })
+
+    const withdraw = Effect.suspend(() => {
+      const entry = registered
+      registered = undefined
+      return entry === undefined ? Effect.void : Scope.close(entry, Exit.void)
+    })
+    const register = (baseUrl: string) =>
+      Effect.gen(function* () {
+        const { api, pathPrefix = `/${api}` } = options
+        if (api === undefined) return
+        const entry = yield* Scope.fork(scope, sequential)
+        registered = entry
+        yield* Scope.extend(discovery.register([{ api, baseUrl, pathPrefix }]), entry)
+      }).pipe(Effect.mapError(({ message }) => failed("NotRegistered", message)))
+
+    const nextOptions = Effect.map(
+      Effect.mapError(ListeningPort.free, ({ message }) => failed("NotSpawned", message)),
+      (port): WorkerProcessOptions => {
+        place = { port, url: undefined, saidReady: false }
+        const [file = "", ...args] = commandOf(options, port)
+        return {
+          file,
+          args,
+          env: WorkerEnvironment.ofCommand(options.env, { PORT: String(port), IPC_URL: server.url }),
+          cwd: options.cwd,
+          capture: options.stdio === "capture",
+          stopGrace: options.stopGrace ?? "2 seconds"
+        }
+      }
+    )
+
+    const awaitReady = (run: WorkerRuns.Run) =>
+      Effect.gen(function* () {
+        const at = place
+        const port = options.ready === undefined ? at.port : yield* readyPort(run, options.ready, at.port)
+        at.saidReady = true
+        if (options.api === undefined && options.ready !== undefined) at.url = `http://127.0.0.1:${port}`
+        else at.url = yield* ListeningPort.awaitListening(port)
+        yield* register(at.url)
+        yield* Deferred.succeed(run.ready, undefined)
+      })
+
+    const runs = yield* WorkerRuns.make({
+      runtimeId,
+      program,
+      options: nextOptions,
+      startTimeout: WorkerRuns.awaitsDebugger(shown, options.env?.NODE_OPTIONS ?? process.env.NODE_OPTIONS)
+        ? Duration.infinity
+        : limit,
+      awaitReady,
+      beforeStop: withdraw,
+      lateReason: () => Effect.sync(() => (options.ready === undefined || place.saidReady ? "NotListening" : "NotSaid"))
+    })
+
+    return { ...runs.control, url: Effect.sync(() => place.url as string) }
+  })
+
+/** The port at which the program listens once its output has what is wanted. */
+const readyPort = ({ process }: WorkerRuns.Run, ready: RegExp, given: number): Effect.Effect<number> =>
+  Effect.async((resume) => {
+    const look = () => {
+      for (const tail of [process.stdout, process.stderr]) {
+        ready.lastIndex = 0
+        const found = ready.exec(tail.text())
+        if (found !== null) return resume(Effect.succeed(Number(found.groups?.port ?? given)))
+      }
+    }
+    const stop = process.onOutput(look)
+    look()
+    return Effect.sync(stop)
+  })
+
+const commandOf = ({ command }: CommandWorkerOptions, port: number): ReadonlyArray<string> =>
+  typeof command === "function" ? command(port) : command
+
+const checkOptions = (options: CommandWorkerOptions): void => {
+  check("a worker from a command", options, optionNames)
+  const command: unknown = commandOf(options, 0)
+  if (!Array.isArray(command) || command.length === 0 || command.some((part) => typeof part !== "string")) {
+    const line = typeof command === "string" ? `, such as ["sh", "-c", ${JSON.stringify(command)}]` : ""
+    throw new TypeError(`command is an array of strings, the program and its arguments${line}; not ${kindOf(command)}.`)
+  }
+  const { api, pathPrefix, ready } = options
+  if (ready !== undefined && !(ready instanceof RegExp)) {
+    throw new TypeError(`ready is an expression that its output matches, such as /listening/; not ${kindOf(ready)}.`)
+  }
+  if (pathPrefix !== undefined && api === undefined) {
+    throw new TypeError("pathPrefix is the api's: pass { api } as well, or leave both to register it yourself.")
+  }
+}

@@ -1,0 +1,229 @@
+/** Workers from commands: programs that know nothing of this library. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { Discovery, IPCServer } from "effect-ipc"
+import { TestGateway, Worker, WorkerDied } from "effect-ipc/testing"
+import { it } from "vitest"
+import { WebSocket } from "ws"
+import * as Port from "../../support/Port.js"
+import { live } from "./live.js"
+import { commandService, lives, start } from "./support.js"
+
+/** A server in one line of Node, with more code before it. */
+const node = (before = "", port = "process.env.PORT"): Worker.CommandWorkerOptions["command"] => [
+  process.execPath,
+  "-e",
+  `${before};require("http").createServer((q,r)=>r.end("hello "+process.pid)).listen(${port},"127.0.0.1")`
+]
+
+const get = (url: string) => Effect.promise(() => fetch(url).then((response) => response.text()))
+
+const gone = (pids: ReadonlyArray<number>) =>
+  Effect.forEach(pids, lives).pipe(
+    Effect.repeat({ until: (alive) => !alive.includes(true), schedule: Schedule.spaced("10 millis") }),
+    Effect.timeout("10 seconds")
+  )
+
+const quiet = { stdio: "capture" } as const
+
+/** Where tests and programs are is another place each time. */
+const told = (error: { readonly message: string }): string =>
+  error.message.replaceAll(process.execPath, "node").replaceAll(/\b\d{4,5}\b/g, "PORT")
+
+describe("a worker from a command", () => {
+  live("serves its api on the port that it is given, and its whole group is gone with the scope", () =>
+    Effect.gen(function* () {
+      const { url } = yield* IPCServer
+      const discovery = yield* Discovery
+      const scope = yield* Scope.make()
+      const worker = yield* Scope.extend(
+        Worker.make({
+          command: ["perl", commandService],
+          api: "colours",
+          env: { COLOUR: "blue", HOME: undefined },
+          ...quiet
+        }),
+        scope
+      )
+      assert.match(worker.runtimeId, /^colours-[0-9a-f]{8}$/)
+      const text = yield* get(`${url}/colours/now`)
+      assert.match(text, /^\d+ \d+ colour blue, home unset, gateway known$/)
+      const pids = text.split(" ").slice(0, 2).map(Number)
+      assert.strictEqual(pids[0], yield* worker.pid)
+      assert.deepStrictEqual(yield* Effect.forEach(pids, lives), [true, true])
+      assert.match((yield* worker.output).stdout, /^answering on \d+\n$/)
+      yield* Scope.close(scope, Exit.void)
+      yield* gone(pids)
+      assert.deepStrictEqual(yield* discovery.routes, [])
+    })
+  )
+
+  live("restarts on another port under the same api, which is withdrawn while it is stopped", () =>
+    Effect.gen(function* () {
+      const { url } = yield* IPCServer
+      const discovery = yield* Discovery
+      const worker = yield* Worker.make({
+        command: node("console.log('ready')"),
+        api: "hello",
+        pathPrefix: "/greetings",
+        ready: /^ready$/m,
+        ...quiet
+      })
+      const before = [yield* worker.pid, yield* worker.url]
+      assert.strictEqual(yield* get(`${url}/greetings`), `hello ${before[0]}`)
+      yield* worker.restart
+      const after = [yield* worker.pid, yield* worker.url]
+      assert.strictEqual(yield* get(`${url}/greetings`), `hello ${after[0]}`)
+      assert.notStrictEqual(before[0], after[0])
+      assert.deepStrictEqual(
+        (yield* discovery.routes).map(({ baseUrl }) => baseUrl),
+        [String(after[1])]
+      )
+      yield* worker.stop
+      assert.deepStrictEqual(yield* discovery.routes, [])
+      assert.instanceOf(yield* Effect.flip(worker.whileAlive(Effect.never)), WorkerDied)
+    })
+  )
+
+  live("takes the port as an argument, or chooses one and tells it", () =>
+    Effect.gen(function* () {
+      const [argument, chosen] = yield* Effect.all(
+        [
+          Worker.make({ command: (port) => [...(node("", String(port)) as Array<string>)], ...quiet }),
+          Worker.make({
+            command: [
+              process.execPath,
+              "-e",
+              `const s=require("http").createServer((q,r)=>r.end("mine")).listen(0,"127.0.0.1",()=>console.error("at port "+s.address().port))`
+            ],
+            ready: /at port (?<port>\d+)/,
+            ...quiet
+          })
+        ],
+        { concurrency: 2 }
+      )
+      assert.strictEqual(yield* get(yield* argument.url), `hello ${yield* argument.pid}`)
+      assert.strictEqual(yield* get(yield* chosen.url), "mine")
+    })
+  )
+
+  live("in Node writes its coverage, though a signal ends it", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-ipc-coverage-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+      )
+      const env = { NODE_V8_COVERAGE: folder }
+      const worker = yield* Worker.make({ command: node("globalThis.covered=1"), env, ...quiet })
+      assert.deepStrictEqual(yield* worker.stop, { code: 143 })
+      const written = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"))
+      assert.isAbove(written.length, 0)
+    })
+  )
+
+  live("or from a module that waits for a debugger may take as long as that does", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(Port.free)
+      const options = { execArgv: [`--inspect-wait=127.0.0.1:${port}`], startTimeout: "1 millis" } as const
+      const starting = yield* Effect.fork(start("worker-promise.ts", options))
+      const target = yield* Effect.tryPromise(() =>
+        fetch(`http://127.0.0.1:${port}/json`).then(
+          (response) => response.json() as Promise<[{ readonly webSocketDebuggerUrl: string }]>
+        )
+      ).pipe(Effect.retry(Schedule.spaced("10 millis")), Effect.timeout("10 seconds"))
+      const socket = new WebSocket(target[0].webSocketDebuggerUrl)
+      socket.on("open", () => socket.send('{"id":1,"method":"Runtime.runIfWaitingForDebugger"}'))
+      const worker = yield* Fiber.join(starting)
+      socket.terminate()
+      assert.isTrue(yield* lives(yield* worker.pid))
+    })
+  )
+})
+
+describe("a command that doesn't become ready", () => {
+  const failing = (options: Omit<Worker.CommandWorkerOptions, "runtimeId">) =>
+    Effect.map(Effect.flip(Worker.make({ runtimeId: "app", ...quiet, ...options })), told)
+
+  live("is told with what to do", () =>
+    Effect.gen(function* () {
+      const limit = { startTimeout: "300 millis", stopGrace: "100 millis" } as const
+      const server = node() as Array<string>
+      const messages = yield* Effect.all(
+        [
+          failing({ command: ["no-such-program", "--port"] }),
+          failing({ command: [process.execPath, "-e", "setTimeout(()=>{},9999)"], ...limit }),
+          failing({
+            command: [process.execPath, "-e", "console.log(1);setTimeout(()=>{},9999)"],
+            ready: /2/,
+            ...limit
+          }),
+          failing({ command: [process.execPath, "-e", "console.error('no database');process.exit(1)"] }),
+          failing({ command: [process.execPath, "-e", "console.error('Error: EADDRINUSE');process.exit(1)"] }),
+          failing({ command: ["sh", "-c", "true"] }),
+          failing({ command: ["sh", "-c", "kill -TERM $$"] }),
+          failing({ command: server, api: "a/b", pathPrefix: "no slash" })
+        ],
+        { concurrency: 4 }
+      )
+      expect(
+        messages.map((message, at) => (at === 7 ? message.split("\n")[0]?.replace(/\(.*\)/, "()") : message))
+      ).toMatchInlineSnapshot(`
+        [
+          "Worker "app" (no-such-program --port) could not be started: spawn no-such-program ENOENT. Is the program installed and on the PATH? Check { command } and { cwd }.
+        It wrote nothing to stderr or stdout.",
+          "Worker "app" (node -e setTimeout(()=>{},PORT)) listened on no port that it was given after 300ms. It listens on the port in its variable PORT; one that takes it as an argument needs { command: (port) => [...] }, one that chooses its own { ready: /listening on (?<port>\\d+)/ }, and one that takes longer { startTimeout }.
+        It wrote nothing to stderr or stdout.",
+          "Worker "app" (node -e console.log(1);setTimeout(()=>{},PORT)) had printed nothing that { ready } matches after 300ms. Does it print that when it is ready, and not keep its output back? One that takes longer needs { startTimeout }.
+        It wrote nothing to stderr or stdout.",
+          "Worker "app" (node -e console.error('no database');process.exit(1)) exited with code 1 before it was ready. Fix the error printed on stderr:
+        The end of its stderr:
+          | no database",
+          "Worker "app" (node -e console.error('Error: EADDRINUSE');process.exit(1)) exited with code 1 before it was ready. Its port is taken. Does it listen on the port in its variable PORT, and not on one of its own?
+        The end of its stderr:
+          | Error: EADDRINUSE",
+          "Worker "app" (sh -c true) exited with code 0 before it was ready. A command is a server that goes on until it is ended: does it run in the background, or only start another?
+        It wrote nothing to stderr or stdout.",
+          "Worker "app" (sh -c kill -TERM $$) was ended by SIGTERM before it was ready. It was sent that signal from outside.
+        It wrote nothing to stderr or stdout.",
+          "Worker "app" () can't be registered. The entry {"api":"a/b","baseUrl":"http://127.0.0.1:PORT","pathPrefix":"no slash"} can't be registered: pathPrefix must start with "/". An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:PORT","pathPrefix":"/users"}. Check { api } and { pathPrefix }.",
+        ]
+      `)
+    })
+  )
+
+  it("or is refused, where plain JavaScript describes it wrongly", async () => {
+    await using gateway = await TestGateway.start()
+    const wrong: ReadonlyArray<unknown> = [
+      { command: "python3 app.py" },
+      { command: [] },
+      { command: ["a"], comand: ["b"] },
+      { command: ["a"], module: "b" },
+      { command: ["a"], ready: "listening" },
+      { command: ["a"], pathPrefix: "/a" },
+      { comand: ["a"] },
+      {}
+    ]
+    const messages = await Promise.all(
+      wrong.map((options) => gateway.worker(options as never).then(String, (error: Error) => error.message))
+    )
+    expect(messages).toMatchInlineSnapshot(`
+      [
+        "command is an array of strings, the program and its arguments, such as ["sh", "-c", "python3 app.py"]; not a string.",
+        "command is an array of strings, the program and its arguments; not an array.",
+        "a worker from a command has no "comand". Did you mean "command"? It takes command, api, pathPrefix, ready, runtimeId, env, cwd, stdio, startTimeout, stopGrace.",
+        "a worker from a command has no "module". It takes command, api, pathPrefix, ready, runtimeId, env, cwd, stdio, startTimeout, stopGrace.",
+        "ready is an expression that its output matches, such as /listening/; not a string.",
+        "pathPrefix is the api's: pass { api } as well, or leave both to register it yourself.",
+        "a worker from a module has no "comand". It takes module, runtimeId, env, args, execArgv, cwd, token, stdio, startTimeout, stopGrace.",
+        "a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.",
+      ]
+    `)
+  })
+})
