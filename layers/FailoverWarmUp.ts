@@ -12,6 +12,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
+import { detached } from "../src/internal/Detached.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import { defaultHost } from "./ipc/Address.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -26,7 +27,7 @@ export type TakePart<E> = (options: {
  * short program ends.
  */
 export const schedule = <E>(takePart: TakePart<E>): Effect.Effect<void, never, Scope.Scope> =>
-  onceInProcess(warmUp(takePart)).pipe(Effect.delay("3 seconds"), Effect.forkScoped, Effect.asVoid)
+  onceInProcess(warmUp(takePart)).pipe(Effect.delay("3 seconds"), detached, Effect.forkScoped, Effect.asVoid)
 
 /**
  * Has one participant lead and another follow, with a service of its own, at a free port of this machine. Then the leader

@@ -22,6 +22,7 @@ import { HttpGateway } from "../src/HttpGateway.js"
 import { InvalidToken, type ListenError, TokenRequired } from "../src/IPCError.js"
 import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
+import * as RunFork from "../src/internal/RunFork.js"
 import * as Draining from "./http/Draining.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
@@ -221,7 +222,7 @@ const acquireServer: Effect.Effect<
   Scope.Scope
 > = Effect.acquireRelease(
   Effect.gen(function* () {
-    const runFork = Runtime.runFork(yield* Effect.runtime())
+    const runFork = Runtime.runFork(yield* RunFork.runtime<never>())
     // A body may take its time; a client that doesn't get to the end of its headers is cut off.
     const server = Http.createServer({
       ServerResponse: GatewayResponse,

@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import type { MakeForwarder } from "./http/proxy/Forwarder.js"
 import * as UndiciForwarder from "./http/proxy/UndiciForwarder.js"
 
-export type { ForwardedExchange, Forwarder, MakeForwarder, Upgrade } from "./http/proxy/Forwarder.js"
+export type { ForwardedExchange, Forwarder, MakeForwarder, Upgrade, UpstreamAttempt } from "./http/proxy/Forwarder.js"
 
 /**
  * The gateway's way to upstreams: undici, unless a Layer provides another to the Layer that makes the gateway.

@@ -69,6 +69,8 @@ export interface Upstream {
    * the connection of a GET, HEAD or OPTIONS before it answers.
    */
   readonly next?: () => Upstream | undefined
+  /** The template of the requests that come to it, `/users` say, by which traces and metrics name them. */
+  readonly route?: string | undefined
   /** Called once, when the exchange with this upstream has ended, however it ended. */
   readonly release?: () => void
 }

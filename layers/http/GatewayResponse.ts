@@ -4,6 +4,7 @@
  * @internal
  */
 import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http"
+import type { ServerCall } from "./ServerCall.js"
 import type { UnreadAnswers } from "./UnreadAnswers.js"
 
 /**
@@ -30,6 +31,8 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   #headSeen = false
   /** Where large bodies are counted. */
   unread: UnreadAnswers | undefined
+  /** How it is traced. */
+  call: ServerCall | undefined
 
   /** Adds a tap beneath those that there are: it sees what is written before they do. */
   tap(tap: ResponseTap): void {

@@ -12,6 +12,8 @@ import type * as Scope from "effect/Scope"
 import type { HttpGateway, HttpMethod, HttpRouteHandler } from "../../src/HttpGateway.js"
 import * as Deadlines from "../../src/internal/Deadlines.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as RunFork from "../../src/internal/RunFork.js"
+import * as Tracing from "../../src/telemetry/Tracing.js"
 import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
@@ -22,6 +24,7 @@ import * as HttpProxy from "./proxy/HttpProxy.js"
 import { type BodyLimits, RequestBodies } from "./RequestBodies.js"
 import { normalize, pathOf } from "./RequestTarget.js"
 import * as RouteHandler from "./RouteHandler.js"
+import { ServerCall } from "./ServerCall.js"
 import { UnreadAnswers } from "./UnreadAnswers.js"
 import * as ClientSocket from "./upgrade/ClientSocket.js"
 import * as Offer from "./upgrade/Offer.js"
@@ -72,7 +75,7 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
   readonly handler: <E, R>(
     handler: HttpRouteHandler<E, R>,
-    onFailure?: RouteHandler.OnFailure
+    options?: RouteHandler.RouteHandlerOptions
   ) => Effect.Effect<RouteHandler.RouteHandler, never, R | Scope.Scope>
   /** Calls the listener with each request that nothing took; what it returns is added to the 404. */
   readonly onUnmatched: (
@@ -127,6 +130,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     closing = true
   }
 
+  const tracing = yield* Tracing.current
   const proxy = yield* HttpProxy.make
   const lingering = new Set<GatewayResponse>()
   yield* Effect.addFinalizer(() =>
@@ -207,6 +211,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   }
 
   const enter = (request: IncomingMessage, response: GatewayResponse) => {
+    response.call = new ServerCall(tracing, request, response)
     const refusal = closing ? isClosing : refusalOf(request)
     if (closing) response.shouldKeepAlive = false
     if (refusal === undefined) guarded({ request, response, upgrade: undefined }, begin)
@@ -235,6 +240,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       !Offer.hasWebSocket(protocols) && routes.find(request.method as string, request.url as string) !== undefined
     if (protocols.length === 0 || isForRoute || !Offer.isReadable(request)) return Offer.ignore(request, socket, head)
     const exchange = Offer.exchangeOf(request, socket, head, protocols)
+    exchange.response.call = new ServerCall(tracing, exchange.request, exchange.response)
     if (refusal === undefined) begin(exchange)
     else refuse(exchange.request, exchange.response, refusal)
   }
@@ -247,17 +253,17 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     socket.once("close", () => sockets.delete(socket))
   }
 
-  const handler = <E, R>(handle: HttpRouteHandler<E, R>, onFailure?: RouteHandler.OnFailure) =>
+  const handler = <E, R>(handle: HttpRouteHandler<E, R>, options: RouteHandler.RouteHandlerOptions = {}) =>
     // The runtime is taken outside the acquisition, which is uninterruptible: its runs would be, too.
-    Effect.flatMap(Effect.runtime<R>(), (runtime) =>
+    Effect.flatMap(Effect.zip(RunFork.runtime<R>(), Tracing.current), ([runtime, tracing]) =>
       Effect.acquireRelease(
-        Effect.sync(() => RouteHandler.make(handle, runtime, runs, onFailure)),
+        Effect.sync(() => RouteHandler.make(handle, runtime, tracing, runs, options)),
         ({ interrupt }) => interrupt
       )
     )
 
   const route = <E, R>(method: HttpMethod, path: string, handle: HttpRouteHandler<E, R>) =>
-    Effect.flatMap(handler(handle), (routeHandler) =>
+    Effect.flatMap(handler(handle, { route: path }), (routeHandler) =>
       Effect.asVoid(
         Effect.acquireRelease(routes.add(method, path, routeHandler), (registered) =>
           Effect.sync(() => routes.remove(registered))

@@ -11,10 +11,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
+import { ParentSpan } from "effect/Tracer"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { printable } from "../../src/internal/Printable.js"
 import * as SyncEffect from "../../src/internal/SyncEffect.js"
+import type { Tracing } from "../../src/telemetry/Tracing.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpBody from "./HttpBody.js"
 import type { Match } from "./HttpRoutes.js"
@@ -72,6 +74,16 @@ export class RouteRuns {
 export type OnFailure = (message: string, error: unknown) => void
 
 /**
+ * @internal
+ */
+export interface RouteHandlerOptions {
+  /** Is told why it answers with an error. */
+  readonly onFailure?: OnFailure | undefined
+  /** The template of its path, by which traces name it. */
+  readonly route?: string | undefined
+}
+
+/**
  * The result of a handler that leaves the response to other code.
  *
  * @internal
@@ -79,15 +91,16 @@ export type OnFailure = (message: string, error: unknown) => void
 export const passedOn: unique symbol = Symbol("passed on")
 
 /**
- * Makes a handler ready to run. `onFailure` is told why it answers with an error.
+ * Makes a handler ready to run.
  *
  * @internal
  */
 export const make = <E, R>(
   handler: HttpRouteHandler<E, R>,
   runtime: Runtime.Runtime<R>,
+  tracing: Tracing,
   runs: RouteRuns,
-  onFailure: OnFailure = nothing
+  { onFailure = nothing, route }: RouteHandlerOptions
 ): RouteHandler => {
   const fork = Runtime.runFork(runtime)
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
@@ -95,6 +108,7 @@ export const make = <E, R>(
 
   const handle = (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => {
     response.unread = runs.unread
+    response.call?.begin(route, tracing)
     if (!HttpBody.isPresent(request)) {
       return call(new RouteRequest(request, match, undefined, HttpBody.EMPTY), response, nothing)
     }
@@ -128,12 +142,7 @@ export const make = <E, R>(
       release()
       return JsonResponse.sendError(response, 503, `The route ${request.method} ${request.path} has just been removed.`)
     }
-    let effect: Effect.Effect<unknown, E, R>
-    try {
-      effect = handler(request)
-    } catch (defect) {
-      effect = Effect.die(defect)
-    }
+    const effect = effectOf(request, response)
     const onExit = (exit: Exit.Exit<unknown, E>) => {
       release()
       answer(exit, request, response)
@@ -142,6 +151,21 @@ export const make = <E, R>(
     const exit = SyncEffect.exitOf(effect)
     if (exit !== undefined) onExit(exit)
     else run(effect, response, onExit)
+  }
+
+  const effectOf = (request: RouteRequest, response: GatewayResponse): Effect.Effect<unknown, E, R> => {
+    const span = response.call?.begin(route, tracing)
+    if (span !== undefined)
+      return Effect.provideService(
+        Effect.suspend(() => handler(request)),
+        ParentSpan,
+        span
+      )
+    try {
+      return handler(request)
+    } catch (defect) {
+      return Effect.die(defect)
+    }
   }
 
   /** `onExit` must not throw: it is called by the fiber. */

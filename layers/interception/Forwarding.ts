@@ -8,8 +8,10 @@ import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type { AnySpan } from "effect/Tracer"
 import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { ForwardChanges } from "../../src/HttpInterception.js"
+import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
 import * as Undici from "../http/proxy/Undici.js"
 import type { Installed } from "./Interceptors.js"
 
@@ -50,18 +52,19 @@ export class Forwarding {
     return mock
   }
 
-  /** Sends the request, with the changes, to whatever is beneath the mock. */
+  /** Sends the request, with the changes, to whatever is beneath the mock, as part of the handler's trace. */
   forward(
     mock: Installed,
     request: HttpRouteRequest,
     target: string,
     { body, headers = {}, method = request.method, path = target }: ForwardChanges = {}
   ): Effect.Effect<Response, Cause.UnknownException> {
-    return Effect.tryPromise(async (signal) => {
+    const send = async (span: AnySpan | undefined, signal: AbortSignal) => {
       const token = randomUUID()
       const { fetch } = await Undici.load()
       const sent = new Headers()
-      for (const [name, value] of Object.entries({ ...request.headers, ...lowerCased(headers) })) {
+      const trace = span === undefined ? {} : HttpTraceContext.toHeaders(span)
+      for (const [name, value] of Object.entries({ ...request.headers, ...trace, ...lowerCased(headers) })) {
         if (value !== undefined && !OF_CONNECTION.has(name)) sent.set(name, value)
       }
       sent.set(HEADER, token)
@@ -80,7 +83,8 @@ export class Forwarding {
       } finally {
         this.#mocks.delete(token)
       }
-    })
+    }
+    return Effect.withFiberRuntime(({ currentSpan }) => Effect.tryPromise((signal) => send(currentSpan, signal)))
   }
 }
 

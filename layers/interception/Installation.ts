@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import type { Installing, InterceptorOptions } from "../../src/HttpInterception.js"
+import * as RunFork from "../../src/internal/RunFork.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
@@ -53,7 +54,7 @@ export const make = (
 ): Install =>
   Effect.fnUntraced(function* (group, { kind, matcher, name, options, take }) {
     const matching = yield* Matching.make(matcher)
-    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    const fork = Runtime.runFork(yield* RunFork.runtime<never>())
     const installed: Installed = {
       kind,
       matcher,

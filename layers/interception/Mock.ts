@@ -11,6 +11,7 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { MockRequest } from "../../src/HttpInterception.js"
+import * as RunFork from "../../src/internal/RunFork.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
@@ -51,7 +52,7 @@ export const make = <E, R>(
   Effect.gen(function* () {
     const { clock, cors, delay, forwarding, handler, matcher, onFailure, watch } = setup
     const scope = yield* Effect.scope
-    const runSync = Runtime.runSync(yield* Effect.runtime<R>())
+    const runSync = Runtime.runSync(yield* RunFork.runtime<R>())
 
     return ({ body, decline, exchange, installed, matched, passOn }) => {
       const recorded = watch(exchange, matched)
@@ -95,7 +96,15 @@ export const make = <E, R>(
       // A handler of its own for each exchange, which knows the exchange's record.
       const exchangeScope = runSync(Scope.fork(scope, ExecutionStrategy.sequential))
       response.once("close", () => Effect.runFork(Scope.close(exchangeScope, Exit.void)))
-      const routeHandler = runSync(Scope.extend(gateway.handler(answer, fail), exchangeScope))
+      const routeHandler = runSync(
+        Scope.extend(
+          gateway.handler(answer, {
+            onFailure: fail,
+            route: typeof matcher.path === "string" ? matcher.path : undefined
+          }),
+          exchangeScope
+        )
+      )
       routeHandler.handle(request, response, { value: routeHandler, ...matched })
     }
   })

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import * as Ws from "ws"
 import type { MockedWebSocket, RecordedRequest, WebSocketHandler } from "../../src/HttpInterception.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as RunFork from "../../src/internal/RunFork.js"
 import type { Taken } from "./Installation.js"
 import * as WebSocketRecord from "./WebSocketRecord.js"
 
@@ -27,7 +28,7 @@ export const make = <E, R>(
   onFailure: (request: RecordedRequest, failure: string, error: unknown) => void
 ): Effect.Effect<(taken: Taken) => void, never, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const runtime = yield* Effect.runtime<R>()
+    const runtime = yield* RunFork.runtime<R>()
     const server = new Ws.WebSocketServer({
       noServer: true,
       clientTracking: true,

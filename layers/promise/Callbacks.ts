@@ -3,6 +3,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as AmbientSpan from "./AmbientSpan.js"
 import { fork } from "./Promises.js"
 
 /**
@@ -33,7 +34,7 @@ export class Callbacks<Args extends ReadonlyArray<unknown>> {
   /** Calls all and waits for none, so that a callback may wait for its caller. */
   call(...args: Args): void {
     for (const callback of [...this.#callbacks]) {
-      const called = async () => callback(...args)
+      const called = async () => AmbientSpan.within(undefined, () => callback(...args))
       called().catch((error) => fork(Effect.logError(`A callback of ${this.#method} failed`, Cause.die(error))))
     }
   }

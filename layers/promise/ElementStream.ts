@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as AmbientSpan from "./AmbientSpan.js"
 import { asyncDispose } from "./Disposal.js"
 import { fork, handled, run, runSync } from "./Promises.js"
 
@@ -32,7 +33,7 @@ export interface ElementStream<Element> extends AsyncIterable<Element> {
 
 /** Runs the stream as its elements are asked for; aborting the signal ends it with the signal's reason. */
 export const make = <A>(stream: Stream.Stream<A, unknown>, signal?: AbortSignal): ElementStream<A> =>
-  new PulledStream(stream, signal)
+  new PulledStream(AmbientSpan.provideToStream(stream), signal)
 
 class PulledStream<A> implements ElementStream<A> {
   readonly #stream: Stream.Stream<A, unknown>

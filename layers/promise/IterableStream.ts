@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { hasProperty, isPromiseLike } from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import type { AnySpan } from "effect/Tracer"
+import * as AmbientSpan from "./AmbientSpan.js"
 import { fork } from "./Promises.js"
 
 /**
@@ -30,7 +32,9 @@ export const make = <A>(
   Stream.fromPull(
     Effect.map(
       Effect.acquireRelease(
-        Effect.sync(() => new IteratorPull(get)),
+        Effect.withFiberRuntime<IteratorPull<A>>(({ currentSpan }) =>
+          Effect.succeed(new IteratorPull(get, currentSpan))
+        ),
         (iterator) => Effect.sync(() => iterator.leave(onCut))
       ),
       ({ pull }) => pull
@@ -48,7 +52,11 @@ class IteratorPull<A> {
   #isAsking = false
   #settle: (() => void) | undefined
 
-  constructor(private readonly get: () => Elements<A> | PromiseLike<Elements<A>>) {}
+  constructor(
+    private readonly get: () => Elements<A> | PromiseLike<Elements<A>>,
+    /** Of which the iterable is part. */
+    private readonly span: AnySpan | undefined
+  ) {}
 
   readonly pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<unknown>> = Effect.async((resume) => {
     this.#settle = () => {
@@ -76,7 +84,8 @@ class IteratorPull<A> {
   #ask(): void {
     this.#isAsking = true
     try {
-      const result = this.#iterator === undefined ? this.get() : this.#iterator.next()
+      const iterator = this.#iterator
+      const result = AmbientSpan.within(this.span, () => (iterator === undefined ? this.get() : iterator.next()))
       if (isPromiseLike(result)) result.then(this.#onResult, this.#onError)
       else this.#onResult(result)
     } catch (error) {

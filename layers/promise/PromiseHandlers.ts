@@ -11,6 +11,7 @@ import type { UntypedRequest } from "../../src/IPCRequest.js"
 import { nameOf } from "../../src/IPCRequest.js"
 import type { UntypedStream } from "../../src/IPCStream.js"
 import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
+import * as AmbientSpan from "./AmbientSpan.js"
 import { runSync } from "./Promises.js"
 
 /** One handler per request, or per stream; a new registration replaces the one before. */
@@ -70,10 +71,11 @@ interface Entry<Definition, Args extends ReadonlyArray<unknown>, Answer> {
 }
 
 /** Calls a request's handler; without a fiber where it returns or throws at once. */
-export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> => {
-  const result = settle(call)
-  return isPromiseLike(result) ? awaiting(result) : result
-}
+export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> =>
+  AmbientSpan.calling((span) => {
+    const result = settle(() => AmbientSpan.within(span, call))
+    return isPromiseLike(result) ? awaiting(result) : result
+  })
 
 /** A call's result or throw as an Exit, or its promise of one. */
 export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promise<Exit.Exit<unknown, unknown>> => {

@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import type { HttpMethod, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
+import * as AmbientSpan from "./AmbientSpan.js"
 import { settle } from "./PromiseHandlers.js"
 import { runSync } from "./Promises.js"
 
@@ -87,8 +88,11 @@ export class PromiseRoutes {
   }
 
   #answer(handler: HttpHandler, { body, bytes, headers, params }: HttpRouteRequest): Effect.Effect<unknown, unknown> {
-    const result = settle(() => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers))
-    return isPromiseLike(result) ? this.#awaiting(result) : result
+    const call = () => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers)
+    return AmbientSpan.calling((span) => {
+      const result = settle(() => AmbientSpan.within(span, call))
+      return isPromiseLike(result) ? this.#awaiting(result) : result
+    })
   }
 
   /**

@@ -8,6 +8,8 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Execution from "../../src/internal/Execution.js"
+import type { RunFork } from "../../src/internal/RunFork.js"
+import * as AmbientSpan from "./AmbientSpan.js"
 
 /** The same promise, whose rejection counts as handled. */
 export const handled = <A>(promise: Promise<A>): Promise<A> => {
@@ -15,11 +17,11 @@ export const handled = <A>(promise: Promise<A>): Promise<A> => {
   return promise
 }
 
-/** Runs an effect. The promise rejects with the failure itself. */
+/** Runs an effect, as part of the trace under way. The promise rejects with the failure itself. */
 export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   handled(
     new Promise((resolve, reject) => {
-      Execution.start(effect, Effect.runFork).observe((exit) =>
+      Execution.start(AmbientSpan.provideCurrent(effect), runFork).observe((exit) =>
         Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause))
       )
     })
@@ -27,13 +29,16 @@ export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
 
 /** Runs an effect in a fiber of its own. It and the fibers it forks log to stderr. */
 export const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> =>
-  Effect.runFork(Effect.provide(effect, logOnStderr))
+  runFork(Effect.provide(effect, logOnStderr))
+
+/** These programs export no traces: they pass on what their callers say of theirs, unchanged. */
+const runFork: RunFork = (effect) => Effect.runFork(Effect.withTracerEnabled(effect, false))
 
 const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
 
 /** Runs a synchronous effect. Throws the failure itself. */
 export const runSync = <A, E>(effect: Effect.Effect<A, E>): A => {
-  const exit = Effect.runSyncExit(effect)
+  const exit = Effect.runSyncExit(Effect.withTracerEnabled(effect, false))
   if (Exit.isSuccess(exit)) return exit.value
   throw Cause.squash(exit.cause)
 }

@@ -15,6 +15,7 @@ export type { ClientStream, ServerStream, StreamOptions } from "../../src/IPCStr
 export type { Role } from "../../src/LeaderElection.js"
 export type { Instance, RoutingStrategyName } from "../../src/RoutingStrategy.js"
 export { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
+export { continueTrace, traceHeaders } from "./AmbientSpan.js"
 export type { ElementStream } from "./ElementStream.js"
 export { Gateway, type GatewayOptions } from "./Gateway.js"
 export { IPCClient, type IPCClientOptions, type IPCClientRequest } from "./IPCClient.js"

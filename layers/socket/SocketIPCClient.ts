@@ -14,6 +14,7 @@ import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed } from "../../src/IPCError.js"
+import { detached } from "../../src/internal/Detached.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 
@@ -61,7 +62,10 @@ export const make: (
         )
         transport.introduce(runtimeId)
         onOpen(transport)
-        yield* Effect.forkIn(Effect.zipRight(transport.closed, Scope.close(connection, Exit.void)), connections)
+        yield* Effect.forkIn(
+          detached(Effect.zipRight(transport.closed, Scope.close(connection, Exit.void))),
+          connections
+        )
       })
     )
   return yield* ReconnectingClient.make(name, connect, options)

@@ -15,6 +15,7 @@ import * as ClientConnections from "../../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
+import { detached } from "../../src/internal/Detached.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { invalidRuntimeId, isValidRuntimeId } from "../ipc/Credentials.js"
 
@@ -57,6 +58,7 @@ export const make: (
 
   yield* server.run(serve).pipe(
     Effect.catchAllCause((cause) => Effect.logError("The socket server failed; it accepts no more connections", cause)),
+    detached,
     Effect.forkIn(accepting)
   )
   return ClientConnections.toPeer(clients)

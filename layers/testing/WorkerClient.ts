@@ -33,6 +33,7 @@ import type { Role } from "../../src/LeaderElection.js"
 import { sigtermExitCode } from "../../src/WorkerError.js"
 import * as Credentials from "../ipc/Credentials.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
+import * as AmbientSpan from "../promise/AmbientSpan.js"
 import { asyncDispose } from "../promise/Disposal.js"
 import * as Promises from "../promise/Promises.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
@@ -288,7 +289,10 @@ const promised = (
       handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
     ) => {
       const answer = (payload: Payload) =>
-        Effect.tryPromise({ try: async () => handler(payload), catch: (error) => error as HandlerFailure<Failure> })
+        AmbientSpan.tryPromise(
+          () => handler(payload),
+          (error) => error as HandlerFailure<Failure>
+        )
       Promises.runSync(Scope.extend(client.handle(request, answer), scope))
     },
     request: (request, ...args) => Promises.run(client.request(request, ...args)),

@@ -8,17 +8,22 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { AnySpan } from "effect/Tracer"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError, RequestError } from "../IPCError.js"
 import { ClientNotConnected } from "../IPCError.js"
 import type { ConnectedClient, ConnectionEvent, IPCPeer } from "../IPCPeer.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
+import { nameOf, untyped } from "../IPCRequest.js"
 import type { UntypedStream } from "../IPCStream.js"
 import { streamArguments, untypedStream } from "../IPCStream.js"
+import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
 import { Events } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
+import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Tracing from "../telemetry/Tracing.js"
 import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
 import type { IPCSocketOptions } from "./IPCSocketOptions.js"
@@ -116,29 +121,48 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       return Exit.fail(new ClientNotConnected({ runtimeId, connected }))
     }
 
+    const begin = <D extends Direction, Payload, Success, Failure>(
+      runtimeId: string,
+      request: Shaped<D, Payload, Success, Failure>,
+      payload: unknown,
+      requestOptions: RequestOptions | undefined,
+      onEnd: OnEnd<Success, Failure | RequestError | ClientNotConnected>,
+      span: AnySpan | undefined
+    ): Waiting | undefined => {
+      const socket = byRuntimeId.get(runtimeId)
+      if (socket !== undefined) return socket.begin(request, payload, requestOptions, onEnd, span)
+      onEnd(notConnected(runtimeId))
+      return undefined
+    }
+
     const service: ClientConnections = {
       handlers,
       accept,
       request: (runtimeId, request, payload, requestOptions) =>
-        new CallbackEffect((onEnd) => {
-          const socket = byRuntimeId.get(runtimeId)
-          if (socket !== undefined) return socket.begin(request, payload, requestOptions, onEnd)
-          onEnd(notConnected(runtimeId))
-          return undefined
-        }),
+        new CallbackEffect((onEnd, fiber) =>
+          Tracing.isTraced(fiber)
+            ? CallSpan.begin(fiber, nameOf(untyped(request)), clientOf(runtimeId), onEnd, (onEnd, span) =>
+                begin(runtimeId, request, payload, requestOptions, onEnd, span)
+              )
+            : begin(runtimeId, request, payload, requestOptions, onEnd, undefined)
+        ),
       notify: (runtimeId, request, payload, requestOptions) =>
-        Effect.suspend((): Effect.Effect<void, NotifyError | ClientNotConnected> => {
-          const socket = byRuntimeId.get(runtimeId)
-          return socket?.notify(request, payload, requestOptions) ?? notConnected(runtimeId)
-        }),
+        CallSpan.message(
+          nameOf(untyped(request)),
+          clientOf(runtimeId),
+          (): Effect.Effect<void, NotifyError | ClientNotConnected> => {
+            const socket = byRuntimeId.get(runtimeId)
+            return socket?.notify(request, payload, requestOptions) ?? notConnected(runtimeId)
+          }
+        ),
       stream: (runtimeId, definition, args) =>
-        Stream.suspend(() => {
+        CallSpan.stream(definition.name, clientOf(runtimeId), () => {
           const { input, options, payload } = streamArguments(definition, args)
           const socket = byRuntimeId.get(runtimeId)
           return socket?.stream(definition, payload, input, options) ?? Stream.fromEffect(notConnected(runtimeId))
         }),
       broadcast: (request, payload) =>
-        Effect.suspend(() =>
+        CallSpan.message(nameOf(untyped(request)), {}, () =>
           Effect.forEach(
             [...sockets.values()],
             (socket) =>
@@ -192,6 +216,9 @@ export const toPeer = (clients: ClientConnections): IPCPeer => ({
   connections: clients.connections,
   awaitClient: clients.awaitClient
 })
+
+/** A client as the span of a call to it names it. */
+const clientOf = (runtimeId: string): CallSpan.Attributes => ({ "server.address": runtimeId })
 
 /** How many connected clients an error names. */
 const maxNamesInError = 10

@@ -15,6 +15,7 @@ import { total } from "../internal/CallbackEffect.js"
 import type { Execution } from "../internal/Execution.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import * as Tracing from "../telemetry/Tracing.js"
 import type * as Frame from "./Frame.js"
 import { failureEncoder, invalidPayload, untypedFailure } from "./HandlerFailures.js"
 import type { UntypedStreamHandler } from "./StreamAnswer.js"
@@ -25,12 +26,7 @@ import * as StreamAnswer from "./StreamAnswer.js"
  */
 export interface Handler<Caller> extends Registered {
   readonly payloadLimit: PayloadLimit | undefined
-  /** `trace` is what the frame carried behind its id (TraceContext). */
-  readonly answer: (
-    payload: unknown,
-    caller: Caller,
-    trace: string | undefined
-  ) => Effect.Effect<unknown, Frame.Failure>
+  readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
   /** How long its responses are, about, in UTF-16 units of their frames; 0 until there was one. */
   responseLength: number
 }
@@ -39,6 +35,7 @@ export interface Handler<Caller> extends Registered {
 interface Registered {
   readonly name: string
   readonly runFork: RunFork.RunFork
+  readonly tracing: Tracing.Tracing
   /** What it is doing now; interrupted when its scope closes. */
   readonly running: Set<Execution<unknown, Frame.Failure>>
   /** Whether its scope has closed. */
@@ -81,6 +78,7 @@ export const make = <Caller>(): Handlers<Caller> => {
       // Its requirements are met by the runtime that runs it.
       answer: answering(request, handler as UntypedHandler<Caller, never>),
       runFork: runFork as RunFork.RunFork,
+      tracing: yield* Tracing.current,
       running: new Set(),
       gone: false,
       responseLength: 0
@@ -93,6 +91,7 @@ export const make = <Caller>(): Handlers<Caller> => {
       name: stream.name,
       answer: StreamAnswer.make(stream, handler as UntypedStreamHandler<never>),
       runFork: runFork as RunFork.RunFork,
+      tracing: yield* Tracing.current,
       running: new Set(),
       gone: false
     })

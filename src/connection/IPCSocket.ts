@@ -23,6 +23,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { AnySpan } from "effect/Tracer"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { ConnectionClosed, FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
@@ -119,23 +120,24 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     payload: unknown,
     options?: RequestOptions | undefined
   ): Effect.Effect<Success, Failure | RequestError> {
-    return new CallbackEffect((onEnd) => this.begin(request, payload, options, onEnd))
+    return new CallbackEffect((onEnd, fiber) => this.begin(request, payload, options, onEnd, fiber?.currentSpan))
   }
 
-  /** Begins a request, as a CallbackEffect does. */
+  /** Begins a request, as a CallbackEffect does, as part of a span. */
   begin<D extends Direction, Payload, Success, Failure>(
     request: Shaped<D, Payload, Success, Failure>,
     payload: unknown,
     options: RequestOptions | undefined,
-    onEnd: OnEnd<Success, Failure | RequestError>
+    onEnd: OnEnd<Success, Failure | RequestError>,
+    span: AnySpan | undefined
   ): Waiting | undefined {
     const what = untyped(request)
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
     // The peer's answer is taken to be of the request's declared type.
     const resume = onEnd as OnEnd<unknown, unknown>
     return typeof what === "string"
-      ? this.outgoing.exchange(what, payload, millis, resume)
-      : this.outgoing.exchangeEncoded(what, payload, millis, resume)
+      ? this.outgoing.exchange(what, payload, millis, resume, span)
+      : this.outgoing.exchangeEncoded(what, payload, millis, resume, span)
   }
 
   /** Sends a message; it is on its way, and nothing more, when this succeeds. */

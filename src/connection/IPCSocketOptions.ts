@@ -10,7 +10,6 @@ import type { Budget } from "../MemoryBudget.js"
 import { MemoryBudget } from "../MemoryBudget.js"
 import type { Handlers } from "./Handlers.js"
 import type { Credit } from "./Hello.js"
-import type { TraceContext } from "./TraceContext.js"
 
 /**
  * How connections behave; the same options at both ends.
@@ -56,8 +55,6 @@ export interface SharedContext {
   /** What a peer's requests may be before more is granted, where it understands that. */
   readonly requestCredit: Credit
   readonly budget: Budget
-  /** What a request or stream carries as its trace context; not called for peers that don't understand it. */
-  readonly currentTrace: (() => TraceContext | undefined) | undefined
 }
 
 /**
@@ -80,7 +77,6 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
     highWaterMark,
     maxHandlersInFlight,
     requestCredit: { count: maxHandlersInFlight, bytes: highWaterMark },
-    currentTrace: undefined,
     maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
     budget: yield* MemoryBudget
   }

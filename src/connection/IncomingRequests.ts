@@ -10,6 +10,8 @@ import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Tracing from "../telemetry/Tracing.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
@@ -194,7 +196,12 @@ export class IncomingRequests<Caller> {
 
   /** Runs the handler, without a fiber where its effect has already ended. A message's id is negative. */
   private run(handler: Handler<Caller>, data: unknown, id: number, length: number, trace: string | undefined): boolean {
-    const effect = handler.answer(data, this.connection.caller, trace)
+    const { caller } = this.connection
+    const isMessage = id < 0
+    const call =
+      trace === undefined && !handler.tracing.isOn ? undefined : CallSpan.ofHandler(handler, trace, caller, isMessage)
+    const effect =
+      call === undefined ? handler.answer(data, caller) : Tracing.runIn(call, () => handler.answer(data, caller))
     const settled = SyncEffect.exitOf(effect)
     if (settled !== undefined) {
       this.onHandled(handler, id, settled)
@@ -202,6 +209,7 @@ export class IncomingRequests<Caller> {
     }
     const running = Execution.start(effect, handler.runFork)
     if (running.exit !== undefined) {
+      if (call !== undefined) CallSpan.endOfHandler(call, running.exit)
       this.onHandled(handler, id, running.exit)
       return false
     }
@@ -214,6 +222,7 @@ export class IncomingRequests<Caller> {
       handler.running.delete(running)
       this.inFlight.delete(id)
       this.memory.inFlight -= entry.bytes
+      if (call !== undefined) CallSpan.endOfHandler(call, exit)
       this.onHandled(handler, id, exit, entry.cancelled)
       this.credit?.add(1, length)
       this.resume()

@@ -10,6 +10,8 @@ import * as Stream from "effect/Stream"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
+import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Tracing from "../telemetry/Tracing.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
@@ -70,18 +72,17 @@ export class IncomingStreams<Caller> {
     this.entries.add(entry)
     this.outbox.send(`o:${id}::`)
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)
-    const effect: Effect.Effect<unknown, Frame.Failure> = handler.answer.run(
-      data,
-      input,
-      this.connection.caller,
-      trace,
-      (elements) => entry.sender.send(elements)
-    )
+    const { caller } = this.connection
+    const call = CallSpan.ofHandler(handler, trace, caller, false)
+    const answer = handler.answer.run(data, input, caller, (elements) => entry.sender.send(elements))
+    const effect: Effect.Effect<unknown, Frame.Failure> =
+      call === undefined ? answer : Tracing.runIn(call, () => answer)
     const running = Execution.start(effect, handler.runFork)
     entry.running = running
     handler.running.add(running)
     running.observe((exit) => {
       handler.running.delete(running)
+      if (call !== undefined) CallSpan.endOfHandler(call, exit)
       this.onHandled(handler, entry, exit)
     })
     // Before it first waited it may have closed the connection, or the scope it is registered in.

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
+import type { AnySpan } from "effect/Tracer"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError } from "../IPCError.js"
 import { ConnectionClosed, FrameTooLarge, InvalidPayload, RequestTimeout } from "../IPCError.js"
@@ -17,6 +18,7 @@ import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import * as TraceContext from "../telemetry/TraceContext.js"
 import type { Connection } from "./Connection.js"
 import type { Departure } from "./Departure.js"
 import * as Frame from "./Frame.js"
@@ -26,7 +28,6 @@ import type { SharedContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import { PendingRequest } from "./PendingRequest.js"
 import * as ResponseDecoder from "./ResponseDecoder.js"
-import * as TraceContext from "./TraceContext.js"
 import type { Packet } from "./Transport.js"
 
 export class OutgoingRequests {
@@ -61,13 +62,17 @@ export class OutgoingRequests {
     request: Exclude<UntypedRequest, string>,
     payload: unknown,
     millis: number,
-    onEnd: OnEnd<unknown, unknown>
+    onEnd: OnEnd<unknown, unknown>,
+    span: AnySpan | undefined
   ): Waiting | undefined {
     const encoded = this.encode(request, payload)
     const exit = SyncEffect.exitOf(encoded)
-    if (exit !== undefined && Exit.isSuccess(exit)) return this.exchange(request, exit.value, millis, onEnd)
+    if (exit !== undefined && Exit.isSuccess(exit)) return this.exchange(request, exit.value, millis, onEnd, span)
     onEnd(
-      Effect.flatMap(encoded, (value) => new CallbackEffect((ended) => this.exchange(request, value, millis, ended)))
+      Effect.flatMap(
+        encoded,
+        (value) => new CallbackEffect((ended) => this.exchange(request, value, millis, ended, span))
+      )
     )
     return undefined
   }
@@ -76,10 +81,11 @@ export class OutgoingRequests {
     request: UntypedRequest,
     payload: unknown,
     millis: number,
-    onEnd: OnEnd<unknown, unknown>
+    onEnd: OnEnd<unknown, unknown>,
+    span: AnySpan | undefined
   ): Waiting | undefined {
     const id = this.nextId()
-    const packet = this.print("r", id, nameOf(request), payload)
+    const packet = this.print("r", id, nameOf(request), payload, span)
     if (!isPacket(packet)) {
       onEnd(Exit.fail(packet))
       return undefined
@@ -93,8 +99,8 @@ export class OutgoingRequests {
 
   /** Sends a message. */
   dispatch(name: string, payload: unknown, millis: number): Effect.Effect<void, NotifyError> {
-    return Effect.suspend(() => {
-      const packet = this.print("m", undefined, name, payload)
+    return Effect.withFiberRuntime((fiber) => {
+      const packet = this.print("m", undefined, name, payload, fiber.currentSpan)
       if (!isPacket(packet)) return Effect.fail(packet)
       const message = new PendingMessage()
       return this.outbox.request(packet, message) ? Effect.void : this.waitToDepart(name, message, millis)
@@ -122,10 +128,11 @@ export class OutgoingRequests {
     type: "r" | "m" | "q",
     id: number | undefined,
     name: string,
-    payload: unknown
+    payload: unknown,
+    span: AnySpan | undefined
   ): Packet | ConnectionClosed | InvalidPayload | FrameTooLarge {
     if (this.connection.state !== "open") return this.connectionClosed(name)
-    const packet = this.printData(type, id, name, payload)
+    const packet = this.printData(type, id, name, payload, span)
     if (!Frame.isPrinted(packet)) return this.invalidPayload(name, packet.issue)
     const limit = this.connection.maxFrameBytes
     if (!FrameLimit.isExceeded(packet, limit)) return packet
@@ -195,13 +202,18 @@ export class OutgoingRequests {
     return new InvalidPayload({ request, target: this.connection.target, foundBy: "caller", issue })
   }
 
-  private printData(type: "r" | "m" | "q", id: number | undefined, name: string, payload: unknown) {
+  private printData(
+    type: "r" | "m" | "q",
+    id: number | undefined,
+    name: string,
+    payload: unknown,
+    span: AnySpan | undefined
+  ) {
     const { agreement } = this.connection
     if (agreement.version < 2) {
       return id === undefined ? Frame.printMessage(name, payload) : Frame.printRequest(id, name, payload)
     }
-    const trace = this.context.currentTrace?.()
-    const context = trace === undefined ? "" : TraceContext.print(trace)
+    const context = span === undefined ? "" : TraceContext.print(span)
     return FrameBytes.printData(`${type}:${id ?? ""}${context}:${name}:`, payload, agreement)
   }
 

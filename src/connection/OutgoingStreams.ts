@@ -131,9 +131,9 @@ export class OutgoingStreams {
           : Effect.fail(this.requests.connectionClosed(name))
       }
       return Effect.flatMap(this.requests.encodeWith(name, definition.codecs?.payload, payload), (encoded) =>
-        Effect.suspend((): Effect.Effect<OpenedStream, StreamError> => {
+        Effect.withFiberRuntime((fiber): Effect.Effect<OpenedStream, StreamError> => {
           const id = this.requests.nextId()
-          const packet = this.requests.print("q", id, name, encoded)
+          const packet = this.requests.print("q", id, name, encoded, fiber.currentSpan)
           if (packet instanceof Error) return Effect.fail(packet)
           return Effect.succeed(this.send(definition, id, packet, options))
         })

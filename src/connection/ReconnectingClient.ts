@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { AnySpan } from "effect/Tracer"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { ClientRequestOptions, IPCClient, Status } from "../IPCClient.js"
@@ -19,12 +20,16 @@ import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
 import type { UntypedStream } from "../IPCStream.js"
 import { streamArguments, untypedStream } from "../IPCStream.js"
+import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
+import { detached } from "../internal/Detached.js"
 import { closeReason, messageOf } from "../internal/ErrorMessage.js"
 import { CurrentValue } from "../internal/Events.js"
 import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
 import { Waiters } from "../internal/Waiters.js"
+import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Tracing from "../telemetry/Tracing.js"
 import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
 import type { IPCSocketOptions } from "./IPCSocketOptions.js"
@@ -80,6 +85,7 @@ export const make: (
     const clock = yield* Effect.clock
     const context = yield* makeContext(handlers, yield* Deadlines.make, options)
     const status = new CurrentValue<Status>("reconnecting")
+    const server = CallSpan.serverOf(url)
     const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
     const reconnect = options.reconnect ?? defaultReconnect
 
@@ -164,6 +170,7 @@ export const make: (
         }),
         // Also where the client is made within an uninterruptible region, the end of the scope ends it.
         Effect.interruptible,
+        detached,
         Effect.forkScoped
       )
     }
@@ -205,10 +212,10 @@ export const make: (
       what: Shaped<D, Payload, Success, Failure>,
       payload: unknown,
       requestOptions?: ClientRequestOptions | undefined
-    ): Effect.Effect<Success, Failure | RequestError> =>
-      new CallbackEffect((onEnd) => {
+    ): Effect.Effect<Success, Failure | RequestError> => {
+      const send = (onEnd: OnEnd<Success, Failure | RequestError>, span: AnySpan | undefined): Waiting | undefined => {
         if (socket?.state === "open" && requestOptions?.idempotent !== true) {
-          return socket.begin(what, payload, requestOptions, onEnd)
+          return socket.begin(what, payload, requestOptions, onEnd, span)
         }
         onEnd(
           patiently(
@@ -219,14 +226,20 @@ export const make: (
           )
         )
         return undefined
-      })
+      }
+      return new CallbackEffect((onEnd, fiber) =>
+        Tracing.isTraced(fiber)
+          ? CallSpan.begin(fiber, nameOf(untyped(what)), server, onEnd, send)
+          : send(onEnd, undefined)
+      )
+    }
 
     const notify = <D extends Direction, Payload, Success, Failure>(
       what: Shaped<D, Payload, Success, Failure>,
       payload: unknown,
       requestOptions?: RequestOptions | undefined
     ): Effect.Effect<void, NotifyError> =>
-      Effect.suspend(() =>
+      CallSpan.message(nameOf(untyped(what)), server, () =>
         socket?.state === "open"
           ? socket.notify(what, payload, requestOptions)
           : patiently(
@@ -241,19 +254,19 @@ export const make: (
       definition: UntypedStream,
       args: ReadonlyArray<unknown>
     ): Stream.Stream<unknown, unknown, unknown> =>
-      Stream.unwrap(
-        Effect.suspend(() => {
-          const { input, options, payload } = streamArguments(definition, args)
-          const millis = acceptMillis(options, context.requestTimeoutMillis)
-          return patiently(
+      CallSpan.stream(definition.name, server, () => {
+        const { input, options, payload } = streamArguments(definition, args)
+        const millis = acceptMillis(options, context.requestTimeoutMillis)
+        return Stream.unwrap(
+          patiently(
             definition.name,
             millis,
             (open, { timeout }) =>
               Effect.succeed(open.stream(definition, payload, input, { ...options, acceptTimeout: timeout })),
             false
           )
-        })
-      )
+        )
+      })
 
     const service: IPCClient.Service = {
       handle: handlers.handle,

@@ -15,6 +15,7 @@ import * as Mailbox from "effect/Mailbox"
 import type * as Scope from "effect/Scope"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
+import { detached } from "../internal/Detached.js"
 import { messageOf } from "../internal/ErrorMessage.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
@@ -85,9 +86,9 @@ export const make: (
       Effect.zipLeft(Deferred.fail(opened, new Socket.SocketCloseError({ reason: "Close", code: CloseCode.Abnormal }))),
       Effect.map((event) => transport.end(event ?? lost))
     )
-  transport.fibers.push(yield* Effect.forkScoped(Effect.interruptible(reading)))
+  transport.fibers.push(yield* Effect.forkScoped(detached(Effect.interruptible(reading))))
   yield* Deferred.await(opened)
-  transport.fibers.push(yield* Effect.forkScoped(Effect.interruptible(transport.writeAll(write))))
+  transport.fibers.push(yield* Effect.forkScoped(detached(Effect.interruptible(transport.writeAll(write)))))
   return transport
 })
 

@@ -21,7 +21,6 @@ export interface StreamAnswer<Caller> {
     payload: unknown,
     input: Stream.Stream<unknown> | undefined,
     caller: Caller,
-    trace: string | undefined,
     send: (elements: ReadonlyArray<unknown>) => Effect.Effect<void, string>
   ) => Effect.Effect<void, Frame.Failure>
   /** Elements of the input as the handler has them; or why one doesn't fit its Schema. */
@@ -37,7 +36,7 @@ export const make = <Caller>(
   const decodePayload = (payload: unknown) =>
     codecs === undefined ? Effect.succeed(payload) : Effect.mapError(codecs.payload.decode(payload), invalidPayload)
 
-  const run: StreamAnswer<Caller>["run"] = (payload, input, caller, _trace, send) => {
+  const run: StreamAnswer<Caller>["run"] = (payload, input, caller, send) => {
     const sendChunk = (elements: Chunk.Chunk<unknown>): Effect.Effect<void, Frame.Failure> =>
       ElementCodec.encode(codecs?.element, elements).pipe(
         Effect.mapError((issue) => `an element of the stream doesn't fit its Schema: ${issue}`),

@@ -21,6 +21,7 @@ import type { RegistryLimitExceeded, RequestError, RequestFailed } from "../IPCE
 import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import type { IPCServer } from "../IPCServer.js"
+import { detached } from "../internal/Detached.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import * as DiscoveryService from "./DiscoveryService.js"
@@ -225,7 +226,7 @@ const repeatRegistration = (
   const registerLater = Effect.retry(register, {
     schedule: Schedule.spaced(refusedPause),
     while: (error) => error._tag === "RegistryLimitExceeded"
-  }).pipe(Effect.ignore, Effect.delay(refusedPause), Effect.forkScoped)
+  }).pipe(Effect.ignore, Effect.delay(refusedPause), detached, Effect.forkScoped)
   return Effect.catchTags(register, {
     InvalidEntry: logRefusal,
     RequestFailed: logRefusal,

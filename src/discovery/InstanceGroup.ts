@@ -85,6 +85,7 @@ export class LiveInstance implements RoutingStrategy.Instance {
   connections = 0
   // Private fields keep the rest of the table out of what a caller's strategy logs or compares.
   #group: InstanceGroup | undefined
+  readonly #route: string
   readonly #registrations = new Map<string, Registration>()
 
   constructor(id: number, group: InstanceGroup, baseUrl: string, registeredAt: number) {
@@ -94,6 +95,12 @@ export class LiveInstance implements RoutingStrategy.Instance {
     this.baseUrl = baseUrl
     this.registeredAt = registeredAt
     this.#group = group
+    this.#route = this.pathPrefix === "/" ? "/*" : `${this.pathPrefix}/*`
+  }
+
+  /** The template of the paths that it serves. */
+  get route(): string {
+    return this.#route
   }
 
   /** None once its last owner has left. */

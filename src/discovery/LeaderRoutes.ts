@@ -12,6 +12,7 @@ import { validateEntry } from "../DiscoveryEntry.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { RequestError } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
+import { detached } from "../internal/Detached.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import type { RouteCache } from "./RouteCache.js"
 
@@ -84,7 +85,7 @@ export const follow: (
       // The election handles the end of the connection.
       if (!missedBefore || isFetching) return Effect.void
       isFetching = true
-      return Effect.asVoid(Effect.forkIn(fetchAgain, scope))
+      return Effect.asVoid(Effect.forkIn(detached(fetchAgain), scope))
     }
     earlyChanges += known.length
     missed ||= missedBefore || earlyChanges > maxRoutes

@@ -16,6 +16,7 @@ import type { ServiceNotRegistered } from "../IPCError.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
+import { detached } from "../internal/Detached.js"
 import { nextTurn } from "../internal/NextTurn.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
@@ -173,7 +174,7 @@ export const make: (
   yield* server.setRouteProxyResolver(table.choose)
 
   const settled = yield* Effect.makeLatch()
-  yield* settled.open.pipe(Effect.delay(arrival), Effect.forkScoped)
+  yield* settled.open.pipe(Effect.delay(arrival), detached, Effect.forkScoped)
 
   /** Not by each event: of very many at once, the stream keeps only the latest. */
   const removeDisconnected = Effect.flatMap(server.clients, (clients) => {
@@ -193,13 +194,14 @@ export const make: (
     Stream.runForEachChunk((events) =>
       Effect.unless(removeDisconnected, () => events.length === 0 || options.isReleased())
     ),
+    detached,
     Effect.forkScoped
   )
   yield* Effect.suspend(() => {
     const abandoned = Array.from(inherited.values(), (route) => table.unregister(route.owner, [route]))
     inherited.clear()
     return changed(abandoned.flat())
-  }).pipe(Effect.delay(inheritance), Effect.forkScoped)
+  }).pipe(Effect.delay(inheritance), detached, Effect.forkScoped)
   // Lets the fibers subscribe before the first client connects.
   yield* Effect.yieldNow()
 

@@ -337,6 +337,7 @@ class Table implements RouteTable {
 class Chosen implements Selection {
   readonly instance: LiveInstance
   readonly baseUrl: string
+  readonly route: string
   readonly next: () => Selection | undefined
   readonly release: () => void
 
@@ -350,6 +351,7 @@ class Chosen implements Selection {
     let given = tried
     this.instance = instance
     this.baseUrl = instance.baseUrl
+    this.route = instance.route
     this.release = () => {
       if (released) return
       released = true

@@ -10,6 +10,7 @@ import type { RouteChange } from "../DiscoveryEntry.js"
 import type { ClientNotConnected, NotifyError } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
+import { detached } from "../internal/Detached.js"
 import { nextTurn } from "../internal/NextTurn.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 
@@ -65,7 +66,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
       Effect.suspend(() => {
         if (spent >= changesInTurn) return Effect.zipRight(nextTurn, spend(cost))
         spent += cost
-        return isTurnCounted ? Effect.void : Effect.asVoid(Effect.forkIn(countAnew, scope))
+        return isTurnCounted ? Effect.void : Effect.asVoid(Effect.forkIn(detached(countAnew), scope))
       })
 
     const countAnew = Effect.suspend(() => {
@@ -134,7 +135,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
           const idle = Array.from(watchers.values()).filter((watcher) => !watcher.isSending)
           for (const watcher of idle) watcher.isSending = true
           sending += idle.length
-          return Effect.forEach(idle, (watcher) => Effect.forkIn(send(watcher), scope), { discard: true })
+          return Effect.forEach(idle, (watcher) => Effect.forkIn(detached(send(watcher)), scope), { discard: true })
         }),
       retain: (isConnected) => {
         for (const [runtimeId, { clientId }] of watchers) if (!isConnected(clientId)) watchers.delete(runtimeId)

@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { ConnectFailed, ListenError, PortInUse } from "../IPCError.js"
+import { detached } from "../internal/Detached.js"
 import * as Terms from "./Terms.js"
 
 export type { Election, SettledTerm, Term } from "./Terms.js"
@@ -147,7 +148,7 @@ export const make: <Leader, Follower>(
       yield* leave
       // What is in flight delays the end of this participant, but not its next term.
       if (Exit.isFailure(term)) yield* Scope.close(held, term)
-      else yield* Effect.forkIn(Scope.close(held, term), scope)
+      else yield* Effect.forkIn(detached(Scope.close(held, term)), scope)
       return yield* Effect.zipRight(term, suspendBids)
     })
   )
@@ -212,6 +213,7 @@ export const make: <Leader, Follower>(
           : Effect.zipRight(terms.end, Effect.logError("This participant has left the election", cause))
       )
     ),
+    detached,
     Effect.forkScoped
   )
   // Effect loses an interruption that comes while a scope's finalizer waits (addFinalizer restores the FiberRefs of before).

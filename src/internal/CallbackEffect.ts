@@ -7,6 +7,8 @@
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 
 /**
  * A wait that has begun and can be cancelled.
@@ -21,10 +23,18 @@ export interface Waiting {
  */
 export type OnEnd<A, E> = (result: Effect.Effect<A, E>) => void
 
+/**
+ * `fiber` is the one that runs it, if any does: what is done for it belongs to that fiber's trace.
+ */
+export type Begin<A, E> = (
+  onEnd: OnEnd<A, E>,
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+) => Waiting | undefined
+
 export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
   constructor(
     /** Begins it; as an effect does, any number of times. What it throws is a defect. */
-    readonly begin: (onEnd: OnEnd<A, E>) => Waiting | undefined
+    readonly begin: Begin<A, E>
   ) {
     super()
   }
@@ -34,7 +44,7 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
     return Effect.uninterruptibleMask((restore) => {
       let waiting: Waiting | undefined
       const ended = Effect.async<A, E>((resume) => {
-        waiting = this.begin(resume)
+        waiting = this.begin(resume, Option.getOrUndefined(Fiber.getCurrentFiber()))
       })
       return Effect.catchAllCause(restore(ended), (cause) => {
         waiting?.abandon()
@@ -51,10 +61,10 @@ export const andThen = <A, E, B, E2>(
   effect: CallbackEffect<A, E>,
   f: (result: Effect.Effect<A, E>) => Effect.Effect<B, E2>
 ): CallbackEffect<B, E2> =>
-  new CallbackEffect((onEnd) =>
+  new CallbackEffect((onEnd, fiber) =>
     effect.begin((result) => {
       onEnd(total(() => f(result)))
-    })
+    }, fiber)
   )
 
 /**

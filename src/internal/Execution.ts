@@ -60,7 +60,7 @@ export class Execution<A, E> {
 
   private begin(effect: CallbackEffect<A, E>): void {
     try {
-      this.waiting = effect.begin((result) => this.run(result))
+      this.waiting = effect.begin((result) => this.run(result), undefined)
     } catch (defect) {
       this.end(Exit.die(defect))
     }

@@ -48,11 +48,26 @@ export interface ForwardedExchange {
    */
   readonly headers: ReadonlyArray<string>
   readonly upstream: Upstream
+  /** Begins an attempt at an upstream: what is sent belongs to the attempt's own part of the trace. */
+  attempt(upstream: Upstream): UpstreamAttempt
   /**
    * Answers `{"error": message}`, whatever of the request's body is still to come; where the response has begun, the
    * client's connection is cut.
    */
   refuse(status: number, message: string): void
+}
+
+/**
+ * One attempt to have a request answered by an upstream.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface UpstreamAttempt {
+  /** To be sent in place of the exchange's `headers`: where the request is traced, they name the attempt. */
+  readonly headers: ReadonlyArray<string>
+  /** To be called once, with the status of the upstream's response or with why there is none. */
+  end(outcome: number | Error): void
 }
 
 /**

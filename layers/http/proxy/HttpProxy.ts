@@ -8,15 +8,19 @@ import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import type { AnySpan } from "effect/Tracer"
 import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 import { printable } from "../../../src/internal/Printable.js"
+import * as RunFork from "../../../src/internal/RunFork.js"
+import * as Tracing from "../../../src/telemetry/Tracing.js"
 import { UpstreamProxy } from "../../UpstreamProxy.js"
 import type { GatewayResponse } from "../GatewayResponse.js"
 import * as JsonResponse from "../JsonResponse.js"
+import * as AttemptSpan from "./AttemptSpan.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
-import type { ForwardedExchange, Upgrade } from "./Forwarder.js"
+import type { ForwardedExchange, Upgrade, UpstreamAttempt } from "./Forwarder.js"
 import * as GatewayMark from "./GatewayMark.js"
 
 /**
@@ -39,7 +43,8 @@ export interface HttpProxy {
  * @internal
  */
 export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(function* () {
-  const fork = Runtime.runFork(yield* Effect.runtime<never>())
+  const fork = Runtime.runFork(yield* RunFork.runtime<never>())
+  const tracing = yield* Tracing.current
   const forwarder = yield* yield* UpstreamProxy
   const mark = GatewayMark.make()
   const lingering = new Set<GatewayResponse>()
@@ -82,7 +87,9 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
       )
     }
     const headers = ForwardedHeaders.ofRequest(request, mark)
-    forwarder.forward(new RelayedExchange(request, response, upgrade, target, headers, upstream, lingering))
+    const span = tracing.isOn ? response.call?.begin(upstream.route) : undefined
+    const relayed = { tracing, span, lingering }
+    forwarder.forward(new RelayedExchange(request, response, upgrade, target, headers, upstream, relayed))
     return true
   }
 
@@ -112,8 +119,19 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
   return { relay, setResolver, hasResolver: () => newest !== undefined }
 })
 
+interface Relayed {
+  readonly tracing: Tracing.Tracing
+  /** The request's own span, where spans are made. */
+  readonly span: AnySpan | undefined
+  readonly lingering: Set<GatewayResponse>
+}
+
+const nothing = () => {}
+
 /** A class, since one is made for each request. */
 class RelayedExchange implements ForwardedExchange {
+  private attempts = 0
+
   constructor(
     readonly request: IncomingMessage,
     readonly response: GatewayResponse,
@@ -121,10 +139,16 @@ class RelayedExchange implements ForwardedExchange {
     readonly target: string,
     readonly headers: ReadonlyArray<string>,
     readonly upstream: Upstream,
-    private readonly lingering: Set<GatewayResponse>
+    private readonly relayed: Relayed
   ) {}
 
+  attempt(upstream: Upstream): UpstreamAttempt {
+    const { span, tracing } = this.relayed
+    const attempt = span === undefined ? undefined : AttemptSpan.begin(tracing, span, this, upstream, this.attempts++)
+    return attempt ?? { headers: this.headers, end: nothing }
+  }
+
   refuse(status: number, message: string): void {
-    JsonResponse.sendErrorEarly(this.request, this.response, status, message, this.lingering)
+    JsonResponse.sendErrorEarly(this.request, this.response, status, message, this.relayed.lingering)
   }
 }

@@ -27,7 +27,7 @@ import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
-import type { ForwardedExchange } from "./Forwarder.js"
+import type { ForwardedExchange, UpstreamAttempt } from "./Forwarder.js"
 import * as Tunnel from "./Tunnel.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
@@ -67,6 +67,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #upstream: Upstream
   /** Whether `#upstream` counts as in use: until its `release` is called. */
   #isHeld = true
+  #sending: UpstreamAttempt | undefined
   #controller: Dispatcher.DispatchController | undefined
   #bodyBytesLeft = -1
   #isPaused = false
@@ -86,7 +87,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   dispatch(): void {
     this.#state = "waiting"
     this.#controller = undefined
-    const { headers, target, upgrade } = this.#exchange
+    const { target, upgrade } = this.#exchange
     const base = BaseUrl.parseBaseUrl(this.#upstream.baseUrl)
     if (base === undefined) {
       this.#fail(
@@ -95,11 +96,12 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       )
       return
     }
+    this.#sending = this.#exchange.attempt(this.#upstream)
     const options: Dispatcher.DispatchOptions = {
       origin: base.origin,
       path: base.prefix === "" ? target : base.prefix + target,
       method: this.#request.method as Dispatcher.HttpMethod,
-      headers: headers as Array<string>,
+      headers: this.#sending.headers as Array<string>,
       body: this.#body
     }
     if (upgrade !== undefined) options.upgrade = upgrade.protocols.join(", ")
@@ -116,6 +118,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     const state = this.#state
     if (state === "ended") return
     this.#end()
+    this.#sending?.end(clientGone())
     this.#controller?.abort(clientGone())
     if (state === "switched") this.#exchange.upgrade?.socket.destroy()
     else this.#response.destroy()
@@ -147,6 +150,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       return
     }
     this.#state = "switched"
+    this.#sending?.end(status)
     const client = upgrade.take()
     client.write(
       `HTTP/1.1 ${status} Switching Protocols\r\n${ForwardedHeaders.ofUpgrade(rawOf(controller.rawHeaders))}\r\n`,
@@ -202,6 +206,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       ForwardedHeaders.remove(headers, "trailer")
     response.writeHead(status, statusMessage, headers)
     this.#state = "relaying"
+    this.#sending?.end(status)
     if (!hasBody) {
       // Now, not when undici sees the end: it takes the content-length of a 304 for that of a body to come.
       response.end()
@@ -243,6 +248,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
+    this.#sending?.end(error)
     switch (this.#state) {
       case "ended":
       case "switched":

@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import * as RunFork from "../../../src/internal/RunFork.js"
 import type { MakeForwarder } from "./Forwarder.js"
 import { type ProxyContext, ProxyExchange } from "./ProxyExchange.js"
 import * as UpstreamPool from "./UpstreamPool.js"
@@ -29,7 +30,7 @@ export interface UndiciOptions {
  */
 export const make = (options: UndiciOptions = {}): MakeForwarder =>
   Effect.gen(function* () {
-    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    const fork = Runtime.runFork(yield* RunFork.runtime<never>())
     const pool = UpstreamPool.make({
       headersTimeout: Duration.toMillis(options.headersTimeout ?? "5 minutes"),
       connectTimeout: Duration.toMillis(options.connectTimeout ?? "10 seconds"),

@@ -42,6 +42,7 @@ export class OfferResponse extends GatewayResponse {
 
   /** The socket, which this response no longer has anything to do with. */
   takeSocket(): Duplex {
+    if (!this.writableEnded) this.call?.end(101)
     this.#socket.off("drain", this.#onDrain)
     this.#unwatch()
     this.detachSocket(this.#socket as Socket)

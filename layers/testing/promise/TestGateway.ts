@@ -16,6 +16,7 @@ import type { ConnectedClient } from "../../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
 import { IPCServer } from "../../../src/IPCServer.js"
 import type { WorkerDied, WorkerStartFailed } from "../../../src/WorkerError.js"
+import * as AmbientSpan from "../../promise/AmbientSpan.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import { type Acquired, ScopeHandle } from "../../promise/ScopeHandle.js"
@@ -164,10 +165,10 @@ const behindPromises = ({
       handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
     ) => {
       const answer = (payload: Payload, caller: ConnectedClient) =>
-        Effect.tryPromise({
-          try: async () => handler(payload, caller),
-          catch: (error) => error as HandlerFailure<Failure>
-        })
+        AmbientSpan.tryPromise(
+          () => handler(payload, caller),
+          (error) => error as HandlerFailure<Failure>
+        )
       Promises.runSync(handle.use("handle", server.handle(request, answer)))
     },
     register: (entries) => Promises.run(handle.use("register", discovery.register(entries))),
@@ -184,8 +185,7 @@ type WithoutClose<A extends TestProcess> = Omit<A, "close" | typeof asyncDispose
 const processBehindPromises = (worker: WorkerControl): WithoutClose<TestProcess> => ({
   runtimeId: worker.runtimeId,
   pid: () => Effect.runSync(worker.pid),
-  whileAlive: (work) =>
-    Promises.run(worker.whileAlive(Effect.tryPromise({ try: async (signal) => work(signal), catch: identity }))),
+  whileAlive: (work) => Promises.run(worker.whileAlive(AmbientSpan.tryPromise(work, identity))),
   exit: () => Promises.run(worker.exit),
   restart: () => Promises.run(worker.restart),
   stop: () => Promises.run(worker.stop),

@@ -27,6 +27,7 @@ import type {
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
 import type { BodyOf, NoMore, RequestMatcher } from "../../../src/RequestMatcher.js"
+import * as AmbientSpan from "../../promise/AmbientSpan.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import type { ScopeHandle } from "../../promise/ScopeHandle.js"
@@ -338,7 +339,7 @@ const answering = (handler: TestHandler) => (request: MockRequest) =>
 
 /** What a function returns, throws, resolves or rejects with. Interrupting it aborts the signal. */
 const settled = (call: (signal: AbortSignal) => unknown): Effect.Effect<unknown, unknown> =>
-  Effect.tryPromise({ try: async (signal) => call(signal), catch: identity })
+  AmbientSpan.tryPromise(call, identity)
 
 const mapValues = <A, B>(values: Readonly<Record<string, A>>, map: (value: A) => B): Readonly<Record<string, B>> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]))
