@@ -93,7 +93,7 @@ export const make: (
     registrations,
     register: (entries) => Effect.sync(() => publish(table.register(registered, entries))),
     unregister,
-    withdraw: unregister,
+    withdraw: (entries) => Effect.as(unregister(entries), Effect.void),
     discover: (api) =>
       Effect.suspend(() => {
         const chosen = table.chooseInstance(api)

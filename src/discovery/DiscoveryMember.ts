@@ -148,14 +148,14 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     }
 
     /**
-     * Takes as long as the leader takes to answer. The request runs in a fiber of its own, since a release can't be
-     * interrupted, and so can't time out. Without a leader, that fiber waits for the next one, and the release doesn't.
+     * Ends when the leader has answered. The request runs in a fiber of its own, since a release can't be interrupted, and
+     * so can't time out. Without a leader, that fiber waits for the next one, and the release doesn't.
      */
-    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> =>
+    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<Effect.Effect<void>> =>
       Effect.flatMap(election.role, (role) => {
         const timeout = role === "electing" ? "10 seconds" : "1 second"
         const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(unregister(entries, { timeout }))), scope)
-        return role === "electing" ? Effect.asVoid(sent) : Effect.asVoid(Effect.flatMap(sent, Fiber.await))
+        return Effect.map(sent, (fiber) => (role === "electing" ? Effect.void : Effect.asVoid(Fiber.await(fiber))))
       })
 
     const discovery = DiscoveryService.make({

@@ -31,17 +31,17 @@ export interface Primitives extends Pick<Discovery.Service, "discover" | "change
   ) => Effect.Effect<void, RequestError>
   /** All routes, or an api's. */
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
-  /** As `unregister`, when a scope closes: it doesn't fail, and doesn't wait long. */
-  readonly withdraw: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
+  /** As `unregister`, when a scope closes: begins it, and returns what waits for its end, not long. Neither fails. */
+  readonly withdraw: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<Effect.Effect<void>>
 }
 
 export const make = (primitives: Primitives): Discovery.Service => {
   const { changes, discover, registrations, routes, setStrategy } = primitives
 
-  const release = (hold: () => ReadonlyArray<DiscoveryEntry>): Effect.Effect<void> =>
+  const withdraw = (hold: () => ReadonlyArray<DiscoveryEntry>): Effect.Effect<Effect.Effect<void>> =>
     Effect.suspend(() => {
       const released = hold()
-      return released.length === 0 ? Effect.void : primitives.withdraw(released)
+      return released.length === 0 ? Effect.succeed(Effect.void) : primitives.withdraw(released)
     })
 
   return {
@@ -49,10 +49,10 @@ export const make = (primitives: Primitives): Discovery.Service => {
       Effect.flatMap(validateAll(inputs), (entries) =>
         Effect.acquireRelease(
           Effect.sync(() => registrations.hold(entries)),
-          release
+          (hold) => Effect.flatten(withdraw(hold))
         ).pipe(
-          // What couldn't be registered isn't held, though the scope lives on.
-          Effect.flatMap((hold) => Effect.onError(primitives.register(entries, options), () => release(hold)))
+          // What couldn't be registered isn't held, though the scope lives on. The caller's time is over, so it doesn't wait.
+          Effect.flatMap((hold) => Effect.onError(primitives.register(entries, options), () => withdraw(hold)))
         )
       ),
     unregister: (inputs, options) =>
