@@ -33,6 +33,7 @@ const peers: ReadonlyArray<Peer> = [
   { name: base, module: "ws", bothWays: true },
   { name: "hand-written ws, corked", module: "ws", variant: "corked", bothWays: true },
   { name: "effect-ipc, branded", module: "ours", variant: "branded", bothWays: true },
+  { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },
   { name: "effect-ipc, Schemas", module: "ours", variant: "schemas", bothWays: true },
   { name: "effect-ipc, promise facade", module: "facade", bothWays: true },

@@ -33,6 +33,7 @@ import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
+import * as UnixSocket from "./ipc/UnixSocket.js"
 import * as UpgradeEndpoint from "./ipc/UpgradeEndpoint.js"
 
 /**
@@ -124,12 +125,15 @@ export const makePrepared: <A, E, R>(
   // First, since binding may fail: a participant that bids for the port then loses no time.
   const { server, sockets } = yield* acquireServer
   const serve = holdRequests(server)
-  const { port, release: stopListening } = yield* Listening.listen(server, bindings, options.port)
+  const { hosts, port, release: freePort } = yield* Listening.listen(server, bindings, options.port)
+  const { release: freeUnixSocket } = hosts.some(UnixSocket.belongsTo)
+    ? yield* UnixSocket.listen(Listening.forwarding(server), port)
+    : { release: Effect.void }
 
   const clients = yield* ProcessMemory.provide(ClientConnections.make(options))
   const gateway = yield* NodeHttpGateway.make(options)
   yield* Effect.addFinalizer(() => Draining.drain(sockets, options.drainTimeout ?? "3 seconds"))
-  const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host })
+  const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host, hosts, port })
   const service: IPCServer.Service = {
     url: Address.urlOf({ host, port }),
     port,
@@ -144,7 +148,7 @@ export const makePrepared: <A, E, R>(
     gateway.startClosing()
     Draining.closeAfterResponses(sockets)
   })
-  const release = Effect.zipRight(stopListening, Effect.zipRight(clients.startClosing, stopExchanges))
+  const release = Effect.all([freeUnixSocket, freePort, clients.startClosing, stopExchanges], { discard: true })
   yield* Effect.addFinalizer(() => release)
   serve({
     onRequest: (request, response) => {

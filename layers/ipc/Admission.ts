@@ -15,9 +15,13 @@ import * as Credentials from "./Credentials.js"
 import * as HostNames from "./HostNames.js"
 import * as ProofHeaders from "./ProofHeaders.js"
 import * as TokenProof from "./TokenProof.js"
+import * as UnixSocket from "./UnixSocket.js"
 
 export interface AdmissionOptions {
   readonly host: string
+  /** The hosts whose addresses are bound, at this port. */
+  readonly hosts: ReadonlyArray<string>
+  readonly port: number
   readonly token?: string | Redacted.Redacted | undefined
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   readonly allowedHosts?: ReadonlyArray<string> | undefined
@@ -38,14 +42,18 @@ export interface Admitted {
 export type Admission = (request: IncomingMessage) => Either.Either<Admitted, Refusal>
 
 export const make = (options: AdmissionOptions, clock: Clock): Admission => {
-  const { allowedHosts = [], allowedOrigins = [], host } = options
+  const { allowedHosts = [], allowedOrigins = [], host, hosts, port } = options
   const names = HostNames.make(host, allowedHosts)
+  const holdsIPv6 = hosts.some((bound) => ["::1", "::"].includes(HostNames.canonical(bound)))
   const origins = new Set(allowedOrigins.map(canonicalOrigin))
   const token = Credentials.tokenOf(options.token)
-  const authenticate = token === undefined ? refuseProofs : makeAuthentication(token, names, clock)
+  const authenticate = token === undefined ? refuseProofs : makeAuthentication(token, names, port, clock)
 
   return (request) => {
-    const refusal = refusalOfHost(request, names, host) ?? refusalOfOrigin(request.headers.origin, origins)
+    const refusal =
+      refusalOfHost(request, names, host) ??
+      (holdsIPv6 ? undefined : refusalOfAddress(request)) ??
+      refusalOfOrigin(request.headers.origin, origins)
     return refusal === undefined ? authenticate(request) : Either.left(refusal)
   }
 }
@@ -64,6 +72,12 @@ const refusalOfHost = (request: IncomingMessage, names: HostNames.HostNames, hos
     error: `Host ${quoteStart(authority)} isn't a name of this server. Connect to ${host}, or add the name to { allowedHosts }.`
   }
 }
+
+// The Unix socket is the same for all loopback addresses, at one of which another server may hold the port.
+const refusalOfAddress = ({ headers, socket }: IncomingMessage): Refusal | undefined =>
+  UnixSocket.isUnix(socket) && headers.host?.startsWith("[") === true
+    ? { status: 421, error: "This server doesn't hold the port at an IPv6 address." }
+    : undefined
 
 const countHosts = (rawHeaders: ReadonlyArray<string>): number =>
   rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
@@ -90,7 +104,7 @@ const refuseProofs: Admission = ({ headers }) =>
     ? Either.left({ status: 401, error: "This server has no token, so it can't prove that it knows the client's." })
     : Either.right(anonymous)
 
-const makeAuthentication = (token: string, names: HostNames.HostNames, clock: Clock): Admission => {
+const makeAuthentication = (token: string, names: HostNames.HostNames, ownPort: number, clock: Clock): Admission => {
   const key = TokenProof.keyOf(token)
   const tokenDigest = digest(Buffer.from(token))
   const challenges = new TokenProof.Challenges()
@@ -109,8 +123,8 @@ const makeAuthentication = (token: string, names: HostNames.HostNames, clock: Cl
   const isDialled = ({ address, host, port }: TokenProof.Dialled, socket: Socket): boolean =>
     names.isForwarded(host, port) ||
     (names.isName(host, socket) &&
-      port === socket.localPort &&
-      address === HostNames.canonical(socket.localAddress ?? ""))
+      port === ownPort &&
+      address === (UnixSocket.isUnix(socket) ? UnixSocket.address : HostNames.canonical(socket.localAddress ?? "")))
 
   const checkProof = (
     { handshake, proof }: ProofHeaders.ClientProof,

@@ -45,6 +45,8 @@ export const exclusive = (host: string): ReadonlyArray<Binding> => {
 
 export interface Listening {
   readonly port: number
+  /** The hosts whose addresses are bound. */
+  readonly hosts: ReadonlyArray<string>
   /** Frees every address at once. What is connected stays. */
   readonly release: Effect.Effect<void>
 }
@@ -60,6 +62,7 @@ export const listen: (
 ) => Effect.Effect<Listening, PortInUse | ListenFailed, Scope.Scope> = Effect.fnUntraced(
   function* (server, bindings, requested) {
     const bound: Array<Net.Server> = []
+    const hosts: Array<string> = []
     const release = Effect.sync(() => {
       for (const listener of bound) listener.close()
     })
@@ -72,6 +75,7 @@ export const listen: (
         Effect.sync(() => {
           port = got
           bound.push(listener)
+          hosts.push(binding.host)
           // Accepting may fail at any time.
           if (listener !== server) listener.on("error", (error) => server.emit("error", error))
         })
@@ -89,12 +93,12 @@ export const listen: (
         })
       )
     }
-    return { port, release }
+    return { port, hosts, release }
   }
 )
 
 /** Accepts connections for an HTTP server, as that one would. */
-const forwarding = (server: Http.Server): Net.Server =>
+export const forwarding = (server: Http.Server): Net.Server =>
   Net.createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: socketHighWaterMark }, (socket) =>
     server.emit("connection", socket)
   )

@@ -5,7 +5,7 @@
  */
 import type { KeyObject } from "node:crypto"
 import type { ClientRequest, IncomingMessage } from "node:http"
-import type { Socket } from "node:net"
+import { connect as connectSocket, type Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Frame from "../../src/connection/Frame.js"
@@ -18,6 +18,7 @@ import { oneLine } from "../../src/internal/Printable.js"
 import * as HostNames from "./HostNames.js"
 import * as ProofHeaders from "./ProofHeaders.js"
 import * as TokenProof from "./TokenProof.js"
+import * as UnixSocket from "./UnixSocket.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 
 /** How a client shows that it may connect. */
@@ -33,20 +34,41 @@ export interface Target {
   readonly url: URL
   /** Where the server refuses the URL's. */
   readonly otherPath: string | undefined
+  /** Whether the server's Unix socket may be used. */
+  readonly transport: "any" | "tcp"
   readonly credential: Credential
   readonly maxFrameBytes: number
   /** Offered to the server beside JSON. */
   readonly serialization: Serialization | undefined
 }
 
+/** Where to connect: at the URL, or at the Unix socket of the server that it names. */
+interface At extends Target {
+  readonly unixSocket?: string
+}
+
 export const connect =
   (target: Target): Connect =>
   (onOpen) =>
-    Effect.mapError(connectAs(target, onOpen), ({ error }) => error)
+    Effect.mapError(connectByAny(target, onOpen), ({ error }) => error)
 
 type OnOpen = (transport: Transport) => void
 
-const connectAs = (target: Target, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> => {
+/** By the Unix socket, where there is one and the server is there, else by TCP. */
+const connectByAny = (target: Target, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
+  Effect.suspend(() => {
+    const unixSocket = target.transport === "any" ? UnixSocket.find(target.url) : undefined
+    const byTcp = connectAs(target, onOpen)
+    return unixSocket === undefined
+      ? byTcp
+      : Effect.catchIf(connectAs({ ...target, unixSocket }, onOpen), isNotThere, () => byTcp)
+  })
+
+/** A file that its server left behind, or another server's. */
+const isNotThere = ({ error: { status } }: UpgradeFailed): boolean => status === undefined || status === 421
+
+/** By the Unix socket that is named, else by TCP. */
+const connectAs = (target: At, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> => {
   const { credential, otherPath, url } = target
   if (credential.scheme === "proof") return prove(target, credential.key, onOpen)
   const authorization = credential.scheme === "bearer" ? `Bearer ${credential.token}` : undefined
@@ -67,7 +89,7 @@ const isRefusalOfPath = ({ code, error: { status } }: UpgradeFailed): boolean =>
 const maxAnswers = 3
 
 /** Asks for a challenge, and answers it. Nothing that a server sends is used before it has proved the token itself. */
-const prove = (target: Target, key: KeyObject, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> => {
+const prove = (target: At, key: KeyObject, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> => {
   const anonymous = new URL(target.url)
   anonymous.searchParams.delete(Frame.runtimeIdParameter)
   const asked = offer(
@@ -109,8 +131,9 @@ const answering = (url: URL, key: KeyObject, serverNonce: string): Offer => {
   let handshake: TokenProof.Handshake | undefined
   return {
     url,
-    authorize: ({ remoteAddress = "", remotePort = 0 }) => {
-      const dialled = { host: url.hostname, port: remotePort, address: HostNames.canonical(remoteAddress) }
+    authorize: ({ remoteAddress, remotePort = Number(url.port || 80) }) => {
+      const address = remoteAddress === undefined ? UnixSocket.address : HostNames.canonical(remoteAddress)
+      const dialled = { host: url.hostname, port: remotePort, address }
       handshake = { serverNonce, clientNonce, dialled }
       return ProofHeaders.printClientProof(handshake, TokenProof.prove(key, "client", handshake))
     },
@@ -121,7 +144,7 @@ const answering = (url: URL, key: KeyObject, serverNonce: string): Offer => {
 }
 
 /** With subprotocols, and without where the server knows none: it answers none, which ws takes for a failed handshake. */
-const offer = (target: Target, request: Offer, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
+const offer = (target: At, request: Offer, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
   open(target, request, [...Subprotocol.offers(target.serialization)], onOpen).pipe(
     Effect.catchIf(
       ({ error }) => error.detail === noSubprotocol,
@@ -141,7 +164,7 @@ interface UpgradeFailed {
 }
 
 const open = (
-  { base, maxFrameBytes, serialization }: Target,
+  { base, maxFrameBytes, serialization, unixSocket }: At,
   { authorize, isTrusted, url }: Offer,
   subprotocols: Array<string>,
   onOpen: OnOpen
@@ -156,6 +179,7 @@ const open = (
     const webSocket = new Limited(url, subprotocols, {
       perMessageDeflate: false,
       maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
+      ...(unixSocket === undefined ? {} : { createConnection: () => connectSocket(unixSocket) }),
       finishRequest: (request) =>
         onConnected(request, (connected) => {
           const authorization = authorize(connected)

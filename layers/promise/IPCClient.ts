@@ -40,6 +40,7 @@ const optionNames: OptionNames<IPCClientOptions> = {
   runtimeId: true,
   token: true,
   tokenScheme: true,
+  transport: true,
   path: true,
   serialization: true,
   connectTimeout: true,

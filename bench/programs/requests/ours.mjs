@@ -1,5 +1,5 @@
 /**
- * The Effect API as a program uses it. Variants: `branded` requests; `generators`, the same with handlers that are
+ * The Effect API as a program uses it. Variants: `branded` requests; `tcp`, the same by the port; `generators`, the same with handlers that are
  * generators and so need a fiber each; `schemas` at both ends.
  */
 
@@ -29,7 +29,7 @@ export const serve = (variant) =>
 
 export const connect = (port, variant) =>
   running(
-    NodeIPCClient.layer({ port, runtimeId }),
+    NodeIPCClient.layer({ port, runtimeId, transport: variant === "tcp" ? "tcp" : "any" }),
     Effect.gen(function* () {
       const client = yield* IPCClient
       yield* answerAll(client, requestsOf(IPCClient.defineRequest, variant), variant)

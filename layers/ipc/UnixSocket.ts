@@ -1,0 +1,149 @@
+/**
+ * The Unix socket beside a port: the holder of the port puts a file where clients on this machine find it by the port
+ * alone. The port stays the lock. Where anything is amiss there is no Unix socket, and clients use the port.
+ *
+ * @internal
+ */
+import { randomBytes } from "node:crypto"
+import * as Fs from "node:fs"
+import type * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Address from "./Address.js"
+
+/** What stands for the server's IP address in a proof of the token. */
+export const address = "unix"
+
+/** Whether a server's connection came by the Unix socket. So looks one that is closed, too. */
+export const isUnix = (socket: { readonly localPort?: number | undefined }): boolean => socket.localPort === undefined
+
+/**
+ * Whether a server that listens on the host holds the Unix socket of its port: whoever holds 127.0.0.1. Another server may
+ * hold the same port of another address.
+ */
+export const belongsTo = (host: string): boolean =>
+  Address.isWildcard(host) || Address.listenHost(host) === Address.defaultHost
+
+/** The Unix socket of the port that the URL names, where it names a loopback address and the file is this user's own. */
+export const find = ({ hostname, port, protocol }: URL): string | undefined => {
+  if (protocol !== "ws:" || !isStandardLoopback(hostname)) return undefined
+  const path = pathOf(Number(port || 80))
+  return path !== undefined && isOwn(path.directory, "directory") && isOwn(path.file, "socket") ? path.file : undefined
+}
+
+const isStandardLoopback = (hostname: string): boolean => {
+  const host = Address.listenHost(hostname)
+  return host === Address.defaultHost || host === "::1"
+}
+
+/**
+ * Listens on the Unix socket of a port that is bound already. `release` removes the file, and is for before the port is
+ * freed: nobody else's file can be there then. What is connected stays.
+ */
+export const listen = (
+  server: Net.Server,
+  port: number
+): Effect.Effect<{ readonly release: Effect.Effect<void> }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = pathOf(port)
+    const placed =
+      path === undefined
+        ? Option.none()
+        : yield* place(server, path).pipe(
+            Effect.tapError((problem) =>
+              Effect.logWarning(`Clients on this machine connect by port ${port}, not by a Unix socket: ${problem}.`)
+            ),
+            Effect.option
+          )
+    // Once: another's file may be the same inode later.
+    const release = yield* Effect.once(
+      Option.match(placed, { onNone: () => Effect.void, onSome: (at) => remove(server, at) })
+    )
+    yield* Effect.addFinalizer(() => release)
+    return { release }
+  }).pipe(Effect.uninterruptible)
+
+interface Path {
+  readonly directory: string
+  readonly file: string
+}
+
+/** Where the Unix socket of a port is; undefined where this system has none, or the path would be too long for it. */
+const pathOf = (port: number): Path | undefined => {
+  const user = process.getuid?.()
+  if (user === undefined) return undefined
+  const directory = join(tmpdir(), `effect-ipc-${user}`)
+  const file = join(directory, `${networkNamespace()}-${port}`)
+  return Buffer.byteLength(file) + uniqueLength > maxPathBytes ? undefined : { directory, file }
+}
+
+/** What `sun_path` holds, without the zero at its end. Node cuts a longer path without a word. */
+const maxPathBytes = process.platform === "linux" ? 107 : 103
+
+/** Containers that share a directory have ports, and so files, of their own. */
+const networkNamespace = (): string => {
+  try {
+    return /\d+/.exec(Fs.readlinkSync("/proc/self/ns/net"))?.[0] ?? "0"
+  } catch {
+    return "0"
+  }
+}
+
+/** Links aren't followed: others may write to the directory above. */
+const isOwn = (path: string, kind: "directory" | "socket"): boolean => problemOf(path, kind) === undefined
+
+const problemOf = (path: string, kind: "directory" | "socket"): string | undefined => {
+  try {
+    const stat = Fs.lstatSync(path)
+    if (kind === "directory" ? !stat.isDirectory() : !stat.isSocket()) return `${path} isn't a ${kind}`
+    if (stat.uid !== process.getuid?.()) return `${path} belongs to another user`
+    return kind === "directory" && (stat.mode & 0o777) !== 0o700
+      ? `${path} isn't for this user alone (0700)`
+      : undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+interface Placed {
+  readonly file: string
+  readonly ino: bigint
+}
+
+/** Bound under a name of its own first, so that clients find a socket that listens. */
+const place = (server: Net.Server, { directory, file }: Path): Effect.Effect<Placed, string> =>
+  Effect.gen(function* () {
+    yield* attempt(() => Fs.mkdirSync(directory, { recursive: true, mode: 0o700 }))
+    const problem = problemOf(directory, "directory")
+    if (problem !== undefined) return yield* Effect.fail(problem)
+    const bound = file + unique()
+    yield* bind(server, bound)
+    const { ino } = yield* attempt(() => Fs.lstatSync(bound, { bigint: true }))
+    yield* attempt(() => Fs.renameSync(bound, file))
+    return { file, ino }
+  }).pipe(Effect.onError(() => Effect.sync(() => server.close())))
+
+const bind = (server: Net.Server, path: string): Effect.Effect<void, string> =>
+  Effect.async((resume) => {
+    const onError = (error: Error) => resume(Effect.fail(error.message))
+    server.once("error", onError)
+    server.listen({ path, exclusive: true }, () => {
+      server.off("error", onError)
+      resume(Effect.void)
+    })
+  })
+
+const unique = (): string => `.${randomBytes(4).toString("hex")}`
+const uniqueLength = unique().length
+
+/** Removes the file, unless it is another's by now, and listens no more. */
+const remove = (server: Net.Server, { file, ino }: Placed): Effect.Effect<void> =>
+  attempt(() => {
+    if (Fs.lstatSync(file, { bigint: true }).ino === ino) Fs.unlinkSync(file)
+  }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => server.close())))
+
+const attempt = <A>(run: () => A): Effect.Effect<A, string> =>
+  Effect.try({ try: run, catch: (error) => (error as Error).message })
