@@ -31,6 +31,7 @@ import { Journal, type View } from "./interception/Journal.js"
 import * as Matching from "./interception/Matching.js"
 import * as Mock from "./interception/Mock.js"
 import { RecordingBudget } from "./interception/RecordingBudget.js"
+import { type SessionTrace, SessionTraces } from "./interception/SessionTrace.js"
 import * as Validation from "./interception/Validation.js"
 import * as WebSocketMock from "./interception/WebSocketMock.js"
 import * as WebSocketSpy from "./interception/WebSocketSpy.js"
@@ -71,7 +72,8 @@ export const make: (
     const recorder = CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock)
     const { url } = yield* IPCServer
     const forwarding = new Forwarding(url)
-    const interceptors = new Interceptors()
+    const sessions = new SessionTraces()
+    const interceptors = new Interceptors(sessions)
     const apis = ApiRequests.make(discovery)
     const install = Installation.make(gateway, interceptors, apis, forwarding, maxBytes)
     yield* gateway.onUnmatched(interceptors.onUnmatched)
@@ -82,11 +84,20 @@ export const make: (
       CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock),
       (request) => forwarding.isForwarded(request)
     )
-    const viewFromNow = (): View => ({
+    const viewFromNow = (session: SessionTrace | undefined): View => ({
       since: journal.next,
-      sees: () => true,
-      hint: () => `Does the code under test call ${url}?`
+      sees: ({ head }) => session?.owns(head.headers) ?? true,
+      misses: ({ head }) => session !== undefined && !sessions.isOwned(head.headers),
+      hint:
+        session === undefined
+          ? `Does the code under test call ${url}?`
+          : `Does the test call ${url} with the session's headers, and each service pass traceparent on?`
     })
+    /** A group that is verified when the scope closes with success. */
+    const verified = (groupOptions: Parameters<typeof interceptors.group>[0]) =>
+      Effect.tap(interceptors.group(groupOptions), (group) =>
+        Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? Effect.orDie(verify(group)) : Effect.void))
+      )
     const recorded = (group: Group, kind: Kind, name: string, matcher: RequestMatcher): CallRecording.Recorded => ({
       label: `The ${kind} ${name}`,
       name,
@@ -187,17 +198,26 @@ export const make: (
         journal.awaitRequest(group.view, match, awaitOptions),
       unmatched: Effect.sync(() => group.unmatched.map(({ request }) => request)),
       verify: verify(group),
-      strict: Effect.flatMap(
-        Effect.suspend(() => interceptors.group(true, viewFromNow())),
-        (strict) =>
-          Effect.as(
-            Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? Effect.orDie(verify(strict)) : Effect.void)),
-            serviceOf(strict)
+      strict: Effect.suspend(() => {
+        const { session } = group
+        return Effect.map(verified({ keepsRemoved: true, session, view: viewFromNow(session) }), serviceOf)
+      }),
+      session: (sessionOptions = {}) =>
+        Effect.gen(function* () {
+          yield* Validation.checkSession(sessionOptions)
+          const session = yield* Effect.acquireRelease(
+            Effect.sync(() => sessions.open()),
+            (opened) => Effect.sync(() => sessions.close(opened))
           )
-      )
+          const make = sessionOptions.strict === false ? interceptors.group : verified
+          const service = serviceOf(yield* make({ keepsRemoved: true, session, view: viewFromNow(session) }))
+          return { ...service, traceId: session.traceId, headers: session.headers, run: session.run }
+        })
     })
 
-    return serviceOf(yield* interceptors.group(false, viewFromNow()))
+    return serviceOf(
+      yield* interceptors.group({ keepsRemoved: false, session: undefined, view: viewFromNow(undefined) })
+    )
   })
 
 /**

@@ -9,6 +9,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import type { InvalidEntry } from "./DiscoveryEntry.js"
 
 import type { HttpRouteRequest } from "./HttpGateway.js"
@@ -320,7 +321,8 @@ export type Installing<Installed, R = never> = Effect.Effect<Installed, Intercep
  */
 export declare namespace HttpInterception {
   /**
-   * Interceptors are installed until their scope closes, and nest: the newest that matches takes the request.
+   * Interceptors are installed until their scope closes, and nest: the newest that matches takes the request, those of a session
+   * before all others.
    *
    * @since 0.1.0
    * @category models
@@ -377,6 +379,39 @@ export declare namespace HttpInterception {
      * `UnverifiedInterception`.
      */
     readonly strict: Effect.Effect<Service, never, Scope.Scope>
+    /**
+     * The same service for one of several tests that run at the same time on one gateway: its interceptors, its `calls` and what
+     * it verifies are those of the requests that carry its trace context. It is verified as `strict` is when the scope closes,
+     * and tells of requests that it would have taken but for their trace context.
+     */
+    readonly session: (options?: SessionOptions) => Effect.Effect<Session, never, Scope.Scope>
+  }
+
+  /**
+   * The interception of one test.
+   *
+   * @since 0.2.0
+   * @category models
+   */
+  export interface Session extends Service {
+    /** Of W3C Trace Context: 32 hexadecimal digits. */
+    readonly traceId: string
+    /**
+     * `traceparent` and `baggage`, for the requests that the test makes. Services pass them on to the requests that they make:
+     * the platform's `HttpClient`, this library's requests and OpenTelemetry's instrumentation by themselves.
+     */
+    readonly headers: Readonly<Record<string, string>>
+    /** Runs the effect with the session's trace as its parent span, so that what it requests belongs to the session. */
+    readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>>
+  }
+
+  /**
+   * @since 0.2.0
+   * @category models
+   */
+  export interface SessionOptions {
+    /** Whether it is verified when its scope closes with success. Default true. */
+    readonly strict?: boolean | undefined
   }
 }
 

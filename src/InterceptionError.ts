@@ -39,10 +39,29 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
       Schema.Struct({ name: Schema.String, method: Schema.String, path: Schema.String, failure: Schema.String })
     ),
     { default: () => [] }
+  ),
+  /** Of a session: requests that its interceptors would have taken, had they carried its trace context. */
+  strays: Schema.optionalWith(
+    Schema.Array(
+      Schema.Struct({
+        method: Schema.String,
+        path: Schema.String,
+        /** The interceptor that would have taken it. */
+        interceptor: Schema.String,
+        /** The trace context that it carried instead. */
+        carried: Schema.optional(Schema.String)
+      })
+    ),
+    { default: () => [] }
   )
 }) {
   override get message() {
-    const lines = [...failedLines(this.failed), ...uncalledLines(this.uncalled), ...unmatchedLines(this.unmatched)]
+    const lines = [
+      ...failedLines(this.failed),
+      ...uncalledLines(this.uncalled),
+      ...unmatchedLines(this.unmatched),
+      ...strayLines(this.strays)
+    ]
     return printableLines(lines.join("\n"))
   }
 }
@@ -97,6 +116,17 @@ const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): Readonl
       `  - ${method} ${path}${nearest === undefined ? "" : `; nearest: ${nearest}`}`,
       ...(differences.length > 1 ? differences.flatMap(differenceLines) : [])
     ])
+  ]
+}
+
+const strayLines = (strays: UnverifiedInterception["strays"]): ReadonlyArray<string> => {
+  if (strays.length === 0) return []
+  return [
+    "Came without this session's trace context, so its interceptors left it alone (the service that sent it has to pass the header traceparent, or baggage, of the request that it answers on to the requests that it makes; docs/testing.md shows how):",
+    ...strays.map(
+      ({ carried, interceptor, method, path }) =>
+        `  - ${method} ${path}, which ${interceptor} would have taken; it carried ${carried ?? "no trace context"}`
+    )
   ]
 }
 

@@ -68,8 +68,8 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** From now on, requests are answered 503, and their connections are closed. */
   readonly startClosing: () => void
-  /** Puts the interceptor above all others for as long as the scope lives. */
-  readonly intercept: (interceptor: GatewayInterceptor) => Effect.Effect<void, never, Scope.Scope>
+  /** Puts the interceptor above those of the same order and less, for as long as the scope lives. */
+  readonly intercept: (interceptor: GatewayInterceptor, order?: number) => Effect.Effect<void, never, Scope.Scope>
   /** Shows every exchange to the watcher, before any interceptor, for as long as the scope lives. */
   readonly watch: (watcher: GatewayWatcher) => Effect.Effect<void, never, Scope.Scope>
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
@@ -120,7 +120,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   )
   const sockets = new Set<Duplex>()
   const pipelines = new Pipelines()
-  /** Newest first. Replaced, never changed: an exchange under way keeps the order it came in by. */
+  /** Topmost first. Replaced, never changed: an exchange under way keeps the order it came in by. */
   let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
   let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
   let watchers: ReadonlyArray<GatewayWatcher> = []
@@ -271,11 +271,12 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       )
     )
 
-  const intercept = (value: GatewayInterceptor) =>
+  const intercept = (value: GatewayInterceptor, order = 0) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const placed: Placed<GatewayInterceptor> = { value, removed: false }
-        interceptors = [placed, ...interceptors]
+        const placed: Placed<GatewayInterceptor> = { value, order, removed: false }
+        const above = interceptors.filter((other) => other.order > order)
+        interceptors = [...above, placed, ...interceptors.slice(above.length)]
         return placed
       }),
       (placed) =>
@@ -350,5 +351,6 @@ const refusalOf = (request: IncomingMessage): Refusal | undefined => {
 
 interface Placed<A> {
   readonly value: A
+  readonly order: number
   removed: boolean
 }

@@ -152,12 +152,19 @@ export const inWords = (differences: ReadonlyArray<Difference>): string => {
   const { expected, part, received } = first
   if (part === "path") return "the path differs"
   if (part === "method") return `the method is ${expected}`
+  if (part === TRACE_CONTEXT) {
+    const carried = received ?? "no trace context"
+    return `the request carries ${carried}, and not that of its session: does the service that sent it pass traceparent on?`
+  }
   const more = rest.length === 0 ? "" : `, and ${rest.length} more`
   if (received === undefined) return `${part} is missing; ${expected} was expected${more}`
   return expected === NOTHING
     ? `${part} is ${received}; it was to be absent${more}`
     : `${part} is ${received}, not ${expected}${more}`
 }
+
+/** The part of a request that says to which session it belongs. */
+export const TRACE_CONTEXT = "trace context"
 
 /** What nothing is shown as. */
 export const NOTHING = "nothing"

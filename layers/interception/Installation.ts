@@ -59,10 +59,11 @@ export const make = (
       kind,
       matcher,
       matching,
+      session: group.session,
       name,
       times: options.times,
       optional: options.optional ?? false,
-      order: interceptors.nextOrder(),
+      order: interceptors.nextOrder(group),
       calls: 0,
       removed: false
     }
@@ -97,6 +98,12 @@ export const make = (
       take({ exchange, matched, body, installed, passOn, decline })
     }
 
+    /** It would take the request if that belonged to its session. */
+    const noteStray: typeof claim = (exchange, _matched, _body, passOn) => {
+      interceptors.noteStray(group, installed, exchange.request)
+      passOn(exchange)
+    }
+
     const ifOfBody = (
       exchange: Exchange,
       passOn: PassOn,
@@ -125,16 +132,20 @@ export const make = (
       const preflightOf = options.cors === true ? Preflight.methodOf(request) : undefined
       const matched = matching.match(request, preflightOf)
       if (matched === undefined) return passOn(exchange)
+      // A preflight carries no headers of the page.
+      const isStray = preflightOf === undefined && installed.session?.owns(request.headers) === false
+      if (isStray && !interceptors.isStray(request)) return passOn(exchange)
+      const take = isStray ? noteStray : claim
       ifOfApi(exchange, passOn, () => {
         if (preflightOf !== undefined) return Preflight.answer(request, response, preflightOf)
-        if (matching.body === undefined) return claim(exchange, matched, undefined, passOn)
+        if (matching.body === undefined) return take(exchange, matched, undefined, passOn)
         // What follows an upgrade's headers is no body.
         if (exchange.upgrade !== undefined) return passOn(exchange)
-        ifOfBody(exchange, passOn, (replayed, body) => claim(replayed, matched, body, passOn))
+        ifOfBody(exchange, passOn, (replayed, body) => take(replayed, matched, body, passOn))
       })
     }
 
     yield* interceptors.install(group, installed)
-    yield* gateway.intercept(onExchange)
+    yield* gateway.intercept(onExchange, installed.order)
     if (matcher.api !== undefined) yield* apis.register(matcher.api)
   })

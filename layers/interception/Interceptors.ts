@@ -13,6 +13,7 @@ import * as Difference from "./Difference.js"
 import type { View } from "./Journal.js"
 import type { MatchedBody } from "./MatchedBody.js"
 import * as Matching from "./Matching.js"
+import * as SessionTrace from "./SessionTrace.js"
 
 export type Kind = "mock" | "spy" | "fault" | "WebSocket mock" | "WebSocket spy"
 
@@ -21,10 +22,11 @@ export interface Installed {
   readonly kind: Kind
   readonly matcher: RequestMatcher
   readonly matching: Matching.Matching
+  readonly session: SessionTrace.SessionTrace | undefined
   readonly name: string
   readonly times: number | undefined
   readonly optional: boolean
-  /** Greater than that of every interceptor installed before it. */
+  /** Greater than that of every interceptor beneath it. */
   readonly order: number
   calls: number
   removed: boolean
@@ -47,11 +49,23 @@ export interface HandlerFailure {
 export interface Group {
   /** What it sees of the journal. */
   readonly view: View
+  /** The test whose requests alone its interceptors see; `undefined` where they see all. */
+  readonly session: SessionTrace.SessionTrace | undefined
   /** Whether interceptors that were removed are verified, too. */
   readonly keepsRemoved: boolean
   readonly installed: Set<Installed>
   readonly unmatched: Array<Unmatched>
   readonly failed: Array<HandlerFailure>
+  /** What would have been the session's, but for its trace context. */
+  readonly strays: Array<Stray>
+}
+
+/** A request without a session's trace context that an interceptor of the session would have taken. */
+export interface Stray {
+  readonly installed: Installed
+  readonly request: Pick<IncomingMessage, "method" | "url" | "headers" | "rawHeaders">
+  /** Whether nothing took it at all. */
+  unmatched: boolean
 }
 
 /** A request that nothing matched, and where it differs from the nearest interceptor. */
@@ -61,30 +75,36 @@ export interface Unmatched {
 }
 
 export class Interceptors {
-  /** Newest first, of all groups. */
+  /** Topmost first, of all groups. */
   #installed: ReadonlyArray<Installed> = []
   readonly #groups = new Set<Group>()
+  readonly #sessions: SessionTrace.SessionTraces
   #count = 0
   /** The bodies that were read for matching, by the request's raw headers, which every form of a request shares. */
   readonly #bodies = new WeakMap<object, MatchedBody>()
 
+  constructor(sessions: SessionTrace.SessionTraces) {
+    this.#sessions = sessions
+  }
+
   /** A new group, which is told of unmatched requests until the scope closes. */
-  group(keepsRemoved: boolean, view: View): Effect.Effect<Group, never, Scope.Scope> {
-    return Effect.acquireRelease(
+  readonly group = (
+    options: Pick<Group, "keepsRemoved" | "session" | "view">
+  ): Effect.Effect<Group, never, Scope.Scope> =>
+    Effect.acquireRelease(
       Effect.sync(() => {
-        const group: Group = { view, keepsRemoved, installed: new Set(), unmatched: [], failed: [] }
+        const group: Group = { ...options, installed: new Set(), unmatched: [], failed: [], strays: [] }
         this.#groups.add(group)
         return group
       }),
       (group) => Effect.sync(() => this.#groups.delete(group))
     )
-  }
 
   /** Counts the interceptor as installed until the scope closes. */
   install(group: Group, installed: Installed): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => {
-        this.#installed = [installed, ...this.#installed]
+        this.#installed = [installed, ...this.#installed].sort((a, b) => b.order - a.order)
         group.installed.add(installed)
       }),
       () =>
@@ -96,8 +116,9 @@ export class Interceptors {
     )
   }
 
-  nextOrder(): number {
-    return ++this.#count
+  /** Above all that were installed before; those of a session above all that are of none. */
+  nextOrder({ session }: Group): number {
+    return ++this.#count + (session === undefined ? 0 : OF_SESSIONS)
   }
 
   bodyOf(request: IncomingMessage): MatchedBody | undefined {
@@ -108,14 +129,33 @@ export class Interceptors {
     this.#bodies.set(request.rawHeaders, body)
   }
 
-  /** Keeps the request for every group, and gives a hint for its 404. */
+  /** Whether the request is for a group: not where it belongs to a session that isn't the group's. */
+  isFor({ session }: Pick<Group, "session">, { headers }: Pick<IncomingMessage, "headers">): boolean {
+    return session === undefined ? !this.#sessions.isOwned(headers) : session.owns(headers)
+  }
+
+  /** Whether the request belongs to no session. */
+  isStray({ headers }: IncomingMessage): boolean {
+    return !this.#sessions.isOwned(headers)
+  }
+
+  /** Keeps a request that belongs to no session, and that the interceptor would have taken if it belonged to its own. */
+  noteStray(group: Group, installed: Installed, { headers, method, rawHeaders, url }: IncomingMessage): void {
+    if (group.strays.some(({ request }) => request.rawHeaders === rawHeaders)) return
+    push(group.strays, { installed, request: { headers, method, rawHeaders, url }, unmatched: false })
+  }
+
+  /** Keeps the request for the groups that it is for, and gives a hint for its 404. */
   readonly onUnmatched = (request: IncomingMessage): string | undefined => {
     const near = this.#nearest(request)
     const unmatched: Unmatched = {
       request: { method: request.method as string, path: pathOf(request.url as string), nearest: near?.text },
       differences: near?.differences ?? []
     }
-    for (const group of this.#groups) push(group.unmatched, unmatched)
+    for (const group of this.#groups) {
+      if (this.isFor(group, request)) push(group.unmatched, unmatched)
+      for (const stray of group.strays) stray.unmatched ||= stray.request.rawHeaders === request.rawHeaders
+    }
     if (near !== undefined) return `The interceptor that came nearest: ${near.text}.`
     return this.#installed.length === 0 ? undefined : "No interceptor is like it."
   }
@@ -126,11 +166,15 @@ export class Interceptors {
     let bestScore = 0
     const path = pathOf(request.url as string)
     for (const installed of this.#installed) {
-      const { kind, matcher, matching, name } = installed
+      const { kind, matcher, matching, name, session } = installed
+      const isOwned = session?.owns(request.headers) ?? true
+      // Of other tests it tells nothing.
+      if (!isOwned && this.#sessions.isOwned(request.headers)) continue
       // A spy doesn't answer, so it isn't what a 404 is missing.
       if (kind === "spy" || kind === "WebSocket spy") continue
       if (matcher.path === undefined && !isBelow(`/${matcher.api ?? ""}`, path)) continue
-      const { agreed, differences } = matching.mismatch(request, this.bodyOf(request))
+      const { agreed, differences: differing } = matching.mismatch(request, this.bodyOf(request))
+      const differences = isOwned ? differing : [SessionTrace.missing(request.headers), ...differing]
       if (differences.length === 0 && takesMore(installed)) continue
       const score = agreed * 1_000 + Matching.resemblance(matcher.path, request.url as string)
       if (score <= bestScore) continue
@@ -165,7 +209,10 @@ export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception
     const uncalled = Array.from(group.installed).filter(
       ({ calls, optional, times }) => !optional && calls < (times ?? 1)
     )
-    if (uncalled.length === 0 && group.unmatched.length === 0 && group.failed.length === 0) return Effect.void
+    const isStray = group.strays.some(({ unmatched }) => unmatched)
+    if (uncalled.length === 0 && group.unmatched.length === 0 && group.failed.length === 0 && !isStray) {
+      return Effect.void
+    }
     const unverified = new UnverifiedInterception({
       uncalled: uncalled.map(({ calls, kind, name, times }) => ({
         name: `${kind} ${name}`,
@@ -178,7 +225,16 @@ export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception
         ...(nearest === undefined ? {} : { nearest }),
         ...(differences.length > 1 ? { differences } : {})
       })),
-      failed: group.failed.map(({ failure, method, name, path }) => ({ name, method, path, failure }))
+      failed: group.failed.map(({ failure, method, name, path }) => ({ name, method, path, failure })),
+      strays: group.strays.map(({ installed, request: { headers, method, url } }) => {
+        const carried = SessionTrace.described(headers)
+        return {
+          method: method as string,
+          path: pathOf(url as string),
+          interceptor: `${installed.kind} ${installed.name}`,
+          ...(carried === undefined ? {} : { carried })
+        }
+      })
     })
     const [first] = group.failed
     // Shown by test runners, with the place of an assertion and its diff.
@@ -187,3 +243,5 @@ export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception
   })
 
 const MAX_KEPT = 1_000
+
+const OF_SESSIONS = 2 ** 50

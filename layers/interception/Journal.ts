@@ -41,8 +41,10 @@ export interface View {
   /** The order of the first that may be seen. */
   readonly since: number
   readonly sees: (entry: Entry) => boolean
+  /** Those that may have been meant to be seen. */
+  readonly misses: (entry: Entry) => boolean
   /** What to do where nothing was seen. */
-  readonly hint: () => string
+  readonly hint: string
 }
 
 export class Journal {
@@ -173,13 +175,12 @@ export class Journal {
   told(view: View, matcher: RequestMatcher): Effect.Effect<string, InvalidRoute> {
     return Effect.map(Matching.make(matcher), (matching) => {
       const entries = this.#seenBy(view)
-      if (entries.length === 0) return `Nothing else has arrived. ${view.hint()}`
-      const latest = entries.slice(-MAX_TOLD)
-      const before = entries.length - latest.length
+      const missed = this.#entries.filter((entry) => entry.order >= view.since && view.misses(entry))
       return [
-        "What has arrived:",
-        ...(before === 0 ? [] : [`  … ${before} before these`]),
-        ...latest.map((entry) => `  - ${told(entry, matching)}`)
+        ...(entries.length === 0
+          ? [`Nothing else has arrived. ${view.hint}`]
+          : listed("What has arrived:", entries, matching)),
+        ...(missed.length === 0 ? [] : listed("Without its trace context came:", missed, matching))
       ].join("\n")
     })
   }
@@ -247,6 +248,16 @@ const told = (entry: Entry, { mismatch }: Matching.Matching): string => {
   const body = entry.body ?? bodyOf(entry)
   const { differences } = mismatch(head, body instanceof Promise ? undefined : body)
   return `${head.method} ${path}, ${outcomeOf(call, request)}: ${Difference.inWords(differences)}`
+}
+
+const listed = (title: string, entries: ReadonlyArray<Entry>, matching: Matching.Matching): ReadonlyArray<string> => {
+  const latest = entries.slice(-MAX_TOLD)
+  const before = entries.length - latest.length
+  return [
+    title,
+    ...(before === 0 ? [] : [`  … ${before} before these`]),
+    ...latest.map((entry) => `  - ${told(entry, matching)}`)
+  ]
 }
 
 const outcomeOf = (call: RecordedCall | undefined, request: RecordedRequest | undefined): string => {

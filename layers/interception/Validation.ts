@@ -8,6 +8,7 @@ import type {
   AwaitOptions,
   AwaitRequestOptions,
   Fault,
+  HttpInterception,
   InterceptorOptions,
   MockOptions
 } from "../../src/HttpInterception.js"
@@ -65,6 +66,20 @@ export const checkNth = (call: string, n: number, options: AwaitOptions): Effect
       issueOf("its options", options, awaitOptions),
     call
   )
+
+/** Dies where the options of a session are wrong. */
+export const checkSession = (options: HttpInterception.SessionOptions): Effect.Effect<void> =>
+  Effect.orDie(
+    refuse(
+      issueOf("its options", options, sessionOptions) ??
+        (options.strict === undefined || typeof options.strict === "boolean"
+          ? undefined
+          : `strict is true or false, not ${kindOf(options.strict)}`),
+      "session"
+    )
+  )
+
+const sessionOptions: OptionNames<HttpInterception.SessionOptions> = { strict: true }
 
 const awaitOptions: OptionNames<AwaitOptions> = { timeout: true }
 

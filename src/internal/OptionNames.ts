@@ -10,12 +10,14 @@ export type OptionNames<Options> = Readonly<Record<keyof Options & string, true>
 export const issueOf = (what: string, options: unknown, names: Readonly<Record<string, true>>): string | undefined => {
   if (options === undefined) return undefined
   const known = Object.keys(names)
-  if (!Predicate.isRecord(options)) return `${what} is an object of ${known.join(", ")}, not ${kindOf(options)}`
+  const isPlural = /^(?:its|the) options\b/.test(what)
+  if (!Predicate.isRecord(options))
+    return `${what} ${isPlural ? "are" : "is"} an object of ${known.join(", ")}, not ${kindOf(options)}`
   const unknown = Object.keys(options).find((name) => !known.includes(name) && options[name] !== undefined)
   if (unknown === undefined) return undefined
   const near = nearest(unknown, known)
   const hint = near === undefined ? "" : ` Did you mean ${JSON.stringify(near)}?`
-  return `${what} has no ${JSON.stringify(unknown)}.${hint} It takes ${known.join(", ")}`
+  return `${what} ${isPlural ? "have" : "has"} no ${JSON.stringify(unknown)}.${hint} ${isPlural ? "They take" : "It takes"} ${known.join(", ")}`
 }
 
 /** Throws a `TypeError` where the options have a name that isn't known. */

@@ -196,6 +196,11 @@ export interface TestInterception {
   readonly verify: () => void
   /** The same for one test, verified when it is closed. */
   readonly strict: () => Promise<StrictInterception>
+  /**
+   * The same for one of several tests that run at the same time on one gateway, such as those of `it.concurrent`: its
+   * interceptors, its `calls` and what it verifies are those of the requests that carry its trace context.
+   */
+  readonly session: (options?: HttpInterception.SessionOptions) => Promise<TestSession>
 }
 
 /**
@@ -211,6 +216,23 @@ export interface StrictInterception extends TestInterception, AsyncDisposable {
    * it in `afterEach` has the runner show one after the other.
    */
   readonly close: () => Promise<void>
+}
+
+/**
+ * The interception of one test: of the requests that carry its trace context. It is verified as {@link StrictInterception} is,
+ * unless `{ strict: false }` was given, and tells of requests that it would have taken but for their trace context.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface TestSession extends StrictInterception {
+  /** Of W3C Trace Context: 32 hexadecimal digits. */
+  readonly traceId: string
+  /**
+   * `traceparent` and `baggage`, for the requests that the test makes: `fetch(url, { headers: session.headers })`. Services
+   * pass them on to the requests that they make.
+   */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /**
@@ -292,6 +314,20 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
           ...make(value, own),
           ...closeableBy(own)
         }))
+      )
+    },
+    session: (options) => {
+      describeSuppressedErrors()
+      return Promises.run(
+        Effect.map(
+          handle.acquire("session", "the session", http.session(options)),
+          ({ handle: own, value: session }) => ({
+            ...make(session, own),
+            traceId: session.traceId,
+            headers: session.headers,
+            ...closeableBy(own)
+          })
+        )
       )
     }
   }

@@ -208,7 +208,7 @@ describe("awaitRequest", () => {
         [
           "awaitRequest() can't do this: a request matcher has no "header". Did you mean "headers"? It takes method, path, query, headers, body, api.",
           "calls() can't do this: a request matcher has no "header". Did you mean "headers"? It takes method, path, query, headers, body, api.",
-          "awaitRequest() can't do this: its options has no "timeuot". Did you mean "timeout"? It takes timeout, count.",
+          "awaitRequest() can't do this: its options have no "timeuot". Did you mean "timeout"? They take timeout, count.",
           "awaitRequest() can't do this: count is a whole number from 1, not 0.",
         ]
       `)

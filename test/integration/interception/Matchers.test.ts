@@ -262,16 +262,16 @@ describe("in plain JavaScript", () => {
         "The interceptor can't be made: its query is an object of names and values, not a string.",
         'The interceptor can\'t be made: its path is a string like "/users/:id" or an expression, not a number.',
         "The interceptor can't be made: its method is a string, not a number.",
-        'The interceptor can\'t be made: its options has no "time". Did you mean "times"? It takes times, name, optional, cors, delay.',
+        'The interceptor can\'t be made: its options have no "time". Did you mean "times"? They take times, name, optional, cors, delay.',
         'The interceptor can\'t be made: times is a whole number from 1, not "2".',
         "The interceptor can't be made: times is a whole number from 1, not 0.",
         "The interceptor can't be made: its handler is a function, not an object; for a fixed answer pass Intercept.json(…) or its like.",
-        'The interceptor can\'t be made: its options has no "cors". It takes times, name, optional.',
+        'The interceptor can\'t be made: its options have no "cors". They take times, name, optional.',
         "The interceptor can't be made: resetInBody takes { afterBytes } with a number of bytes, not nothing.",
         'The interceptor can\'t be made: the fault Delay has no "durration". Did you mean "duration"? It takes _tag, duration.',
         "The interceptor can't be made: its fault is Intercept.delay(…), failWith(…), drop or resetInBody(…); an answer goes to mock."
       ])
-      assert.throws(() => Intercept.json({}, { stat: 1 } as object), 'has no "stat". Did you mean "status"?')
+      assert.throws(() => Intercept.json({}, { stat: 1 } as object), 'have no "stat". Did you mean "status"?')
     })
   )
 })

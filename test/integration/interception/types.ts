@@ -40,6 +40,16 @@ const check = HttpApiMock.endpoint(Api, "health", "check", () => Effect.succeed(
 // @ts-expect-error it needs the interception
 export const needs: Effect.Effect<unknown, unknown, Scope.Scope> = check
 
+/** A session is the interception of one test, and runs what belongs to it. */
+export const session: Effect.Effect<number, never, HttpInterception | Scope.Scope> = Effect.gen(function* () {
+  const http = yield* HttpInterception
+  const session = yield* http.session()
+  HttpInterception.of(session)
+  // @ts-expect-error strict
+  yield* http.session({ strickt: true })
+  return yield* session.run(Effect.succeed(1))
+})
+
 export const words = Effect.map(HttpInterception, (http) => [
   // @ts-expect-error a fault isn't an answer
   http.mock(Intercept.any(), Intercept.drop),

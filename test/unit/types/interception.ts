@@ -135,6 +135,17 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
   await using strict = await gateway.strict()
   const either: TestInterception.TestInterception = Math.random() < 2 ? strict : gateway
   same<typeof either.mock, typeof gateway.mock>(true)
+  await using session = await gateway.session({ strict: false })
+  same<typeof session.headers, Readonly<Record<string, string>>>(true)
+  same<typeof session.mock, typeof gateway.mock>(true)
+  await session.mock(Intercept.post("/", { body: { a: 1 } }), ({ body }) => {
+    same<typeof body, { readonly a: number }>(true)
+  })
+  await fetch(gateway.url, { headers: session.headers })
+  // @ts-expect-error strict
+  await gateway.session({ strickt: true })
+  // @ts-expect-error workers are the gateway's
+  session.worker
   await gateway.register({ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" })
   await gateway.register([{ api: "users", baseUrl: "http://127.0.0.1:4001", pathPrefix: "/users" }])
   // @ts-expect-error the path prefix is missing
