@@ -2,7 +2,7 @@
  * The library at work in seven processes, which share only the number of a port: four HTTP services, a worker, a service
  * that knows nothing of the library, and this process. `npm run demo` prints each step, and exits with 0 only if each held.
  */
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -11,7 +11,8 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { Console, Context, Duration, Effect, Fiber, Layer, Schedule } from "effect"
-import { Discovery, IPCServer, LeaderElection } from "effect-ipc"
+import { Discovery, HttpGateway, IPCServer, LeaderElection } from "effect-ipc"
+import { HttpProxyUpstream } from "effect-ipc/http-proxy"
 import { LocalDiscovery, NodeIPCServer } from "effect-ipc/node"
 import { join } from "./demo/chat.js"
 import { MakeInvoice, NextInvoiceNumber } from "./demo/invoices.js"
@@ -154,6 +155,33 @@ const loseService = ({ orders }: Processes) =>
     yield* expect("the status", (yield* ask("GET", "/orders/7")).status, 200)
   })
 
+/** The proxy by http-proxy, in a gateway beside the leader's: the same requests, the same chat. */
+const replaceHttpClient = ({ chat, orders, usersB }: Processes) =>
+  Effect.gen(function* () {
+    const { url } = yield* IPCServer
+    const gateway = yield* HttpGateway
+    const services = new Map(Object.entries({ users: usersB.url, orders: orders.url, chat: chat.url }))
+    yield* gateway.proxy((path) => services.get(path.split(/[/?]/)[1] ?? ""))
+    yield* Effect.gen(function* () {
+      yield* expect("who answered", (yield* ask("GET", "/users/1")).answer.servedBy, usersB.pid)
+      yield* expect("the status", (yield* ask("POST", "/orders", { userId: 3, total: 17 })).status, 201)
+      yield* talk
+    }).pipe(Effect.provideService(Gateway, { port: Number(new URL(url).port), url }))
+    yield* expect("what http-proxy has forwarded", forwarded, ["GET /users/1", "POST /orders", ...chatRequests])
+  }).pipe(Effect.scoped, Effect.provide(ByHttpProxy))
+
+const forwarded: Array<string> = []
+const note = (request: IncomingMessage) => forwarded.push(`${request.method} ${request.url}`)
+const chatRequests = ["GET /chat?name=Ada", "GET /chat?name=Grace"]
+
+const ByHttpProxy = NodeIPCServer.layer().pipe(
+  Layer.provide(
+    HttpProxyUpstream.layer({
+      on: { proxyReq: (_, request) => note(request), proxyReqWs: (_, request) => note(request) }
+    })
+  )
+)
+
 const talk = Effect.gen(function* () {
   const { url } = yield* Gateway
   const ada = yield* join(url, "Ada")
@@ -272,6 +300,7 @@ const told = (processes: Processes) =>
     yield* step("One of two replicas dies, and no request notices", loseReplica(processes))
     yield* step("A service that takes no part dies, and comes back", loseService(processes))
     yield* step("A WebSocket chat goes through the same port", talk)
+    yield* step("The same goes by http-proxy, in place of the gateway's own HTTP client", replaceHttpClient(processes))
     yield* step("The leader dies under 200 requests a second", loseLeader(processes))
     yield* step("All the others are still there", stillThere(processes))
   })

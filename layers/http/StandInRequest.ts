@@ -76,7 +76,7 @@ class TappedRequest extends StandInRequest {
       this.#reading = true
       this.source.on("data", (chunk: Buffer) => {
         this.#onData(chunk)
-        if (!this.push(chunk)) this.source.pause()
+        if (!this.push(chunk) && !this.destroyed) this.source.pause()
       })
       this.source.on("end", () => {
         this.#onEnd()

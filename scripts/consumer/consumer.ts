@@ -1,7 +1,7 @@
 /** Uses each entry's types from outside: what is wrong here must not compile, what is right must. */
 import type * as Socket from "@effect/platform/Socket"
 import type * as SocketServer from "@effect/platform/SocketServer"
-import { Effect, type Layer, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import {
   type ClientNotConnected,
   HttpInterception,
@@ -11,6 +11,7 @@ import {
   IPCServer,
   type RequestError
 } from "effect-ipc"
+import { HttpProxyUpstream } from "effect-ipc/http-proxy"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import * as Facade from "effect-ipc/promise"
 import { SocketIPCClient, SocketIPCServer } from "effect-ipc/socket"
@@ -28,6 +29,20 @@ export const program: Effect.Effect<number, TooBig | RequestError | ClientNotCon
     return yield* server.request("worker-1", Half, 42, { timeout: "1 second" })
   }
 ).pipe(Effect.scoped)
+
+export const byHttpProxy = NodeIPCServer.layer().pipe(
+  Layer.provide(
+    HttpProxyUpstream.layer({
+      changeOrigin: true,
+      on: {
+        proxyReq: (outgoing, request) => void outgoing.setHeader("x-from", request.url ?? ""),
+        error: (error, _request, response) => void response.end(error.message)
+      }
+    })
+  )
+)
+// @ts-expect-error no option of http-proxy
+HttpProxyUpstream.layer({ changeOrigins: true })
 
 export const answer = Effect.gen(function* () {
   const client = yield* IPCClient

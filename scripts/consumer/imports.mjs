@@ -53,6 +53,23 @@ const overTcp = Effect.gen(function* () {
 )
 assert.equal(await Effect.runPromise(overTcp), 42)
 
+const { HttpProxyUpstream } = await import("effect-ipc/http-proxy")
+const { createServer } = await import("node:http")
+
+const upstream = createServer((request, response) => response.end(`${request.url} by ${request.headers["x-by"]}`))
+await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve))
+const byHttpProxy = Effect.gen(function* () {
+  const server = yield* core.IPCServer
+  yield* server.setRouteProxyResolver(() => `http://127.0.0.1:${upstream.address().port}`)
+  return yield* Effect.promise(() => fetch(`${server.url}/users`).then((response) => response.text()))
+}).pipe(
+  Effect.scoped,
+  Effect.provide(node.NodeIPCServer.layer()),
+  Effect.provide(HttpProxyUpstream.layer({ on: { proxyReq: (outgoing) => outgoing.setHeader("x-by", "http-proxy") } }))
+)
+assert.equal(await Effect.runPromise(byHttpProxy), "/users by http-proxy")
+upstream.close()
+
 // What suites without Effect use needs no test library: the optional peer isn't there.
 await assert.rejects(import("@effect/vitest"), { code: "ERR_MODULE_NOT_FOUND" })
 const { Intercept, TestGateway } = await import("effect-ipc/testing")

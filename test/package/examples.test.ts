@@ -27,6 +27,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "GET /users/7?full=true → 200 users answers GET /users/7?full=true",
     'GET /nowhere → 404 {"error":"No route for GET /nowhere. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"}'
   ],
+  "http-proxy.ts": ["200 users got /users/7", "user=7; Domain=shop.example; Path=/", "a service"],
   "leader-election.ts": [
     "second is follower",
     "first is leader",

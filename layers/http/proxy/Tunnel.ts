@@ -12,6 +12,17 @@ import { closeGently } from "../upgrade/ClientSocket.js"
  * @internal
  */
 export const join = (one: Duplex, other: Duplex, onClose: () => void): void => {
+  closeTogether(one, other, onClose)
+  one.pipe(other)
+  other.pipe(one)
+}
+
+/**
+ * Neither socket outlives the other. `onClose` is called once both are closed.
+ *
+ * @internal
+ */
+export const closeTogether = (one: Duplex, other: Duplex, onClose: () => void): void => {
   let open = 2
   const link = (from: Duplex, to: Duplex) => {
     from.on("error", () => to.destroy())
@@ -20,7 +31,6 @@ export const join = (one: Duplex, other: Duplex, onClose: () => void): void => {
       else closeGently(to)
       if (--open === 0) onClose()
     })
-    from.pipe(to)
   }
   link(one, other)
   link(other, one)

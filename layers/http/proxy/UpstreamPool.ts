@@ -49,7 +49,8 @@ export const make = (options: {
       const socket = connector(named, callback) as unknown as Socket
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
-      UpstreamSocket.prepare(socket)
+      UpstreamSocket.readBeforeReset(socket)
+      UpstreamSocket.markContinue(socket)
       return socket
     }
     // A stream may idle as long as it likes; only its headers are awaited with a limit.

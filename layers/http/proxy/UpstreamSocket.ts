@@ -1,5 +1,5 @@
 /**
- * What a socket to an upstream does for undici beside its own work.
+ * What a socket to an upstream does for the HTTP client beside its own work.
  *
  * @internal
  */
@@ -14,20 +14,15 @@ import type { Socket } from "node:net"
 export const CONTINUE = 198
 
 /**
- * Prepares a new socket, before undici has it.
- *
- * - A service that answers before it has read an upload and then closes, resets the connection. A write that fails because
- *   of that would destroy the socket while the response is still unread. So the write stays pending until the read side
- *   ends.
- * - The head of a response with status 100 is given the status {@link CONTINUE}.
+ * A service that answers before it has read an upload and then closes, resets the connection. A write that fails because of
+ * that would destroy the socket while the response is still unread. So the write stays pending until the read side ends.
  *
  * @internal
  */
-export const prepare = (socket: Socket): void => {
-  const { _write, _writev, read } = socket
+export const readBeforeReset = (socket: Socket): void => {
+  const { _write, _writev } = socket
   // A stream has one write in progress at a time.
   let callback: WriteCallback | undefined
-  let isHeadAwaited = false
   const done: WriteCallback = (error) => {
     const written = callback as WriteCallback
     if (!isReset(error) || socket.readableEnded || socket.destroyed) written(error)
@@ -35,14 +30,31 @@ export const prepare = (socket: Socket): void => {
   }
   socket._write = function (chunk, encoding, written) {
     callback = written
-    isHeadAwaited ||= isRequestHead(chunk)
     _write.call(this, chunk, encoding, done)
+  }
+  if (_writev === undefined) return
+  socket._writev = function (chunks, written) {
+    callback = written
+    _writev.call(this, chunks, done)
+  }
+}
+
+/**
+ * Gives the head of a response with status 100 the status {@link CONTINUE}.
+ *
+ * @internal
+ */
+export const markContinue = (socket: Socket): void => {
+  const { _write, _writev, read } = socket
+  let isHeadAwaited = false
+  socket._write = function (chunk, encoding, written) {
+    isHeadAwaited ||= isRequestHead(chunk)
+    _write.call(this, chunk, encoding, written)
   }
   if (_writev !== undefined) {
     socket._writev = function (chunks, written) {
-      callback = written
       isHeadAwaited ||= isRequestHead(chunks[0]?.chunk)
-      _writev.call(this, chunks, done)
+      _writev.call(this, chunks, written)
     }
   }
   socket.read = function (size) {

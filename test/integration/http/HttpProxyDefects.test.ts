@@ -4,11 +4,13 @@ import * as Effect from "effect/Effect"
 import { type Child, start } from "./child.js"
 import { ask, connect, serve, UPGRADE } from "./support.js"
 
-// Each scenario runs against http-proxy, where it shows the defect, and against our gateway, where it mustn't.
-const host = (kind: "http-proxy" | "gateway", target: string) => start("http-proxy-host.ts", kind, target)
+// Each scenario runs against http-proxy, where it shows the defect, and against our gateway by either client, where it mustn't.
+type Kind = "http-proxy" | "gateway" | "http-proxy layer"
+const ours = ["gateway", "http-proxy layer"] as const
+const host = (kind: Kind, target: string) => start("http-proxy-host.ts", kind, target)
 
 describe("a WebSocket upstream that answers the upgrade with an ordinary response, to a client that resets", () => {
-  const scenario = Effect.fnUntraced(function* (kind: "http-proxy" | "gateway") {
+  const scenario = Effect.fnUntraced(function* (kind: Kind) {
     const upstream = yield* serve({
       onRequest: (_, response) => {
         response.writeHead(200)
@@ -35,9 +37,9 @@ describe("a WebSocket upstream that answers the upgrade with an ordinary respons
     })
   )
 
-  it.scopedLive("costs ours nothing", () =>
+  it.scopedLive.each(ours)("costs ours nothing: %s", (kind) =>
     Effect.gen(function* () {
-      const child = yield* scenario("gateway")
+      const child = yield* scenario(kind)
       yield* child.noConnections
       assert.isNull(child.process.exitCode)
     })
@@ -45,7 +47,7 @@ describe("a WebSocket upstream that answers the upgrade with an ordinary respons
 })
 
 describe("an upgraded connection whose client resets, with an upstream that doesn't end its side", () => {
-  const scenario = Effect.fnUntraced(function* (kind: "http-proxy" | "gateway") {
+  const scenario = Effect.fnUntraced(function* (kind: Kind) {
     const sockets = new Set<net.Socket>()
     let onEnd = () => {}
     const ended = new Promise<void>((resolve) => {
@@ -85,16 +87,16 @@ describe("an upgraded connection whose client resets, with an upstream that does
     })
   )
 
-  it.scopedLive("leaves nothing with ours", () =>
+  it.scopedLive.each(ours)("leaves nothing with ours: %s", (kind) =>
     Effect.gen(function* () {
-      const child = yield* scenario("gateway")
+      const child = yield* scenario(kind)
       yield* child.noConnections
     })
   )
 })
 
 describe("a kept-alive upstream connection that has gone stale", () => {
-  const scenario = Effect.fnUntraced(function* (kind: "http-proxy" | "gateway") {
+  const scenario = Effect.fnUntraced(function* (kind: Kind) {
     const sockets = new Set<net.Socket>()
     const upstream = yield* Effect.acquireRelease(
       Effect.async<net.Server>((resume) => {
@@ -130,9 +132,9 @@ describe("a kept-alive upstream connection that has gone stale", () => {
     })
   )
 
-  it.scopedLive("costs a GET nothing with ours", () =>
+  it.scopedLive.each(ours)("costs a GET nothing with ours: %s", (kind) =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* scenario("gateway"), [
+      assert.deepStrictEqual(yield* scenario(kind), [
         [200, "ok"],
         [200, "ok"]
       ])

@@ -1,40 +1,18 @@
-import * as http from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import httpProxy from "http-proxy"
 import { WebSocket, WebSocketServer } from "ws"
+import * as HttpProxyUpstream from "../../../layers/http-proxy/HttpProxyUpstream.js"
 import * as LocalDiscovery from "../../../layers/LocalDiscovery.js"
 import * as NodeIPCServer from "../../../layers/NodeIPCServer.js"
-import { type ForwardedExchange, type MakeForwarder, UpstreamProxy } from "../../../layers/UpstreamProxy.js"
 import { Discovery } from "../../../src/Discovery.js"
 import { HttpGateway } from "../../../src/HttpGateway.js"
 import { IPCServer } from "../../../src/IPCServer.js"
 import { ask, serve } from "./support.js"
 
 /** Another HTTP client in place of the default. */
-const byHttpProxy: MakeForwarder = Effect.gen(function* () {
-  const agent = new http.Agent({ keepAlive: true })
-  const proxy = httpProxy.createProxyServer({ agent })
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      agent.destroy()
-      proxy.close()
-    })
-  )
-  const forward = (exchange: ForwardedExchange) => {
-    const { request, response, upgrade, upstream } = exchange
-    const options = { target: upstream.baseUrl, headers: { "x-by": "http-proxy" } }
-    const onError = (error: Error) => exchange.refuse(502, error.message)
-    response.once("close", () => upstream.release?.())
-    if (upgrade === undefined) proxy.web(request, response, options, onError)
-    else proxy.ws(request, upgrade.take(), upgrade.head, options, onError)
-  }
-  return { forward }
-})
-
-const Swapped = Layer.succeed(UpstreamProxy, byHttpProxy)
+const Swapped = HttpProxyUpstream.layer({ headers: { "x-by": "http-proxy" } })
 
 const service = Effect.gen(function* () {
   const sockets = new WebSocketServer({ noServer: true })

@@ -7,10 +7,12 @@ import * as net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
 import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
+import type { UpstreamProxy } from "../../../layers/UpstreamProxy.js"
 
 export interface Served {
   readonly server: http.Server<typeof http.IncomingMessage, typeof GatewayResponse>
@@ -74,13 +76,18 @@ export interface ServedGateway extends Served {
   readonly closeGateway: Effect.Effect<void>
 }
 
-export const serveGateway = (options?: NodeHttpGateway.GatewayOptions & UndiciUpstream.UndiciOptions) =>
+export const serveGateway = (options?: NodeHttpGateway.GatewayOptions & UndiciUpstream.UndiciOptions) => {
+  const { connectTimeout, headersTimeout, tls, ...rest } = options ?? {}
+  return serveGatewayBy(UndiciUpstream.layer({ connectTimeout, headersTimeout, tls }), rest)
+}
+
+/** A gateway with the given HTTP client. */
+export const serveGatewayBy = (client: Layer.Layer<UpstreamProxy>, options?: NodeHttpGateway.GatewayOptions) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const { connectTimeout, headersTimeout, tls, ...rest } = options ?? {}
-    const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: 1024 * 1024, ...rest }).pipe(
+    const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: 1024 * 1024, ...options }).pipe(
       Scope.extend(scope),
-      Effect.provide(UndiciUpstream.layer({ connectTimeout, headersTimeout, tls }))
+      Effect.provide(client)
     )
     const served = yield* serve(gateway)
     const result: ServedGateway = { ...served, gateway, closeGateway: Scope.close(scope, Exit.void) }

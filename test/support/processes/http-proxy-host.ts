@@ -1,5 +1,6 @@
 /**
- * A proxy in a process of its own: `http-proxy` or our gateway, before the upstream given. Tells its port, then how many
+ * A proxy in a process of its own, before the upstream given: http-proxy itself (`http-proxy`), our gateway (`gateway`), or our
+ * gateway by http-proxy (`http-proxy layer`). Tells its port, then how many
  * TCP connections it has open, or its peak memory, whenever asked.
  */
 
@@ -9,6 +10,8 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import { make } from "../../../layers/http/NodeHttpGateway.js"
+import * as HttpProxyUpstream from "../../../layers/http-proxy/HttpProxyUpstream.js"
+import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
 
 const [kind, target] = process.argv.slice(2) as [string, string]
 const server = http.createServer({ ServerResponse: GatewayResponse })
@@ -31,7 +34,8 @@ if (kind === "http-proxy") {
     server.on("upgrade", (request, socket: Duplex, head) => gateway.onUpgrade(request, socket, head))
     yield* Effect.never
   })
-  Effect.runFork(Effect.scoped(program))
+  const upstream = kind === "gateway" ? UndiciUpstream.layer() : HttpProxyUpstream.layer()
+  Effect.runFork(Effect.provide(Effect.scoped(program), upstream))
 }
 
 let peak = 0

@@ -1,0 +1,9 @@
+/**
+ * The gateway's proxy by http-proxy in place of undici, for programs that need its options or its events.
+ *
+ * @since 0.2.0
+ */
+export type { ConfigOptions } from "../ipc/ConfigOptions.js"
+export type { MakeForwarder, UpstreamProxy } from "../UpstreamProxy.js"
+export type { HttpProxyEvents, HttpProxyOptions } from "./HttpProxyOptions.js"
+export * as HttpProxyUpstream from "./HttpProxyUpstream.js"
