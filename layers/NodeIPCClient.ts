@@ -15,6 +15,7 @@ import { defaultMaxFrameBytes } from "../src/connection/IPCSocketOptions.js"
 import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
+import * as ProcessReport from "./inspector/ProcessReport.js"
 import { defaultPort, urlOf } from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
@@ -100,7 +101,10 @@ export const make = (
     }
     return Effect.zipRight(
       SupportedRuntime.check,
-      ProcessMemory.provide(ReconnectingClient.make(base, UpgradeRequest.connect(target), options))
+      Effect.tap(
+        ProcessMemory.provide(ReconnectingClient.make(base, UpgradeRequest.connect(target), options)),
+        ProcessReport.install
+      )
     )
   })
 

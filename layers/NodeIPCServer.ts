@@ -27,6 +27,7 @@ import * as Draining from "./http/Draining.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import { inTurn } from "./http/upgrade/ClientSocket.js"
+import * as Feed from "./inspector/Feed.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
@@ -141,6 +142,7 @@ export const makePrepared: <A, E, R>(
     interceptHttp: gateway.route,
     setRouteProxyResolver: gateway.proxy
   }
+  yield* Feed.install(service, gateway)
   const prepared = yield* prepare(service)
 
   // New clients are refused, and no frame of the others is handled, before what was prepared for them is released.

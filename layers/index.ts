@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 
+export * as Inspector from "./Inspector.js"
 export type { ConfigOptions } from "./ipc/ConfigOptions.js"
 export * as LocalDiscovery from "./LocalDiscovery.js"
 export * as NodeHttpInterception from "./NodeHttpInterception.js"

@@ -4,7 +4,7 @@
  * @internal
  */
 
-const subcommands: ReadonlySet<string> = new Set(["serve", "register", "run", "routes"])
+const subcommands: ReadonlySet<string> = new Set(["serve", "register", "run", "routes", "inspect", "traffic"])
 
 /** The subcommand that the command line runs, as @effect/cli finds it. */
 export const subcommandOf = (argv: ReadonlyArray<string>): string | undefined =>

@@ -31,7 +31,9 @@ const examples: Readonly<Record<string, string>> = {
   serve: "effect-ipc serve --port 9000",
   register: "effect-ipc register --api users --prefix /users --url http://127.0.0.1:4001",
   run: "effect-ipc run --api orders --prefix /orders -- node server.js",
-  routes: "effect-ipc routes --watch"
+  routes: "effect-ipc routes --watch",
+  inspect: "effect-ipc inspect --port 9000",
+  traffic: "effect-ipc traffic --watch --har traffic.har"
 }
 
 /** Those that @effect/cli adds. */

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import { createRequire } from "node:module"
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import type * as HelpDoc from "@effect/cli/HelpDoc"
@@ -16,19 +15,20 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { version } from "../process/PackageVersion.js"
 import { ChildCommand } from "./ChildCommand.js"
 import { CommandFailed, exitCodes } from "./CommandFailed.js"
 import * as CommandLine from "./CommandLine.js"
+import { inspect } from "./inspect.js"
 import * as Output from "./Output.js"
 import { register } from "./register.js"
 import { routes } from "./routes.js"
 import { run } from "./run.js"
 import { serve } from "./serve.js"
+import { traffic } from "./traffic.js"
 import { usageError } from "./Usage.js"
 
-const { version } = createRequire(import.meta.url)("effect-ipc/package.json") as { readonly version: string }
-
-export const subcommands = [serve, register, run, routes] as const
+export const subcommands = [serve, register, run, routes, inspect, traffic] as const
 
 export const command = Command.make("effect-ipc").pipe(
   Command.withDescription(

@@ -64,6 +64,14 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
     )
   })
 
+export const inspectorPort: Options.Options<number> = Options.text("inspector-port").pipe(
+  Options.withPseudoName("number"),
+  Options.withFallbackConfig(Config.string("IPC_INSPECTOR_PORT")),
+  Options.withDefault("0"),
+  checked("--inspector-port (or IPC_INSPECTOR_PORT)", portFrom(0)),
+  Options.withDescription("The port of the inspector's page. Default IPC_INSPECTOR_PORT, else any free one.")
+)
+
 export const drain: Options.Options<Duration.Duration> = Options.text("drain").pipe(
   Options.withPseudoName("seconds"),
   Options.withDefault("3"),

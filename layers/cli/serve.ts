@@ -16,9 +16,10 @@ import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as ListeningPort from "../process/ListeningPort.js"
 import type { CommandFailed } from "./CommandFailed.js"
 import { explain, heldByAnotherGateway, heldByStranger } from "./CommandFailed.js"
+import { serve as serveInspector } from "./inspect.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
-import { drain, gateway, runtimeIdFor, strategy } from "./options.js"
+import { drain, gateway, inspectorPort, runtimeIdFor, strategy } from "./options.js"
 
 export const serve = Command.make(
   "serve",
@@ -26,6 +27,10 @@ export const serve = Command.make(
     address: gateway(0),
     strategy,
     drain,
+    inspect: Options.boolean("inspect").pipe(
+      Options.withDescription("Serve the inspector's page as well, at a port of its own.")
+    ),
+    inspectorPort,
     allowWithoutToken: Options.boolean("allow-without-token").pipe(
       Options.withDescription("Let other machines connect without a token, where --host is reachable for them.")
     ),
@@ -36,7 +41,7 @@ export const serve = Command.make(
       )
     )
   },
-  ({ address, allowedHosts, allowWithoutToken, drain, strategy }) =>
+  ({ address, allowedHosts, allowWithoutToken, drain, inspect, inspectorPort, strategy }) =>
     Effect.gen(function* () {
       if (yield* ListeningPort.isInUse(address)) yield* refuseHeld(address)
       const services = yield* LocalDiscovery.makeStandalone({
@@ -52,7 +57,9 @@ export const serve = Command.make(
         ),
         Effect.mapError(explain(address))
       )
-      yield* Output.print(`The gateway listens on ${Context.get(services, IPCServer).url}`)
+      const { port, url } = Context.get(services, IPCServer)
+      yield* Output.print(`The gateway listens on ${url}`)
+      if (inspect) yield* serveInspector({ ...address, port }, inspectorPort)
       return yield* Effect.never
     }).pipe(Effect.scoped)
 ).pipe(

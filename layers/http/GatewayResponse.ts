@@ -8,11 +8,26 @@ import type { ServerCall } from "./ServerCall.js"
 import type { UnreadAnswers } from "./UnreadAnswers.js"
 
 /**
+ * What answers an exchange: a route, an upstream, or an interceptor of that kind.
+ *
+ * @internal
+ */
+export interface Answerer {
+  readonly kind: string
+  /** The route's path, the upstream's base URL, the interceptor's name. */
+  readonly name: string
+  /** Of an upstream that discovery has chosen. */
+  readonly api?: string | undefined
+}
+
+/**
  * Sees what is written to a response on its way to the client. None of its functions may throw.
  *
  * @internal
  */
 export interface ResponseTap {
+  /** Each that begins to answer: another one follows where an upstream refuses, or an interceptor passes on. */
+  readonly onAnswerer?: (answerer: Answerer) => void
   /** The final head, with what was set by `setHeader`; a header given more than once has an entry for each value. */
   readonly onHead?: (status: number, headers: ReadonlyArray<readonly [name: string, value: string]>) => void
   /** Bytes of the body, before they are sent; not of a body that isn't sent (to a HEAD). False keeps them from being sent. */
@@ -37,6 +52,16 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   /** Adds a tap beneath those that there are: it sees what is written before they do. */
   tap(tap: ResponseTap): void {
     this.#taps = this.#taps === undefined ? [tap] : [tap, ...this.#taps]
+  }
+
+  /** Whether anything sees what is written. */
+  get isTapped(): boolean {
+    return this.#taps !== undefined
+  }
+
+  /** Tells the taps what answers; to be called only where there are some. */
+  tellAnswerer(answerer: Answerer): void {
+    for (const tap of this.#taps ?? []) tap.onAnswerer?.(answerer)
   }
 
   /** Writes in place of what the tap kept back: only the taps above it see it. Calls back once it is with the system. */

@@ -56,6 +56,24 @@ export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchang
 export type GatewayWatcher = (exchange: Exchange) => Exchange
 
 /**
+ * An interceptor in words, for whoever looks at the gateway.
+ *
+ * @internal
+ */
+export interface InterceptorDescription {
+  readonly kind: string
+  readonly name: string
+  readonly calls: number
+  readonly times?: number | undefined
+}
+
+interface InterceptOptions {
+  /** Default 0. */
+  readonly order?: number
+  readonly describe?: () => InterceptorDescription
+}
+
+/**
  * Answers the requests and upgrades of an `http.Server` that its owner makes and closes.
  *
  * @internal
@@ -69,7 +87,12 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   /** From now on, requests are answered 503, and their connections are closed. */
   readonly startClosing: () => void
   /** Puts the interceptor above those of the same order and less, for as long as the scope lives. */
-  readonly intercept: (interceptor: GatewayInterceptor, order?: number) => Effect.Effect<void, never, Scope.Scope>
+  readonly intercept: (
+    interceptor: GatewayInterceptor,
+    options?: InterceptOptions
+  ) => Effect.Effect<void, never, Scope.Scope>
+  /** The interceptors that describe themselves, topmost first. */
+  readonly interceptors: () => ReadonlyArray<InterceptorDescription>
   /** Shows every exchange to the watcher, before any interceptor, for as long as the scope lives. */
   readonly watch: (watcher: GatewayWatcher) => Effect.Effect<void, never, Scope.Scope>
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
@@ -121,7 +144,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const sockets = new Set<Duplex>()
   const pipelines = new Pipelines()
   /** Topmost first. Replaced, never changed: an exchange under way keeps the order it came in by. */
-  let interceptors: ReadonlyArray<Placed<GatewayInterceptor>> = []
+  let interceptors: ReadonlyArray<PlacedInterceptor> = []
   let listeners: ReadonlyArray<(request: IncomingMessage) => string | undefined> = []
   let watchers: ReadonlyArray<GatewayWatcher> = []
   let closing = false
@@ -157,8 +180,10 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     const method = request.method as string
     const url = request.url as string
     const match = routes.find(method, url)
-    if (match !== undefined) match.value.handle(request, response, match)
-    else if (routes.takesMalformed(method, url)) refuse(request, response, malformedPath)
+    if (match !== undefined) {
+      if (response.isTapped) response.tellAnswerer({ kind: "route", name: `${method} ${pathOf(url)}` })
+      match.value.handle(request, response, match)
+    } else if (routes.takesMalformed(method, url)) refuse(request, response, malformedPath)
     else return false
     return true
   }
@@ -173,9 +198,9 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     else intercepted(exchange, interceptors, 0)
   }
 
-  const intercepted = (exchange: Exchange, stack: ReadonlyArray<Placed<GatewayInterceptor>>, from: number): void => {
+  const intercepted = (exchange: Exchange, stack: ReadonlyArray<PlacedInterceptor>, from: number): void => {
     for (let at = from; at < stack.length; at++) {
-      const placed = stack[at] as Placed<GatewayInterceptor>
+      const placed = stack[at] as PlacedInterceptor
       if (placed.removed) continue
       return placed.value(exchange, (next) => guarded(next, (next) => intercepted(next, stack, at + 1)))
     }
@@ -271,10 +296,10 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
       )
     )
 
-  const intercept = (value: GatewayInterceptor, order = 0) =>
+  const intercept = (value: GatewayInterceptor, { describe, order = 0 }: InterceptOptions = {}) =>
     Effect.acquireRelease(
       Effect.sync(() => {
-        const placed: Placed<GatewayInterceptor> = { value, order, removed: false }
+        const placed: PlacedInterceptor = { value, describe, order, removed: false }
         const above = interceptors.filter((other) => other.order > order)
         interceptors = [...above, placed, ...interceptors.slice(above.length)]
         return placed
@@ -316,6 +341,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
     route,
     proxy: proxy.setResolver,
     intercept,
+    interceptors: () => interceptors.flatMap(({ describe }) => (describe === undefined ? [] : [describe()])),
     watch,
     handler,
     onUnmatched
@@ -349,8 +375,9 @@ const refusalOf = (request: IncomingMessage): Refusal | undefined => {
   return { status: 501, error: `The transfer coding ${JSON.stringify(coding)} isn't known here; "chunked" is.` }
 }
 
-interface Placed<A> {
-  readonly value: A
+interface PlacedInterceptor {
+  readonly value: GatewayInterceptor
+  readonly describe: (() => InterceptorDescription) | undefined
   readonly order: number
   removed: boolean
 }

@@ -92,6 +92,8 @@ export const make = (
     ) => {
       if (!takesMore(installed)) return passOn(exchange)
       installed.calls++
+      const { response } = exchange
+      if (response.isTapped && answers(kind)) response.tellAnswerer({ kind, name })
       const decline = () => {
         installed.calls--
       }
@@ -146,6 +148,11 @@ export const make = (
     }
 
     yield* interceptors.install(group, installed)
-    yield* gateway.intercept(onExchange, installed.order)
+    yield* gateway.intercept(onExchange, {
+      order: installed.order,
+      describe: () => ({ kind, name, calls: installed.calls, times: installed.times })
+    })
     if (matcher.api !== undefined) yield* apis.register(matcher.api)
   })
+
+const answers = (kind: Kind): boolean => kind !== "spy" && kind !== "WebSocket spy"

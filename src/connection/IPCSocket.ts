@@ -27,8 +27,8 @@ import type { AnySpan } from "effect/Tracer"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { ConnectionClosed, FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
-import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
-import { untyped } from "../IPCRequest.js"
+import type { Direction, RequestOptions, Shaped, UntypedRequest } from "../IPCRequest.js"
+import { nameOf, untyped } from "../IPCRequest.js"
 import type { StreamOptions, UntypedStream } from "../IPCStream.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
@@ -135,6 +135,19 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
     // The peer's answer is taken to be of the request's declared type.
     const resume = onEnd as OnEnd<unknown, unknown>
+    const { calls } = this.context
+    if (!calls.isWatched) return this.exchange(what, payload, millis, resume, span)
+    const begin = (ended: typeof resume) => this.exchange(what, payload, millis, ended, span)
+    return calls.request(nameOf(what), this.target, begin, resume)
+  }
+
+  private exchange(
+    what: UntypedRequest,
+    payload: unknown,
+    millis: number,
+    resume: OnEnd<unknown, unknown>,
+    span: AnySpan | undefined
+  ): Waiting | undefined {
     return typeof what === "string"
       ? this.outgoing.exchange(what, payload, millis, resume, span)
       : this.outgoing.exchangeEncoded(what, payload, millis, resume, span)
@@ -162,7 +175,8 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     input: Stream.Stream<unknown, unknown, unknown> | undefined,
     options: StreamOptions | undefined
   ): Stream.Stream<unknown, unknown, unknown> {
-    return this.opened.stream(definition, payload, input, options)
+    const opened = this.opened.stream(definition, payload, input, options)
+    return this.context.calls.stream(definition.name, this.target, opened)
   }
 
   /** Ends the connection: requests in flight fail, handlers are interrupted. Done when the transport has ended. */

@@ -4,6 +4,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { RequestOptions } from "../IPCRequest.js"
+import type { CallLog } from "../internal/CallLog.js"
+import { CurrentCallLog } from "../internal/CallLog.js"
 import type { Deadlines } from "../internal/Deadlines.js"
 import * as RunFork from "../internal/RunFork.js"
 import type { Budget } from "../MemoryBudget.js"
@@ -55,6 +57,8 @@ export interface SharedContext {
   /** What a peer's requests may be before more is granted, where it understands that. */
   readonly requestCredit: Credit
   readonly budget: Budget
+  /** Where this end's own requests and streams are shown to whoever watches. */
+  readonly calls: CallLog
 }
 
 /**
@@ -78,7 +82,8 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
     maxHandlersInFlight,
     requestCredit: { count: maxHandlersInFlight, bytes: highWaterMark },
     maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
-    budget: yield* MemoryBudget
+    budget: yield* MemoryBudget,
+    calls: yield* CurrentCallLog
   }
   return context
 })

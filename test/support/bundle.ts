@@ -6,6 +6,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as esbuild from "esbuild"
+import * as PageAssets from "../../layers/inspector/PageAssets.js"
+
+/** The inspector's page is bundled by the library's own module, which can't be bundled itself. */
+const page: esbuild.Plugin = {
+  name: "page",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /inspector[\\/]PageAssets\.ts$/ }, async () => ({
+      contents: `export const load = async () => (${JSON.stringify(await PageAssets.load())})`,
+      loader: "js"
+    }))
+}
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -34,6 +45,7 @@ export const bundle = (entryPoints: ReadonlyArray<string>): Bundle => {
       target: "node20",
       // Not ES modules, which would need a `require` of their own.
       external: ["find-my-way", "http-proxy", "undici", "ws"],
+      plugins: [page],
       logLevel: "error"
     })
   }

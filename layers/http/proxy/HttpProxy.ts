@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { AnySpan } from "effect/Tracer"
+import type { Selection } from "../../../src/discovery/RouteTable.js"
 import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 import { printable } from "../../../src/internal/Printable.js"
@@ -87,9 +88,10 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
       )
     }
     const headers = ForwardedHeaders.ofRequest(request, mark)
+    const told = response.isTapped ? telling(response, upstream) : upstream
     const span = tracing.isOn ? response.call?.begin(upstream.route) : undefined
     const relayed = { tracing, span, lingering }
-    forwarder.forward(new RelayedExchange(request, response, upgrade, target, headers, upstream, relayed))
+    forwarder.forward(new RelayedExchange(request, response, upgrade, target, headers, told, relayed))
     return true
   }
 
@@ -127,6 +129,21 @@ interface Relayed {
 }
 
 const nothing = () => {}
+
+/** The upstream, and each that is tried after it, told to those who watch the response. */
+const telling = (response: GatewayResponse, upstream: Upstream): Upstream => {
+  const { instance } = upstream as Partial<Selection>
+  response.tellAnswerer({ kind: "upstream", name: upstream.baseUrl, api: instance?.api })
+  return {
+    baseUrl: upstream.baseUrl,
+    route: upstream.route,
+    next: () => {
+      const next = BaseUrl.fromResolved(upstream.next?.())
+      return next === undefined ? undefined : telling(response, next)
+    },
+    release: () => upstream.release?.()
+  }
+}
 
 /** A class, since one is made for each request. */
 class RelayedExchange implements ForwardedExchange {

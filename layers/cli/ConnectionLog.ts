@@ -1,0 +1,25 @@
+/**
+ * A line on stderr when the gateway that is watched goes, and when one is back.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { InspectorState } from "../inspector/InspectorState.js"
+
+/** Until the scope closes. A gateway that is there from the start isn't worth a line. */
+export const start = (state: InspectorState): Effect.Effect<void, never, Scope.Scope> => {
+  let shown: boolean | undefined
+  const next = state.changed.until(() => (isKnown(state) && state.connected !== shown ? Effect.void : undefined))
+  const log = Effect.suspend(() => {
+    const first = shown === undefined
+    shown = state.connected
+    if (!shown) return Effect.logWarning(`the gateway at ${state.gateway} isn't watched: ${state.problem}`)
+    return first ? Effect.void : Effect.logInfo(`watching the gateway at ${state.gateway} again`)
+  })
+  return Effect.asVoid(Effect.forkScoped(Effect.forever(Effect.zipRight(next, log))))
+}
+
+/** Whether there was an attempt to connect. */
+const isKnown = ({ connected, leader, problem }: InspectorState): boolean =>
+  connected || leader !== undefined || problem !== undefined
