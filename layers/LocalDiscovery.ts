@@ -25,9 +25,12 @@ import type { IPCPeer } from "../src/IPCPeer.js"
 import type { IPCServer } from "../src/IPCServer.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
+import * as MemberServices from "../src/service/MemberServices.js"
 import * as FailoverWarmUp from "./FailoverWarmUp.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as ProcessMemory from "./ipc/ProcessMemory.js"
+import * as LoopbackEndpoints from "./LoopbackEndpoints.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
@@ -55,13 +58,23 @@ const takePart: (
 ) => Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> = Effect.fnUntraced(
   function* (options: LocalDiscoveryOptions = {}) {
     const { runtimeId = randomUUID() } = options
-    const { discovery, election } = yield* DiscoveryMember.make(
-      { ...options, runtimeId, isOwnUrl: isOwnUrl(options) },
-      (setup) => PortElection.makeWith({ ...options, runtimeId }, setup)
+    const member = yield* DiscoveryMember.make({ ...options, runtimeId, isOwnUrl: isOwnUrl(options) }, (setup) =>
+      PortElection.makeWith({ ...options, runtimeId }, setup)
     )
-    return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, election))
+    const { election } = member
+    return Context.make(Discovery, yield* withServices(member, options)).pipe(Context.add(LeaderElection, election))
   }
 )
+
+const withServices = (
+  member: Parameters<typeof MemberServices.provide>[0],
+  options: LocalDiscoveryOptions
+): Effect.Effect<Discovery.Service> => {
+  const connection = { ...options, heartbeat: options.heartbeat ?? PortElection.defaultHeartbeat }
+  return ProcessMemory.provide(
+    MemberServices.provide(member, { endpoints: LoopbackEndpoints.make(connection), connection })
+  )
+}
 
 const isOwnUrl =
   ({ host = Address.defaultHost }: LocalDiscoveryOptions) =>
@@ -144,7 +157,7 @@ export const makeStandalone: (
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
   const { runtimeId = randomUUID() } = options
-  const gateway = yield* DiscoveryMember.make({ ...options, runtimeId, isOwnUrl: isOwnUrl(options) }, (setup) =>
+  const member = yield* DiscoveryMember.make({ ...options, runtimeId, isOwnUrl: isOwnUrl(options) }, (setup) =>
     Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ election, gateway, server }) => ({
       ...election,
       gateway,
@@ -152,9 +165,9 @@ export const makeStandalone: (
     }))
   )
   yield* warmUp(options)
-  return Context.make(Discovery, gateway.discovery).pipe(
-    Context.add(LeaderElection, gateway.election),
-    Context.merge(NodeIPCServer.toContext(gateway.election))
+  return Context.make(Discovery, yield* withServices(member, options)).pipe(
+    Context.add(LeaderElection, member.election),
+    Context.merge(NodeIPCServer.toContext(member.election))
   )
 })
 

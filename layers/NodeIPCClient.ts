@@ -78,6 +78,20 @@ export type TokenScheme = "proof" | "bearer"
 export const make = (
   options: NodeIPCClientOptions = {}
 ): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
+  Effect.flatMap(connection(options), ({ base, connect }) =>
+    Effect.tap(ProcessMemory.provide(ReconnectingClient.make(base, connect, options)), ProcessReport.install)
+  )
+
+/**
+ * How one connection is opened. Fails where the options rule it out.
+ *
+ * @internal
+ */
+export const connection = (
+  options: Omit<NodeIPCClientOptions, keyof ReconnectingClient.ReconnectingClientOptions> & {
+    readonly maxFrameBytes?: number | undefined
+  }
+): Effect.Effect<{ readonly base: string; readonly connect: ReconnectingClient.Connect }, ConnectFailed> =>
   Effect.suspend(() => {
     const base = options.url ?? urlOf({ host: options.host, port: options.port ?? defaultPort })
     const unreachable = (detail: string) => Effect.fail(new ConnectFailed({ url: base, reason: "Unreachable", detail }))
@@ -99,13 +113,7 @@ export const make = (
       maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
       serialization: MessagePack.serializationOf(options.serialization)
     }
-    return Effect.zipRight(
-      SupportedRuntime.check,
-      Effect.tap(
-        ProcessMemory.provide(ReconnectingClient.make(base, UpgradeRequest.connect(target), options)),
-        ProcessReport.install
-      )
-    )
+    return Effect.as(SupportedRuntime.check, { base, connect: UpgradeRequest.connect(target) })
   })
 
 /** Or why the token can't be used. */
@@ -167,7 +175,7 @@ export const layerConfig = (
     })
   )
 
-const upgradeUrl = (base: string, options: NodeIPCClientOptions): URL | undefined => {
+const upgradeUrl = (base: string, options: Pick<NodeIPCClientOptions, "path" | "runtimeId">): URL | undefined => {
   if (!URL.canParse(base)) return undefined
   const url = new URL(base)
   url.protocol = url.protocol === "https:" || url.protocol === "wss:" ? "wss:" : "ws:"

@@ -107,6 +107,8 @@ export const makePrepared: <A, E, R>(
     readonly prepared: A
     /** Frees the port and closes every client's connection, at once. HTTP exchanges go on until the scope closes. */
     readonly release: Effect.Effect<void>
+    /** Completes when no client is connected. */
+    readonly withoutClients: Effect.Effect<void>
   },
   ListenError | E,
   R | Scope.Scope
@@ -162,7 +164,7 @@ export const makePrepared: <A, E, R>(
       else gateway.onUpgrade(request, socket, head)
     }
   })
-  return { server: service, gateway, prepared, release }
+  return { server: service, gateway, prepared, release, withoutClients: clients.withoutClients }
 })
 
 /**

@@ -142,8 +142,12 @@ export const layerConfig = (
 ): Layer.Layer<LeaderElection, ElectionError | ConfigError> =>
   Layer.scoped(LeaderElection, Effect.flatMap(ConfigOptions.read(environment, options), make))
 
-/** How often participants ping each other. */
-const defaultHeartbeat = Duration.seconds(3)
+/**
+ * How often participants ping each other.
+ *
+ * @internal
+ */
+export const defaultHeartbeat = Duration.seconds(3)
 
 const endpointAt = (
   options: PortElectionOptions,

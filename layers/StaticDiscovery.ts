@@ -11,7 +11,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
-import { type DiscoveryEntry, type InvalidEntry, type RouteChange, validateEntry } from "../src/DiscoveryEntry.js"
+import { type Entry, type InvalidEntry, type RouteChange, validateEntry } from "../src/DiscoveryEntry.js"
 import * as DiscoveryService from "../src/discovery/DiscoveryService.js"
 import * as LocalRegistrations from "../src/discovery/LocalRegistrations.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
@@ -86,7 +86,7 @@ export const make: (
     for (const change of changed) changes.publish(change)
   }
 
-  const unregister = (entries: ReadonlyArray<DiscoveryEntry>) =>
+  const unregister = (entries: ReadonlyArray<Entry>) =>
     Effect.sync(() => publish(table.unregister(registered, entries)))
 
   return DiscoveryService.make({

@@ -8,9 +8,10 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./DiscoveryEntry.js"
-import type { RegistryLimitExceeded, RequestError, ServiceNotRegistered } from "./IPCError.js"
+import type { EntryUnsupported, RegistryLimitExceeded, RequestError, ServiceNotRegistered } from "./IPCError.js"
 import type { RequestOptions } from "./IPCRequest.js"
 import type { RoutingStrategy } from "./RoutingStrategy.js"
+import type { Services } from "./Services.js"
 
 /**
  * @since 0.1.0
@@ -33,7 +34,7 @@ export declare namespace Discovery {
     readonly register: (
       entries: typeof DiscoveryEntry.Encoded | ReadonlyArray<typeof DiscoveryEntry.Encoded>,
       options?: RequestOptions
-    ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | RequestError, Scope.Scope>
+    ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError, Scope.Scope>
     /**
      * Removes entries that this participant registered, before their scope closes. What others registered stays.
      */
@@ -48,9 +49,9 @@ export declare namespace Discovery {
       api: string,
       options?: RequestOptions
     ) => Effect.Effect<string, ServiceNotRegistered | RequestError>
-    /** The api's registered instances. */
+    /** The api's registered instances that answer HTTP. */
     readonly instances: (api: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
-    /** Every registered instance of every api. */
+    /** Every registered instance of every api, those that answer requests by name among them. */
     readonly routes: Effect.Effect<ReadonlyArray<Route>, RequestError>
     /**
      * What any participant registers and unregisters from now on. A consumer that falls behind by more than 4,096 changes
@@ -63,6 +64,12 @@ export declare namespace Discovery {
      * applies while this process leads.
      */
     readonly setStrategy: (api: string, strategy: RoutingStrategy) => Effect.Effect<void, RequestError>
+    /**
+     * What `ServiceServer` and `ServiceClient` run on; none of a program's own Discovery.
+     *
+     * @internal
+     */
+    readonly services?: Services
   }
 }
 

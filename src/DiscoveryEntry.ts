@@ -67,6 +67,41 @@ export const DiscoveryEntry = Schema.Struct({
 export interface DiscoveryEntry extends Schema.Schema.Type<typeof DiscoveryEntry> {}
 
 /**
+ * What an instance answers: HTTP requests below a path prefix, or the requests and streams of services by their name.
+ *
+ * @since 0.2.0
+ * @category schemas
+ */
+export const RouteKind = Schema.Literal("http", "ipc")
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export type RouteKind = typeof RouteKind.Type
+
+/**
+ * Where a service answers requests by name. It has no path, and no HTTP request is routed to it.
+ *
+ * @internal
+ */
+export const EndpointEntry = Schema.Struct({
+  kind: Schema.Literal("ipc"),
+  api: DiscoveryEntry.fields.api,
+  baseUrl: BaseUrl,
+  pathPrefix: Schema.Literal("")
+}).annotations({ message: () => "it isn't an object" })
+
+/** @internal */
+export interface EndpointEntry extends Schema.Schema.Type<typeof EndpointEntry> {}
+
+/** @internal */
+export type Entry = DiscoveryEntry | EndpointEntry
+
+/** @internal */
+export const isEndpoint = (entry: Entry | Route): boolean => "kind" in entry && entry.kind === "ipc"
+
+/**
  * An entry that can't be registered; the issue names each field and what is wrong with it.
  *
  * @since 0.1.0
@@ -91,6 +126,10 @@ export const validateEntry = (input: unknown): Either.Either<DiscoveryEntry, Inv
   Either.mapLeft(decodeEntry(input), (error) => invalidEntry(input, issueOf(error)))
 
 /** @internal */
+export const validateEndpoint = (input: unknown): Either.Either<EndpointEntry, InvalidEntry> =>
+  Either.mapLeft(decodeEndpoint(input), (error) => invalidEntry(input, issueOf(error)))
+
+/** @internal */
 export const invalidEntry = (input: unknown, issue: string): InvalidEntry =>
   new InvalidEntry({ entry: shown(input), issue })
 
@@ -101,7 +140,9 @@ export const invalidEntry = (input: unknown, issue: string): InvalidEntry =>
  * @category models
  */
 export const Route = Schema.Struct({
+  kind: Schema.optionalWith(RouteKind, { default: () => "http" }),
   api: Schema.String,
+  /** Empty where the kind is `ipc`. */
   pathPrefix: Schema.String,
   baseUrl: Schema.String,
   /** The owner that registered it, as the server stamped it. */
@@ -197,6 +238,8 @@ const cut = (text: string): string => (text.length > maxShownLength ? `${text.sl
 const maxShownLength = 200
 
 const decodeEntry = Schema.decodeUnknownEither(DiscoveryEntry, { errors: "all" })
+
+const decodeEndpoint = Schema.decodeUnknownEither(EndpointEntry, { errors: "all" })
 
 const issueOf = (error: ParseError): string =>
   ArrayFormatter.formatErrorSync(error)

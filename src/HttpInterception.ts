@@ -14,7 +14,7 @@ import type { InvalidEntry } from "./DiscoveryEntry.js"
 
 import type { HttpRouteRequest } from "./HttpGateway.js"
 import type { InvalidInterceptor, UnverifiedInterception } from "./InterceptionError.js"
-import type { InvalidRoute, RegistryLimitExceeded, RequestError } from "./IPCError.js"
+import type { EntryUnsupported, InvalidRoute, RegistryLimitExceeded, RequestError } from "./IPCError.js"
 import type { BodyOf, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
@@ -305,7 +305,13 @@ export interface UnmatchedRequest {
  * @since 0.1.0
  * @category models
  */
-export type InterceptError = InvalidInterceptor | InvalidRoute | InvalidEntry | RegistryLimitExceeded | RequestError
+export type InterceptError =
+  | InvalidInterceptor
+  | InvalidRoute
+  | InvalidEntry
+  | RegistryLimitExceeded
+  | EntryUnsupported
+  | RequestError
 
 /**
  * Installs an interceptor until the scope closes.

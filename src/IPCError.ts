@@ -398,6 +398,22 @@ export class RegistryLimitExceeded extends Schema.TaggedError<RegistryLimitExcee
   }
 }
 
+/**
+ * The leader is an earlier version of this library, or another program, and doesn't know entries of this kind: endpoints,
+ * at which services answer requests by their name, or HTTP entries with `stripPrefix`.
+ *
+ * @since 0.2.0
+ * @category discovery
+ */
+export class EntryUnsupported extends Schema.TaggedError<EntryUnsupported>("effect-ipc/EntryUnsupported")(
+  "EntryUnsupported",
+  { api: Schema.String, feature: Schema.Literal("endpoints", "stripPrefix") }
+) {
+  override get message() {
+    return `The leader can't register ${quote(this.api)}: it doesn't know ${this.feature}. It is an earlier version of effect-ipc, or another program; try again once every participant has 0.2 or later.`
+  }
+}
+
 const bounds: Readonly<Record<RegistryLimitExceeded["bound"], (limit: number) => string>> = {
   maxEntriesPerParticipant: (limit) => `${limit} entries of one participant`,
   maxEntries: (limit) => `${limit} entries of all participants, and as many strategies`,

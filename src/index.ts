@@ -14,6 +14,7 @@ export {
   PathPrefix,
   Route,
   RouteChange,
+  RouteKind,
   validateEntry
 } from "./DiscoveryEntry.js"
 export type { RegistryLimits } from "./discovery/RegistryLimits.js"
@@ -98,4 +99,6 @@ export type {
   WidenedLiteral
 } from "./RequestMatcher.js"
 export * as RoutingStrategy from "./RoutingStrategy.js"
+export * as ServiceClient from "./ServiceClient.js"
+export * as ServiceServer from "./ServiceServer.js"
 export { WorkerDied, WorkerStartFailed } from "./WorkerError.js"

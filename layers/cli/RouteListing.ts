@@ -37,7 +37,8 @@ export const age = (millis: number): string => {
   return `${Math.floor(seconds / 86_400)}d`
 }
 
-const naming = (route: Route) => [route.api, route.pathPrefix, route.baseUrl]
+/** An endpoint has no prefix. */
+const naming = (route: Route) => [route.api, route.kind === "ipc" ? "ipc" : route.pathPrefix, route.baseUrl]
 
 const byApi = (one: Route, other: Route): number =>
   compare(one.api, other.api) || compare(one.pathPrefix, other.pathPrefix) || one.registeredAt - other.registeredAt

@@ -21,6 +21,7 @@ export const register = Command.make(
         Effect.mapError((error) =>
           error._tag === "InvalidEntry" ||
           error._tag === "RegistryLimitExceeded" ||
+          error._tag === "EntryUnsupported" ||
           error._tag === "ServiceNotRegistered"
             ? failure(error.message)
             : explain(address)(error)

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Discovery } from "../../src/Discovery.js"
 import type { InvalidEntry, Route } from "../../src/DiscoveryEntry.js"
-import type { RegistryLimitExceeded, RequestError } from "../../src/IPCError.js"
+import type { EntryUnsupported, RegistryLimitExceeded, RequestError } from "../../src/IPCError.js"
 
 /** The apis of one gateway, as interceptors need them. */
 export interface ApiRequests {
@@ -14,7 +14,7 @@ export interface ApiRequests {
   /** Registers a mocked api until the scope closes, so that `discover` finds it. */
   readonly register: (
     api: string
-  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | RequestError, Scope.Scope>
+  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError, Scope.Scope>
 }
 
 export const make = (discovery: Discovery.Service): ApiRequests => ({

@@ -30,8 +30,11 @@ import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "..
 import { closeReason } from "../../src/internal/ErrorMessage.js"
 import { quote } from "../../src/internal/Printable.js"
 import type { Role } from "../../src/LeaderElection.js"
+import * as MemberServices from "../../src/service/MemberServices.js"
 import { sigtermExitCode } from "../../src/WorkerError.js"
 import * as Credentials from "../ipc/Credentials.js"
+import * as ProcessMemory from "../ipc/ProcessMemory.js"
+import * as LoopbackEndpoints from "../LoopbackEndpoints.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as AmbientSpan from "../promise/AmbientSpan.js"
 import { asyncDispose } from "../promise/Disposal.js"
@@ -198,8 +201,11 @@ const makeConnection = Effect.gen(function* () {
     Effect.interruptible,
     Effect.forkScoped
   )
-  const { discovery } = yield* DiscoveryMember.make({ runtimeId }, (setup) =>
+  const member = yield* DiscoveryMember.make({ runtimeId }, (setup) =>
     Effect.map(setup.onFollow(client, { kind: "bin" }), follower)
+  )
+  const discovery = yield* ProcessMemory.provide(
+    MemberServices.provide(member, { endpoints: LoopbackEndpoints.make(options), connection: {} })
   )
   return {
     runtimeId,

@@ -59,6 +59,8 @@ export interface ClientConnections {
   readonly connections: Stream.Stream<ConnectionEvent>
   /** Interrupts the fibers that still wait when the scope closes. */
   readonly awaitClient: (runtimeId: string) => Effect.Effect<ConnectedClient>
+  /** Completes when no client is connected. */
+  readonly withoutClients: Effect.Effect<void>
   /** The first step of closing the scope: from then on no client's frames are handled, and none are sent. */
   readonly startClosing: Effect.Effect<void>
 }
@@ -76,6 +78,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
     const sockets = new Map<string, IPCSocket<ConnectedClient>>()
     const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
     const waiting = new Map<string, Waiters>()
+    const departures = new Waiters()
     let connectionCount = 0
     let closed = false
 
@@ -96,6 +99,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
         sockets.delete(clientId)
         if (runtimeId !== undefined && byRuntimeId.get(runtimeId) === socket) byRuntimeId.delete(runtimeId)
         events.publish({ _tag: "Disconnected", ...client, ...event })
+        departures.announce()
       })
       events.publish({ _tag: "Connected", ...client })
       if (runtimeId !== undefined) waiting.get(runtimeId)?.announce()
@@ -178,6 +182,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
         Array.from(sockets.values()).flatMap((socket) => (socket.state === "open" ? [socket.caller] : []))
       ),
       connections: events.stream,
+      withoutClients: departures.until(() => (sockets.size === 0 ? Effect.void : undefined)),
       awaitClient: (runtimeId) =>
         Effect.suspend(() => {
           const waiters = waiting.get(runtimeId) ?? new Waiters()

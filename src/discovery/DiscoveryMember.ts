@@ -4,21 +4,24 @@
  *
  * @internal
  */
+import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
-import type { DiscoveryEntry, InvalidEntry } from "../DiscoveryEntry.js"
+import type { EndpointEntry, Entry, InvalidEntry } from "../DiscoveryEntry.js"
+import { isEndpoint } from "../DiscoveryEntry.js"
 import type { Election, SettledTerm } from "../election/Election.js"
 import type { RoleSetup } from "../election/GatewayElection.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { RegistryLimitExceeded, RequestError, RequestFailed } from "../IPCError.js"
-import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
+import { ConnectionClosed, EntryUnsupported, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import type { IPCServer } from "../IPCServer.js"
 import { detached } from "../internal/Detached.js"
@@ -44,158 +47,200 @@ export interface DiscoveryMemberOptions {
   readonly isOwnUrl?: ((baseUrl: string, server: IPCServer.Service) => boolean) | undefined
 }
 
+/** What services need of their participant. */
+export interface Member {
+  readonly runtimeId: string
+  readonly known: RouteCache.RouteCache
+  /** Registers an endpoint until the scope closes. */
+  readonly registerEndpoint: (
+    entry: EndpointEntry
+  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError, Scope.Scope>
+  /** The api's strategy, by the name that the leader gives it. */
+  readonly strategyOf: (api: string, name: string | undefined) => RoutingStrategy.RoutingStrategy
+  /** Calls back when this participant sets a strategy. The returned function ends that. */
+  readonly onStrategySet: (listener: () => void) => () => void
+}
+
 /**
  * Takes part until the scope closes; from then on every call fails with `ConnectionClosed`.
  */
 export const make: <Elected extends Election<Registry.Registry, IPCClient.Service>, E>(
   options: DiscoveryMemberOptions,
   join: (setup: RoleSetup<Registry.Registry, IPCClient.Service>) => Effect.Effect<Elected, E, Scope.Scope>
-) => Effect.Effect<{ readonly discovery: Discovery.Service; readonly election: Elected }, E, Scope.Scope> =
-  Effect.fnUntraced(function* (options, join) {
-    const { runtimeId } = options
-    const scope = yield* Effect.scope
-    const strategies = new Map(Object.entries(options.strategies ?? {}))
-    const owner = Owner.named(runtimeId)
-    const limits = RegistryLimits.make(options.limits)
-    const { isOwnUrl = () => false } = options
-    const own = LocalRegistrations.make()
-    const known = yield* RouteCache.make(limits.maxEntries)
-    /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
-    const leaders = new Set<string>()
+) => Effect.Effect<
+  { readonly discovery: Discovery.Service; readonly election: Elected; readonly member: Member },
+  E,
+  Scope.Scope
+> = Effect.fnUntraced(function* (options, join) {
+  const { runtimeId } = options
+  const scope = yield* Effect.scope
+  const strategies = new Map(Object.entries(options.strategies ?? {}))
+  const owner = Owner.named(runtimeId)
+  const limits = RegistryLimits.make(options.limits)
+  const { isOwnUrl = () => false } = options
+  const strategyListeners = new Set<() => void>()
+  const own = LocalRegistrations.make()
+  const known = yield* RouteCache.make(limits.maxEntries)
+  /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
+  const leaders = new Set<string>()
 
-    const election = yield* join({
-      onLead: (server, isReleased) =>
-        Effect.suspend(() => {
-          known.forget((route) => (route.owner === owner ? !own.has(route) : leaders.has(route.owner)))
-          leaders.clear()
-          return Registry.make(server, {
-            runtimeId,
-            own: own.entries(),
-            inherited: known.routes().filter((route) => route.owner !== owner),
-            strategy: options.strategy,
-            strategies,
-            limits,
-            isOwnUrl: (baseUrl) => isOwnUrl(baseUrl, server),
-            isReleased,
-            onChanges: known.learn
-          })
-        }),
-      onFollow: Effect.fnUntraced(function* (client, leader) {
-        if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
-        yield* Effect.forEach(batches(own.entries()), (entries) => repeatRegistration(client, own, entries), {
-          discard: true
-        })
-        yield* Effect.forEach(
-          strategies,
-          ([api, strategy]) => Effect.catchTag(sendStrategy(client, api, strategy), "RequestFailed", logRefusal),
-          { concurrency: "unbounded", discard: true }
-        )
-        yield* LeaderRoutes.follow(client, known, limits.maxEntries)
+  const election = yield* join({
+    onLead: (server, isReleased) =>
+      Effect.suspend(() => {
+        known.forget((route) => (route.owner === owner ? !own.has(route) : leaders.has(route.owner)))
         leaders.clear()
-        if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
-        return client
-      })
-    })
-
-    /** Asks the leader, and the next one when that one goes before it answers. */
-    const askLeader = <A, E>(
-      request: string,
-      requestOptions: RequestOptions | undefined,
-      asLeader: (registry: Registry.Registry) => Effect.Effect<A, E>,
-      asFollower: (client: IPCClient.Service, within: RequestOptions) => Effect.Effect<A, E | RequestError>
-    ): Effect.Effect<A, E | RequestError> => {
-      const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
-      const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
-        Effect.flatMap(election.settledTerm(before), (found) => {
-          if (Option.isNone(found)) return Effect.fail(left(request))
-          const term = found.value
-          if (term.role === "leader") return asLeader(term.leader)
-          return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
-            error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
-          )
+        return Registry.make(server, {
+          runtimeId,
+          own: own.entries(),
+          inherited: known.routes().filter((route) => route.owner !== owner),
+          strategy: options.strategy,
+          strategies,
+          limits,
+          isOwnUrl: (baseUrl) => isOwnUrl(baseUrl, server),
+          isReleased,
+          onChanges: known.learn
         })
-      return Effect.timeoutFail(ask(), {
-        duration: millis,
-        onTimeout: () => new RequestTimeout({ request, target: "the leader", millis })
+      }),
+    onFollow: Effect.fnUntraced(function* (client, leader) {
+      if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
+      yield* Effect.forEach(batches(own.entries()), (entries) => repeatRegistration(client, own, entries), {
+        discard: true
       })
-    }
+      yield* Effect.forEach(
+        strategies,
+        ([api, strategy]) => Effect.catchTag(sendStrategy(client, api, strategy), "RequestFailed", logRefusal),
+        { concurrency: "unbounded", discard: true }
+      )
+      yield* LeaderRoutes.follow(client, known, limits.maxEntries)
+      leaders.clear()
+      if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
+      return client
+    })
+  })
 
-    const register = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) =>
-      askLeader(
-        Protocol.Register.name,
-        requestOptions,
-        (registry) => registry.register(entries),
-        (client, within) =>
-          Effect.forEach(batches(entries), (batch) => client.request(Protocol.Register, batch, within), {
+  /** Asks the leader, and the next one when that one goes before it answers. */
+  const askLeader = <A, E>(
+    request: string,
+    requestOptions: RequestOptions | undefined,
+    asLeader: (registry: Registry.Registry) => Effect.Effect<A, E>,
+    asFollower: (client: IPCClient.Service, within: RequestOptions) => Effect.Effect<A, E | RequestError>
+  ): Effect.Effect<A, E | RequestError> => {
+    const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
+    const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
+      Effect.flatMap(election.settledTerm(before), (found) => {
+        if (Option.isNone(found)) return Effect.fail(left(request))
+        const term = found.value
+        if (term.role === "leader") return asLeader(term.leader)
+        return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
+          error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
+        )
+      })
+    return Effect.timeoutFail(ask(), {
+      duration: millis,
+      onTimeout: () => new RequestTimeout({ request, target: "the leader", millis })
+    })
+  }
+
+  const register = (entries: ReadonlyArray<Entry>, requestOptions?: RequestOptions) =>
+    askLeader(
+      Protocol.Register.name,
+      requestOptions,
+      (registry) => registry.register(entries),
+      (client, within) =>
+        Effect.forEach(batches(entries), (batch) => sendRegistration(client, batch, within), { discard: true })
+    )
+
+  /** By the time that it is sent, some may have been registered again. */
+  const unregister = (entries: ReadonlyArray<Entry>, requestOptions?: RequestOptions) => {
+    const gone = Effect.sync(() => entries.filter((entry) => !own.has(entry)))
+    return askLeader(
+      Protocol.Unregister.name,
+      requestOptions,
+      (registry) => Effect.flatMap(gone, registry.unregister),
+      (client, within) =>
+        Effect.flatMap(gone, (still) =>
+          Effect.forEach(batches(still), (batch) => client.request(unregisterOf(batch), batch, within), {
             discard: true
           })
+        )
+    )
+  }
+
+  /**
+   * Ends when the leader has answered, or is gone. The request runs in a fiber of its own, since a release can't be
+   * interrupted, and so can't time out. Without a leader, that fiber waits for the next one, and the release doesn't.
+   */
+  const withdraw = (entries: ReadonlyArray<Entry>): Effect.Effect<Effect.Effect<void>> =>
+    Effect.flatMap(election.role, (role) => {
+      const timeout = role === "electing" ? "10 seconds" : "1 second"
+      const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(unregister(entries, { timeout }))), scope)
+      return Effect.map(sent, (fiber) =>
+        Effect.asVoid(Effect.raceFirst(Effect.interruptible(Fiber.await(fiber)), Effect.interruptible(withoutLeader)))
       )
-
-    /** By the time that it is sent, some may have been registered again. */
-    const unregister = (entries: ReadonlyArray<DiscoveryEntry>, requestOptions?: RequestOptions) => {
-      const gone = Effect.sync(() => entries.filter((entry) => !own.has(entry)))
-      return askLeader(
-        Protocol.Unregister.name,
-        requestOptions,
-        (registry) => Effect.flatMap(gone, registry.unregister),
-        (client, within) =>
-          Effect.flatMap(gone, (still) =>
-            Effect.forEach(batches(still), (batch) => client.request(Protocol.Unregister, batch, within), {
-              discard: true
-            })
-          )
-      )
-    }
-
-    /**
-     * Ends when the leader has answered. The request runs in a fiber of its own, since a release can't be interrupted, and
-     * so can't time out. Without a leader, that fiber waits for the next one, and the release doesn't.
-     */
-    const withdraw = (entries: ReadonlyArray<DiscoveryEntry>): Effect.Effect<Effect.Effect<void>> =>
-      Effect.flatMap(election.role, (role) => {
-        const timeout = role === "electing" ? "10 seconds" : "1 second"
-        const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(unregister(entries, { timeout }))), scope)
-        return Effect.map(sent, (fiber) => (role === "electing" ? Effect.void : Effect.asVoid(Fiber.await(fiber))))
-      })
-
-    const discovery = DiscoveryService.make({
-      registrations: own,
-      register,
-      unregister,
-      withdraw,
-      discover: (api, requestOptions) =>
-        askLeader(
-          Protocol.DiscoverApi.name,
-          requestOptions,
-          (registry) => registry.discover(api),
-          (client, within) =>
-            Effect.flatMap(client.request(Protocol.DiscoverApi, api, within), (answer) =>
-              answer.success
-                ? Effect.succeed(answer.url)
-                : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
-            )
-        ),
-      routes: (api) =>
-        askLeader(
-          Protocol.RoutePage.name,
-          undefined,
-          (registry) => registry.routes(api),
-          (client, within) => LeaderRoutes.fetch(client, limits.maxEntries, api, within)
-        ),
-      changes: known.changes,
-      setStrategy: (api, strategy) =>
-        Effect.suspend(() => {
-          strategies.set(api, strategy)
-          return askLeader(
-            Protocol.SetStrategy.name,
-            undefined,
-            (registry) => registry.setStrategy(api, strategy),
-            (client, within) => sendStrategy(client, api, strategy, within)
-          )
-        })
     })
-    return { discovery, election }
-  })
+
+  const withoutLeader = Stream.runHead(Stream.filter(election.roles, (role) => role === "electing"))
+
+  const primitives: DiscoveryService.Primitives = {
+    registrations: own,
+    register,
+    unregister,
+    withdraw,
+    discover: (api, requestOptions) =>
+      askLeader(
+        Protocol.DiscoverApi.name,
+        requestOptions,
+        (registry) => registry.discover(api),
+        (client, within) =>
+          Effect.flatMap(client.request(Protocol.DiscoverApi, api, within), (answer) =>
+            answer.success
+              ? Effect.succeed(answer.url)
+              : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
+          )
+      ),
+    routes: (api) =>
+      askLeader(
+        Protocol.RoutePage.name,
+        undefined,
+        (registry) => registry.routes(api),
+        (client, within) => LeaderRoutes.fetch(client, limits.maxEntries, api, within)
+      ),
+    changes: known.changes,
+    setStrategy: (api, strategy) =>
+      Effect.suspend(() => {
+        strategies.set(api, strategy)
+        for (const listener of strategyListeners) listener()
+        return askLeader(
+          Protocol.SetStrategy.name,
+          undefined,
+          (registry) => registry.setStrategy(api, strategy),
+          (client, within) => sendStrategy(client, api, strategy, within)
+        )
+      })
+  }
+
+  const strategyOf = (api: string, name: string | undefined): RoutingStrategy.RoutingStrategy => {
+    const set = strategies.get(api)
+    // A custom one is a function of this process, and the leader doesn't know it.
+    if (set !== undefined && RoutingStrategy.nameOf(set) === undefined) return set
+    const named = RoutingStrategy.RoutingStrategyName.literals.find((known) => known === name)
+    return named === undefined
+      ? (set ?? options.strategy ?? RoutingStrategy.roundRobin)
+      : RoutingStrategy.fromName(named)
+  }
+
+  const member: Member = {
+    runtimeId,
+    known,
+    registerEndpoint: (entry) => DiscoveryService.hold(primitives, [entry]),
+    strategyOf,
+    onStrategySet: (listener) => {
+      strategyListeners.add(listener)
+      return () => strategyListeners.delete(listener)
+    }
+  }
+  return { discovery: DiscoveryService.make(primitives), election, member }
+})
 
 const sendStrategy = (
   client: IPCClient.Service,
@@ -213,22 +258,37 @@ const sendStrategy = (
 }
 
 /** What an earlier leader took, and this one doesn't: the participant follows all the same. */
-const logRefusal = (error: InvalidEntry | RegistryLimitExceeded | RequestFailed) =>
+const logRefusal = (error: InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestFailed) =>
   Effect.logWarning(`The leader refused what this participant has registered: ${error.message}`)
+
+/** Registers one batch; the leader of an earlier version has no handler for what it doesn't know. */
+const sendRegistration = (client: IPCClient.Service, batch: ReadonlyArray<Entry>, within?: RequestOptions) =>
+  Effect.catchTag(client.request(registerOf(batch), batch, within), "NoHandler", (error) =>
+    Effect.fail(
+      batch.some(isEndpoint) ? new EntryUnsupported({ api: batch[0]?.api ?? "", feature: "endpoints" }) : error
+    )
+  )
+
+const registerOf = (batch: ReadonlyArray<Entry>) =>
+  batch.some(isEndpoint) ? Protocol.RegisterEndpoints : Protocol.Register
+
+const unregisterOf = (batch: ReadonlyArray<Entry>) =>
+  batch.some(isEndpoint) ? Protocol.UnregisterEndpoints : Protocol.Unregister
 
 /** Registers with a new leader what is registered already. Where that one's registry is full, again when it may have room. */
 const repeatRegistration = (
   client: IPCClient.Service,
   own: LocalRegistrations.LocalRegistrations,
-  entries: ReadonlyArray<DiscoveryEntry>
+  entries: ReadonlyArray<Entry>
 ) => {
-  const register = Effect.suspend(() => client.request(Protocol.Register, entries.filter(own.has)))
+  const register = Effect.suspend(() => sendRegistration(client, entries.filter(own.has)))
   const registerLater = Effect.retry(register, {
     schedule: Schedule.spaced(refusedPause),
     while: (error) => error._tag === "RegistryLimitExceeded"
   }).pipe(Effect.ignore, Effect.delay(refusedPause), detached, Effect.forkScoped)
   return Effect.catchTags(register, {
     InvalidEntry: logRefusal,
+    EntryUnsupported: logRefusal,
     RequestFailed: logRefusal,
     RegistryLimitExceeded: (error) => Effect.zipRight(logRefusal(error), registerLater)
   })
@@ -236,9 +296,12 @@ const repeatRegistration = (
 
 const refusedPause = Duration.seconds(10)
 
-/** As many entries as one request takes. */
-const batches = (entries: ReadonlyArray<DiscoveryEntry>): ReadonlyArray<ReadonlyArray<DiscoveryEntry>> => {
-  const all: Array<Array<DiscoveryEntry>> = []
+/** As many entries as one request takes, all of them with or without a path. */
+const batches = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<Entry>> =>
+  Arr.partition(entries, isEndpoint).flatMap(batchesOfKind)
+
+const batchesOfKind = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<Entry>> => {
+  const all: Array<Array<Entry>> = []
   let length = 0
   for (const entry of entries) {
     length += entry.api.length + entry.baseUrl.length + entry.pathPrefix.length

@@ -48,6 +48,24 @@ export const Register = limited(
 /** Removes entries of the caller's own. */
 export const Unregister = limited(IPCServer.defineRequest("discovery/unregister", { payload: Entries }), list)
 
+/**
+ * As {@link Register}, for entries that a leader of an earlier version would take for something else: it has no handler for
+ * this.
+ */
+export const RegisterEndpoints = limited(
+  IPCServer.defineRequest("discovery/registerEndpoints", {
+    payload: Entries,
+    failure: Schema.Union(InvalidEntry, RegistryLimitExceeded)
+  }),
+  list
+)
+
+/** As {@link Unregister}, for those. */
+export const UnregisterEndpoints = limited(
+  IPCServer.defineRequest("discovery/unregisterEndpoints", { payload: Entries }),
+  list
+)
+
 /** Where an api is reached. */
 export const DiscoverApi = limited(
   IPCServer.defineRequest("discovery/discoverApi", {
@@ -70,12 +88,16 @@ export const RoutePage = limited(
       /** The last page's `next`; 0 for the first page. */
       after: Schema.Number,
       watch: Schema.Boolean,
+      /** Endpoints, too, here and in the changes. Earlier versions don't ask for them, and don't know this. */
+      endpoints: Schema.optional(Schema.Boolean),
       /** That api's alone. */
       api: Schema.optional(Schema.String)
     }),
     success: Schema.Struct({
       version: Schema.Number,
       routes: Schema.Array(Route),
+      /** Whether the leader keeps endpoints. */
+      endpoints: Schema.optional(Schema.Boolean),
       /** None on the last page. */
       next: Schema.optional(Schema.Number)
     })

@@ -8,9 +8,9 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Discovery } from "../Discovery.js"
-import type { DiscoveryEntry, InvalidEntry, Route } from "../DiscoveryEntry.js"
-import { validateEntry } from "../DiscoveryEntry.js"
-import type { RegistryLimitExceeded, RequestError } from "../IPCError.js"
+import type { DiscoveryEntry, Entry, InvalidEntry, Route } from "../DiscoveryEntry.js"
+import { isEndpoint, validateEntry } from "../DiscoveryEntry.js"
+import type { EntryUnsupported, RegistryLimitExceeded, RequestError } from "../IPCError.js"
 import { ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import type { LocalRegistrations } from "./LocalRegistrations.js"
@@ -22,50 +22,55 @@ export interface Primitives extends Pick<Discovery.Service, "discover" | "change
   /** What this participant has registered; changed before `register` and `unregister` are called. */
   readonly registrations: LocalRegistrations
   readonly register: (
-    entries: ReadonlyArray<DiscoveryEntry>,
+    entries: ReadonlyArray<Entry>,
     options?: RequestOptions
-  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | RequestError>
-  readonly unregister: (
-    entries: ReadonlyArray<DiscoveryEntry>,
-    options?: RequestOptions
-  ) => Effect.Effect<void, RequestError>
+  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError>
+  readonly unregister: (entries: ReadonlyArray<Entry>, options?: RequestOptions) => Effect.Effect<void, RequestError>
   /** All routes, or an api's. */
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
   /** As `unregister`, when a scope closes: begins it, and returns what waits for its end, not long. Neither fails. */
-  readonly withdraw: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<Effect.Effect<void>>
+  readonly withdraw: (entries: ReadonlyArray<Entry>) => Effect.Effect<Effect.Effect<void>>
 }
 
 export const make = (primitives: Primitives): Discovery.Service => {
   const { changes, discover, registrations, routes, setStrategy } = primitives
 
-  const withdraw = (hold: () => ReadonlyArray<DiscoveryEntry>): Effect.Effect<Effect.Effect<void>> =>
-    Effect.suspend(() => {
-      const released = hold()
-      return released.length === 0 ? Effect.succeed(Effect.void) : primitives.withdraw(released)
-    })
-
   return {
-    register: (inputs, options) =>
-      Effect.flatMap(validateAll(inputs), (entries) =>
-        Effect.acquireRelease(
-          Effect.sync(() => registrations.hold(entries)),
-          (hold) => Effect.flatten(withdraw(hold))
-        ).pipe(
-          // What couldn't be registered isn't held, though the scope lives on. The caller's time is over, so it doesn't wait.
-          Effect.flatMap((hold) => Effect.onError(primitives.register(entries, options), () => withdraw(hold)))
-        )
-      ),
+    register: (inputs, options) => Effect.flatMap(validateAll(inputs), (entries) => hold(primitives, entries, options)),
     unregister: (inputs, options) =>
       Effect.flatMap(validateAll(inputs), (entries) => {
         registrations.drop(entries)
         return primitives.unregister(entries, options)
       }),
     discover,
-    instances: routes,
+    instances: (api) => Effect.map(routes(api), (all) => all.filter((route) => !isEndpoint(route))),
     routes: routes(),
     changes,
     setStrategy
   }
+}
+
+/**
+ * Registers entries until the scope closes.
+ */
+export const hold = (
+  primitives: Pick<Primitives, "registrations" | "register" | "withdraw">,
+  entries: ReadonlyArray<Entry>,
+  options?: RequestOptions
+) => {
+  const withdraw = (held: () => ReadonlyArray<Entry>): Effect.Effect<Effect.Effect<void>> =>
+    Effect.suspend(() => {
+      const released = held()
+      return released.length === 0 ? Effect.succeed(Effect.void) : primitives.withdraw(released)
+    })
+
+  return Effect.acquireRelease(
+    Effect.sync(() => primitives.registrations.hold(entries)),
+    (held) => Effect.flatten(withdraw(held))
+  ).pipe(
+    // What couldn't be registered isn't held, though the scope lives on. The caller's time is over, so it doesn't wait.
+    Effect.flatMap((held) => Effect.onError(primitives.register(entries, options), () => withdraw(held)))
+  )
 }
 
 /**

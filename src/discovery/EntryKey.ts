@@ -3,15 +3,14 @@
  *
  * @internal
  */
-import type { DiscoveryEntry, Route } from "../DiscoveryEntry.js"
+import type { Entry, Route } from "../DiscoveryEntry.js"
 
 /**
  * What tells one entry of an owner from another.
  */
-export const keyOf = ({ api, baseUrl, pathPrefix }: DiscoveryEntry | Route): string =>
-  JSON.stringify([api, baseUrl, pathPrefix])
+export const keyOf = ({ api, baseUrl, pathPrefix }: Entry | Route): string => JSON.stringify([api, baseUrl, pathPrefix])
 
 /**
  * What tells one route from another.
  */
-export const ownedKeyOf = (owner: string, entry: DiscoveryEntry | Route): string => `${owner}\n${keyOf(entry)}`
+export const ownedKeyOf = (owner: string, entry: Entry | Route): string => `${owner}\n${keyOf(entry)}`

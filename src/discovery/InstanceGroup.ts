@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import type { RouteKind } from "../DiscoveryEntry.js"
 import type * as RoutingStrategy from "../RoutingStrategy.js"
 import type { Claim, PrefixTree } from "./PrefixTree.js"
 
@@ -31,21 +32,34 @@ export class Api {
     this.name = name
   }
 
-  /** In the order of registration. */
+  /** Those that answer HTTP, in the order of registration. */
   instances(): ReadonlyArray<LiveInstance> {
+    return this.all().filter((instance) => instance.kind === "http")
+  }
+
+  /** In the order of registration. */
+  all(): ReadonlyArray<LiveInstance> {
     return Array.from(this.groups.values(), (group) => group.live())
       .flat()
       .sort((one, other) => one.id - other.id)
   }
+
+  get hasHttp(): boolean {
+    return this.groups.size > (this.groups.has(endpointPrefix) ? 1 : 0)
+  }
 }
 
+/** What endpoints have in place of a path prefix. */
+const endpointPrefix = ""
+
 /**
- * The instances of one api below one prefix. It lives for as long as it has any.
+ * The instances of one api below one prefix, or its endpoints. It lives for as long as it has any.
  */
 export class InstanceGroup {
   readonly api: Api
   readonly pathPrefix: string
-  readonly claim: Claim<InstanceGroup>
+  /** None for endpoints: no request's path leads to them. */
+  readonly claim: Claim<InstanceGroup> | undefined
   /** By base URL, and in ascending order of id. */
   readonly instances = new Map<string, LiveInstance>()
   /** Made at the first choice. */
@@ -55,7 +69,7 @@ export class InstanceGroup {
   constructor(api: Api, pathPrefix: string, tree: PrefixTree<InstanceGroup>) {
     this.api = api
     this.pathPrefix = pathPrefix
-    this.claim = tree.claim(pathPrefix, this)
+    this.claim = pathPrefix === endpointPrefix ? undefined : tree.claim(pathPrefix, this)
   }
 
   add(instance: LiveInstance): void {
@@ -101,6 +115,10 @@ export class LiveInstance implements RoutingStrategy.Instance {
   /** The template of the paths that it serves. */
   get route(): string {
     return this.#route
+  }
+
+  get kind(): RouteKind {
+    return this.pathPrefix === endpointPrefix ? "ipc" : "http"
   }
 
   /** None once its last owner has left. */

@@ -7,8 +7,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
-import type { Route, RouteChange } from "../DiscoveryEntry.js"
-import { validateEntry } from "../DiscoveryEntry.js"
+import type { Entry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import { isEndpoint, validateEndpoint, validateEntry } from "../DiscoveryEntry.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { RequestError } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
@@ -20,6 +20,8 @@ export interface Whole {
   /** The version of the first page: later changes make the routes current. */
   readonly version: number
   readonly routes: ReadonlyArray<Route>
+  /** Whether endpoints are among them: a leader of an earlier version keeps none. */
+  readonly endpoints: boolean
 }
 
 /** All routes, or an api's. */
@@ -40,7 +42,9 @@ export const fetch = (
 
 /** All routes; from then on every change comes as a message. A leader of version 0.1 knows no pages. */
 export const fetchWatched = (client: IPCClient.Service, maxRoutes: number): Effect.Effect<Whole, RequestError> =>
-  Effect.catchTag(fetchPages(client, { watch: true, maxRoutes }), "NoHandler", () => client.request(Protocol.Watch))
+  Effect.catchTag(fetchPages(client, { watch: true, maxRoutes }), "NoHandler", () =>
+    Effect.map(client.request(Protocol.Watch), (watched) => ({ ...watched, endpoints: false }))
+  )
 
 /** Keeps the cache as the leader's registry is, until the scope closes. Done once it is. */
 export const follow: (
@@ -60,11 +64,13 @@ export const follow: (
     missed = false
     // An original leader can't be watched. It is followed all the same.
     const fetched = Effect.catchTag(fetchWatched(client, maxRoutes), "NoHandler", () =>
-      Effect.succeed<Whole>({ version: 0, routes: [] })
+      Effect.succeed<Whole>({ version: 0, routes: [], endpoints: false })
     )
-    return Effect.flatMap(fetched, ({ routes, version }) => {
+    return Effect.flatMap(fetched, ({ endpoints, routes, version }) => {
       if (missed) return fetchWhole
-      cache.replace(routes.flatMap(accepted))
+      // Of what such a leader doesn't keep, the last known is the best there is.
+      const kept = endpoints ? [] : cache.routes().filter(isEndpoint)
+      cache.replace([...routes.flatMap(accepted), ...kept])
       for (const news of early ?? []) if (news.version > version) cache.learn(news.changes)
       early = undefined
       return Effect.void
@@ -106,23 +112,24 @@ const fetchPages = (
     let version: number | undefined
     let after = 0
     while (true) {
-      const payload = { after, watch: watch && after === 0, ...(api === undefined ? {} : { api }) }
+      const payload = { after, watch: watch && after === 0, endpoints: true, ...(api === undefined ? {} : { api }) }
       const page = yield* client.request(Protocol.RoutePage, payload, options)
       version ??= page.version
       for (const route of page.routes) routes.push(route)
       // Bounded, whatever the peer answers.
       const goesOn = page.routes.length > 0 && routes.length < maxRoutes
-      if (page.next === undefined || page.next <= after || !goesOn) return { version, routes }
+      if (page.next === undefined || page.next <= after || !goesOn)
+        return { version, routes, endpoints: page.endpoints === true }
       after = page.next
     }
   })
 
 /** As an entry would be, in the spelling of this version: this participant may come to route by it. */
-const accepted = (route: Route): ReadonlyArray<Route> =>
-  Either.match(validateEntry(route), {
-    onLeft: () => [],
-    onRight: (entry) => (route.owner.length > maxNameLength ? [] : [{ ...route, ...entry }])
-  })
+const accepted = (route: Route): ReadonlyArray<Route> => {
+  const valid: Either.Either<Entry, InvalidEntry> = isEndpoint(route) ? validateEndpoint(route) : validateEntry(route)
+  if (Either.isLeft(valid) || route.owner.length > maxNameLength) return []
+  return [{ ...route, ...valid.right }]
+}
 
 const missedPause = Duration.millis(200)
 

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { DiscoveryEntry, Route } from "../DiscoveryEntry.js"
+import type { Entry, Route } from "../DiscoveryEntry.js"
 import { keyOf } from "./EntryKey.js"
 
 /**
@@ -14,15 +14,15 @@ export interface LocalRegistrations {
    * Increments the reference counts of the entries. The returned release gives the entries whose count reached zero at its
    * first call, and none later.
    */
-  readonly hold: (entries: ReadonlyArray<DiscoveryEntry>) => () => ReadonlyArray<DiscoveryEntry>
+  readonly hold: (entries: ReadonlyArray<Entry>) => () => ReadonlyArray<Entry>
   /** Sets the reference counts to zero. */
-  readonly drop: (entries: ReadonlyArray<DiscoveryEntry>) => void
-  readonly has: (entry: DiscoveryEntry | Route) => boolean
-  readonly entries: () => ReadonlyArray<DiscoveryEntry>
+  readonly drop: (entries: ReadonlyArray<Entry>) => void
+  readonly has: (entry: Entry | Route) => boolean
+  readonly entries: () => ReadonlyArray<Entry>
 }
 
 export const make = (): LocalRegistrations => {
-  const held = new Map<string, { readonly entry: DiscoveryEntry; readonly holders: Set<symbol> }>()
+  const held = new Map<string, { readonly entry: Entry; readonly holders: Set<symbol> }>()
 
   return {
     hold: (entries) => {

@@ -10,8 +10,8 @@ import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
-import { invalidEntry, validateEntry } from "../DiscoveryEntry.js"
+import type { Entry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import { invalidEntry, isEndpoint, validateEndpoint, validateEntry } from "../DiscoveryEntry.js"
 import type { ServiceNotRegistered } from "../IPCError.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
@@ -34,7 +34,7 @@ export interface RegistryOptions {
   /** The leader's own name, which owns what it registers itself. */
   readonly runtimeId: string
   /** The leader's own entries. */
-  readonly own: ReadonlyArray<DiscoveryEntry>
+  readonly own: ReadonlyArray<Entry>
   /**
    * The routes of the others under the leader before. They are answered for at once, and dropped after a while where
    * their owners haven't registered them again.
@@ -52,10 +52,8 @@ export interface RegistryOptions {
 }
 
 export interface Registry {
-  readonly register: (
-    entries: ReadonlyArray<DiscoveryEntry>
-  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded>
-  readonly unregister: (entries: ReadonlyArray<DiscoveryEntry>) => Effect.Effect<void>
+  readonly register: (entries: ReadonlyArray<Entry>) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded>
+  readonly unregister: (entries: ReadonlyArray<Entry>) => Effect.Effect<void>
   readonly discover: (api: string) => Effect.Effect<string, ServiceNotRegistered>
   /** All routes, or an api's. */
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>>
@@ -114,7 +112,7 @@ export const make: (
     return [owner, before === undefined || before === caller.clientId ? [] : table.removeOwner(owner)]
   }
 
-  const register = (owner: string, entries: ReadonlyArray<DiscoveryEntry>, dropped: ReadonlyArray<RouteChange> = []) =>
+  const register = (owner: string, entries: ReadonlyArray<Entry>, dropped: ReadonlyArray<RouteChange> = []) =>
     RegistryLimits.check(limits, table, owner, entries).pipe(
       Effect.zipRight(
         Effect.suspend(() => {
@@ -125,40 +123,46 @@ export const make: (
       Effect.tapError(() => changed(dropped))
     )
 
-  const validate = (input: unknown): Either.Either<DiscoveryEntry, InvalidEntry> =>
-    Either.filterOrLeft(
-      validateEntry(input),
-      (entry) => !options.isOwnUrl(entry.baseUrl),
-      () => invalidEntry(input, "baseUrl is the gateway's own, so that its requests would come back to it")
-    )
+  const notOwn =
+    (validate: Validate) =>
+    (input: unknown): Either.Either<Entry, InvalidEntry> =>
+      Either.filterOrLeft(
+        validate(input),
+        (entry) => !options.isOwnUrl(entry.baseUrl),
+        () => invalidEntry(input, "baseUrl is the gateway's own, so that its requests would come back to it")
+      )
 
-  yield* server.handle(Protocol.Register, (inputs, caller) =>
-    Effect.flatMap(inTurns(inputs, validate), ([[refused], entries]) => {
+  const registerAll = (validate: Validate) => (inputs: ReadonlyArray<unknown>, caller: ConnectedClient) =>
+    Effect.flatMap(inTurns(inputs, notOwn(validate)), ([[refused], entries]) => {
       const [owner, dropped] = claim(caller)
       const registered = register(owner, entries, dropped)
       return refused === undefined ? registered : Effect.zipRight(registered, Effect.fail(refused))
     })
-  )
-  yield* server.handle(Protocol.Unregister, (inputs, caller) =>
-    Effect.flatMap(inTurns(inputs, validateEntry), ([, entries]) => changed(table.unregister(ownerOf(caller), entries)))
-  )
+
+  const unregisterAll = (validate: Validate) => (inputs: ReadonlyArray<unknown>, caller: ConnectedClient) =>
+    Effect.flatMap(inTurns(inputs, validate), ([, entries]) => changed(table.unregister(ownerOf(caller), entries)))
+
+  yield* server.handle(Protocol.Register, registerAll(validateEntry))
+  yield* server.handle(Protocol.RegisterEndpoints, registerAll(validateEndpoint))
+  yield* server.handle(Protocol.Unregister, unregisterAll(validateEntry))
+  yield* server.handle(Protocol.UnregisterEndpoints, unregisterAll(validateEndpoint))
   yield* server.handle(Protocol.DiscoverApi, (api) =>
     Effect.match(discover(api), {
       onFailure: ({ hint, message }) => ({ success: false, error: message, hint }) as const,
       onSuccess: (url) => ({ success: true, url }) as const
     })
   )
-  yield* server.handle(Protocol.RoutePage, ({ after, api, watch }, caller) =>
+  yield* server.handle(Protocol.RoutePage, ({ after, api, endpoints = false, watch }, caller) =>
     Effect.sync(() => {
-      if (watch) watchers.add(caller)
-      const { next, routes } = table.page(after, Protocol.maxRoutesAtOnce, api)
-      return { version: table.version(), routes, ...(next === undefined ? {} : { next }) }
+      if (watch) watchers.add(caller, endpoints)
+      const { next, routes } = table.page(after, Protocol.maxRoutesAtOnce, { api, all: endpoints })
+      return { version: table.version(), routes, endpoints: true, ...(next === undefined ? {} : { next }) }
     })
   )
   yield* server.handle(Protocol.GetRoutes, () => allAtOnce)
   yield* server.handle(Protocol.Watch, (_, caller) =>
     Effect.map(allAtOnce, (all) => {
-      watchers.add(caller)
+      watchers.add(caller, false)
       return { version: table.version(), routes: all }
     })
   )
@@ -209,7 +213,7 @@ export const make: (
     Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api)))
 
   const allAtOnce = Effect.filterOrFail(
-    routes(),
+    Effect.map(routes(), (all) => all.filter((route) => !isEndpoint(route))),
     (all) => lengthOf(all) <= maxLengthAtOnce,
     () => tooManyAtOnce
   )
@@ -224,14 +228,17 @@ export const make: (
     })
 
   const setStrategy = (api: string, strategy: RoutingStrategy.RoutingStrategy) =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       table.setStrategy(api, strategy)
       strategyLog.reset(api)
+      return changed(table.repeatEndpoints(api))
     })
 
   const registry: Registry = {
     register: (entries) =>
-      Effect.flatMap(Either.all(entries.map(validate)), (validated) => register(Owner.named(runtimeId), validated)),
+      Effect.flatMap(Either.all(entries.map(notOwn(validateAny))), (validated) =>
+        register(Owner.named(runtimeId), validated)
+      ),
     unregister: (entries) => Effect.suspend(() => changed(table.unregister(Owner.named(runtimeId), entries))),
     discover,
     routes,
@@ -250,6 +257,10 @@ const makeOwnerOf = (leader: string): Effect.Effect<(caller: ConnectedClient) =>
     return ({ clientId, runtimeId }) =>
       runtimeId === undefined || runtimeId === leader ? Owner.anonymous(clientId, term) : Owner.named(runtimeId)
   })
+
+type Validate = (input: unknown) => Either.Either<Entry, InvalidEntry>
+
+const validateAny: Validate = (entry) => (isEndpoint(entry as Entry) ? validateEndpoint(entry) : validateEntry(entry))
 
 /** The failures and successes, found without keeping the event loop from its other work for long. */
 const inTurns = <A, L, R>(

@@ -4,7 +4,7 @@
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
-import type { DiscoveryEntry } from "../DiscoveryEntry.js"
+import type { Entry } from "../DiscoveryEntry.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import type { RouteTable } from "./RouteTable.js"
 
@@ -42,7 +42,7 @@ export const check = (
   limits: Limits,
   table: RouteTable,
   owner: string,
-  entries: ReadonlyArray<DiscoveryEntry>
+  entries: ReadonlyArray<Entry>
 ): Effect.Effect<void, RegistryLimitExceeded> => {
   const exceeded = (bound: RegistryLimitExceeded["bound"]) =>
     Effect.fail(new RegistryLimitExceeded({ bound, limit: limits[bound] }))
@@ -55,5 +55,5 @@ export const check = (
 }
 
 /** A base URL and a path prefix are ASCII. */
-const bytesOf = ({ api, baseUrl, pathPrefix }: DiscoveryEntry): number =>
+const bytesOf = ({ api, baseUrl, pathPrefix }: Entry): number =>
   new TextEncoder().encode(api).length + baseUrl.length + pathPrefix.length

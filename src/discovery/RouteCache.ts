@@ -17,6 +17,8 @@ export interface RouteCache {
   readonly forget: (isGone: (route: Route) => boolean) => void
   /** These are all the routes that there are. */
   readonly replace: (routes: ReadonlyArray<Route>) => void
+  /** Calls back with every route that comes, comes again or goes, at once. The returned function ends that. */
+  readonly subscribe: (listener: (change: RouteChange) => void) => () => void
   /** The changes that are new to this participant: a route that a new leader repeats isn't. Ends with the scope. */
   readonly changes: Stream.Stream<RouteChange>
 }
@@ -27,16 +29,22 @@ export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.
     const news = new Events<RouteChange>()
     yield* Effect.addFinalizer(() => news.shutdown)
     const known = new Map<string, Route>()
+    const listeners = new Set<(change: RouteChange) => void>()
+    const announce = (change: RouteChange): void => {
+      for (const listener of listeners) listener(change)
+    }
 
     const learn = (changes: ReadonlyArray<RouteChange>): void => {
       for (const change of changes) {
         const key = routeKeyOf(change.route)
         const isKnown = known.has(key)
         if (change._tag === "Unregistered") {
-          known.delete(key)
-          if (isKnown) news.publish(change)
+          if (!known.delete(key)) continue
+          announce(change)
+          news.publish(change)
         } else if (isKnown || known.size < maxRoutes) {
           known.set(key, change.route)
+          announce(change)
           if (!isKnown) news.publish(change)
         }
       }
@@ -53,6 +61,10 @@ export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.
         const present = new Set(routes.map(routeKeyOf))
         forget((route) => !present.has(routeKeyOf(route)))
         learn(routes.map((route) => ({ _tag: "Registered", route })))
+      },
+      subscribe: (listener) => {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
       },
       changes: news.stream
     }

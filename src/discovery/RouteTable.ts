@@ -9,7 +9,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { PCGRandom } from "effect/Utils"
-import type { DiscoveryEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import type { Entry, Route, RouteChange } from "../DiscoveryEntry.js"
 import type { Upstream } from "../HttpGateway.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import { keyOf } from "./EntryKey.js"
@@ -60,9 +60,9 @@ export interface RouteTable {
   /**
    * Adds the entries for this owner and returns those that are new. An entry that the owner holds already stays as it is.
    */
-  readonly register: (owner: string, entries: Iterable<DiscoveryEntry | Route>) => ReadonlyArray<RouteChange>
+  readonly register: (owner: string, entries: Iterable<Entry | Route>) => ReadonlyArray<RouteChange>
   /** Removes the entries that this owner holds, and returns them. What only others hold stays. */
-  readonly unregister: (owner: string, entries: Iterable<DiscoveryEntry | Route>) => ReadonlyArray<RouteChange>
+  readonly unregister: (owner: string, entries: Iterable<Entry | Route>) => ReadonlyArray<RouteChange>
   /** Removes all that the owner holds, and returns it. */
   readonly removeOwner: (owner: string) => ReadonlyArray<RouteChange>
   /**
@@ -81,19 +81,19 @@ export interface RouteTable {
    * declines. It isn't counted as a connection.
    */
   readonly chooseInstance: (api: string) => RoutingStrategy.Instance | undefined
-  /** Whether the api has an instance. The cost doesn't grow with the number of apis. */
+  /** Whether the api has an instance that answers HTTP. The cost doesn't grow with the number of apis. */
   readonly has: (api: string) => boolean
-  /** The names of the apis that have instances, by the order of their first registration. */
+  /** The names of the apis that have such instances, by the order of their first registration. */
   readonly apis: () => Iterable<string>
-  /** The api's instances in the order of registration; one that several owners registered is one instance. */
+  /** The api's instances that answer HTTP, in the order of registration; one that several owners registered is one instance. */
   readonly instances: (api: string) => ReadonlyArray<RoutingStrategy.Instance>
   /** Every owner's registrations, in the order in which they were made. */
   readonly routes: () => ReadonlyArray<Route>
   /**
-   * Some of the routes, of one api or of all, in the order in which they were registered: those after the last page's
-   * `next`, 0 for the first page. The last page has none.
+   * Some of the routes, in the order in which they were registered: those after the last page's `next`, 0 for the first
+   * page. The last page has none.
    */
-  readonly page: (after: number, size: number, api?: string) => Page
+  readonly page: (after: number, size: number, which?: Which) => Page
   /**
    * How many routes there are, or an owner has.
    */
@@ -101,9 +101,18 @@ export interface RouteTable {
   /**
    * How many routes registering the entries would add.
    */
-  readonly countNew: (owner: string, entries: Iterable<DiscoveryEntry | Route>) => number
-  /** Grows by one with every call that changed the routes. */
+  readonly countNew: (owner: string, entries: Iterable<Entry | Route>) => number
+  /** The api's endpoints as they are now, as changes: their participants learn the api's strategy by them. */
+  readonly repeatEndpoints: (api: string) => ReadonlyArray<RouteChange>
+  /** Grows by one with every call that returned changes. */
   readonly version: () => number
+}
+
+export interface Which {
+  /** That api's alone. */
+  readonly api?: string | undefined
+  /** Also those that participants of earlier versions don't know. */
+  readonly all?: boolean | undefined
 }
 
 export interface Page {
@@ -153,7 +162,7 @@ class Table implements RouteTable {
     this.#options = options
   }
 
-  readonly register = (owner: string, entries: Iterable<DiscoveryEntry | Route>): ReadonlyArray<RouteChange> => {
+  readonly register = (owner: string, entries: Iterable<Entry | Route>): ReadonlyArray<RouteChange> => {
     const registeredAt = this.#options.now()
     const changes: Array<RouteChange> = []
     for (const entry of entries) {
@@ -168,7 +177,7 @@ class Table implements RouteTable {
     return this.#changed(changes)
   }
 
-  readonly unregister = (owner: string, entries: Iterable<DiscoveryEntry | Route>): ReadonlyArray<RouteChange> => {
+  readonly unregister = (owner: string, entries: Iterable<Entry | Route>): ReadonlyArray<RouteChange> => {
     const changes: Array<RouteChange> = []
     for (const entry of entries) {
       const registration = this.#find(owner, entry)
@@ -203,9 +212,9 @@ class Table implements RouteTable {
     return picked === undefined ? undefined : snapshot(picked)
   }
 
-  readonly has = (api: string): boolean => this.#apis.has(api)
+  readonly has = (api: string): boolean => this.#apis.get(api)?.hasHttp === true
 
-  readonly apis = (): Iterable<string> => this.#apis.keys()
+  readonly apis = (): Iterable<string> => namesOf(this.#apis.values())
 
   readonly instances = (api: string): ReadonlyArray<RoutingStrategy.Instance> =>
     (this.#apis.get(api)?.instances() ?? []).map(snapshot)
@@ -213,10 +222,10 @@ class Table implements RouteTable {
   readonly routes = (): ReadonlyArray<Route> =>
     Array.from(this.#registrations.values(), (registration) => this.#route(registration))
 
-  readonly page = (after: number, size: number, api?: string): Page => {
+  readonly page = (after: number, size: number, { all = false, api }: Which = {}): Page => {
     const found: Array<Registration> = []
     for (const registration of api === undefined ? this.#registrations.values() : this.#registrationsOf(api)) {
-      if (registration.id <= after) continue
+      if (registration.id <= after || !(all || registration.instance.kind === "http")) continue
       if (found.push(registration) > size) break
     }
     const shown = found.slice(0, size)
@@ -229,26 +238,33 @@ class Table implements RouteTable {
   readonly size = (owner?: string): number =>
     owner === undefined ? this.#registrations.size : (this.#owners.get(owner)?.size ?? 0)
 
-  readonly countNew = (owner: string, entries: Iterable<DiscoveryEntry | Route>): number => {
+  readonly countNew = (owner: string, entries: Iterable<Entry | Route>): number => {
     const added = new Set<string>()
     for (const entry of entries) if (this.#find(owner, entry) === undefined) added.add(keyOf(entry))
     return added.size
   }
 
+  readonly repeatEndpoints = (api: string): ReadonlyArray<RouteChange> =>
+    this.#changed(
+      this.#registrationsOf(api)
+        .filter(({ instance }) => instance.kind === "ipc")
+        .map((registration) => ({ _tag: "Registered", route: this.#route(registration) }))
+    )
+
   readonly version = (): number => this.#version
 
-  #find(owner: string, { api, baseUrl, pathPrefix }: DiscoveryEntry | Route): Registration | undefined {
+  #find(owner: string, { api, baseUrl, pathPrefix }: Entry | Route): Registration | undefined {
     return this.#apis.get(api)?.groups.get(pathPrefix)?.instances.get(baseUrl)?.registrations.get(owner)
   }
 
   #registrationsOf(api: string): ReadonlyArray<Registration> {
-    const instances = this.#apis.get(api)?.instances() ?? []
+    const instances = this.#apis.get(api)?.all() ?? []
     return instances
       .flatMap((instance) => Array.from(instance.registrations.values()))
       .sort((one, other) => one.id - other.id)
   }
 
-  #instanceFor({ api: name, baseUrl, pathPrefix }: DiscoveryEntry | Route, registeredAt: number): LiveInstance {
+  #instanceFor({ api: name, baseUrl, pathPrefix }: Entry | Route, registeredAt: number): LiveInstance {
     const api = getOrInsert(this.#apis, name, () => new Api(name))
     const group = getOrInsert(api.groups, pathPrefix, () => new InstanceGroup(api, pathPrefix, this.#tree))
     const existing = group.instances.get(baseUrl)
@@ -270,7 +286,7 @@ class Table implements RouteTable {
     if (group === undefined || instance.registrations.size > 0) return change
     instance.leave()
     if (group.instances.size > 0) return change
-    group.claim.release()
+    group.claim?.release()
     group.api.groups.delete(pathPrefix)
     if (group.api.groups.size === 0) this.#apis.delete(group.api.name)
     return change
@@ -282,8 +298,8 @@ class Table implements RouteTable {
   }
 
   #route({ instance, owner, registeredAt }: Registration): Route {
-    const { api, baseUrl, connections, pathPrefix } = instance
-    return { api, pathPrefix, baseUrl, owner, registeredAt, connections, strategy: this.#strategyOf(api).name }
+    const { api, baseUrl, connections, kind, pathPrefix } = instance
+    return { kind, api, pathPrefix, baseUrl, owner, registeredAt, connections, strategy: this.#strategyOf(api).name }
   }
 
   #strategyOf(api: string): RoutingStrategy.RoutingStrategy {
@@ -364,6 +380,10 @@ class Chosen implements Selection {
     }
     instance.connections++
   }
+}
+
+function* namesOf(apis: Iterable<Api>): Iterable<string> {
+  for (const api of apis) if (api.hasHttp) yield api.name
 }
 
 const snapshot = (instance: LiveInstance): RoutingStrategy.Instance => ({

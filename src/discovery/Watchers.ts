@@ -6,7 +6,7 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { RouteChange } from "../DiscoveryEntry.js"
+import { isEndpoint, type RouteChange } from "../DiscoveryEntry.js"
 import type { ClientNotConnected, NotifyError } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
@@ -15,8 +15,8 @@ import { nextTurn } from "../internal/NextTurn.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 
 export interface Watchers {
-  /** From now on. A client without a runtimeId can't be told. */
-  readonly add: (client: ConnectedClient) => void
+  /** From now on, of endpoints where it knows of those. A client without a runtimeId can't be told. */
+  readonly add: (client: ConnectedClient, endpoints: boolean) => void
   readonly publish: (version: number, changes: ReadonlyArray<RouteChange>) => Effect.Effect<void>
   /** Forgets the watchers whose connection has ended. */
   readonly retain: (isConnected: (clientId: string) => boolean) => void
@@ -32,6 +32,7 @@ interface News {
 interface Watcher {
   readonly runtimeId: string
   readonly clientId: string
+  readonly endpoints: boolean
   /** The number of the next news to send. */
   next: number
   isSending: boolean
@@ -108,7 +109,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
           return Effect.void
         }
         const notified = Effect.catchAll(
-          server.notify(watcher.runtimeId, Protocol.ChangedAsIs, next),
+          server.notify(watcher.runtimeId, Protocol.ChangedAsIs, watcher.endpoints ? next : withoutEndpoints(next)),
           (error: NotifyError | ClientNotConnected) => Effect.sync(() => onFailure(watcher, error))
         )
         return Effect.zipRight(Effect.zipRight(spend(next.changes.length + messageCost), notified), send(watcher))
@@ -121,9 +122,9 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
     }
 
     const service: Watchers = {
-      add: ({ clientId, runtimeId }) => {
+      add: ({ clientId, runtimeId }, endpoints) => {
         if (runtimeId === undefined) return
-        watchers.set(runtimeId, { runtimeId, clientId, next: end(), isSending: false })
+        watchers.set(runtimeId, { runtimeId, clientId, endpoints, next: end(), isSending: false })
       },
       publish: (latest, changes) =>
         Effect.suspend(() => {
@@ -143,3 +144,9 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
     }
     return service
   })
+
+/** For participants of earlier versions. */
+const withoutEndpoints = (news: News): News =>
+  news.changes.some(({ route }) => isEndpoint(route))
+    ? { ...news, changes: news.changes.filter(({ route }) => !isEndpoint(route)) }
+    : news

@@ -16,7 +16,10 @@ import type { RouteProxyResolver } from "../../src/HttpGateway.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
 import type { IPCServer } from "../../src/IPCServer.js"
+import type { LeaderElection } from "../../src/LeaderElection.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
+import * as MemberServices from "../../src/service/MemberServices.js"
+import * as MemoryEndpoints from "./MemoryEndpoints.js"
 
 type Service = IPCServer.Service
 
@@ -36,6 +39,7 @@ export interface ParticipantOptions {
 
 export const make = () => {
   let holder: Holder | undefined
+  const endpoints = MemoryEndpoints.make()
 
   const serve = Effect.fnUntraced(function* <A>(prepare: (server: Service) => Effect.Effect<A, never, Scope.Scope>) {
     if (holder !== undefined) return yield* new PortInUse({ host: "memory", port: 1 })
@@ -93,11 +97,27 @@ export const make = () => {
       return { ...(yield* Scope.extend(make, scope)), leave: Scope.close(scope, Exit.void) }
     })
 
+  const withServices = <
+    M extends Parameters<typeof MemberServices.provide>[0] & { readonly election: LeaderElection.Service },
+    E
+  >(
+    make: Effect.Effect<M, E, Scope.Scope>
+  ) =>
+    Effect.flatMap(make, (member) =>
+      Effect.map(MemberServices.provide(member, { endpoints: endpoints.service, connection: {} }), (discovery) => ({
+        discovery,
+        election: member.election as M["election"]
+      }))
+    )
+
   return {
+    endpoints,
     participant: (options: ParticipantOptions) =>
       inScope(
-        DiscoveryMember.make<Election<Registry, IPCClient.Service>, ElectionError>(options, (setup) =>
-          GatewayElection.make(place(options.runtimeId), setup, options)
+        withServices(
+          DiscoveryMember.make<Election<Registry, IPCClient.Service>, ElectionError>(options, (setup) =>
+            GatewayElection.make(place(options.runtimeId), setup, options)
+          )
         )
       ),
     standalone: (options: ParticipantOptions) =>

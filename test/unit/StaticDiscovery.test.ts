@@ -86,6 +86,7 @@ describe("a fixed map of services", () => {
     Effect.gen(function* () {
       const { instances, routes } = yield* Discovery
       const route: Route = {
+        kind: "http",
         api: "files",
         baseUrl: users,
         pathPrefix: "/files",

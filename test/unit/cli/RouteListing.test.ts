@@ -4,6 +4,7 @@ import * as RouteListing from "../../../layers/cli/RouteListing.js"
 import type { Route } from "../../../src/DiscoveryEntry.js"
 
 const route = (fields: Partial<Route>): Route => ({
+  kind: "http",
   api: "users",
   pathPrefix: "/users",
   baseUrl: "http://127.0.0.1:4001",
@@ -19,11 +20,13 @@ describe("the table of routes", () => {
     const routes = [
       route({ owner: "younger", registeredAt: 60_000 }),
       route({ owner: "older" }),
-      route({ api: "a", pathPrefix: "/", strategy: "last" })
+      route({ api: "a", pathPrefix: "/", strategy: "last" }),
+      route({ kind: "ipc", pathPrefix: "", owner: "users-1" })
     ]
     assert.deepStrictEqual(RouteListing.table(routes, "http://127.0.0.1:9000", 61_000).split("\n"), [
       "API    PREFIX  INSTANCE               OWNER    STRATEGY    AGE",
       "a      /       http://127.0.0.1:4001  users-1  last        1m",
+      "users  ipc     http://127.0.0.1:4001  users-1  roundRobin  1m",
       "users  /users  http://127.0.0.1:4001  older    roundRobin  1m",
       "users  /users  http://127.0.0.1:4001  younger  roundRobin  1s"
     ])

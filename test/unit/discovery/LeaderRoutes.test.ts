@@ -12,6 +12,7 @@ import { NoHandler } from "../../../src/IPCError.js"
 import { settled } from "../../support/pair.js"
 
 const route = (api: string, more: Partial<Route> = {}): Route => ({
+  kind: "http",
   api,
   pathPrefix: `/${api}`,
   baseUrl: "http://127.0.0.1:1",

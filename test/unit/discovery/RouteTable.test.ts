@@ -253,7 +253,8 @@ describe("registering", () => {
     const table = RouteTable.unsafeMake({ now: () => now++, random: () => 0 })
     const users = entry("users", "/users", 1)
     const orders = entry("orders", "/orders", 1)
-    const route = (one: DiscoveryEntry, owner: string, registeredAt: number) => ({
+    const route = (one: DiscoveryEntry, owner: string, registeredAt: number): Route => ({
+      kind: "http",
       ...one,
       owner,
       registeredAt,

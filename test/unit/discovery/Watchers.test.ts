@@ -9,7 +9,16 @@ import { settled } from "../../support/pair.js"
 
 const change = (api: string): RouteChange => ({
   _tag: "Registered",
-  route: { api, pathPrefix: "/", baseUrl: "http://h", owner: "o", registeredAt: 0, connections: 0, strategy: "first" }
+  route: {
+    kind: "http",
+    api,
+    pathPrefix: "/",
+    baseUrl: "http://h",
+    owner: "o",
+    registeredAt: 0,
+    connections: 0,
+    strategy: "first"
+  }
 })
 
 const changes = (count: number) => Array.from({ length: count }, (_, i) => change(`api-${i}`))
@@ -38,7 +47,7 @@ describe("Watchers", () => {
       const goOn = yield* Deferred.make<void>()
       const { sent, server } = makeServer(new Map([["slow", Deferred.await(goOn)]]))
       const watchers = yield* Watchers.make(server, 1000)
-      for (const runtimeId of ["slow", "quick"]) watchers.add({ clientId: `of ${runtimeId}`, runtimeId })
+      for (const runtimeId of ["slow", "quick"]) watchers.add({ clientId: `of ${runtimeId}`, runtimeId }, false)
       yield* watchers.publish(1, changes(300))
       yield* watchers.publish(2, changes(1))
       yield* settled
@@ -62,7 +71,7 @@ describe("Watchers", () => {
       const goOn = yield* Deferred.make<void>()
       const { sent, server } = makeServer(new Map([["slow", Deferred.await(goOn)]]))
       const watchers = yield* Watchers.make(server, 10)
-      watchers.add({ clientId: "1", runtimeId: "slow" })
+      watchers.add({ clientId: "1", runtimeId: "slow" }, false)
       yield* watchers.publish(1, changes(1))
       yield* settled
       for (let version = 2; version <= 40; version++) yield* watchers.publish(version, changes(1))
@@ -89,7 +98,7 @@ describe("Watchers", () => {
       })
       const { sent, server } = makeServer(new Map([["slow", once]]))
       const watchers = yield* Watchers.make(server, 10)
-      watchers.add({ clientId: "1", runtimeId: "slow" })
+      watchers.add({ clientId: "1", runtimeId: "slow" }, false)
       yield* watchers.publish(1, changes(1))
       yield* settled
       assert.deepStrictEqual(
@@ -103,9 +112,9 @@ describe("Watchers", () => {
     Effect.gen(function* () {
       const { sent, server } = makeServer()
       const watchers = yield* Watchers.make(server, 10)
-      watchers.add({ clientId: "1", runtimeId: "gone" })
-      watchers.add({ clientId: "2", runtimeId: "there" })
-      watchers.add({ clientId: "3" })
+      watchers.add({ clientId: "1", runtimeId: "gone" }, false)
+      watchers.add({ clientId: "2", runtimeId: "there" }, false)
+      watchers.add({ clientId: "3" }, false)
       watchers.retain((clientId) => clientId === "2")
       yield* watchers.publish(1, changes(1))
       yield* settled

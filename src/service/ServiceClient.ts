@@ -1,0 +1,350 @@
+/**
+ * A client of a service's instances: each request goes to the one that the strategy chooses, over a connection that is
+ * opened when it is first chosen.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { AnySpan } from "effect/Tracer"
+import { PCGRandom } from "effect/Utils"
+import type { CloseEvent } from "../CloseEvent.js"
+import { CloseCode } from "../CloseEvent.js"
+import * as Handlers from "../connection/Handlers.js"
+import { IPCSocket } from "../connection/IPCSocket.js"
+import type { IPCSocketOptions } from "../connection/IPCSocketOptions.js"
+import { makeContext, timeoutMillis } from "../connection/IPCSocketOptions.js"
+import { acceptMillis } from "../connection/OutgoingStreams.js"
+import { isEndpoint } from "../DiscoveryEntry.js"
+import type { Member } from "../discovery/DiscoveryMember.js"
+import { notRegistered } from "../discovery/DiscoveryService.js"
+import type { RouteCache } from "../discovery/RouteCache.js"
+import * as StrategyLog from "../discovery/StrategyLog.js"
+import type { ClientRequestOptions, Status } from "../IPCClient.js"
+import type { FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
+import { ConnectFailed, ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
+import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
+import { nameOf, untyped } from "../IPCRequest.js"
+import type { UntypedStream } from "../IPCStream.js"
+import { streamArguments, untypedStream } from "../IPCStream.js"
+import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
+import { CallbackEffect } from "../internal/CallbackEffect.js"
+import * as Deadlines from "../internal/Deadlines.js"
+import { detached } from "../internal/Detached.js"
+import { CurrentValue } from "../internal/Events.js"
+import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
+import type { Service, Services } from "../Services.js"
+import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Tracing from "../telemetry/Tracing.js"
+import type { Endpoint } from "./Endpoint.js"
+import { EndpointPool } from "./EndpointPool.js"
+import type { ServiceEndpoints } from "./ServiceEndpoints.js"
+import * as Protocol from "./ServiceProtocol.js"
+
+export interface ServiceClientContext extends Pick<Member, "known" | "strategyOf" | "onStrategySet"> {
+  readonly endpoints: ServiceEndpoints
+  readonly connection: IPCSocketOptions
+  /** The name by which instances call the client, until the scope closes. No other client of the api has it. */
+  readonly nameFor: (api: string) => Effect.Effect<string, never, Scope.Scope>
+}
+
+/** How long a request waits for one attempt to connect, in milliseconds, before it looks for another instance. */
+const slowMillis = 500
+
+export const connect = (services: ServiceClientContext): Services["connect"] =>
+  Effect.fnUntraced(function* (api, options) {
+    const scope = yield* Effect.scope
+    const clock = yield* Effect.clock
+    const handlers = Handlers.make<Endpoint>()
+    const { connection, endpoints, known } = services
+    const requestTimeout = options.requestTimeout ?? connection.requestTimeout
+    const deadlines = yield* Deadlines.make
+    const context = yield* makeContext(handlers, deadlines, { ...connection, requestTimeout })
+    const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
+    const runtimeId = yield* services.nameFor(api)
+    const server = CallSpan.serverOf(api)
+    const status = new CurrentValue<Status>("reconnecting")
+    const strategyLog = yield* StrategyLog.make
+    const generator = new PCGRandom(yield* Random.nextIntBetween(0, 0x7fffffff))
+    let end: CloseEvent | undefined
+    const pool = new EndpointPool({
+      api,
+      deadlines,
+      now: () => millisOf(clock),
+      random: () => generator.number(),
+      strategy: (name) => services.strategyOf(api, name),
+      onFallback: (strategy, cause) => strategyLog.onFallback?.({ api, strategy, cause }),
+      onDeclined: (strategy) => strategyLog.onDeclined?.({ api, strategy }),
+      onConnected: (isConnected) => {
+        if (end === undefined) status.set(isConnected ? "connected" : "reconnecting")
+      }
+    })
+    const ended = yield* Deferred.make<CloseEvent>()
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        end = { code: CloseCode.Normal, reason: "the client closed" }
+        Deferred.unsafeDone(ended, Effect.succeed(end))
+        const sockets = pool.close(end)
+        return Effect.zipRight(
+          Effect.forEach(sockets, (socket) => socket.closed, { concurrency: "unbounded", discard: true }),
+          Effect.sync(() => status.set("closed"))
+        )
+      })
+    )
+    yield* handlers.handle(Protocol.Withdrawing, (_, endpoint) => Effect.sync(() => pool.withdraw(endpoint)))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        for (const route of known.routes()) pool.onChange({ _tag: "Registered", route })
+        return [known.subscribe((change) => pool.onChange(change)), services.onStrategySet(() => pool.restart())]
+      }),
+      (subscriptions) =>
+        Effect.sync(() => {
+          for (const unsubscribe of subscriptions) unsubscribe()
+        })
+    )
+
+    const openLink = (endpoint: Endpoint): Effect.Effect<void> =>
+      endpoints
+        .connect(
+          endpoint.baseUrl,
+          runtimeId
+        )((transport) => {
+          // The attempt has ended, so nothing else would close this transport.
+          if (end !== undefined) return transport.terminate()
+          pool.onConnected(endpoint, new IPCSocket(context, transport, `${api} at ${endpoint.baseUrl}`, endpoint))
+        })
+        .pipe(
+          timeoutFail({
+            duration: connectTimeout,
+            onTimeout: () => new ConnectFailed({ url: endpoint.baseUrl, reason: "TimedOut", detail: "no answer" })
+          }),
+          Effect.catchAllCause((cause) =>
+            Effect.suspend(() => {
+              // It may open at the same moment as the limit passes.
+              if (endpoint.link.isOpen || Cause.isInterruptedOnly(cause)) return Effect.void
+              pool.onConnectFailed(endpoint)
+              return Effect.logDebug(`An instance of ${api} can't be connected to`, cause)
+            })
+          )
+        )
+
+    /** Opens the connection in the background; waits until it is open, or has failed, or takes long. */
+    const awaitLink = (endpoint: Endpoint): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (endpoint.link.isOpen) return Effect.void
+        const settled = pool.changes.until(() =>
+          endpoint.link.isConnecting && end === undefined ? undefined : Effect.void
+        )
+        const slow = Effect.sync(() => pool.onSlow(endpoint))
+        const settledSoon = Effect.timeoutTo(settled, {
+          duration: slowMillis,
+          onSuccess: () => Effect.void,
+          onTimeout: () => slow
+        }).pipe(Effect.flatten)
+        if (endpoint.link.isConnecting) return settledSoon
+        pool.onConnecting(endpoint)
+        return Effect.zipRight(Effect.forkIn(Effect.interruptible(detached(openLink(endpoint))), scope), settledSoon)
+      })
+
+    const unavailable = (request: string, millis: number): RequestTimeout | ServiceNotRegistered =>
+      pool.isEmpty
+        ? notRegistered(api, apis(known), words(api, known))
+        : new RequestTimeout({ request, target: api, millis })
+
+    /** Sends to an instance once one is connected, and to another if wanted, within one deadline. */
+    const patiently = <A, E>(
+      request: string,
+      millis: number,
+      send: (endpoint: Endpoint, socket: IPCSocket<Endpoint>, within: RequestOptions) => Effect.Effect<A, E>,
+      idempotent: boolean,
+      first?: Endpoint
+    ): Effect.Effect<A, E | ServiceNotRegistered | ConnectionClosed | FrameTooLarge | RequestTimeout> =>
+      Effect.suspend(() => {
+        type Sent = Effect.Effect<A, E | ServiceNotRegistered | ConnectionClosed | FrameTooLarge | RequestTimeout>
+        const dueAt = millisOf(clock) + millis
+        const left = () => Duration.millis(Math.max(Math.ceil(dueAt - millisOf(clock)), 0))
+        const within = <B>(waiting: Effect.Effect<B>) =>
+          Effect.timeoutFail(waiting, { duration: left(), onTimeout: () => unavailable(request, millis) })
+
+        const sendTo = (endpoint: Endpoint, socket: IPCSocket<Endpoint>): Sent =>
+          Effect.catchAll(send(endpoint, socket, { timeout: left() }), (error): Sent => {
+            // A failure that the request itself declares may be of these classes too.
+            if (error instanceof RequestTimeout && millisOf(clock) >= dueAt - 1) {
+              return Effect.fail(new RequestTimeout({ ...error, millis }))
+            }
+            const isOurEnd = error instanceof ConnectionClosed && socket.state !== "open"
+            if (!idempotent || !isOurEnd) return Effect.fail(error)
+            const refusal = socket.refusal(error)
+            return refusal === undefined ? loop() : Effect.fail(refusal)
+          })
+
+        const loop = (given?: Endpoint): Sent =>
+          Effect.suspend(() => {
+            if (end !== undefined) return Effect.fail(new ConnectionClosed({ request, target: api, ...end }))
+            const chosen = given ?? pool.choose(request)
+            if (chosen === undefined) {
+              if (pool.hasCandidates) return Effect.fail(new ServiceNotRegistered({ api, hint: declined }))
+              const candidates = pool.changes.until(() =>
+                pool.hasCandidates || end !== undefined ? Effect.void : undefined
+              )
+              return Effect.zipRight(within(candidates), loop())
+            }
+            const { isOpen, socket } = chosen.link
+            if (isOpen && socket !== undefined) return sendTo(chosen, socket)
+            return Effect.zipRight(
+              within(awaitLink(chosen)),
+              Effect.suspend(() => loop(chosen.link.isOpen && chosen.link.mayBeChosen ? chosen : undefined))
+            )
+          })
+        return loop(first)
+      })
+
+    const entered = <A, E>(endpoint: Endpoint, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.suspend(() => {
+        pool.enter(endpoint)
+        return Effect.ensuring(
+          effect,
+          Effect.sync(() => pool.leave(endpoint))
+        )
+      })
+
+    const request = <D extends Direction, Payload, Success, Failure>(
+      what: Shaped<D, Payload, Success, Failure>,
+      payload: unknown,
+      requestOptions?: ClientRequestOptions | undefined
+    ): Effect.Effect<Success, Failure | RequestError | ServiceNotRegistered> => {
+      type End = OnEnd<Success, Failure | RequestError | ServiceNotRegistered>
+      const name = nameOf(untyped(what))
+      const send = (onEnd: End, span: AnySpan | undefined): Waiting | undefined => {
+        const idempotent = requestOptions?.idempotent === true
+        const chosen = idempotent ? undefined : pool.choose(name)
+        const socket = chosen?.link.socket
+        if (chosen !== undefined && socket?.state === "open") {
+          const exchange = new Exchange(pool, chosen, onEnd)
+          exchange.waiting = socket.begin(what, payload, requestOptions, exchange.onEnd, span)
+          return exchange
+        }
+        onEnd(
+          patiently(
+            name,
+            timeoutMillis(requestOptions, context.requestTimeoutMillis),
+            (endpoint, open, within) => entered(endpoint, open.request(what, payload, within)),
+            idempotent,
+            chosen
+          )
+        )
+        return undefined
+      }
+      return new CallbackEffect((onEnd, fiber) =>
+        Tracing.isTraced(fiber) ? CallSpan.begin(fiber, name, server, onEnd, send) : send(onEnd, undefined)
+      )
+    }
+
+    const notify = <D extends Direction, Payload, Success, Failure>(
+      what: Shaped<D, Payload, Success, Failure>,
+      payload: unknown,
+      requestOptions?: RequestOptions | undefined
+    ): Effect.Effect<void, NotifyError | ServiceNotRegistered> => {
+      const name = nameOf(untyped(what))
+      return CallSpan.message(name, server, () =>
+        patiently(
+          name,
+          timeoutMillis(requestOptions, context.requestTimeoutMillis),
+          (endpoint, open, within) => entered(endpoint, open.notify(what, payload, within)),
+          false
+        )
+      )
+    }
+
+    const stream = (
+      definition: UntypedStream,
+      args: ReadonlyArray<unknown>
+    ): Stream.Stream<unknown, unknown, unknown> =>
+      CallSpan.stream(definition.name, server, () => {
+        const { input, options: streamOptions, payload } = streamArguments(definition, args)
+        const opened = patiently(
+          definition.name,
+          acceptMillis(streamOptions, context.requestTimeoutMillis),
+          (endpoint, open, { timeout }) =>
+            Effect.succeed(
+              Stream.unwrapScoped(
+                Effect.as(
+                  Effect.acquireRelease(
+                    Effect.sync(() => pool.enter(endpoint)),
+                    () => Effect.sync(() => pool.leave(endpoint))
+                  ),
+                  open.stream(definition, payload, input, { ...streamOptions, acceptTimeout: timeout })
+                )
+              )
+            ),
+          false
+        )
+        return Stream.unwrap(opened)
+      })
+
+    const service: Service = {
+      handle: (what, handler) => handlers.handle(what, (payload) => handler(payload)),
+      handleStream: (definition, handler) => handlers.handleStream(definition, handler as never),
+      // The peer's elements are taken to be of the stream's declared type.
+      stream: (definition, ...args) => stream(untypedStream(definition), args) as never,
+      request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),
+      notify: (what, ...[payload, requestOptions]) => notify(what, payload, requestOptions),
+      status: Stream.takeUntil(status.changes, (current) => current === "closed"),
+      closed: Deferred.await(ended)
+    }
+    return service
+  })
+
+/** One request in flight at an instance. */
+class Exchange<A, E> implements Waiting {
+  waiting: Waiting | undefined
+  private isOver = false
+
+  constructor(
+    private readonly pool: EndpointPool,
+    private readonly endpoint: Endpoint,
+    private readonly resume: OnEnd<A, E>
+  ) {
+    pool.enter(endpoint)
+  }
+
+  readonly onEnd: OnEnd<A, E> = (result) => {
+    this.finish()
+    this.resume(result)
+  }
+
+  abandon(): void {
+    this.finish()
+    this.waiting?.abandon()
+  }
+
+  private finish(): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.pool.leave(this.endpoint)
+  }
+}
+
+const declined = "Its strategy chose none of its instances."
+
+/** The names of the apis that have endpoints. */
+const apis = (known: RouteCache): Iterable<string> =>
+  new Set(known.routes().flatMap((route) => (isEndpoint(route) ? [route.api] : [])))
+
+const words = (api: string, known: RouteCache) => {
+  const none = known.routes().some((route) => route.api === api)
+    ? "It is registered for HTTP alone: does its process have a ServiceServer?"
+    : "None is registered for requests by name: are they running, and do they take part at this port?"
+  return {
+    none,
+    some: (names: string) =>
+      known.routes().some((route) => route.api === api)
+        ? none
+        : `Registered: ${names}. Is the service running, and is its name spelled so?`
+  }
+}

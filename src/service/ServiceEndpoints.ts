@@ -1,0 +1,30 @@
+/**
+ * How services are reached: the seam between the engine of services and what carries their connections.
+ *
+ * @internal
+ */
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Connect } from "../connection/ReconnectingClient.js"
+import type { ListenError } from "../IPCError.js"
+import type { IPCPeer } from "../IPCPeer.js"
+import type { ServiceServerOptions } from "../Services.js"
+
+export interface ServiceEndpoints {
+  /** Listens at a new address until the scope closes. `prepare` runs before a client is accepted. */
+  readonly listen: <E, R>(
+    prepare: (peer: IPCPeer) => Effect.Effect<unknown, E, R>,
+    options: Pick<ServiceServerOptions, "requestTimeout">
+  ) => Effect.Effect<Listening, ListenError | E, R | Scope.Scope>
+  /** Opens one connection to an address, as the client of this name. */
+  readonly connect: (address: string, runtimeId: string) => Connect
+}
+
+export interface Listening {
+  readonly peer: IPCPeer
+  readonly address: string
+  /** Takes no further client, and closes every connection, at once. */
+  readonly release: Effect.Effect<void>
+  /** Completes when no client is connected. */
+  readonly withoutClients: Effect.Effect<void>
+}

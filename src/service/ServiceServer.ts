@@ -1,0 +1,35 @@
+/**
+ * A service at an endpoint of its own: registered once its handlers stand, withdrawn before they go.
+ *
+ * @internal
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { validateEndpoint } from "../DiscoveryEntry.js"
+import type { Member } from "../discovery/DiscoveryMember.js"
+import type { Services } from "../Services.js"
+import type { Listening, ServiceEndpoints } from "./ServiceEndpoints.js"
+import * as Protocol from "./ServiceProtocol.js"
+
+export interface ServiceServerContext extends Pick<Member, "registerEndpoint"> {
+  readonly endpoints: ServiceEndpoints
+}
+
+export const serve = ({ endpoints, registerEndpoint }: ServiceServerContext): Services["serve"] =>
+  Effect.fnUntraced(function* (api, setup, options) {
+    const listening = yield* endpoints.listen(setup, options)
+    yield* Effect.addFinalizer(() => withdraw(listening, Duration.decode(options.drainTimeout ?? "3 seconds")))
+    yield* registerEndpoint(yield* validateEndpoint({ kind: "ipc", api, baseUrl: listening.address, pathPrefix: "" }))
+  })
+
+/**
+ * A client may not know yet that the entry is gone, so each is told on its connection, and disconnects once it has all
+ * responses.
+ */
+const withdraw = ({ peer, release, withoutClients }: Listening, drainTimeout: Duration.Duration) => {
+  const drained = Effect.zipRight(Effect.ignore(peer.broadcast(Protocol.Withdrawing)), withoutClients)
+  // In a fiber of its own, since a release can't be interrupted, and so can't time out.
+  const fiber = Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(drained, drainTimeout)))
+  return Effect.zipRight(Effect.flatMap(fiber, Fiber.await), release)
+}
