@@ -5,12 +5,22 @@
  */
 import { STATUS_CODES } from "node:http"
 import * as Exit from "effect/Exit"
+import type { TracedCall } from "../../src/telemetry/Tracing.js"
 
-/** A method's name in spans, and its attributes: one that isn't known doesn't make a name of its own. */
-export const ofMethod = (method: string): readonly [name: string, attributes: Readonly<Record<string, string>>] =>
-  known.has(method)
-    ? [method, { "http.request.method": method }]
-    : ["HTTP", { "http.request.method": "_OTHER", "http.request.method_original": method }]
+/** A method that conventions know: any other doesn't make a name of its own. */
+export const knownMethod = (method: string): string | undefined => (known.has(method) ? method : undefined)
+
+/** A span's name. */
+export const nameOf = (method: string, route: string | undefined): string => {
+  const name = knownMethod(method) ?? "HTTP"
+  return route === undefined ? name : `${name} ${route}`
+}
+
+export const describeMethod = (call: TracedCall, method: string): void => {
+  const name = knownMethod(method)
+  call.attribute("http.request.method", name ?? "_OTHER")
+  if (name === undefined) call.attribute("http.request.method_original", method)
+}
 
 /** A target's path and query. Values that are signatures are left out. */
 export const split = (target: string): readonly [path: string, query: string | undefined] => {

@@ -16,6 +16,7 @@ import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.j
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { printable } from "../../src/internal/Printable.js"
 import * as SyncEffect from "../../src/internal/SyncEffect.js"
+import * as ActiveSpan from "../../src/telemetry/ActiveSpan.js"
 import type { Tracing } from "../../src/telemetry/Tracing.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpBody from "./HttpBody.js"
@@ -155,14 +156,10 @@ export const make = <E, R>(
 
   const effectOf = (request: RouteRequest, response: GatewayResponse): Effect.Effect<unknown, E, R> => {
     const span = response.call?.begin(route, tracing)
-    if (span !== undefined)
-      return Effect.provideService(
-        Effect.suspend(() => handler(request)),
-        ParentSpan,
-        span
-      )
     try {
-      return handler(request)
+      if (span === undefined) return handler(request)
+      const effect = ActiveSpan.during(span, () => handler(request))
+      return SyncEffect.exitOf(effect) === undefined ? Effect.provideService(effect, ParentSpan, span) : effect
     } catch (defect) {
       return Effect.die(defect)
     }

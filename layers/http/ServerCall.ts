@@ -16,6 +16,8 @@ export class ServerCall {
   readonly #tracing: Tracing.Tracing
   readonly #request: IncomingMessage
   readonly #startTime: bigint
+  /** The sender's span; null until it is looked for. */
+  #sender: AnySpan | undefined | null = null
   #call: Tracing.TracedCall | undefined
 
   /** Begins; ends when the response has closed. */
@@ -31,47 +33,40 @@ export class ServerCall {
    * where no span is made here. `route` is the template that the request matched.
    */
   begin(route: string | undefined, tracing: Tracing.Tracing = this.#tracing): AnySpan | undefined {
-    this.#call ??= Tracing.make(
-      tracing,
-      HttpTraceContext.fromHeaders(this.#request.headers),
-      () => this.#span(route),
-      this.#startTime
-    )
+    this.#call ??= this.#begin(route, tracing)
     return this.#call?.span
   }
 
   /** Ends with the status of the response, or without one where the client has disconnected. */
   end(status: number | undefined): void {
-    // Also what no route took and no upstream had is traced.
+    // What no route took and no upstream had is traced, too.
     if (this.#tracing.isOn) this.begin(undefined)
-    if (status === undefined)
-      return this.#call?.end(Exit.fail(new Error("The client disconnected before the response had ended")))
-    this.#call?.end(HttpAttributes.exitOf(status, status >= 500), { "http.response.status_code": status })
+    if (this.#call === undefined) return
+    this.#call.attribute("http.response.status_code", status)
+    this.#call.end(status === undefined ? disconnected : HttpAttributes.exitOf(status, status >= 500))
   }
 
-  #span(route: string | undefined): Tracing.SpanOptions {
-    const request = this.#request
-    const { headers, socket } = request
-    const [method, attributes] = HttpAttributes.ofMethod(request.method as string)
-    const [path = "", query] = HttpAttributes.split(request.url as string)
-    return {
-      name: route === undefined ? method : `${method} ${route}`,
-      kind: "server",
-      attributes: {
-        ...attributes,
-        "url.scheme": (socket as TLSSocket).encrypted === true ? "https" : "http",
-        "url.path": path,
-        "url.query": query,
-        "http.route": route,
-        "server.address": HttpAttributes.hostOf(headers.host) ?? socket.localAddress,
-        "server.port": socket.localPort,
-        "client.address": socket.remoteAddress,
-        "user_agent.original": headers["user-agent"],
-        "network.protocol.version": request.httpVersion
-      }
-    }
+  #begin(route: string | undefined, tracing: Tracing.Tracing): Tracing.TracedCall | undefined {
+    if (this.#sender === null) this.#sender = HttpTraceContext.fromHeaders(this.#request.headers)
+    const { headers, httpVersion, method = "", socket, url = "" } = this.#request
+    const call = Tracing.begin(tracing, this.#sender, HttpAttributes.nameOf(method, route), "server", this.#startTime)
+    if (call === undefined) return undefined
+    HttpAttributes.describeMethod(call, method)
+    const [path, query] = HttpAttributes.split(url)
+    call.attribute("url.scheme", (socket as TLSSocket).encrypted === true ? "https" : "http")
+    call.attribute("url.path", path)
+    call.attribute("url.query", query)
+    call.attribute("http.route", route)
+    call.attribute("server.address", HttpAttributes.hostOf(headers.host) ?? socket.localAddress)
+    call.attribute("server.port", socket.localPort)
+    call.attribute("client.address", socket.remoteAddress)
+    call.attribute("user_agent.original", headers["user-agent"])
+    call.attribute("network.protocol.version", httpVersion)
+    return call
   }
 }
+
+const disconnected = Exit.fail(new Error("The client disconnected before the response had ended"))
 
 function onClose(this: ServerResponse & { readonly call?: ServerCall | undefined }): void {
   this.call?.end(this.writableFinished ? this.statusCode : undefined)

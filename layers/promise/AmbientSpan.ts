@@ -4,11 +4,10 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { AnySpan } from "effect/Tracer"
 import { ParentSpan } from "effect/Tracer"
+import * as ActiveSpan from "../../src/telemetry/ActiveSpan.js"
 import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
 
 const storage = new AsyncLocalStorage<AnySpan | undefined>()
@@ -31,13 +30,8 @@ export const provideToStream = <A, E>(stream: Stream.Stream<A, E>): Stream.Strea
   return span === undefined ? stream : Stream.provideService(stream, ParentSpan, span)
 }
 
-/** `f` within the fiber's span; without a fiber where nothing is traced. */
-export const calling = <A, E>(f: (span: AnySpan | undefined) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const fiber = Option.getOrUndefined(Fiber.getCurrentFiber())
-  if (fiber?.currentSpan === undefined) return f(undefined)
-  // The fiber may be another's, which has just ended and so makes room for this call.
-  return Effect.withFiberRuntime((own) => f(own.currentSpan))
-}
+/** Calls a handler as part of its caller's trace. */
+export const callHandler = <A>(call: () => A): A => within(ActiveSpan.current(), call)
 
 /** What a function returns, throws, resolves or rejects with. Interrupting it aborts the signal. */
 export const tryPromise = <A, E>(

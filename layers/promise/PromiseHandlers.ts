@@ -71,16 +71,15 @@ interface Entry<Definition, Args extends ReadonlyArray<unknown>, Answer> {
 }
 
 /** Calls a request's handler; without a fiber where it returns or throws at once. */
-export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> =>
-  AmbientSpan.calling((span) => {
-    const result = settle(() => AmbientSpan.within(span, call))
-    return isPromiseLike(result) ? awaiting(result) : result
-  })
+export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> => {
+  const result = settle(call)
+  return isPromiseLike(result) ? awaiting(result) : result
+}
 
 /** A call's result or throw as an Exit, or its promise of one. */
 export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promise<Exit.Exit<unknown, unknown>> => {
   try {
-    const result = call()
+    const result = AmbientSpan.callHandler(call)
     return isPromiseLike(result) ? Promise.resolve(result).then(Exit.succeed, Exit.fail) : Exit.succeed(result)
   } catch (error) {
     return Exit.fail(error)

@@ -14,7 +14,6 @@ import * as Scope from "effect/Scope"
 import type { HttpMethod, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
-import * as AmbientSpan from "./AmbientSpan.js"
 import { settle } from "./PromiseHandlers.js"
 import { runSync } from "./Promises.js"
 
@@ -88,11 +87,8 @@ export class PromiseRoutes {
   }
 
   #answer(handler: HttpHandler, { body, bytes, headers, params }: HttpRouteRequest): Effect.Effect<unknown, unknown> {
-    const call = () => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers)
-    return AmbientSpan.calling((span) => {
-      const result = settle(() => AmbientSpan.within(span, call))
-      return isPromiseLike(result) ? this.#awaiting(result) : result
-    })
+    const result = settle(() => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers))
+    return isPromiseLike(result) ? this.#awaiting(result) : result
   }
 
   /**

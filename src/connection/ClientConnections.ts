@@ -145,28 +145,28 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       request: (runtimeId, request, payload, requestOptions) =>
         new CallbackEffect((onEnd, fiber) =>
           Tracing.isTraced(fiber)
-            ? CallSpan.begin(fiber, nameOf(untyped(request)), clientOf(runtimeId), onEnd, (onEnd, span) =>
-                begin(runtimeId, request, payload, requestOptions, onEnd, span)
+            ? CallSpan.begin(fiber, nameOf(untyped(request)), { address: runtimeId }, onEnd, (onSpanEnd, span) =>
+                begin(runtimeId, request, payload, requestOptions, onSpanEnd, span)
               )
             : begin(runtimeId, request, payload, requestOptions, onEnd, undefined)
         ),
       notify: (runtimeId, request, payload, requestOptions) =>
         CallSpan.message(
           nameOf(untyped(request)),
-          clientOf(runtimeId),
+          { address: runtimeId },
           (): Effect.Effect<void, NotifyError | ClientNotConnected> => {
             const socket = byRuntimeId.get(runtimeId)
             return socket?.notify(request, payload, requestOptions) ?? notConnected(runtimeId)
           }
         ),
       stream: (runtimeId, definition, args) =>
-        CallSpan.stream(definition.name, clientOf(runtimeId), () => {
+        CallSpan.stream(definition.name, { address: runtimeId }, () => {
           const { input, options, payload } = streamArguments(definition, args)
           const socket = byRuntimeId.get(runtimeId)
           return socket?.stream(definition, payload, input, options) ?? Stream.fromEffect(notConnected(runtimeId))
         }),
       broadcast: (request, payload) =>
-        CallSpan.message(nameOf(untyped(request)), {}, () =>
+        CallSpan.message(nameOf(untyped(request)), undefined, () =>
           Effect.forEach(
             [...sockets.values()],
             (socket) =>
@@ -221,9 +221,6 @@ export const toPeer = (clients: ClientConnections): IPCPeer => ({
   connections: clients.connections,
   awaitClient: clients.awaitClient
 })
-
-/** A client as the span of a call to it names it. */
-const clientOf = (runtimeId: string): CallSpan.Attributes => ({ "server.address": runtimeId })
 
 /** How many connected clients an error names. */
 const maxNamesInError = 10

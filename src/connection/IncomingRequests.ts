@@ -10,8 +10,8 @@ import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import * as ActiveSpan from "../telemetry/ActiveSpan.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
-import * as Tracing from "../telemetry/Tracing.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
@@ -197,17 +197,22 @@ export class IncomingRequests<Caller> {
   /** Runs the handler, without a fiber where its effect has already ended. A message's id is negative. */
   private run(handler: Handler<Caller>, data: unknown, id: number, length: number, trace: string | undefined): boolean {
     const { caller } = this.connection
-    const isMessage = id < 0
     const call =
-      trace === undefined && !handler.tracing.isOn ? undefined : CallSpan.ofHandler(handler, trace, caller, isMessage)
+      trace === undefined && !handler.tracing.isOn
+        ? undefined
+        : CallSpan.ofHandler(handler, trace, caller, id < 0 ? "consumer" : "server")
     const effect =
-      call === undefined ? handler.answer(data, caller) : Tracing.runIn(call, () => handler.answer(data, caller))
+      call === undefined
+        ? handler.answer(data, caller)
+        : ActiveSpan.during(call.span, () => handler.answer(data, caller))
     const settled = SyncEffect.exitOf(effect)
     if (settled !== undefined) {
+      if (call !== undefined) CallSpan.endOfHandler(call, settled)
       this.onHandled(handler, id, settled)
       return false
     }
-    const running = Execution.start(effect, handler.runFork)
+    const running =
+      call === undefined ? Execution.start(effect, handler.runFork) : Execution.fork(effect, handler.runFork, call.span)
     if (running.exit !== undefined) {
       if (call !== undefined) CallSpan.endOfHandler(call, running.exit)
       this.onHandled(handler, id, running.exit)

@@ -11,7 +11,6 @@ import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
-import * as Tracing from "../telemetry/Tracing.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
@@ -73,11 +72,12 @@ export class IncomingStreams<Caller> {
     this.outbox.send(`o:${id}::`)
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)
     const { caller } = this.connection
-    const call = CallSpan.ofHandler(handler, trace, caller, false)
-    const answer = handler.answer.run(data, input, caller, (elements) => entry.sender.send(elements))
-    const effect: Effect.Effect<unknown, Frame.Failure> =
-      call === undefined ? answer : Tracing.runIn(call, () => answer)
-    const running = Execution.start(effect, handler.runFork)
+    const call = CallSpan.ofHandler(handler, trace, caller, "server")
+    const effect: Effect.Effect<unknown, Frame.Failure> = handler.answer.run(data, input, caller, (elements) =>
+      entry.sender.send(elements)
+    )
+    const running =
+      call === undefined ? Execution.start(effect, handler.runFork) : Execution.fork(effect, handler.runFork, call.span)
     entry.running = running
     handler.running.add(running)
     running.observe((exit) => {

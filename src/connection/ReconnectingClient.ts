@@ -208,31 +208,39 @@ export const make: (
       end !== undefined || socket?.state === "open" ? Effect.void : undefined
     )
 
+    const begin = <D extends Direction, Payload, Success, Failure>(
+      what: Shaped<D, Payload, Success, Failure>,
+      payload: unknown,
+      requestOptions: ClientRequestOptions | undefined,
+      onEnd: OnEnd<Success, Failure | RequestError>,
+      span: AnySpan | undefined
+    ): Waiting | undefined => {
+      if (socket?.state === "open" && requestOptions?.idempotent !== true) {
+        return socket.begin(what, payload, requestOptions, onEnd, span)
+      }
+      onEnd(
+        patiently(
+          nameOf(untyped(what)),
+          timeoutMillis(requestOptions, context.requestTimeoutMillis),
+          (open, within) => open.request(what, payload, within),
+          requestOptions?.idempotent ?? false
+        )
+      )
+      return undefined
+    }
+
     const request = <D extends Direction, Payload, Success, Failure>(
       what: Shaped<D, Payload, Success, Failure>,
       payload: unknown,
       requestOptions?: ClientRequestOptions | undefined
-    ): Effect.Effect<Success, Failure | RequestError> => {
-      const send = (onEnd: OnEnd<Success, Failure | RequestError>, span: AnySpan | undefined): Waiting | undefined => {
-        if (socket?.state === "open" && requestOptions?.idempotent !== true) {
-          return socket.begin(what, payload, requestOptions, onEnd, span)
-        }
-        onEnd(
-          patiently(
-            nameOf(untyped(what)),
-            timeoutMillis(requestOptions, context.requestTimeoutMillis),
-            (open, within) => open.request(what, payload, within),
-            requestOptions?.idempotent ?? false
-          )
-        )
-        return undefined
-      }
-      return new CallbackEffect((onEnd, fiber) =>
+    ): Effect.Effect<Success, Failure | RequestError> =>
+      new CallbackEffect((onEnd, fiber) =>
         Tracing.isTraced(fiber)
-          ? CallSpan.begin(fiber, nameOf(untyped(what)), server, onEnd, send)
-          : send(onEnd, undefined)
+          ? CallSpan.begin(fiber, nameOf(untyped(what)), server, onEnd, (onSpanEnd, span) =>
+              begin(what, payload, requestOptions, onSpanEnd, span)
+            )
+          : begin(what, payload, requestOptions, onEnd, undefined)
       )
-    }
 
     const notify = <D extends Direction, Payload, Success, Failure>(
       what: Shaped<D, Payload, Success, Failure>,

@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import type { AnySpan } from "effect/Tracer"
 import type { Waiting } from "./CallbackEffect.js"
 import { CallbackEffect } from "./CallbackEffect.js"
 import type { RunFork } from "./RunFork.js"
@@ -18,6 +19,15 @@ import * as SyncEffect from "./SyncEffect.js"
 export const start = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork): Execution<A, E> => {
   const running = new Execution<A, E>(runFork)
   running.run(effect)
+  return running
+}
+
+/**
+ * Runs an effect in a fiber from the start, within a span.
+ */
+export const fork = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork, span: AnySpan): Execution<A, E> => {
+  const running = new Execution<A, E>(runFork)
+  running.fork(effect, span)
   return running
 }
 
@@ -54,7 +64,12 @@ export class Execution<A, E> {
     if (exit !== undefined) return this.end(exit)
     if (effect instanceof CallbackEffect) return this.begin(effect)
     this.waiting = undefined
-    this.fiber = this.runFork(effect)
+    this.fork(effect, undefined)
+  }
+
+  /** @internal */
+  fork(effect: Effect.Effect<A, E>, span: AnySpan | undefined): void {
+    this.fiber = this.runFork(effect, span)
     this.fiber.addObserver((ended) => this.end(ended))
   }
 

@@ -15,18 +15,38 @@ import * as SyncEffect from "../internal/SyncEffect.js"
 import * as TraceContext from "./TraceContext.js"
 import * as Tracing from "./Tracing.js"
 
-/** The span of a call that arrived; undefined where nobody traces it. */
+/** What a call goes to, as its span names it. */
+export interface Server {
+  readonly address: string
+  readonly port?: number | undefined
+}
+
+export const serverOf = (target: string): Server => {
+  // URL tells of what it can't parse only by throwing.
+  try {
+    const { hostname, port } = new URL(target)
+    return { address: hostname, port: port === "" ? undefined : Number(port) }
+  } catch {
+    return { address: target }
+  }
+}
+
+/** The span of a call that has arrived; undefined where nobody traces it. */
 export const ofHandler = (
   { name, tracing }: { readonly name: string; readonly tracing: Tracing.Tracing },
   trace: string | undefined,
   caller: unknown,
-  isMessage: boolean
-): Tracing.TracedCall | undefined =>
-  Tracing.make(tracing, trace === undefined ? undefined : TraceContext.parse(trace), () => ({
-    name,
-    kind: isMessage ? "consumer" : "server",
-    attributes: attributesOf(name, callerOf(caller))
-  }))
+  kind: "server" | "consumer"
+): Tracing.TracedCall | undefined => {
+  const parent = trace === undefined ? undefined : TraceContext.parse(trace)
+  const call = Tracing.begin(tracing, parent, name, kind)
+  if (call === undefined) return undefined
+  describe(call, name)
+  if (Predicate.hasProperty(caller, "runtimeId") && typeof caller.runtimeId === "string") {
+    call.attribute("effect_ipc.client.runtime_id", caller.runtimeId)
+  }
+  return call
+}
 
 /** A handler's failure as the wire has it. */
 interface WireFailure {
@@ -45,14 +65,26 @@ const toError = ({ error, reason, tag }: WireFailure): Error => {
   return shown
 }
 
-/** What a call goes to, as a span names it. */
-export const serverOf = (target: string): Attributes => {
-  // URL tells of what it can't parse only by throwing.
-  try {
-    const { hostname, port } = new URL(target)
-    return port === "" ? { "server.address": hostname } : { "server.address": hostname, "server.port": Number(port) }
-  } catch {
-    return { "server.address": target }
+/** Ends with what the request ends with, or early. */
+class RequestSpan<A, E> implements Waiting {
+  waiting: Waiting | undefined
+  readonly onEnd: OnEnd<A, E>
+
+  constructor(
+    private readonly call: Tracing.TracedCall,
+    onEnd: OnEnd<A, E>
+  ) {
+    this.onEnd = (result) => {
+      const exit = SyncEffect.exitOf(result)
+      if (exit === undefined) return onEnd(Tracing.endWith(call, result))
+      call.end(exit)
+      onEnd(result)
+    }
+  }
+
+  abandon(): void {
+    this.waiting?.abandon()
+    this.call.end(Exit.interrupt(FiberId.none))
   }
 }
 
@@ -60,76 +92,76 @@ export const serverOf = (target: string): Attributes => {
 export const begin = <A, E>(
   fiber: Tracing.AnyFiber,
   name: string,
-  server: Attributes,
+  server: Server,
   onEnd: OnEnd<A, E>,
   send: (onEnd: OnEnd<A, E>, span: Tracer.AnySpan | undefined) => Waiting | undefined
 ): Waiting | undefined => {
-  const call = Tracing.begin(fiber, { name, kind: "client", attributes: attributesOf(name, server) })
+  const call = ofCaller(fiber, name, "client", server)
   if (call === undefined) return send(onEnd, undefined)
-  const waiting = send((result) => {
-    const exit = SyncEffect.exitOf(result)
-    if (exit !== undefined) call.end(exit)
-    onEnd(exit === undefined ? Tracing.endWith(call, result) : result)
-  }, call.span)
+  const request = new RequestSpan(call, onEnd)
+  const waiting = send(request.onEnd, call.span)
   if (waiting === undefined) return undefined
-  return {
-    abandon: () => {
-      waiting.abandon()
-      call.end(Exit.interrupt(FiberId.none))
-    }
-  }
+  request.waiting = waiting
+  return request
 }
 
 /** Sends a message within a span of its own, where somebody traces. */
 export const message = <A, E, R>(
   name: string,
-  server: Attributes,
+  server: Server | undefined,
   send: () => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime((fiber) => {
-    const call = Tracing.isTraced(fiber)
-      ? Tracing.begin(fiber, { name, kind: "producer", attributes: attributesOf(name, server) })
-      : undefined
+    const call = Tracing.isTraced(fiber) ? ofCaller(fiber, name, "producer", server) : undefined
     return call === undefined ? send() : Tracing.endWith(call, Effect.suspend(send))
   })
 
 /** Opens a stream within a span of its own, where somebody traces; it ends with the stream. */
 export const stream = <A, E, R>(
   name: string,
-  server: Attributes,
+  server: Server,
   open: () => Stream.Stream<A, E, R>
 ): Stream.Stream<A, E, R> =>
   Stream.unwrap(
-    Effect.withFiberRuntime((fiber) => {
-      if (!Tracing.isTraced(fiber)) return Effect.succeed(open())
-      const options = { name, kind: "client", attributes: attributesOf(name, server) } as const
-      return Effect.succeed(
-        Stream.unwrapScoped(
-          Effect.map(
-            Effect.acquireRelease(
-              Effect.sync(() => Tracing.begin(fiber, options)),
-              (call, exit) => Effect.sync(() => call?.end(exit))
-            ),
-            (call) =>
-              call === undefined ? open() : Stream.provideService(Stream.suspend(open), Tracer.ParentSpan, call.span)
-          )
-        )
-      )
-    })
+    Effect.withFiberRuntime((fiber) =>
+      Effect.succeed(Tracing.isTraced(fiber) ? tracedStream(fiber, name, server, open) : open())
+    )
   )
 
-/** Who calls, as far as a handler knows. */
-const callerOf = (caller: unknown): Attributes =>
-  Predicate.hasProperty(caller, "runtimeId") && typeof caller.runtimeId === "string"
-    ? { "effect_ipc.client.runtime_id": caller.runtimeId }
-    : {}
+const tracedStream = <A, E, R>(
+  fiber: Tracing.AnyFiber,
+  name: string,
+  server: Server,
+  open: () => Stream.Stream<A, E, R>
+): Stream.Stream<A, E, R> =>
+  Stream.unwrapScoped(
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => ofCaller(fiber, name, "client", server)),
+        (call, exit) => Effect.sync(() => call?.end(exit))
+      ),
+      (call) =>
+        call === undefined ? open() : Stream.provideService(Stream.suspend(open), Tracer.ParentSpan, call.span)
+    )
+  )
 
-const attributesOf = (method: string, peer: Attributes): Attributes => ({
-  "rpc.system.name": system,
-  "rpc.method": method,
-  ...peer
-})
+const ofCaller = (
+  fiber: Tracing.AnyFiber,
+  name: string,
+  kind: "client" | "producer",
+  server: Server | undefined
+): Tracing.TracedCall | undefined => {
+  const call = Tracing.begin(Tracing.ofFiber(fiber), fiber.currentSpan, name, kind)
+  if (call === undefined) return undefined
+  describe(call, name)
+  call.attribute("server.address", server?.address)
+  call.attribute("server.port", server?.port)
+  return call
+}
+
+const describe = (call: Tracing.TracedCall, method: string): void => {
+  call.attribute("rpc.system.name", system)
+  call.attribute("rpc.method", method)
+}
 
 const system = "effect-ipc"
-
-export type Attributes = Readonly<Record<string, string | number>>

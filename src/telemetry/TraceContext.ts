@@ -64,12 +64,18 @@ export const print = (span: Tracer.AnySpan): string => {
 /** The span that a frame named behind the semicolon, where that is trace context. */
 export const parse = (text: string): Tracer.ExternalSpan | undefined => {
   if (text.length > maxLength) return undefined
+  // Nothing but a `traceparent`, most often.
+  if (text.length === lengthOfTraceparent + 2 && text.endsWith(";;")) {
+    return toSpan({ traceparent: text.slice(0, lengthOfTraceparent) })
+  }
   const [traceparent = "", tracestate = "", baggage = ""] = text.split(";")
   return toSpan({ traceparent, tracestate: decoded(tracestate), baggage: decoded(baggage) })
 }
 
 /** Longer context is ignored: the recommendations ask for 512 and 8,192 characters. */
 const maxLength = 16 * 1024
+
+const lengthOfTraceparent = 55
 
 const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const traceIdPattern = /^[0-9a-f]{32}$/

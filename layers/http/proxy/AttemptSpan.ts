@@ -21,39 +21,32 @@ export const begin = (
   upstream: Upstream,
   attempts: number
 ): UpstreamAttempt | undefined => {
-  const call = Tracing.make(tracing, parent, () => optionsOf(exchange, upstream, attempts))
+  const { request, target } = exchange
+  const method = request.method as string
+  const call = Tracing.begin(tracing, parent, HttpAttributes.nameOf(method, upstream.route), "client")
   if (call === undefined) return undefined
+  HttpAttributes.describeMethod(call, method)
+  call.attribute("url.template", upstream.route)
+  call.attribute("http.request.resend_count", attempts === 0 ? undefined : attempts)
+  describeUrl(call, upstream.baseUrl, target)
   return {
     headers: headersOf(exchange.headers, call.span),
-    end: (outcome) =>
-      typeof outcome === "number"
-        ? call.end(HttpAttributes.exitOf(outcome, outcome >= 400), { "http.response.status_code": outcome })
-        : call.end(Exit.fail(outcome))
+    end: (outcome) => {
+      if (typeof outcome !== "number") return call.end(Exit.fail(outcome))
+      call.attribute("http.response.status_code", outcome)
+      call.end(HttpAttributes.exitOf(outcome, outcome >= 400))
+    }
   }
 }
 
-const optionsOf = (
-  { request, target }: ForwardedExchange,
-  upstream: Upstream,
-  attempts: number
-): Tracing.SpanOptions => {
-  const [name, attributes] = HttpAttributes.ofMethod(request.method as string)
-  const base = BaseUrl.parseBaseUrl(upstream.baseUrl)
-  const { hostname, port, protocol } = new URL(base?.origin ?? "http://unknown")
-  const [path, query] = HttpAttributes.split(target)
-  const url = `${base?.origin ?? ""}${base?.prefix ?? ""}${path}`
-  return {
-    name: upstream.route === undefined ? name : `${name} ${upstream.route}`,
-    kind: "client",
-    attributes: {
-      ...attributes,
-      "server.address": hostname,
-      "server.port": Number(port || (protocol === "https:" ? 443 : 80)),
-      "url.full": query === undefined ? url : `${url}?${query}`,
-      "url.template": upstream.route,
-      "http.request.resend_count": attempts === 0 ? undefined : attempts
-    }
-  }
+const describeUrl = (call: Tracing.TracedCall, baseUrl: string, target: string): void => {
+  const base = BaseUrl.parseBaseUrl(baseUrl)
+  if (base === undefined) return
+  const { hostname, port, protocol } = new URL(base.origin)
+  const [path, query] = HttpAttributes.split(base.prefix + target)
+  call.attribute("server.address", hostname)
+  call.attribute("server.port", Number(port || (protocol === "https:" ? 443 : 80)))
+  call.attribute("url.full", base.origin + path + (query === undefined ? "" : `?${query}`))
 }
 
 /** What the client said of its own span is said of this one. */

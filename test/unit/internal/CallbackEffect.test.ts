@@ -119,7 +119,7 @@ describe("Execution", () => {
   it.live("forks the rest of what goes on as an effect of another kind", () =>
     Effect.gen(function* () {
       const { effect, end } = scripted()
-      const running = Execution.start(effect, Effect.runFork)
+      const running = Execution.start(effect, (effect) => Effect.runFork(effect))
       end(Effect.delay(Effect.succeed(1), "1 millis"))
       assert.strictEqual(running.exit, undefined)
       assert.deepStrictEqual(yield* ended(running), Exit.succeed(1))
@@ -128,7 +128,7 @@ describe("Execution", () => {
 
   it.live("interrupts the fiber it forked", () =>
     Effect.gen(function* () {
-      const running = Execution.start<number, string>(Effect.never, Effect.runFork)
+      const running = Execution.start<number, string>(Effect.never, (effect) => Effect.runFork(effect))
       running.interrupt()
       assert.isTrue(Exit.isInterrupted(yield* ended(running)))
     })
