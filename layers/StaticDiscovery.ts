@@ -18,6 +18,7 @@ import * as RouteTable from "../src/discovery/RouteTable.js"
 import * as StrategyLog from "../src/discovery/StrategyLog.js"
 import { ServiceNotRegistered } from "../src/IPCError.js"
 import { Events } from "../src/internal/Events.js"
+import { Waiters } from "../src/internal/Waiters.js"
 import type * as RoutingStrategy from "../src/RoutingStrategy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 
@@ -82,8 +83,10 @@ export const make: (
     if (strategy !== undefined) table.setStrategy(api, strategy)
   }
 
+  const arrivals = new Waiters()
   const publish = (changed: ReadonlyArray<RouteChange>) => {
     for (const change of changed) changes.publish(change)
+    arrivals.announce()
   }
 
   const unregister = (entries: ReadonlyArray<Entry>) =>
@@ -107,6 +110,7 @@ export const make: (
     routes: (api) =>
       Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api))),
     changes: changes.stream,
+    awaitRoute: (isWanted) => arrivals.until(() => (table.routes().some(isWanted) ? Effect.void : undefined)),
     setStrategy: (api, strategy) =>
       Effect.sync(() => {
         table.setStrategy(api, strategy)

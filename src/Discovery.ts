@@ -3,11 +3,15 @@
  *
  * @since 0.1.0
  */
+import type { HttpClient } from "@effect/platform/HttpClient"
+import type { HttpServer, TcpAddress } from "@effect/platform/HttpServer"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "./DiscoveryEntry.js"
+import type { DiscoveryEntry, Route, RouteChange, RouteKind } from "./DiscoveryEntry.js"
+import { InvalidEntry } from "./DiscoveryEntry.js"
 import type { EntryUnsupported, RegistryLimitExceeded, RequestError, ServiceNotRegistered } from "./IPCError.js"
 import type { RequestOptions } from "./IPCRequest.js"
 import type { RoutingStrategy } from "./RoutingStrategy.js"
@@ -65,6 +69,20 @@ export declare namespace Discovery {
      */
     readonly setStrategy: (api: string, strategy: RoutingStrategy) => Effect.Effect<void, RequestError>
     /**
+     * Waits until the api has an instance, of either kind unless one is given: as long as it takes, unless a `timeout` is
+     * given. Fails with `ServiceNotRegistered` then.
+     */
+    readonly awaitApi: (
+      api: string,
+      options?: RequestOptions & { readonly kind?: RouteKind | undefined }
+    ) => Effect.Effect<void, ServiceNotRegistered>
+    /**
+     * What has to come before a path of the api for the URL that `discover` gives: its prefix where the gateway takes that off.
+     *
+     * @internal
+     */
+    readonly basePath?: (api: string) => string
+    /**
      * What `ServiceServer` and `ServiceClient` run on; none of a program's own Discovery.
      *
      * @internal
@@ -95,4 +113,96 @@ export declare namespace Discovery {
  * @since 0.1.0
  * @category tags
  */
-export class Discovery extends Context.Tag("effect-ipc/Discovery")<Discovery, Discovery.Service>() {}
+export class Discovery extends Context.Tag("effect-ipc/Discovery")<Discovery, Discovery.Service>() {
+  /**
+   * Registers the `HttpServer` in context as an instance of the api, until the scope closes. Fails as `register` does, and
+   * with `InvalidEntry` where the server listens on a Unix socket: the gateway reaches services by a port.
+   *
+   * @example
+   * ```ts
+   * import { Discovery } from "effect-ipc"
+   * import { LocalDiscovery } from "effect-ipc/node"
+   * import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+   * import { NodeHttpServer } from "@effect/platform-node"
+   * import { Layer } from "effect"
+   * import { createServer } from "node:http"
+   *
+   * const Users = HttpRouter.empty.pipe(
+   *   HttpRouter.get("/:id", HttpServerResponse.json({ name: "Ada" })),
+   *   HttpServer.serve()
+   * )
+   *
+   * export const main = Users.pipe(
+   *   Layer.merge(Discovery.registerHttp({ api: "users", pathPrefix: "/users", stripPrefix: true })),
+   *   Layer.provide(NodeHttpServer.layer(createServer, { port: 0 })),
+   *   Layer.provide(LocalDiscovery.layer({ port: 9000 })),
+   *   Layer.launch
+   * )
+   * ```
+   *
+   * @since 0.2.0
+   */
+  static readonly registerHttp = ({
+    api,
+    pathPrefix = `/${api}`,
+    stripPrefix
+  }: RegisterHttpOptions): Layer.Layer<
+    never,
+    InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError,
+    Discovery | HttpServer
+  > =>
+    Layer.scopedDiscard(
+      Effect.gen(function* () {
+        const { address } = yield* HttpServerTag
+        const discovery = yield* Discovery
+        if (address._tag === "UnixAddress") {
+          return yield* new InvalidEntry({ entry: api, issue: `its server listens on the Unix socket ${address.path}` })
+        }
+        const entry = { api, pathPrefix, baseUrl: urlOf(address) }
+        yield* discovery.register(stripPrefix === true ? { ...entry, stripPrefix } : entry)
+      })
+    )
+
+  /**
+   * An `HttpClient` of the api: a request's URL is a path, which the gateway's URL is put before. A request that may be
+   * repeated (GET, HEAD, OPTIONS, TRACE, PUT or DELETE, without a stream as its body) is sent again for up to 10 seconds
+   * while the connection to the gateway fails, as it does while the leader changes. Where the api isn't registered, requests
+   * fail with `RequestError`, whose cause is `ServiceNotRegistered`.
+   *
+   * @since 0.2.0
+   */
+  static readonly httpClient = (api: string): Effect.Effect<HttpClient, never, Discovery | HttpClient> =>
+    Effect.gen(function* () {
+      const discovery = yield* Discovery
+      const client = yield* HttpClientTag
+      // Who provides a client has loaded what this needs; nobody else loads it.
+      const { make } = yield* Effect.promise(() => import("./internal/DiscoveredHttpClient.js"))
+      const locate = Effect.map(discovery.discover(api), (url) => url + (discovery.basePath?.(api) ?? ""))
+      return make(client, locate)
+    })
+}
+
+/**
+ * What registers a program's `HttpServer`.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface RegisterHttpOptions {
+  readonly api: string
+  /** Default the api's name behind a slash. */
+  readonly pathPrefix?: string | undefined
+  /** Whether the gateway takes the prefix off: the service then has its paths without it. Default `false`. */
+  readonly stripPrefix?: boolean | undefined
+}
+
+// By their keys: loading the platform's modules costs more than all of discovery.
+const HttpServerTag = Context.GenericTag<HttpServer>("@effect/platform/HttpServer")
+const HttpClientTag = Context.GenericTag<HttpClient>("@effect/platform/HttpClient")
+
+/** Where this machine reaches the server. Not every system connects to an address that stands for all. */
+const urlOf = ({ hostname, port }: TcpAddress): string => {
+  if (hostname === "0.0.0.0") return `http://127.0.0.1:${port}`
+  if (hostname === "::") return `http://[::1]:${port}`
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`
+}

@@ -5,6 +5,7 @@
  */
 import * as Either from "effect/Either"
 import { ArrayFormatter, type ParseError } from "effect/ParseResult"
+import { isRecord } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as PathSegment from "./internal/PathSegment.js"
 import { isPrintable, oneLine } from "./internal/Printable.js"
@@ -55,7 +56,12 @@ export const BaseUrl = Schema.transform(
 export const DiscoveryEntry = Schema.Struct({
   api: text(256).pipe(Schema.filter((api) => api.trim() !== "" || "must not be empty")),
   baseUrl: BaseUrl,
-  pathPrefix: PathPrefix
+  pathPrefix: PathPrefix,
+  /**
+   * Whether the gateway takes the prefix off a request's path: with the prefix `/users` the service gets `/7` for `/users/7`,
+   * and the prefix as `x-forwarded-prefix`.
+   */
+  stripPrefix: Schema.optional(Schema.Boolean)
 }).annotations({ message: () => "it isn't an object" })
 
 /**
@@ -102,6 +108,14 @@ export type Entry = DiscoveryEntry | EndpointEntry
 export const isEndpoint = (entry: Entry | Route): boolean => "kind" in entry && entry.kind === "ipc"
 
 /**
+ * Whether participants of earlier versions know such an entry.
+ *
+ * @internal
+ */
+export const isPlain = (entry: Entry | Route): boolean =>
+  !isEndpoint(entry) && !("stripPrefix" in entry && entry.stripPrefix === true)
+
+/**
  * An entry that can't be registered; the issue names each field and what is wrong with it.
  *
  * @since 0.1.0
@@ -126,6 +140,10 @@ export const validateEntry = (input: unknown): Either.Either<DiscoveryEntry, Inv
   Either.mapLeft(decodeEntry(input), (error) => invalidEntry(input, issueOf(error)))
 
 /** @internal */
+export const validateAny = (input: unknown): Either.Either<Entry, InvalidEntry> =>
+  isRecord(input) && input.kind === "ipc" ? validateEndpoint(input) : validateEntry(input)
+
+/** @internal */
 export const validateEndpoint = (input: unknown): Either.Either<EndpointEntry, InvalidEntry> =>
   Either.mapLeft(decodeEndpoint(input), (error) => invalidEntry(input, issueOf(error)))
 
@@ -144,6 +162,8 @@ export const Route = Schema.Struct({
   api: Schema.String,
   /** Empty where the kind is `ipc`. */
   pathPrefix: Schema.String,
+  /** Whether the gateway takes the prefix off a request's path. */
+  stripPrefix: Schema.optional(Schema.Boolean),
   baseUrl: Schema.String,
   /** The owner that registered it, as the server stamped it. */
   owner: Schema.String,

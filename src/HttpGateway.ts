@@ -65,6 +65,11 @@ export interface Upstream {
    */
   readonly baseUrl: string
   /**
+   * A path prefix to take off the request's path, in whole segments. The upstream gets it as `x-forwarded-prefix`, behind
+   * that of a proxy before. What is left begins with one slash.
+   */
+  readonly stripPrefix?: string | undefined
+  /**
    * The upstream to try when this one refuses the connection and nothing of the request was sent yet, or twice breaks
    * the connection of a GET, HEAD or OPTIONS before it answers.
    */

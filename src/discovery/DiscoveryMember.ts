@@ -16,7 +16,7 @@ import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
 import type { EndpointEntry, Entry, InvalidEntry } from "../DiscoveryEntry.js"
-import { isEndpoint } from "../DiscoveryEntry.js"
+import { isEndpoint, isPlain } from "../DiscoveryEntry.js"
 import type { Election, SettledTerm } from "../election/Election.js"
 import type { RoleSetup } from "../election/GatewayElection.js"
 import type { IPCClient } from "../IPCClient.js"
@@ -206,6 +206,16 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         (client, within) => LeaderRoutes.fetch(client, limits.maxEntries, api, within)
       ),
     changes: known.changes,
+    awaitRoute: (isWanted) =>
+      Effect.async((resume) => {
+        if (known.find(isWanted) !== undefined) return resume(Effect.void)
+        return Effect.sync(
+          known.subscribe(({ _tag, route }) => {
+            if (_tag === "Registered" && isWanted(route)) resume(Effect.void)
+          })
+        )
+      }),
+    basePath: (api) => known.find((route) => route.api === api && route.stripPrefix === true)?.pathPrefix ?? "",
     setStrategy: (api, strategy) =>
       Effect.suspend(() => {
         strategies.set(api, strategy)
@@ -263,17 +273,19 @@ const logRefusal = (error: InvalidEntry | RegistryLimitExceeded | EntryUnsupport
 
 /** Registers one batch; the leader of an earlier version has no handler for what it doesn't know. */
 const sendRegistration = (client: IPCClient.Service, batch: ReadonlyArray<Entry>, within?: RequestOptions) =>
-  Effect.catchTag(client.request(registerOf(batch), batch, within), "NoHandler", (error) =>
-    Effect.fail(
-      batch.some(isEndpoint) ? new EntryUnsupported({ api: batch[0]?.api ?? "", feature: "endpoints" }) : error
-    )
-  )
+  Effect.catchTag(client.request(registerOf(batch), batch, within), "NoHandler", (error) => {
+    const unknown = batch.find((entry) => !isPlain(entry))
+    return Effect.fail(unknown === undefined ? error : unsupported(unknown))
+  })
+
+const unsupported = (entry: Entry): EntryUnsupported =>
+  new EntryUnsupported({ api: entry.api, feature: isEndpoint(entry) ? "endpoints" : "stripPrefix" })
 
 const registerOf = (batch: ReadonlyArray<Entry>) =>
-  batch.some(isEndpoint) ? Protocol.RegisterEndpoints : Protocol.Register
+  batch.every(isPlain) ? Protocol.Register : Protocol.RegisterEntries
 
 const unregisterOf = (batch: ReadonlyArray<Entry>) =>
-  batch.some(isEndpoint) ? Protocol.UnregisterEndpoints : Protocol.Unregister
+  batch.every(isPlain) ? Protocol.Unregister : Protocol.UnregisterEntries
 
 /** Registers with a new leader what is registered already. Where that one's registry is full, again when it may have room. */
 const repeatRegistration = (
@@ -296,9 +308,9 @@ const repeatRegistration = (
 
 const refusedPause = Duration.seconds(10)
 
-/** As many entries as one request takes, all of them with or without a path. */
+/** As many entries as one request takes, all of them known to earlier versions or none. */
 const batches = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<Entry>> =>
-  Arr.partition(entries, isEndpoint).flatMap(batchesOfKind)
+  Arr.partition(entries, (entry) => !isPlain(entry)).flatMap(batchesOfKind)
 
 const batchesOfKind = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<Entry>> => {
   const all: Array<Array<Entry>> = []

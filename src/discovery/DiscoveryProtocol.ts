@@ -52,8 +52,8 @@ export const Unregister = limited(IPCServer.defineRequest("discovery/unregister"
  * As {@link Register}, for entries that a leader of an earlier version would take for something else: it has no handler for
  * this.
  */
-export const RegisterEndpoints = limited(
-  IPCServer.defineRequest("discovery/registerEndpoints", {
+export const RegisterEntries = limited(
+  IPCServer.defineRequest("discovery/registerEntries", {
     payload: Entries,
     failure: Schema.Union(InvalidEntry, RegistryLimitExceeded)
   }),
@@ -61,8 +61,8 @@ export const RegisterEndpoints = limited(
 )
 
 /** As {@link Unregister}, for those. */
-export const UnregisterEndpoints = limited(
-  IPCServer.defineRequest("discovery/unregisterEndpoints", { payload: Entries }),
+export const UnregisterEntries = limited(
+  IPCServer.defineRequest("discovery/unregisterEntries", { payload: Entries }),
   list
 )
 
@@ -88,16 +88,16 @@ export const RoutePage = limited(
       /** The last page's `next`; 0 for the first page. */
       after: Schema.Number,
       watch: Schema.Boolean,
-      /** Endpoints, too, here and in the changes. Earlier versions don't ask for them, and don't know this. */
-      endpoints: Schema.optional(Schema.Boolean),
+      /** Also entries that earlier versions don't know, here and in the changes. */
+      all: Schema.optional(Schema.Boolean),
       /** That api's alone. */
       api: Schema.optional(Schema.String)
     }),
     success: Schema.Struct({
       version: Schema.Number,
       routes: Schema.Array(Route),
-      /** Whether the leader keeps endpoints. */
-      endpoints: Schema.optional(Schema.Boolean),
+      /** Whether the leader keeps such entries. */
+      all: Schema.optional(Schema.Boolean),
       /** None on the last page. */
       next: Schema.optional(Schema.Number)
     })

@@ -5,6 +5,7 @@
  * @internal
  */
 import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Discovery } from "../Discovery.js"
@@ -18,7 +19,7 @@ import type { LocalRegistrations } from "./LocalRegistrations.js"
 /**
  * What a registry has to offer.
  */
-export interface Primitives extends Pick<Discovery.Service, "discover" | "changes" | "setStrategy"> {
+export interface Primitives extends Pick<Discovery.Service, "discover" | "changes" | "setStrategy" | "basePath"> {
   /** What this participant has registered; changed before `register` and `unregister` are called. */
   readonly registrations: LocalRegistrations
   readonly register: (
@@ -28,6 +29,8 @@ export interface Primitives extends Pick<Discovery.Service, "discover" | "change
   readonly unregister: (entries: ReadonlyArray<Entry>, options?: RequestOptions) => Effect.Effect<void, RequestError>
   /** All routes, or an api's. */
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
+  /** Waits until a route is so. */
+  readonly awaitRoute: (isWanted: (route: Route) => boolean) => Effect.Effect<void>
   /** As `unregister`, when a scope closes: begins it, and returns what waits for its end, not long. Neither fails. */
   readonly withdraw: (entries: ReadonlyArray<Entry>) => Effect.Effect<Effect.Effect<void>>
 }
@@ -46,7 +49,19 @@ export const make = (primitives: Primitives): Discovery.Service => {
     instances: (api) => Effect.map(routes(api), (all) => all.filter((route) => !isEndpoint(route))),
     routes: routes(),
     changes,
-    setStrategy
+    setStrategy,
+    awaitApi: (api, options) => {
+      const registered = primitives.awaitRoute(
+        (route) => route.api === api && (options?.kind === undefined || route.kind === options.kind)
+      )
+      if (options?.timeout === undefined) return registered
+      const hint = `It wasn't within ${Duration.format(options.timeout)}.`
+      return Effect.timeoutFail(registered, {
+        duration: options.timeout,
+        onTimeout: () => new ServiceNotRegistered({ api, hint })
+      })
+    },
+    ...(primitives.basePath === undefined ? {} : { basePath: primitives.basePath })
   }
 }
 

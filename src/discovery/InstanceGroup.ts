@@ -96,18 +96,21 @@ export class LiveInstance implements RoutingStrategy.Instance {
   readonly pathPrefix: string
   readonly baseUrl: string
   readonly registeredAt: number
+  /** Whether the prefix is taken off a request's path: as its first owner has registered it. */
+  readonly stripsPrefix: boolean
   connections = 0
   // Private fields keep the rest of the table out of what a caller's strategy logs or compares.
   #group: InstanceGroup | undefined
   readonly #route: string
   readonly #registrations = new Map<string, Registration>()
 
-  constructor(id: number, group: InstanceGroup, baseUrl: string, registeredAt: number) {
+  constructor(id: number, group: InstanceGroup, baseUrl: string, registeredAt: number, stripsPrefix: boolean) {
     this.id = id
     this.api = group.api.name
     this.pathPrefix = group.pathPrefix
     this.baseUrl = baseUrl
     this.registeredAt = registeredAt
+    this.stripsPrefix = stripsPrefix
     this.#group = group
     this.#route = this.pathPrefix === "/" ? "/*" : `${this.pathPrefix}/*`
   }
@@ -119,6 +122,11 @@ export class LiveInstance implements RoutingStrategy.Instance {
 
   get kind(): RouteKind {
     return this.pathPrefix === endpointPrefix ? "ipc" : "http"
+  }
+
+  /** Whether participants of earlier versions know it. */
+  get isPlain(): boolean {
+    return this.kind === "http" && !this.stripsPrefix
   }
 
   /** None once its last owner has left. */

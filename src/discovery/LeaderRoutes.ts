@@ -7,8 +7,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
-import type { Entry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
-import { isEndpoint, validateEndpoint, validateEntry } from "../DiscoveryEntry.js"
+import type { Route, RouteChange } from "../DiscoveryEntry.js"
+import { isPlain, validateAny } from "../DiscoveryEntry.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { RequestError } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
@@ -20,8 +20,8 @@ export interface Whole {
   /** The version of the first page: later changes make the routes current. */
   readonly version: number
   readonly routes: ReadonlyArray<Route>
-  /** Whether endpoints are among them: a leader of an earlier version keeps none. */
-  readonly endpoints: boolean
+  /** Whether they are all that participants have registered: a leader of an earlier version doesn't keep every kind. */
+  readonly all: boolean
 }
 
 /** All routes, or an api's. */
@@ -43,7 +43,7 @@ export const fetch = (
 /** All routes; from then on every change comes as a message. A leader of version 0.1 knows no pages. */
 export const fetchWatched = (client: IPCClient.Service, maxRoutes: number): Effect.Effect<Whole, RequestError> =>
   Effect.catchTag(fetchPages(client, { watch: true, maxRoutes }), "NoHandler", () =>
-    Effect.map(client.request(Protocol.Watch), (watched) => ({ ...watched, endpoints: false }))
+    Effect.map(client.request(Protocol.Watch), (watched) => ({ ...watched, all: false }))
   )
 
 /** Keeps the cache as the leader's registry is, until the scope closes. Done once it is. */
@@ -64,12 +64,12 @@ export const follow: (
     missed = false
     // An original leader can't be watched. It is followed all the same.
     const fetched = Effect.catchTag(fetchWatched(client, maxRoutes), "NoHandler", () =>
-      Effect.succeed<Whole>({ version: 0, routes: [], endpoints: false })
+      Effect.succeed<Whole>({ version: 0, routes: [], all: false })
     )
-    return Effect.flatMap(fetched, ({ endpoints, routes, version }) => {
+    return Effect.flatMap(fetched, ({ all, routes, version }) => {
       if (missed) return fetchWhole
       // Of what such a leader doesn't keep, the last known is the best there is.
-      const kept = endpoints ? [] : cache.routes().filter(isEndpoint)
+      const kept = all ? [] : cache.routes().filter((route) => !isPlain(route))
       cache.replace([...routes.flatMap(accepted), ...kept])
       for (const news of early ?? []) if (news.version > version) cache.learn(news.changes)
       early = undefined
@@ -112,21 +112,20 @@ const fetchPages = (
     let version: number | undefined
     let after = 0
     while (true) {
-      const payload = { after, watch: watch && after === 0, endpoints: true, ...(api === undefined ? {} : { api }) }
+      const payload = { after, watch: watch && after === 0, all: true, ...(api === undefined ? {} : { api }) }
       const page = yield* client.request(Protocol.RoutePage, payload, options)
       version ??= page.version
       for (const route of page.routes) routes.push(route)
       // Bounded, whatever the peer answers.
       const goesOn = page.routes.length > 0 && routes.length < maxRoutes
-      if (page.next === undefined || page.next <= after || !goesOn)
-        return { version, routes, endpoints: page.endpoints === true }
+      if (page.next === undefined || page.next <= after || !goesOn) return { version, routes, all: page.all === true }
       after = page.next
     }
   })
 
 /** As an entry would be, in the spelling of this version: this participant may come to route by it. */
 const accepted = (route: Route): ReadonlyArray<Route> => {
-  const valid: Either.Either<Entry, InvalidEntry> = isEndpoint(route) ? validateEndpoint(route) : validateEntry(route)
+  const valid = validateAny(route)
   if (Either.isLeft(valid) || route.owner.length > maxNameLength) return []
   return [{ ...route, ...valid.right }]
 }

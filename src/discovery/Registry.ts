@@ -11,7 +11,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Entry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
-import { invalidEntry, isEndpoint, validateEndpoint, validateEntry } from "../DiscoveryEntry.js"
+import { invalidEntry, isPlain, validateAny, validateEntry } from "../DiscoveryEntry.js"
 import type { ServiceNotRegistered } from "../IPCError.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
@@ -143,20 +143,20 @@ export const make: (
     Effect.flatMap(inTurns(inputs, validate), ([, entries]) => changed(table.unregister(ownerOf(caller), entries)))
 
   yield* server.handle(Protocol.Register, registerAll(validateEntry))
-  yield* server.handle(Protocol.RegisterEndpoints, registerAll(validateEndpoint))
+  yield* server.handle(Protocol.RegisterEntries, registerAll(validateAny))
   yield* server.handle(Protocol.Unregister, unregisterAll(validateEntry))
-  yield* server.handle(Protocol.UnregisterEndpoints, unregisterAll(validateEndpoint))
+  yield* server.handle(Protocol.UnregisterEntries, unregisterAll(validateAny))
   yield* server.handle(Protocol.DiscoverApi, (api) =>
     Effect.match(discover(api), {
       onFailure: ({ hint, message }) => ({ success: false, error: message, hint }) as const,
       onSuccess: (url) => ({ success: true, url }) as const
     })
   )
-  yield* server.handle(Protocol.RoutePage, ({ after, api, endpoints = false, watch }, caller) =>
+  yield* server.handle(Protocol.RoutePage, ({ after, all = false, api, watch }, caller) =>
     Effect.sync(() => {
-      if (watch) watchers.add(caller, endpoints)
-      const { next, routes } = table.page(after, Protocol.maxRoutesAtOnce, { api, all: endpoints })
-      return { version: table.version(), routes, endpoints: true, ...(next === undefined ? {} : { next }) }
+      if (watch) watchers.add(caller, all)
+      const { next, routes } = table.page(after, Protocol.maxRoutesAtOnce, { api, all })
+      return { version: table.version(), routes, all: true, ...(next === undefined ? {} : { next }) }
     })
   )
   yield* server.handle(Protocol.GetRoutes, () => allAtOnce)
@@ -213,7 +213,7 @@ export const make: (
     Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api)))
 
   const allAtOnce = Effect.filterOrFail(
-    Effect.map(routes(), (all) => all.filter((route) => !isEndpoint(route))),
+    Effect.map(routes(), (all) => all.filter(isPlain)),
     (all) => lengthOf(all) <= maxLengthAtOnce,
     () => tooManyAtOnce
   )
@@ -259,8 +259,6 @@ const makeOwnerOf = (leader: string): Effect.Effect<(caller: ConnectedClient) =>
   })
 
 type Validate = (input: unknown) => Either.Either<Entry, InvalidEntry>
-
-const validateAny: Validate = (entry) => (isEndpoint(entry as Entry) ? validateEndpoint(entry) : validateEntry(entry))
 
 /** The failures and successes, found without keeping the event loop from its other work for long. */
 const inTurns = <A, L, R>(

@@ -17,6 +17,8 @@ export interface RouteCache {
   readonly forget: (isGone: (route: Route) => boolean) => void
   /** These are all the routes that there are. */
   readonly replace: (routes: ReadonlyArray<Route>) => void
+  /** A route that is so, if any is. */
+  readonly find: (isWanted: (route: Route) => boolean) => Route | undefined
   /** Calls back with every route that comes, comes again or goes, at once. The returned function ends that. */
   readonly subscribe: (listener: (change: RouteChange) => void) => () => void
   /** The changes that are new to this participant: a route that a new leader repeats isn't. Ends with the scope. */
@@ -55,6 +57,10 @@ export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.
 
     const cache: RouteCache = {
       routes: () => Array.from(known.values()),
+      find: (isWanted) => {
+        for (const route of known.values()) if (isWanted(route)) return route
+        return undefined
+      },
       learn,
       forget,
       replace: (routes) => {

@@ -225,7 +225,7 @@ class Table implements RouteTable {
   readonly page = (after: number, size: number, { all = false, api }: Which = {}): Page => {
     const found: Array<Registration> = []
     for (const registration of api === undefined ? this.#registrations.values() : this.#registrationsOf(api)) {
-      if (registration.id <= after || !(all || registration.instance.kind === "http")) continue
+      if (registration.id <= after || !(all || registration.instance.isPlain)) continue
       if (found.push(registration) > size) break
     }
     const shown = found.slice(0, size)
@@ -264,12 +264,13 @@ class Table implements RouteTable {
       .sort((one, other) => one.id - other.id)
   }
 
-  #instanceFor({ api: name, baseUrl, pathPrefix }: Entry | Route, registeredAt: number): LiveInstance {
+  #instanceFor(entry: Entry | Route, registeredAt: number): LiveInstance {
+    const { api: name, baseUrl, pathPrefix } = entry
     const api = getOrInsert(this.#apis, name, () => new Api(name))
     const group = getOrInsert(api.groups, pathPrefix, () => new InstanceGroup(api, pathPrefix, this.#tree))
     const existing = group.instances.get(baseUrl)
     if (existing !== undefined) return existing
-    const instance = new LiveInstance(++this.#latestInstance, group, baseUrl, registeredAt)
+    const instance = new LiveInstance(++this.#latestInstance, group, baseUrl, registeredAt, stripsPrefix(entry))
     group.add(instance)
     return instance
   }
@@ -298,8 +299,19 @@ class Table implements RouteTable {
   }
 
   #route({ instance, owner, registeredAt }: Registration): Route {
-    const { api, baseUrl, connections, kind, pathPrefix } = instance
-    return { kind, api, pathPrefix, baseUrl, owner, registeredAt, connections, strategy: this.#strategyOf(api).name }
+    const { api, baseUrl, connections, kind, pathPrefix, stripsPrefix } = instance
+    const stripPrefix = stripsPrefix ? { stripPrefix: true } : {}
+    return {
+      kind,
+      api,
+      pathPrefix,
+      ...stripPrefix,
+      baseUrl,
+      owner,
+      registeredAt,
+      connections,
+      strategy: this.#strategyOf(api).name
+    }
   }
 
   #strategyOf(api: string): RoutingStrategy.RoutingStrategy {
@@ -354,6 +366,7 @@ class Chosen implements Selection {
   readonly instance: LiveInstance
   readonly baseUrl: string
   readonly route: string
+  readonly stripPrefix: string | undefined
   readonly next: () => Selection | undefined
   readonly release: () => void
 
@@ -368,6 +381,7 @@ class Chosen implements Selection {
     this.instance = instance
     this.baseUrl = instance.baseUrl
     this.route = instance.route
+    this.stripPrefix = instance.stripsPrefix ? instance.pathPrefix : undefined
     this.release = () => {
       if (released) return
       released = true
@@ -385,6 +399,8 @@ class Chosen implements Selection {
 function* namesOf(apis: Iterable<Api>): Iterable<string> {
   for (const api of apis) if (api.hasHttp) yield api.name
 }
+
+const stripsPrefix = (entry: Entry | Route): boolean => "stripPrefix" in entry && entry.stripPrefix === true
 
 const snapshot = (instance: LiveInstance): RoutingStrategy.Instance => ({
   id: instance.id,

@@ -6,7 +6,7 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { isEndpoint, type RouteChange } from "../DiscoveryEntry.js"
+import { isPlain, type RouteChange } from "../DiscoveryEntry.js"
 import type { ClientNotConnected, NotifyError } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
@@ -15,8 +15,8 @@ import { nextTurn } from "../internal/NextTurn.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 
 export interface Watchers {
-  /** From now on, of endpoints where it knows of those. A client without a runtimeId can't be told. */
-  readonly add: (client: ConnectedClient, endpoints: boolean) => void
+  /** From now on, of all entries or of those that earlier versions know. A client without a runtimeId can't be told. */
+  readonly add: (client: ConnectedClient, all: boolean) => void
   readonly publish: (version: number, changes: ReadonlyArray<RouteChange>) => Effect.Effect<void>
   /** Forgets the watchers whose connection has ended. */
   readonly retain: (isConnected: (clientId: string) => boolean) => void
@@ -32,7 +32,7 @@ interface News {
 interface Watcher {
   readonly runtimeId: string
   readonly clientId: string
-  readonly endpoints: boolean
+  readonly all: boolean
   /** The number of the next news to send. */
   next: number
   isSending: boolean
@@ -109,7 +109,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
           return Effect.void
         }
         const notified = Effect.catchAll(
-          server.notify(watcher.runtimeId, Protocol.ChangedAsIs, watcher.endpoints ? next : withoutEndpoints(next)),
+          server.notify(watcher.runtimeId, Protocol.ChangedAsIs, watcher.all ? next : plain(next)),
           (error: NotifyError | ClientNotConnected) => Effect.sync(() => onFailure(watcher, error))
         )
         return Effect.zipRight(Effect.zipRight(spend(next.changes.length + messageCost), notified), send(watcher))
@@ -122,9 +122,9 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
     }
 
     const service: Watchers = {
-      add: ({ clientId, runtimeId }, endpoints) => {
+      add: ({ clientId, runtimeId }, all) => {
         if (runtimeId === undefined) return
-        watchers.set(runtimeId, { runtimeId, clientId, endpoints, next: end(), isSending: false })
+        watchers.set(runtimeId, { runtimeId, clientId, all, next: end(), isSending: false })
       },
       publish: (latest, changes) =>
         Effect.suspend(() => {
@@ -146,7 +146,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
   })
 
 /** For participants of earlier versions. */
-const withoutEndpoints = (news: News): News =>
-  news.changes.some(({ route }) => isEndpoint(route))
-    ? { ...news, changes: news.changes.filter(({ route }) => !isEndpoint(route)) }
+const plain = (news: News): News =>
+  news.changes.some(({ route }) => !isPlain(route))
+    ? { ...news, changes: news.changes.filter(({ route }) => isPlain(route)) }
     : news

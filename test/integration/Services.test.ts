@@ -130,7 +130,7 @@ describe("Participants of other versions", () => {
         (count) => count > 0
       )
       assert.deepStrictEqual(changes, ["http new"])
-      const all = yield* old.request(Protocol.RoutePage, { after: 0, watch: false, endpoints: true })
+      const all = yield* old.request(Protocol.RoutePage, { after: 0, watch: false, all: true })
       assert.deepStrictEqual(
         all.routes.map(({ kind }) => kind),
         ["ipc", "ipc", "http"]

@@ -137,6 +137,7 @@ const telling = (response: GatewayResponse, upstream: Upstream): Upstream => {
   return {
     baseUrl: upstream.baseUrl,
     route: upstream.route,
+    stripPrefix: upstream.stripPrefix,
     next: () => {
       const next = BaseUrl.fromResolved(upstream.next?.())
       return next === undefined ? undefined : telling(response, next)

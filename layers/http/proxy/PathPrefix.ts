@@ -1,0 +1,35 @@
+/**
+ * A path prefix that an upstream doesn't know: taken off the request's path, and named in a header.
+ *
+ * @internal
+ */
+
+/**
+ * The target without as many segments as the prefix has. The rest begins with exactly one slash: with two, or a backslash,
+ * it would name another host to a service that parses it as a URL.
+ */
+export const strip = (target: string, prefix: string): string => {
+  const queryStart = target.indexOf("?")
+  const path = queryStart === -1 ? target : target.slice(0, queryStart)
+  let end = 0
+  for (let segments = prefix.split("/").length - 1; segments > 0 && end !== -1 && prefix !== "/"; segments--) {
+    end = path.indexOf("/", end + 1)
+  }
+  const rest = end === -1 ? "" : path.slice(end).replace(/^[/\\]+/, "")
+  return `/${rest}${queryStart === -1 ? "" : target.slice(queryStart)}`
+}
+
+/** The header that frameworks know the prefix by, behind what a proxy before has taken off. */
+export const addHeader = (headers: ReadonlyArray<string>, prefix: string): ReadonlyArray<string> => {
+  const others: Array<string> = []
+  let before = ""
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    const value = headers[i + 1] as string
+    if (name.toLowerCase() === "x-forwarded-prefix") before = value.replace(/\/+$/, "")
+    else others.push(name, value)
+  }
+  const full = prefix === "/" ? before : before + prefix
+  if (full !== "") others.push("x-forwarded-prefix", full)
+  return others
+}
