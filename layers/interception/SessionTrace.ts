@@ -4,7 +4,8 @@
 import { randomBytes } from "node:crypto"
 import type { IncomingHttpHeaders } from "node:http"
 import * as Effect from "effect/Effect"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
+import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
 import { type Difference, TRACE_CONTEXT } from "./Difference.js"
 
 /** The trace of one session. */
@@ -16,12 +17,12 @@ export class SessionTrace {
     baggage: `${BAGGAGE_KEY}=${this.traceId}`
   }
 
-  /** Of the requests that a fiber makes. */
+  /** What the session's requests have as their parent; it has the baggage, too. */
+  readonly span = HttpTraceContext.fromHeaders(this.headers) as Tracer.ExternalSpan
+
+  /** Has a fiber's requests belong to the session. */
   readonly run = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
-    Effect.withParentSpan(
-      effect,
-      Tracer.externalSpan({ traceId: this.traceId, spanId: this.headers.traceparent.slice(36, 52), sampled: true })
-    )
+    Effect.withParentSpan(effect, this.span)
 
   owns(headers: IncomingHttpHeaders): boolean {
     return traceIdOf(headers) === this.traceId || baggageOf(headers) === this.traceId
@@ -79,10 +80,4 @@ const BAGGAGE = new RegExp(`(?:^|,)\\s*${BAGGAGE_KEY}\\s*=\\s*([0-9a-f]{32})\\s*
 
 const MAX_CLOSED = 10_000
 
-/** By `traceparent`, else b3, in one header or in several. */
-const traceIdOf = (headers: IncomingHttpHeaders): string | undefined => {
-  const { b3, traceparent } = headers
-  if (typeof traceparent === "string") return /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(traceparent)?.[1]
-  const id = typeof b3 === "string" ? b3.split("-", 1)[0] : headers["x-b3-traceid"]
-  return typeof id === "string" && id !== "" ? id.toLowerCase().padStart(32, "0") : undefined
-}
+const traceIdOf = (headers: IncomingHttpHeaders): string | undefined => HttpTraceContext.fromHeaders(headers)?.traceId

@@ -27,6 +27,7 @@ import type {
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
 import type { BodyOf, NoMore, RequestMatcher } from "../../../src/RequestMatcher.js"
+import * as HttpTraceContext from "../../../src/telemetry/HttpTraceContext.js"
 import * as AmbientSpan from "../../promise/AmbientSpan.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
@@ -233,6 +234,11 @@ export interface TestSession extends StrictInterception {
    * pass them on to the requests that they make.
    */
   readonly headers: Readonly<Record<string, string>>
+  /**
+   * Calls the function as part of the session's trace: what it requests of workers, and of other programs by this library,
+   * belongs to the session, and `traceHeaders()` gives its headers.
+   */
+  readonly run: <A>(call: () => A) => A
 }
 
 /**
@@ -325,6 +331,7 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
             ...make(session, own),
             traceId: session.traceId,
             headers: session.headers,
+            run: (call) => AmbientSpan.within(HttpTraceContext.fromHeaders(session.headers), call),
             ...closeableBy(own)
           })
         )

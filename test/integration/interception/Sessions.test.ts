@@ -9,8 +9,10 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
-import type { UnverifiedInterception } from "effect-ipc"
-import { Intercept, TestGateway } from "effect-ipc/testing"
+import { HttpInterception, IPCClient, IPCServer, type UnverifiedInterception } from "effect-ipc"
+import { NodeIPCClient } from "effect-ipc/node"
+import * as Facade from "effect-ipc/promise"
+import { GatewayTest, Intercept, TestGateway } from "effect-ipc/testing"
 import { afterAll, assert, beforeAll, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { serve } from "../http/support.js"
@@ -161,6 +163,52 @@ describe("a session", () => {
       assert.strictEqual(yield* text(`${url}/a`, { headers: session.headers }), "a")
     })
   )
+
+  live("crosses requests between processes: from the test to a handler to what that requests", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(GatewayTest.layer())
+      const server = Context.get(context, IPCServer)
+      const http = Context.get(context, HttpInterception)
+      const Price = IPCClient.defineRequest<string, string>("price")
+      const clients = { effect: yield* NodeIPCClient.make({ url: server.url, runtimeId: "effect" }) }
+      yield* clients.effect.handle(Price, (item) =>
+        HttpClient.get(`${server.url}/prices/${item}`).pipe(
+          Effect.flatMap((response) => response.text),
+          Effect.provide(FetchHttpClient.layer),
+          Effect.orDie
+        )
+      )
+      const facade = new Facade.IPCClient(server.port)
+      yield* Effect.acquireRelease(
+        Effect.promise(() => facade.connect("promise")),
+        () => Effect.promise(() => facade.disconnect())
+      )
+      facade.onFrameworkRequest(Price, (item) => body(`${server.url}/prices/${item}`, Facade.traceHeaders()))
+      yield* server.awaitClient("promise")
+      const test = (n: number) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const session = yield* http.session()
+            yield* session.mock(Intercept.get("/prices/:item"), Intercept.text(`${n} pounds`), Intercept.times(2))
+            const prices = Effect.all([server.request("effect", Price, "tea"), server.request("promise", Price, "tea")])
+            assert.deepStrictEqual(yield* session.run(prices), [`${n} pounds`, `${n} pounds`])
+          })
+        )
+      yield* Effect.forEach([1, 2, 3], test, { concurrency: 3 })
+    })
+  )
+
+  it("behind promises is part of what its test runs", async () => {
+    await using gateway = await TestGateway.start()
+    await using session = await gateway.session()
+    await session.mock(Intercept.get("/a"), Intercept.text("mine"))
+    assert.strictEqual(await session.run(async () => body(`${gateway.url}/a`, Facade.traceHeaders())), "mine")
+    assert.deepStrictEqual(Facade.traceHeaders(), {})
+    assert.strictEqual(
+      session.run(() => Facade.traceHeaders().traceparent?.slice(3, 35)),
+      session.traceId
+    )
+  })
 
   it("says which service doesn't pass its trace on", async () => {
     await using gateway = await TestGateway.start()
