@@ -25,6 +25,8 @@ import * as ApiRequests from "./interception/ApiRequests.js"
 import * as CallRecording from "./interception/CallRecording.js"
 import * as Faults from "./interception/Faults.js"
 import { Forwarding } from "./interception/Forwarding.js"
+import * as HarRecorder from "./interception/HarRecorder.js"
+import * as HarReplay from "./interception/HarReplay.js"
 import * as Installation from "./interception/Installation.js"
 import { type Group, Interceptors, type Kind, noteFailure, verify } from "./interception/Interceptors.js"
 import { Journal, type View } from "./interception/Journal.js"
@@ -71,10 +73,10 @@ export const make: (
     const maxTotalBytes = options.maxTotalRecordedBytes ?? 64 * 1024 * 1024
     const recorder = CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock)
     const { url } = yield* IPCServer
-    const forwarding = new Forwarding(url)
+    const apis = ApiRequests.make(discovery)
+    const forwarding = new Forwarding(url, apis)
     const sessions = new SessionTraces()
     const interceptors = new Interceptors(sessions)
-    const apis = ApiRequests.make(discovery)
     const install = Installation.make(gateway, interceptors, apis, forwarding, maxBytes)
     yield* gateway.onUnmatched(interceptors.onUnmatched)
     const journal = new Journal(apis)
@@ -104,116 +106,139 @@ export const make: (
       explain: Effect.orElseSucceed(journal.told(group.view, matcher), () => "")
     })
 
-    const serviceOf = (group: Group): HttpInterception.Service => ({
-      mock: (match, handler, mockOptions = {}) =>
-        Effect.gen(function* () {
-          const matcher: RequestMatcher = match
-          yield* Validation.check(matcher, Validation.mockOptions, mockOptions)
-          yield* Validation.checkHandler(handler)
-          const name = mockOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "mock", name, matcher), recorder)
-          const cors = mockOptions.cors ?? options.cors ?? false
-          const take = yield* Mock.make(gateway, {
-            matcher,
-            handler,
-            cors,
-            delay: mockOptions.delay,
-            clock,
-            forwarding,
-            watch,
-            onFailure: ({ method, path }, failure, error) =>
-              noteFailure(group, { name: `mock ${name}`, method, path, failure, error })
+    const serviceOf = (group: Group): HttpInterception.Service => {
+      const service: HttpInterception.Service = {
+        mock: (match, handler, mockOptions = {}) =>
+          Effect.gen(function* () {
+            const matcher: RequestMatcher = match
+            yield* Validation.check(matcher, Validation.mockOptions, mockOptions)
+            yield* Validation.checkHandler(handler)
+            const name = mockOptions.name ?? Matching.textOf(matcher)
+            const { interceptor, watch } = yield* CallRecording.ofCalls(
+              recorded(group, "mock", name, matcher),
+              recorder
+            )
+            const cors = mockOptions.cors ?? options.cors ?? false
+            const take = yield* Mock.make(gateway, {
+              matcher,
+              handler,
+              cors,
+              delay: mockOptions.delay,
+              clock,
+              forwarding,
+              watch,
+              onFailure: ({ method, path }, failure, error) =>
+                noteFailure(group, { name: `mock ${name}`, method, path, failure, error })
+            })
+            yield* install(group, { kind: "mock", name, matcher, options: { ...mockOptions, cors }, take })
+            return interceptor
+          }),
+        spy: (matcher, spyOptions = {}) =>
+          Effect.gen(function* () {
+            yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
+            const name = spyOptions.name ?? Matching.textOf(matcher)
+            const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "spy", name, matcher), recorder)
+            yield* install(group, {
+              kind: "spy",
+              name,
+              matcher,
+              options: spyOptions,
+              take: ({ exchange, matched, passOn }) => passOn(watch(exchange, matched).exchange)
+            })
+            return interceptor
+          }),
+        fault: (matcher, fault, faultOptions = {}) =>
+          Effect.gen(function* () {
+            yield* Validation.check(matcher, Validation.interceptorOptions, faultOptions)
+            yield* Validation.checkFault(fault)
+            const name = faultOptions.name ?? `${fault._tag} of ${Matching.textOf(matcher)}`
+            const { interceptor, watch } = yield* CallRecording.ofCalls(
+              recorded(group, "fault", name, matcher),
+              recorder
+            )
+            const { apply } = yield* Faults.make(fault, name, clock)
+            yield* install(group, {
+              kind: "fault",
+              name,
+              matcher,
+              options: faultOptions,
+              take: ({ exchange, matched, passOn }) => {
+                const recorded = watch(exchange, matched)
+                apply(recorded.exchange, recorded.fail, passOn)
+              }
+            })
+            return interceptor
+          }),
+        webSocket: <E, R = never>(
+          matcher: RequestMatcher,
+          handler: WebSocketHandler<E, R>,
+          webSocketOptions: InterceptorOptions = {}
+        ): Installing<WebSocketInterceptor, R> =>
+          Effect.gen(function* () {
+            yield* Validation.check(matcher, Validation.interceptorOptions, webSocketOptions)
+            yield* Validation.checkHandler(handler)
+            const name = webSocketOptions.name ?? Matching.textOf(matcher)
+            const recording = yield* CallRecording.ofWebSockets(
+              recorded(group, "WebSocket mock", name, matcher),
+              recorder
+            )
+            const take = yield* WebSocketMock.make(handler, recording.recorder, ({ method, path }, failure, error) =>
+              noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
+            )
+            yield* install(group, { kind: "WebSocket mock", name, matcher, options: webSocketOptions, take })
+            return recording.interceptor
+          }),
+        spyWebSocket: (matcher, spyOptions = {}) =>
+          Effect.gen(function* () {
+            yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
+            const name = spyOptions.name ?? Matching.textOf(matcher)
+            const recording = yield* CallRecording.ofWebSockets(
+              recorded(group, "WebSocket spy", name, matcher),
+              recorder
+            )
+            yield* install(group, {
+              kind: "WebSocket spy",
+              name,
+              matcher,
+              options: spyOptions,
+              take: ({ exchange, matched, passOn }) => WebSocketSpy.watch(exchange, matched, recording.recorder, passOn)
+            })
+            return recording.interceptor
+          }),
+        calls: (match?: RequestMatcher) => journal.calls(group.view, match),
+        awaitRequest: (match: RequestMatcher, awaitOptions: AwaitRequestOptions = {}) =>
+          journal.awaitRequest(group.view, match, awaitOptions),
+        record: (file, recordOptions = {}) =>
+          HarRecorder.record(journal, { ...group.view, since: journal.next }, url, file, recordOptions),
+        replay: (file, replayOptions = {}) =>
+          Effect.gen(function* () {
+            yield* Validation.refuse(HarReplay.optionsIssue(replayOptions), "replay")
+            const path = HarRecorder.pathOf(file)
+            const handler = yield* HarReplay.handlerOf(path, replayOptions)
+            return yield* service.mock<RequestMatcher, never>(replayOptions.match ?? {}, handler, {
+              name: `replay of ${path}`
+            })
+          }),
+        unmatched: Effect.sync(() => group.unmatched.map(({ request }) => request)),
+        verify: verify(group),
+        strict: Effect.suspend(() => {
+          const { session } = group
+          return Effect.map(verified({ keepsRemoved: true, session, view: viewFromNow(session) }), serviceOf)
+        }),
+        session: (sessionOptions = {}) =>
+          Effect.gen(function* () {
+            yield* Validation.checkSession(sessionOptions)
+            const session = yield* Effect.acquireRelease(
+              Effect.sync(() => sessions.open()),
+              (opened) => Effect.sync(() => sessions.close(opened))
+            )
+            const make = sessionOptions.strict === false ? interceptors.group : verified
+            const service = serviceOf(yield* make({ keepsRemoved: true, session, view: viewFromNow(session) }))
+            return { ...service, traceId: session.traceId, headers: session.headers, run: session.run }
           })
-          yield* install(group, { kind: "mock", name, matcher, options: { ...mockOptions, cors }, take })
-          return interceptor
-        }),
-      spy: (matcher, spyOptions = {}) =>
-        Effect.gen(function* () {
-          yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
-          const name = spyOptions.name ?? Matching.textOf(matcher)
-          const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "spy", name, matcher), recorder)
-          yield* install(group, {
-            kind: "spy",
-            name,
-            matcher,
-            options: spyOptions,
-            take: ({ exchange, matched, passOn }) => passOn(watch(exchange, matched).exchange)
-          })
-          return interceptor
-        }),
-      fault: (matcher, fault, faultOptions = {}) =>
-        Effect.gen(function* () {
-          yield* Validation.check(matcher, Validation.interceptorOptions, faultOptions)
-          yield* Validation.checkFault(fault)
-          const name = faultOptions.name ?? `${fault._tag} of ${Matching.textOf(matcher)}`
-          const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "fault", name, matcher), recorder)
-          const { apply } = yield* Faults.make(fault, name, clock)
-          yield* install(group, {
-            kind: "fault",
-            name,
-            matcher,
-            options: faultOptions,
-            take: ({ exchange, matched, passOn }) => {
-              const recorded = watch(exchange, matched)
-              apply(recorded.exchange, recorded.fail, passOn)
-            }
-          })
-          return interceptor
-        }),
-      webSocket: <E, R = never>(
-        matcher: RequestMatcher,
-        handler: WebSocketHandler<E, R>,
-        webSocketOptions: InterceptorOptions = {}
-      ): Installing<WebSocketInterceptor, R> =>
-        Effect.gen(function* () {
-          yield* Validation.check(matcher, Validation.interceptorOptions, webSocketOptions)
-          yield* Validation.checkHandler(handler)
-          const name = webSocketOptions.name ?? Matching.textOf(matcher)
-          const recording = yield* CallRecording.ofWebSockets(
-            recorded(group, "WebSocket mock", name, matcher),
-            recorder
-          )
-          const take = yield* WebSocketMock.make(handler, recording.recorder, ({ method, path }, failure, error) =>
-            noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
-          )
-          yield* install(group, { kind: "WebSocket mock", name, matcher, options: webSocketOptions, take })
-          return recording.interceptor
-        }),
-      spyWebSocket: (matcher, spyOptions = {}) =>
-        Effect.gen(function* () {
-          yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
-          const name = spyOptions.name ?? Matching.textOf(matcher)
-          const recording = yield* CallRecording.ofWebSockets(recorded(group, "WebSocket spy", name, matcher), recorder)
-          yield* install(group, {
-            kind: "WebSocket spy",
-            name,
-            matcher,
-            options: spyOptions,
-            take: ({ exchange, matched, passOn }) => WebSocketSpy.watch(exchange, matched, recording.recorder, passOn)
-          })
-          return recording.interceptor
-        }),
-      calls: (match?: RequestMatcher) => journal.calls(group.view, match),
-      awaitRequest: (match: RequestMatcher, awaitOptions: AwaitRequestOptions = {}) =>
-        journal.awaitRequest(group.view, match, awaitOptions),
-      unmatched: Effect.sync(() => group.unmatched.map(({ request }) => request)),
-      verify: verify(group),
-      strict: Effect.suspend(() => {
-        const { session } = group
-        return Effect.map(verified({ keepsRemoved: true, session, view: viewFromNow(session) }), serviceOf)
-      }),
-      session: (sessionOptions = {}) =>
-        Effect.gen(function* () {
-          yield* Validation.checkSession(sessionOptions)
-          const session = yield* Effect.acquireRelease(
-            Effect.sync(() => sessions.open()),
-            (opened) => Effect.sync(() => sessions.close(opened))
-          )
-          const make = sessionOptions.strict === false ? interceptors.group : verified
-          const service = serviceOf(yield* make({ keepsRemoved: true, session, view: viewFromNow(session) }))
-          return { ...service, traceId: session.traceId, headers: session.headers, run: session.run }
-        })
-    })
+      }
+      return service
+    }
 
     return serviceOf(
       yield* interceptors.group({ keepsRemoved: false, session: undefined, view: viewFromNow(undefined) })

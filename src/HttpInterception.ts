@@ -13,8 +13,9 @@ import type * as Tracer from "effect/Tracer"
 import type { InvalidEntry } from "./DiscoveryEntry.js"
 
 import type { HttpRouteRequest } from "./HttpGateway.js"
-import type { InvalidInterceptor, UnverifiedInterception } from "./InterceptionError.js"
+import type { HarFailed, InvalidInterceptor, UnverifiedInterception } from "./InterceptionError.js"
 import type { EntryUnsupported, InvalidRoute, RegistryLimitExceeded, RequestError } from "./IPCError.js"
+import type { RecordedCall, RecordedRequest, RecordedWebSocket, RecordedWebSocketMessage } from "./RecordedCall.js"
 import type { BodyOf, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
@@ -72,7 +73,7 @@ export interface MockRequest<out Body = unknown> extends Omit<HttpRouteRequest, 
  */
 export interface ForwardChanges {
   readonly method?: string | undefined
-  /** With its query. */
+  /** With its query. It stays below the prefix of the service that the request was sent to. */
   readonly path?: string | undefined
   /** In addition to those that came; `undefined` removes one. */
   readonly headers?: Readonly<Record<string, string | undefined>> | undefined
@@ -107,100 +108,6 @@ export type Fault =
   | { readonly _tag: "Drop" }
   /** Lets the service answer, and resets the connection once this many bytes of the body were sent. */
   | { readonly _tag: "ResetInBody"; readonly afterBytes: number }
-
-/**
- * One side of a recorded exchange.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RecordedMessage {
-  /** Names in lower case; a header given more than once is joined by commas. */
-  readonly headers: Readonly<Record<string, string>>
-  /**
-   * Decoded for reading: decompressed, JSON parsed, text as a string, anything else as bytes; `undefined` without one.
-   */
-  readonly body: unknown
-  /** The body as it was sent, up to the recording limit. */
-  readonly bytes: Uint8Array
-  /** Whether more was sent than recorded, or less than announced. */
-  readonly truncated: boolean
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface RecordedRequest extends RecordedMessage {
-  readonly method: string
-  /** The path without the query. */
-  readonly path: string
-  /** The values of the matcher's `:name` and `*`, percent-decoded. */
-  readonly params: Readonly<Record<string, string | undefined>>
-  /** A name given more than once has all its values, in order. */
-  readonly query: Readonly<Record<string, string | ReadonlyArray<string>>>
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface RecordedResponse extends RecordedMessage {
-  readonly status: number
-  readonly trailers: Readonly<Record<string, string>>
-}
-
-/**
- * A request and its outcome.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RecordedCall {
-  readonly request: RecordedRequest
-  /** The response, or the part that was sent; `undefined` where the connection was closed without one. */
-  readonly response: RecordedResponse | undefined
-  /** Why the response isn't complete, or the handler that failed: its message. */
-  readonly failure: string | undefined
-  /** When the request arrived: milliseconds since 1970, on a clock that is never set. */
-  readonly startedAt: number
-  /** Until the end of the response. */
-  readonly duration: Duration.Duration
-}
-
-/**
- * A message of a WebSocket.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RecordedWebSocketMessage {
-  readonly from: "client" | "service"
-  /** A string of a text message, the bytes of a binary one; up to the recording limit. */
-  readonly data: string | Uint8Array
-  readonly truncated: boolean
-  /** In milliseconds since 1970, by the gateway's clock. */
-  readonly at: number
-}
-
-/**
- * A WebSocket that has closed.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RecordedWebSocket {
-  readonly request: RecordedRequest
-  /** Its first thousand messages; `messageStream` has all. */
-  readonly messages: ReadonlyArray<RecordedWebSocketMessage>
-  /** The close code, RFC 6455 section 7.4; 1006 where the connection ended without one. */
-  readonly code: number
-  readonly reason: string
-  /** Why the handler of a mock failed. */
-  readonly failure: string | undefined
-  readonly startedAt: number
-  readonly duration: Duration.Duration
-}
 
 /**
  * @since 0.2.0
@@ -300,6 +207,49 @@ export interface UnmatchedRequest {
 }
 
 /**
+ * What is hidden in a recorded file, beside what usually lets others act in somebody's name.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Redaction {
+  /** Names of headers, in any case. `authorization`, `cookie`, `set-cookie`, `x-api-key` and their like are hidden anyway. */
+  readonly headers?: ReadonlyArray<string> | undefined
+  /**
+   * Names of parameters of queries, and of fields of JSON, form, multipart and XML bodies at any depth; case, hyphens and
+   * underscores don't matter. `password`, `token`, `access_token`, `api_key`, `secret` and their like are hidden anyway.
+   */
+  readonly fields?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export interface RecordOptions {
+  /** Which requests are recorded. Default all. */
+  readonly match?: RequestMatcher | undefined
+  /** `false` hides nothing. */
+  readonly redact?: Redaction | false | undefined
+}
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export interface ReplayOptions {
+  /**
+   * What becomes of a request that the file has no answer for: it is answered 404 and `verify` lists it, or it goes to the
+   * interceptor beneath or the service. Default `fail`.
+   */
+  readonly unmatched?: "fail" | "forward" | undefined
+  /** Which requests are answered from the file. Default all. */
+  readonly match?: RequestMatcher | undefined
+  /** Parts of a request that needn't be as they were recorded. */
+  readonly ignore?: ReadonlyArray<"query" | "body"> | undefined
+}
+
+/**
  * Why an interceptor can't be installed: its matcher or its options are invalid, or its `api` can't be registered.
  *
  * @since 0.1.0
@@ -371,6 +321,22 @@ export declare namespace HttpInterception {
       match: Matcher & NoMore<Matcher, RequestMatcher>,
       options?: AwaitRequestOptions
     ) => Effect.Effect<RecordedRequest, InvalidInterceptor | InvalidRoute>
+    /**
+     * Writes every request that reaches the gateway, and its answer, to a HAR file until the scope closes, in place of a file
+     * that is there. Only its owner may read it; secrets are hidden. It has at most `maxRecordedBytes` of each body.
+     */
+    readonly record: (
+      file: string | URL,
+      options?: RecordOptions
+    ) => Effect.Effect<void, HarFailed | InvalidInterceptor | InvalidRoute, Scope.Scope>
+    /**
+     * Answers requests from a HAR file until the scope closes: with what a request of the same method, path, query and body was
+     * answered, where there are several in sequence; the last one stays. Hosts don't matter, and what was hidden is like anything.
+     */
+    readonly replay: (
+      file: string | URL,
+      options?: ReplayOptions
+    ) => Effect.Effect<Interceptor, InterceptError | HarFailed, Scope.Scope>
     /** The requests that nothing matched, the latest thousand. */
     readonly unmatched: Effect.Effect<ReadonlyArray<UnmatchedRequest>>
     /**

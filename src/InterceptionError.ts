@@ -87,6 +87,28 @@ export class InvalidInterceptor extends Schema.TaggedError<InvalidInterceptor>("
   }
 }
 
+/**
+ * A HAR file can't be written, or can't be read as one.
+ *
+ * @since 0.2.0
+ * @category interception
+ */
+export class HarFailed extends Schema.TaggedError<HarFailed>("effect-ipc/HarFailed")("HarFailed", {
+  file: Schema.String,
+  action: Schema.Literal("read", "write"),
+  /** The operating system's message, or what is wrong with the file. */
+  detail: Schema.String
+}) {
+  override get message() {
+    const what = `The HAR file ${printableLines(this.file)} can't be ${this.action === "read" ? "read" : "written"}`
+    const hint =
+      this.action === "read"
+        ? "Record it first, by record(file), or check the path."
+        : "Check that its folder exists and can be written to."
+    return `${what}: ${printableLines(this.detail)}. ${hint}`
+  }
+}
+
 const failedLines = (failed: UnverifiedInterception["failed"]): ReadonlyArray<string> => {
   if (failed.length === 0) return []
   return [

@@ -35,12 +35,9 @@ export {
   type MockHandler,
   type MockOptions,
   type MockRequest,
-  type RecordedCall,
-  type RecordedMessage,
-  type RecordedRequest,
-  type RecordedResponse,
-  type RecordedWebSocket,
-  type RecordedWebSocketMessage,
+  type RecordOptions,
+  type Redaction,
+  type ReplayOptions,
   type UnmatchedRequest,
   type WebSocketHandler,
   type WebSocketInterceptor
@@ -82,6 +79,14 @@ export type {
 } from "./IPCStream.js"
 export { LeaderElection, type Role } from "./LeaderElection.js"
 export { type Account, type Budget, MemoryBudget } from "./MemoryBudget.js"
+export type {
+  RecordedCall,
+  RecordedMessage,
+  RecordedRequest,
+  RecordedResponse,
+  RecordedWebSocket,
+  RecordedWebSocketMessage
+} from "./RecordedCall.js"
 export type {
   Absent,
   AsymmetricMatcher,

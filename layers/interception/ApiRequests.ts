@@ -11,6 +11,8 @@ import type { EntryUnsupported, RegistryLimitExceeded, RequestError } from "../.
 export interface ApiRequests {
   /** Whether a request is for the api: by the longest prefix that matches its path, as the gateway would route it. */
   readonly isFor: (api: string, path: string) => Effect.Effect<boolean, RequestError>
+  /** The longest prefix of a registered service that the path is below; `undefined` where there is none. */
+  readonly prefixOf: (path: string) => Effect.Effect<string | undefined, RequestError>
   /** Registers a mocked api until the scope closes, so that `discover` finds it. */
   readonly register: (
     api: string
@@ -19,12 +21,12 @@ export interface ApiRequests {
 
 export const make = (discovery: Discovery.Service): ApiRequests => ({
   isFor: (api, path) =>
-    Effect.map(discovery.routes, (all) => {
-      const routes = all.filter((route) => route.baseUrl !== NO_INSTANCE)
-      const longest = routes.filter((route) => isBelow(route.pathPrefix, path)).reduce(longer, undefined)
+    Effect.map(realRoutes(discovery), (routes) => {
+      const longest = longestOf(routes, path)
       if (longest === undefined) return !routes.some((route) => route.api === api) && isBelow(`/${api}`, path)
       return routes.some((route) => route.api === api && route.pathPrefix === longest.pathPrefix)
     }),
+  prefixOf: (path) => Effect.map(realRoutes(discovery), (routes) => longestOf(routes, path)?.pathPrefix),
   register: (api) =>
     discovery.register([{ api, baseUrl: NO_INSTANCE, pathPrefix: `/__intercepted/${encodeURIComponent(api)}` }])
 })
@@ -32,6 +34,12 @@ export const make = (discovery: Discovery.Service): ApiRequests => ({
 /** Whether the path has the prefix, by whole segments. */
 export const isBelow = (prefix: string, path: string): boolean =>
   prefix === "/" || path === prefix || path.startsWith(`${prefix}/`)
+
+const realRoutes = (discovery: Discovery.Service) =>
+  Effect.map(discovery.routes, (all) => all.filter((route) => route.baseUrl !== NO_INSTANCE))
+
+const longestOf = (routes: ReadonlyArray<Route>, path: string): Route | undefined =>
+  routes.filter((route) => isBelow(route.pathPrefix, path)).reduce(longer, undefined)
 
 const longer = (longest: Route | undefined, route: Route): Route =>
   longest === undefined || route.pathPrefix.length > longest.pathPrefix.length ? route : longest

@@ -4,14 +4,13 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Interceptor, WebSocketInterceptor } from "../../src/HttpInterception.js"
 import type {
-  Interceptor,
   RecordedCall,
   RecordedRequest,
   RecordedWebSocket,
-  RecordedWebSocketMessage,
-  WebSocketInterceptor
-} from "../../src/HttpInterception.js"
+  RecordedWebSocketMessage
+} from "../../src/RecordedCall.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedExchange from "./RecordedExchange.js"

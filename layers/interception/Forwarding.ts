@@ -6,24 +6,30 @@
  */
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { AnySpan } from "effect/Tracer"
 import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { ForwardChanges } from "../../src/HttpInterception.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
 import * as Undici from "../http/proxy/Undici.js"
+import { pathOf } from "../http/RequestTarget.js"
+import type { ApiRequests } from "./ApiRequests.js"
+import { show } from "./Difference.js"
 import type { Installed } from "./Interceptors.js"
 
 export class Forwarding {
   readonly #gatewayUrl: string
+  readonly #apis: ApiRequests
   /** The mocks whose handlers have forwarded a request that is under way. */
   readonly #mocks = new Map<string, Installed>()
   /** By the request's raw headers, which every form of a request shares. */
   readonly #forwardedBy = new WeakMap<object, Installed>()
 
-  constructor(gatewayUrl: string) {
+  constructor(gatewayUrl: string, apis: ApiRequests) {
     this.#gatewayUrl = gatewayUrl
+    this.#apis = apis
   }
 
   /** Whether a mock's handler has sent the request. */
@@ -59,7 +65,7 @@ export class Forwarding {
     target: string,
     { body, headers = {}, method = request.method, path = target }: ForwardChanges = {}
   ): Effect.Effect<Response, Cause.UnknownException> {
-    const send = async (span: AnySpan | undefined, signal: AbortSignal) => {
+    const send = async (url: URL, span: AnySpan | undefined, signal: AbortSignal) => {
       const token = randomUUID()
       const { fetch } = await Undici.load()
       const sent = new Headers()
@@ -73,7 +79,7 @@ export class Forwarding {
       this.#mocks.set(token, mock)
       try {
         // A Response of undici is one of the platform's.
-        return (await fetch(new URL(path, this.#gatewayUrl), {
+        return (await fetch(url, {
           method,
           headers: [...sent],
           redirect: "manual",
@@ -84,8 +90,39 @@ export class Forwarding {
         this.#mocks.delete(token)
       }
     }
-    return Effect.withFiberRuntime(({ currentSpan }) => Effect.tryPromise((signal) => send(currentSpan, signal)))
+    return Effect.flatMap(this.#within(target, path), (url) =>
+      Effect.withFiberRuntime(({ currentSpan }) =>
+        Effect.tryPromise({ try: (signal) => send(url, currentSpan, signal), catch: unanswered })
+      )
+    )
   }
+
+  /** Where a path is at the gateway. Fails where that isn't the service that the request was sent to. */
+  #within(target: string, path: unknown): Effect.Effect<URL, Cause.UnknownException> {
+    return Effect.gen(this, function* () {
+      if (typeof path !== "string" || !path.startsWith("/")) {
+        return yield* refuse(`the path of a forwarded request begins with a slash, such as /users/7; not ${show(path)}`)
+      }
+      const url = new URL(this.#gatewayUrl + path)
+      if (path === target) return url
+      const prefixes = Effect.all([this.#apis.prefixOf(pathOf(target)), this.#apis.prefixOf(url.pathname)])
+      const [chosen, asked] = yield* Effect.mapError(prefixes, unanswered)
+      if (chosen === undefined || chosen === asked) return url
+      const other = asked === undefined ? "is no service's" : `is that of the service at ${asked}`
+      return yield* refuse(
+        `${url.pathname} ${other}, and a request stays with the service that it was sent to, at ${chosen}`
+      )
+    })
+  }
+}
+
+const refuse = (reason: string): Effect.Effect<never, Cause.UnknownException> =>
+  Effect.fail(new Cause.UnknownException(undefined, `It can't be forwarded: ${reason}.`))
+
+const unanswered = (error: unknown): Cause.UnknownException => {
+  // fetch tells why only in the cause.
+  const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
+  return new Cause.UnknownException(error, `The forwarded request got no answer: ${messageOf(reason)}`)
 }
 
 const lowerCased = (headers: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> =>

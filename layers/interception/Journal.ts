@@ -4,10 +4,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { AwaitRequestOptions, RecordedCall, RecordedRequest } from "../../src/HttpInterception.js"
+import type { AwaitRequestOptions } from "../../src/HttpInterception.js"
 import type { InvalidInterceptor } from "../../src/InterceptionError.js"
 import type { InvalidRoute } from "../../src/IPCError.js"
 import { printable } from "../../src/internal/Printable.js"
+import type { RecordedCall, RecordedRequest } from "../../src/RecordedCall.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
@@ -36,6 +37,13 @@ export interface Entry {
   body: MatchedBody.MatchedBody | Promise<MatchedBody.MatchedBody> | undefined
 }
 
+/** A request that was answered. */
+export interface Answered {
+  readonly entry: Entry
+  readonly call: RecordedCall
+  readonly sent: RecordedExchange.SentHeads
+}
+
 /** Which entries of the journal somebody sees. */
 export interface View {
   /** The order of the first that may be seen. */
@@ -52,6 +60,7 @@ export class Journal {
   #entries: Array<Entry> = []
   #count = 0
   readonly #listeners = new Set<() => void>()
+  readonly #callListeners = new Set<(answered: Answered) => void>()
 
   constructor(apis: ApiRequests) {
     this.#apis = apis
@@ -88,8 +97,9 @@ export class Journal {
         {
           ...recorder,
           onRequest: (arrived) => this.#arrive(entry, arrived),
-          onEnd: (call) => {
+          onEnd: (call, sent) => {
             entry.call = call
+            for (const listener of this.#callListeners) listener({ entry, call, sent })
           },
           onDiscard: () => {}
         }
@@ -169,6 +179,28 @@ export class Journal {
         Effect.orElseSucceed(message, () => "")
       )
     })
+  }
+
+  /** Calls the listener with each that is answered, until the scope closes. */
+  onCall(view: View, listener: (answered: Answered) => void): Effect.Effect<void, never, Scope.Scope> {
+    const seeing = (answered: Answered) => {
+      if (answered.entry.order >= view.since && view.sees(answered.entry)) listener(answered)
+    }
+    return Effect.acquireRelease(
+      Effect.sync(() => void this.#callListeners.add(seeing)),
+      () => Effect.sync(() => this.#callListeners.delete(seeing))
+    )
+  }
+
+  /** Whether an entry matches. */
+  matching(
+    call: string,
+    matcher: RequestMatcher
+  ): Effect.Effect<(entry: Entry) => Effect.Effect<boolean>, InvalidInterceptor | InvalidRoute> {
+    return Effect.map(
+      this.#taking(call, matcher, {}),
+      (takes) => (entry) => Effect.map(takes(entry), (request) => request !== undefined)
+    )
   }
 
   /** The latest requests, and where each differs from what is wanted. */

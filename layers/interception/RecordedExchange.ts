@@ -2,7 +2,7 @@
  * Records an exchange without changing it: what passes is what passed before, in the same pieces.
  */
 import * as Duration from "effect/Duration"
-import type { RecordedCall, RecordedRequest } from "../../src/HttpInterception.js"
+import type { RecordedCall, RecordedRequest } from "../../src/RecordedCall.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Upgrade } from "../http/proxy/Forwarder.js"
@@ -20,10 +20,22 @@ export interface CallRecorder {
   readonly now: () => number
   /** The request has arrived, with its whole body unless it is `truncated`. Called once, before `onEnd`. */
   readonly onRequest: (request: RecordedRequest) => void
-  readonly onEnd: (call: RecordedCall) => void
+  readonly onEnd: (call: RecordedCall, sent: SentHeads) => void
   /** In place of `onEnd`, where the record ends without a call. */
   readonly onDiscard: (request: RecordedRequest | undefined) => void
 }
+
+/** Heads as they were sent: a header given more than once has an entry for each value. */
+export interface SentHeads {
+  /** The request's path and query. */
+  readonly target: string
+  readonly request: HeaderPairs
+  readonly response: HeaderPairs
+  /** From the arrival until the head of the response, in milliseconds. */
+  readonly waitMillis: number | undefined
+}
+
+type HeaderPairs = ReadonlyArray<readonly [name: string, value: string]>
 
 /** An exchange that is recorded. */
 export interface RecordedExchange {
@@ -84,12 +96,17 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
       RecordedMessage.drop(call.request)
       if (call.response !== undefined) RecordedMessage.drop(call.response)
     })
-    recorder.onEnd(call)
+    recorder.onEnd(call, {
+      target: request.url as string,
+      request: pairsOf(request.rawHeaders),
+      response: head?.pairs ?? [],
+      waitMillis: head === undefined ? undefined : head.at - startedAt
+    })
   }
 
   response.tap({
     onHead: (status, headers) => {
-      head = { status, headers: RecordedMessage.joined(headers) }
+      head = { status, headers: RecordedMessage.joined(headers), pairs: headers, at: recorder.now() }
     },
     onBody: (bytes) => {
       answered.add(bytes)
@@ -108,7 +125,7 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
   const watched = (offer: Upgrade): Upgrade => ({
     ...offer,
     take: () => {
-      head = { status: 101, headers: {} }
+      head = { status: 101, headers: {}, pairs: [], at: recorder.now() }
       end(undefined)
       return offer.take()
     }
@@ -139,7 +156,12 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
   }
 }
 
+const pairsOf = (raw: ReadonlyArray<string>): HeaderPairs =>
+  Array.from({ length: raw.length / 2 }, (_, at) => [raw[2 * at] as string, raw[2 * at + 1] as string])
+
 interface Head {
   readonly status: number
+  readonly pairs: HeaderPairs
+  readonly at: number
   readonly headers: Readonly<Record<string, string>>
 }

@@ -2,7 +2,7 @@
  * Requests and responses as they are recorded: plain objects, which any assertion can compare, copy and print.
  */
 import type { IncomingMessage } from "node:http"
-import type { RecordedMessage, RecordedRequest, RecordedResponse } from "../../src/HttpInterception.js"
+import type { RecordedMessage, RecordedRequest, RecordedResponse } from "../../src/RecordedCall.js"
 import { parseQuery, pathOf } from "../http/RequestTarget.js"
 import type { Matched } from "./Matching.js"
 import * as ReadableBody from "./ReadableBody.js"

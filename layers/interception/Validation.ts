@@ -115,7 +115,8 @@ export const checkFault = (fault: Fault): Effect.Effect<void, InvalidInterceptor
   )
 }
 
-const refuse = (issue: string | undefined, call?: string): Effect.Effect<void, InvalidInterceptor> =>
+/** Fails with the issue, where there is one. */
+export const refuse = (issue: string | undefined, call?: string): Effect.Effect<void, InvalidInterceptor> =>
   issue === undefined ? Effect.void : new InvalidInterceptor({ issue, ...(call === undefined ? {} : { call }) })
 
 const textIssue = (name: string, value: unknown): string | undefined =>

@@ -2,7 +2,7 @@
  * The record of one WebSocket, while it is open and once it has closed.
  */
 import * as Duration from "effect/Duration"
-import type { RecordedRequest, RecordedWebSocket, RecordedWebSocketMessage } from "../../src/HttpInterception.js"
+import type { RecordedRequest, RecordedWebSocket, RecordedWebSocketMessage } from "../../src/RecordedCall.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedMessage from "./RecordedMessage.js"

@@ -100,7 +100,10 @@ export const toEntry = (exchange: HarExchange) => {
 /** The exchanges of a HAR file, or what is wrong with it. Fields that no exchange has are ignored. */
 export const fromJson = (json: string): Either.Either<ReadonlyArray<HarExchange>, string> =>
   Either.mapBoth(decodeLog(json), {
-    onLeft: (error) => ParseResult.TreeFormatter.formatErrorSync(error),
+    onLeft: (error) =>
+      ParseResult.ArrayFormatter.formatErrorSync(error)
+        .map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")} ${message}`))
+        .join("; "),
     onRight: ({ log }) => log.entries.map(toExchange)
   })
 

@@ -21,11 +21,12 @@ import type {
   InterceptorOptions,
   MockOptions,
   MockRequest,
-  RecordedCall,
-  RecordedRequest,
+  RecordOptions,
+  ReplayOptions,
   UnmatchedRequest
 } from "../../../src/HttpInterception.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
+import type { RecordedCall, RecordedRequest } from "../../../src/RecordedCall.js"
 import type { BodyOf, NoMore, RequestMatcher } from "../../../src/RequestMatcher.js"
 import * as HttpTraceContext from "../../../src/telemetry/HttpTraceContext.js"
 import * as AmbientSpan from "../../promise/AmbientSpan.js"
@@ -188,6 +189,16 @@ export interface TestInterception {
     match: Matcher & NoMore<Matcher, RequestMatcher>,
     options?: AwaitRequestOptions
   ) => Promise<RecordedRequest>
+  /**
+   * Writes every request that reaches the gateway, and its answer, to a HAR file until it is closed, in place of a file that is
+   * there. Only its owner may read it; secrets are hidden.
+   */
+  readonly record: (file: string | URL, options?: RecordOptions) => Promise<TestRecording>
+  /**
+   * Answers requests from a HAR file until it is closed: with what a request of the same method, path, query and body was
+   * answered, where there are several in sequence; the last one stays. Hosts don't matter, and what was hidden is like anything.
+   */
+  readonly replay: (file: string | URL, options?: ReplayOptions) => Promise<TestInterceptor>
   /** The requests that nothing matched, the latest thousand. */
   readonly unmatched: () => ReadonlyArray<UnmatchedRequest>
   /**
@@ -202,6 +213,17 @@ export interface TestInterception {
    * interceptors, its `calls` and what it verifies are those of the requests that carry its trace context.
    */
   readonly session: (options?: HttpInterception.SessionOptions) => Promise<TestSession>
+}
+
+/**
+ * A HAR file that is being written.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface TestRecording extends AsyncDisposable {
+  /** Resolves once the file has every call that was answered. Rejects with `HarFailed` where it couldn't be written. */
+  readonly close: () => Promise<void>
 }
 
 /**
@@ -311,6 +333,8 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
     calls: (match?: RequestMatcher) => Promises.runSync(http.calls(match)),
     awaitRequest: (match: RequestMatcher, options?: AwaitRequestOptions) =>
       Promises.run(http.awaitRequest(match, options)),
+    record: (file, options) => place("record", http.record(file, options), () => ({})),
+    replay: (file, options) => place("replay", http.replay(file, options), callsOf),
     unmatched: () => Effect.runSync(http.unmatched),
     verify: () => Promises.runSync(http.verify),
     strict: () => {

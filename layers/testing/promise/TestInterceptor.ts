@@ -4,16 +4,13 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import type { AwaitOptions, Interceptor, MockedWebSocket, WebSocketInterceptor } from "../../../src/HttpInterception.js"
 import type {
-  AwaitOptions,
-  Interceptor,
-  MockedWebSocket,
   RecordedCall,
   RecordedRequest,
   RecordedWebSocket,
-  RecordedWebSocketMessage,
-  WebSocketInterceptor
-} from "../../../src/HttpInterception.js"
+  RecordedWebSocketMessage
+} from "../../../src/RecordedCall.js"
 import { toAsyncIterable } from "../../promise/AsyncIterables.js"
 import * as Promises from "../../promise/Promises.js"
 

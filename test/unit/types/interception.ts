@@ -135,6 +135,14 @@ export const interception = async (gateway: TestGateway.TestGateway): Promise<vo
   await using strict = await gateway.strict()
   const either: TestInterception.TestInterception = Math.random() < 2 ? strict : gateway
   same<typeof either.mock, typeof gateway.mock>(true)
+  await using _recording = await gateway.record("a.har", { match: Intercept.any(), redact: { fields: ["pin"] } })
+  await gateway.record(new URL("file:///a.har"), { redact: false })
+  const replay = await gateway.replay("a.har", { unmatched: "forward", ignore: ["body"] })
+  same<ReturnType<typeof replay.calls>, ReadonlyArray<RecordedCall>>(true)
+  // @ts-expect-error fail or forward
+  await gateway.replay("a.har", { unmatched: "pass" })
+  // @ts-expect-error headers
+  await gateway.record("a.har", { redact: { header: ["a"] } })
   await using session = await gateway.session({ strict: false })
   same<typeof session.headers, Readonly<Record<string, string>>>(true)
   same<typeof session.mock, typeof gateway.mock>(true)
