@@ -21,6 +21,8 @@ import * as Admission from "./Admission.js"
 import * as Credentials from "./Credentials.js"
 import * as MessagePack from "./MessagePack.js"
 import * as ProofHeaders from "./ProofHeaders.js"
+import * as UnixSocket from "./UnixSocket.js"
+import * as UnixUpgrade from "./UnixUpgrade.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
 
 export interface UpgradeEndpointOptions extends Admission.AdmissionOptions {
@@ -81,6 +83,14 @@ export const make: (
       return refuse(socket, { status: 400, error: `The name isn't valid: ${Credentials.invalidRuntimeId}.` })
     }
     const { serverProof } = checked.right
+    const agreed = UnixSocket.isUnix(request.socket) ? UnixUpgrade.agreedTo(request, serialization) : undefined
+    if (agreed !== undefined) {
+      if (!socket.readable || !socket.writable) return void socket.destroy()
+      const transport = UnixUpgrade.accept(socket, head, { agreed, maxFrameBytes, serialization, serverProof })
+      socket.removeListener("error", ignore)
+      clients.accept(transport, runtimeId)
+      return
+    }
     if (serverProof !== undefined) serverProofs.set(request, serverProof)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.removeListener("error", ignore)

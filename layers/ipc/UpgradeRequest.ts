@@ -1,25 +1,23 @@
 /**
- * The client's end of an upgrade: connects by WebSocket, at the path that the server takes, and authenticates.
+ * The client's end of an upgrade: connects by the Unix socket or by WebSocket, at the path that the server takes, and
+ * authenticates.
  *
  * @internal
  */
 import type { KeyObject } from "node:crypto"
-import type { ClientRequest, IncomingMessage } from "node:http"
-import { connect as connectSocket, type Socket } from "node:net"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Frame from "../../src/connection/Frame.js"
 import type { Connect } from "../../src/connection/ReconnectingClient.js"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
-import * as Subprotocol from "../../src/connection/Subprotocol.js"
-import type { Transport } from "../../src/connection/Transport.js"
 import { ConnectFailed } from "../../src/IPCError.js"
-import { oneLine } from "../../src/internal/Printable.js"
 import * as HostNames from "./HostNames.js"
 import * as ProofHeaders from "./ProofHeaders.js"
 import * as TokenProof from "./TokenProof.js"
 import * as UnixSocket from "./UnixSocket.js"
-import * as WebSocketTransport from "./WebSocketTransport.js"
+import * as UnixUpgrade from "./UnixUpgrade.js"
+import type * as UpgradeOffer from "./UpgradeOffer.js"
+import type { OnOpen, UpgradeFailed } from "./UpgradeOffer.js"
+import * as WebSocketUpgrade from "./WebSocketUpgrade.js"
 
 /** How a client shows that it may connect. */
 export type Credential =
@@ -51,8 +49,6 @@ export const connect =
   (target: Target): Connect =>
   (onOpen) =>
     Effect.mapError(connectByAny(target, onOpen), ({ error }) => error)
-
-type OnOpen = (transport: Transport) => void
 
 /** By the Unix socket, where there is one and the server is there, else by TCP. */
 const connectByAny = (target: Target, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
@@ -117,16 +113,7 @@ const takesBearerOnly = ({ error }: UpgradeFailed): UpgradeFailed => ({
   })
 })
 
-/** One upgrade request. */
-interface Offer {
-  readonly url: URL
-  /** The `Authorization`, once it is known what the connection reached. */
-  readonly authorize: (socket: Socket) => string | undefined
-  /** Whether the server that took the upgrade is one to talk to. */
-  readonly isTrusted: (response: IncomingMessage) => boolean
-}
-
-const answering = (url: URL, key: KeyObject, serverNonce: string): Offer => {
+const answering = (url: URL, key: KeyObject, serverNonce: string): UpgradeOffer.Offer => {
   const clientNonce = TokenProof.makeNonce()
   let handshake: TokenProof.Handshake | undefined
   return {
@@ -143,131 +130,11 @@ const answering = (url: URL, key: KeyObject, serverNonce: string): Offer => {
   }
 }
 
-/** With subprotocols, and without where the server knows none: it answers none, which ws takes for a failed handshake. */
-const offer = (target: At, request: Offer, onOpen: OnOpen): Effect.Effect<void, UpgradeFailed> =>
-  open(target, request, [...Subprotocol.offers(target.serialization)], onOpen).pipe(
-    Effect.catchIf(
-      ({ error }) => error.detail === noSubprotocol,
-      () => open(target, request, [], onOpen)
-    )
-  )
-
-/** The message of ws's error. */
-const noSubprotocol = "Server sent no subprotocol"
-
-interface UpgradeFailed {
-  readonly error: ConnectFailed
-  /** Node's, where there was no answer. */
-  readonly code?: string | undefined
-  /** What the server wants to be answered before it takes the upgrade. */
-  readonly challenge?: ProofHeaders.Challenge | undefined
-}
-
-const open = (
-  { base, maxFrameBytes, serialization, unixSocket }: At,
-  { authorize, isTrusted, url }: Offer,
-  subprotocols: Array<string>,
+const offer = (
+  { unixSocket, ...target }: At,
+  request: UpgradeOffer.Offer,
   onOpen: OnOpen
 ): Effect.Effect<void, UpgradeFailed> =>
-  Effect.async((resume) => {
-    const fail = (
-      reason: ConnectFailed["reason"],
-      detail: string,
-      { status, ...rest }: Omit<UpgradeFailed, "error"> & { readonly status?: number } = {}
-    ) => resume(Effect.fail({ ...rest, error: new ConnectFailed({ url: base, reason, status, detail }) }))
-    const Limited = WebSocketTransport.webSocketClass(maxFrameBytes)
-    const webSocket = new Limited(url, subprotocols, {
-      perMessageDeflate: false,
-      maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
-      ...(unixSocket === undefined ? {} : { createConnection: () => connectSocket(unixSocket) }),
-      finishRequest: (request) =>
-        onConnected(request, (connected) => {
-          const authorization = authorize(connected)
-          if (authorization !== undefined) request.setHeader("authorization", authorization)
-          request.end()
-        })
-    })
-    let socket: Socket | undefined
-    const onError = (error: NodeJS.ErrnoException) => fail(reasonOf(error), detailOf(error), { code: error.code })
-    webSocket.on("error", onError)
-    webSocket.once("upgrade", (response) => {
-      socket = response.socket
-      if (isTrusted(response)) return
-      fail("Rejected", unproved, { status: 401 })
-      webSocket.terminate()
-    })
-    webSocket.once("unexpected-response", (request, response) => {
-      readStart(response, (said) => {
-        const { headers, statusCode: status = 0, statusMessage = "" } = response
-        const detail = `the server answered ${status} ${shortened(statusMessage)}${said === "" ? "" : `: ${said}`}`
-        fail("Rejected", detail, {
-          status,
-          challenge: status === 401 ? ProofHeaders.parseChallenge(headers["www-authenticate"]) : undefined
-        })
-        request.destroy()
-      })
-    })
-    webSocket.once("open", () => {
-      onOpen(WebSocketTransport.make(webSocket, socket as Socket, maxFrameBytes, serialization))
-      webSocket.removeListener("error", onError)
-      // The program that waited for the connection registers its handlers before the first frame is read.
-      webSocket.pause()
-      setImmediate(() => webSocket.resume())
-      resume(Effect.void)
-    })
-    return Effect.sync(() => webSocket.terminate())
-  })
-
-const unproved =
-  "the server took the connection without proving that it knows the token; it has none, or isn't one of effect-ipc"
-
-/** Nothing of the request has been sent by then. */
-const onConnected = (request: ClientRequest, use: (socket: Socket) => void): void => {
-  request.once("socket", (socket) => {
-    if (socket.connecting) socket.once("connect", () => use(socket))
-    else use(socket)
-  })
-}
-
-const reasonOf = ({ code }: NodeJS.ErrnoException): ConnectFailed["reason"] => {
-  // What answered doesn't speak HTTP, or not WebSocket.
-  if (code === undefined || code.startsWith("HPE_")) return "Rejected"
-  if (code === "ECONNREFUSED" || code === "ECONNRESET") return "Refused"
-  return code === "ETIMEDOUT" ? "TimedOut" : "Unreachable"
-}
-
-/** A name with several addresses fails with an error for each, and no message of its own. */
-const detailOf = (error: NodeJS.ErrnoException): string => {
-  if (!(error instanceof AggregateError)) return error.message || String(error.code)
-  return error.errors.map((each: Error) => each.message).join("; ")
-}
-
-const maxReadLength = 4096
-
-/** The explanation in a refusal's body, for the error's message: its `error` where it is JSON, or else its start. */
-const readStart = (response: IncomingMessage, onRead: (text: string) => void): void => {
-  let text = ""
-  let done = false
-  const finish = () => {
-    if (done) return
-    done = true
-    onRead(shortened(errorOf(text) ?? text))
-  }
-  response.setEncoding("utf8")
-  response.on("data", (chunk: string) => {
-    text += chunk
-    if (text.length > maxReadLength) finish()
-  })
-  response.on("end", finish)
-  response.on("error", finish)
-  response.on("close", finish)
-}
-
-const shortened = (text: string): string => oneLine(text.length > 200 ? `${text.slice(0, 200)}…` : text)
-
-const errorOf = (body: string): string | undefined => Option.getOrUndefined(decodeError(body))
-
-const decodeError = Option.liftThrowable((body: string): string => {
-  const { error } = JSON.parse(body) as { readonly error: string }
-  return error.replace(/\.$/, "")
-})
+  unixSocket === undefined
+    ? WebSocketUpgrade.open(target, request, onOpen)
+    : UnixUpgrade.open({ ...target, path: unixSocket }, request, onOpen)

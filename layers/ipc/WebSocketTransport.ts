@@ -14,6 +14,7 @@ import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import { Batches } from "./Batches.js"
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
@@ -27,12 +28,6 @@ export const make = (
 
 /** How long the peer has to answer a close frame, in milliseconds. */
 const closeGraceMillis = 250
-
-/** So many frames, or characters of them, don't wait for the end of the turn: the peer reads them while the next are made. */
-const batchCount = 32
-const batchLength = 32 * 1024
-
-const nothing = Buffer.alloc(0)
 
 /** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
 const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
@@ -50,11 +45,7 @@ export const webSocketClass = (maxFrameBytes: number): typeof WebSocket =>
 
 class WebSocketTransport implements Transport {
   readonly agreement: Agreement
-  private queue: Array<Packet> = []
-  private queuedLength = 0
-  private turnEnds = false
-  private awaitsDrain = false
-  private onDrain: () => void = () => {}
+  private readonly batches: Batches
   private onReceiving: (bytes: number) => void = () => {}
   /** The bytes that came since the last message. */
   private received = 0
@@ -70,6 +61,12 @@ class WebSocketTransport implements Transport {
     serialization: Serialization | undefined
   ) {
     this.agreement = Subprotocol.agreementOf(webSocket.protocol, serialization)
+    this.batches = new Batches(socket, {
+      // ws would count what is sent after the end as unsent for ever.
+      isOpen: () => webSocket.readyState === webSocket.OPEN,
+      buffered: () => webSocket.bufferedAmount,
+      write: (packets) => this.write(packets)
+    })
   }
 
   listen(listener: TransportListener): void {
@@ -95,7 +92,7 @@ class WebSocketTransport implements Transport {
       clearTimeout(this.grace)
       listener.onClosed(this.error ?? { code, reason: reason.toString() })
     })
-    this.onDrain = listener.onDrain
+    this.batches.onDrain = listener.onDrain
     this.onReceiving = listener.onReceiving
   }
 
@@ -108,50 +105,19 @@ class WebSocketTransport implements Transport {
   }
 
   send(packet: Packet): void {
-    if (!this.turnEnds) {
-      this.turnEnds = true
-      // After what is running now and the fibers it woke: what they send leaves with it.
-      process.nextTick(endTurn, this)
-    }
-    this.queue.push(packet)
-    this.queuedLength += packet.length
-    if (this.queue.length >= batchCount || this.queuedLength >= batchLength) this.write()
-  }
-
-  endTurn(): void {
-    this.turnEnds = false
-    this.write()
-    if (this.webSocket.bufferedAmount === 0) this.onDrain()
-    else this.awaitDrain()
-  }
-
-  private awaitDrain(): void {
-    if (this.awaitsDrain || this.webSocket.readyState !== this.webSocket.OPEN) return
-    this.awaitsDrain = true
-    // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
-    this.socket.write(nothing, (error) => {
-      this.awaitsDrain = false
-      this.onDrain()
-      // What was sent meanwhile is behind this.
-      if (!error && this.webSocket.bufferedAmount > 0) this.awaitDrain()
-    })
-  }
-
-  private write(): void {
-    const { queue, webSocket } = this
-    if (queue.length === 0) return
-    this.queue = []
-    this.queuedLength = 0
-    // ws would count what is sent after the end as unsent for ever.
-    if (webSocket.readyState !== webSocket.OPEN) return
-    if (queue.length === 1) return webSocket.send(queue[0] as Packet)
-    this.socket.cork()
-    for (const message of this.agreement.version > 0 ? JoinedFrames.join(queue) : queue) webSocket.send(message)
-    this.socket.uncork()
+    this.batches.send(packet)
   }
 
   unsent(): number {
-    return this.queuedLength + this.webSocket.bufferedAmount
+    return this.batches.unsent()
+  }
+
+  private write(packets: ReadonlyArray<Packet>): void {
+    const { webSocket } = this
+    if (packets.length === 1) return webSocket.send(packets[0] as Packet)
+    this.socket.cork()
+    for (const message of this.agreement.version > 0 ? JoinedFrames.join(packets) : packets) webSocket.send(message)
+    this.socket.uncork()
   }
 
   ping(): void {
@@ -159,7 +125,7 @@ class WebSocketTransport implements Transport {
   }
 
   close({ code, reason }: CloseEvent): void {
-    this.write()
+    this.batches.flush()
     // ws would keep on collecting the frame for which there is no room; anything else may hold the peer's own close frame.
     if (code === CloseCode.TryAgainLater) this.webSocket.pause()
     else this.webSocket.resume()
@@ -186,8 +152,6 @@ class WebSocketTransport implements Transport {
     this.close(this.error)
   }
 }
-
-const endTurn = (transport: WebSocketTransport) => transport.endTurn()
 
 /** The codes that may be in a close frame, RFC 6455 section 7.4: the rest only report how a connection ended. */
 const isSendable = (code: number): boolean =>

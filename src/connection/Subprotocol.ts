@@ -39,6 +39,10 @@ export const offers = (serialization?: Serialization): ReadonlyArray<string> => 
   return serialization === undefined ? names : [...names, serializedName]
 }
 
+/** What a client offers where no WebSocket is needed, the best first. */
+export const streamingOffers = (serialization?: Serialization): ReadonlyArray<string> =>
+  serialization === undefined ? [streamingName] : [serializedName, streamingName]
+
 /** The offer that a server takes: the latest that it knows, else the first. */
 export const choose = (offered: ReadonlySet<string>, serialization?: Serialization): string | false => {
   for (const name of [...offers(serialization)].reverse()) if (offered.has(name)) return name

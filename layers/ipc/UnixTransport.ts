@@ -1,0 +1,180 @@
+/**
+ * A connection between two of ours on a Unix socket, at either end: length-prefixed frames of the latest subprotocol.
+ *
+ * @internal
+ */
+import { isUtf8 } from "node:buffer"
+import type { Duplex } from "node:stream"
+import { clearTimeout, setTimeout } from "node:timers"
+import type { CloseEvent } from "../../src/CloseEvent.js"
+import { CloseCode } from "../../src/CloseEvent.js"
+import * as FrameLimit from "../../src/connection/FrameLimit.js"
+import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
+import type { Agreement } from "../../src/connection/Subprotocol.js"
+import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import { Batches } from "./Batches.js"
+import { Kind, printHeader, printText, Reader } from "./LengthPrefix.js"
+
+/** Takes over the socket. A frame over `maxFrameBytes` closes the connection with 1009. */
+export const make = (socket: Duplex, agreement: Agreement, maxFrameBytes: number): Transport =>
+  new UnixTransport(socket, agreement, maxFrameBytes)
+
+/** How long the peer has to answer a close frame, in milliseconds. */
+const closeGraceMillis = 250
+
+/** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
+const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
+
+/** A close frame's code and reason. A longer reason is cut. */
+const maxReasonBytes = 1024
+
+const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
+
+class UnixTransport implements Transport {
+  private readonly batches: Batches
+  private readonly reader: Reader
+  private listener: TransportListener | undefined
+  /** What the listener knows of a frame that isn't whole, in bytes. */
+  private toldReceived = 0
+  /** Why the connection ends, as far as it is known. */
+  private closing: CloseEvent | undefined
+  private grace: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly socket: Duplex,
+    readonly agreement: Agreement,
+    private readonly maxFrameBytes: number
+  ) {
+    this.batches = new Batches(socket, {
+      isOpen: () => socket.writable,
+      buffered: () => socket.writableLength,
+      write: (packets) => this.write(packets)
+    })
+    this.reader = new Reader({
+      onHeader: (kind, length) => this.onHeader(kind, length),
+      onFrame: (kind, body) => this.onFrame(kind, body),
+      onReceiving: (bytes) => this.onReceived(bytes)
+    })
+  }
+
+  listen(listener: TransportListener): void {
+    const { socket } = this
+    this.listener = listener
+    this.batches.onDrain = listener.onDrain
+    socket.on("error", ({ message }: Error) => this.end({ code: CloseCode.Abnormal, reason: message }))
+    socket.on("end", () => this.end(lost))
+    socket.on("close", () => {
+      clearTimeout(this.grace)
+      listener.onClosed(this.closing ?? lost)
+    })
+    socket.on("data", (chunk: Buffer) => {
+      if (this.closing === undefined) this.reader.read(chunk)
+    })
+  }
+
+  private onHeader(kind: number, length: number): boolean {
+    if (this.closing !== undefined) return false
+    switch (kind) {
+      case Kind.text:
+      case Kind.bytes:
+        if (length <= Math.max(this.maxFrameBytes, kind === Kind.text ? maxJoinedBytes : 0)) return true
+        this.close(FrameLimit.exceeded(this.maxFrameBytes, length))
+        return false
+      case Kind.close:
+      case Kind.ping:
+      case Kind.pong:
+        if (length <= maxReasonBytes + 2) return true
+    }
+    this.close({ code: CloseCode.ProtocolError, reason: "what came isn't a frame" })
+    return false
+  }
+
+  private onFrame(kind: number, body: Buffer): void {
+    const { listener } = this
+    if (listener === undefined) return
+    switch (kind) {
+      case Kind.text:
+        if (body.length > this.maxFrameBytes && !body.includes(JoinedFrames.separator)) {
+          return this.close(FrameLimit.exceeded(this.maxFrameBytes, body.length))
+        }
+        if (!isUtf8(body)) return this.close({ code: 1007, reason: "a text frame isn't UTF-8" })
+        return listener.onText(body.toString())
+      case Kind.bytes:
+        return listener.onBytes(body)
+      case Kind.ping:
+        if (this.socket.writable) this.socket.write(printHeader(Kind.pong, 0))
+        return listener.onAlive()
+      case Kind.pong:
+        return listener.onAlive()
+      case Kind.close:
+        return this.onClose(body)
+    }
+  }
+
+  private onClose(body: Buffer): void {
+    const code = body.length < 2 ? 1005 : body.readUInt16BE(0)
+    this.close({ code, reason: body.subarray(2).toString() })
+  }
+
+  private onReceived(bytes: number): void {
+    if (bytes < this.toldReceived || bytes - this.toldReceived >= receivingStep) {
+      this.toldReceived = bytes
+      this.listener?.onReceiving(bytes)
+    }
+  }
+
+  send(packet: Packet): void {
+    this.batches.send(packet)
+  }
+
+  unsent(): number {
+    return this.batches.unsent()
+  }
+
+  private write(packets: ReadonlyArray<Packet>): void {
+    const messages = packets.length === 1 ? packets : JoinedFrames.join(packets)
+    const { socket } = this
+    socket.cork()
+    for (const message of messages) {
+      if (typeof message === "string") socket.write(printText(message))
+      else {
+        socket.write(printHeader(Kind.bytes, message.length))
+        socket.write(message)
+      }
+    }
+    socket.uncork()
+  }
+
+  ping(): void {
+    if (this.socket.writable) this.socket.write(printHeader(Kind.ping, 0))
+  }
+
+  close(event: CloseEvent): void {
+    if (this.closing !== undefined) return
+    this.batches.flush()
+    const { code } = event
+    const reason = Buffer.from(event.reason).subarray(0, maxReasonBytes)
+    const body = Buffer.allocUnsafe(2 + reason.length)
+    body.writeUInt16BE(code, 0)
+    reason.copy(body, 2)
+    if (this.socket.writable) {
+      this.socket.write(printHeader(Kind.close, body.length))
+      this.socket.write(body)
+    }
+    this.end(event)
+  }
+
+  terminate(): void {
+    this.closing ??= lost
+    this.socket.destroy()
+  }
+
+  /** What is written goes, and the peer has a moment to end as well. */
+  private end(event: CloseEvent): void {
+    this.closing ??= event
+    if (this.socket.writable) this.socket.end()
+    // Its end is only seen where what comes before it is read.
+    this.socket.resume()
+    this.grace ??= setTimeout(() => this.socket.destroy(), closeGraceMillis)
+  }
+}

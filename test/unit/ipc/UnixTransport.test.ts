@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import { Kind, printHeader, printText } from "../../../layers/ipc/LengthPrefix.js"
+import * as UnixTransport from "../../../layers/ipc/UnixTransport.js"
+import type { CloseEvent } from "../../../src/CloseEvent.js"
+import * as Subprotocol from "../../../src/connection/Subprotocol.js"
+import type { Transport } from "../../../src/connection/Transport.js"
+import * as Live from "../../support/discovery.js"
+
+/** Both ends of a connection on a Unix socket. */
+const connected = Effect.gen(function* () {
+  const path = join(tmpdir(), randomUUID())
+  const server = Net.createServer({ allowHalfOpen: true })
+  yield* Effect.acquireRelease(
+    Effect.async<void>((resume) => void server.listen(path, () => resume(Effect.void))),
+    () => Effect.sync(() => server.close())
+  )
+  const near = Net.connect(path)
+  const far = yield* Effect.async<Net.Socket>(
+    (resume) => void server.once("connection", (s) => resume(Effect.succeed(s)))
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => [near, far].forEach((socket) => void socket.destroy())))
+  return { near, far }
+})
+
+/** Listens, and keeps what it is told. */
+const told = (transport: Transport) => {
+  const got: Array<string> = []
+  const closed = Deferred.unsafeMake<CloseEvent>(FiberId.none)
+  transport.listen({
+    onText: (text) => got.push(text),
+    onBytes: (bytes) => got.push(`${bytes.length} bytes`),
+    onReceiving: (bytes) => got.push(`receiving ${bytes}`),
+    onAlive: () => got.push("alive"),
+    onDrain: () => {},
+    onClosed: (event) => Deferred.unsafeDone(closed, Exit.succeed(event))
+  })
+  return {
+    got,
+    until: (count: number) =>
+      Live.until(
+        Effect.sync(() => got.length),
+        (length) => length >= count
+      ),
+    closed: Deferred.await(closed)
+  }
+}
+
+const make = (socket: Net.Socket, maxFrameBytes = 1024) =>
+  UnixTransport.make(socket, Subprotocol.streaming, maxFrameBytes)
+
+const pair = Effect.gen(function* () {
+  const { far, near } = yield* connected
+  const [left, right] = [make(near), make(far)]
+  return { left, right, toLeft: told(left), toRight: told(right) }
+})
+
+describe("UnixTransport", () => {
+  it.scopedLive("carries text, joined text, bytes and pings in order", () =>
+    Effect.gen(function* () {
+      const { left, toLeft, toRight } = yield* pair
+      left.send("one")
+      left.send("two")
+      left.send(new Uint8Array(1000))
+      left.send("ü")
+      yield* toRight.until(3)
+      assert.deepStrictEqual(toRight.got, ["one\ntwo", "1000 bytes", "ü"])
+      left.ping()
+      yield* toRight.until(4)
+      yield* toLeft.until(1)
+      assert.deepStrictEqual([toRight.got.at(-1), toLeft.got], ["alive", ["alive"]])
+    })
+  )
+
+  it.scopedLive("closes with the code and the reason at both ends, after what was sent before", () =>
+    Effect.gen(function* () {
+      const { left, toLeft, toRight } = yield* pair
+      left.send("last")
+      left.close({ code: 4001, reason: "replaced" })
+      left.send("too late")
+      const event = { code: 4001, reason: "replaced" }
+      assert.deepStrictEqual([yield* toLeft.closed, yield* toRight.closed], [event, event])
+      assert.deepStrictEqual(toRight.got, ["last"])
+    })
+  )
+
+  it.scopedLive("tells of a peer that goes without a word", () =>
+    Effect.gen(function* () {
+      const { left, toLeft, toRight } = yield* pair
+      left.terminate()
+      const lost = { code: 1006, reason: "" }
+      assert.deepStrictEqual([yield* toLeft.closed, yield* toRight.closed], [lost, lost])
+    })
+  )
+
+  const hostile: ReadonlyArray<readonly [string, Buffer, CloseEvent]> = [
+    ["a frame of another kind", printHeader(7, 0), { code: 1002, reason: "what came isn't a frame" }],
+    ["HTTP", Buffer.from("GET / HTTP/1.1\r\n\r\n"), { code: 1002, reason: "what came isn't a frame" }],
+    [
+      "bytes over the limit",
+      printHeader(Kind.bytes, 1025),
+      { code: 1009, reason: "a frame of 1025 bytes; the limit is 1024" }
+    ],
+    [
+      "text over the limit",
+      printText("x".repeat(1025)),
+      { code: 1009, reason: "a frame of 1025 bytes; the limit is 1024" }
+    ],
+    [
+      "text that is over what is joined",
+      printHeader(Kind.text, 4_000_000_000),
+      { code: 1009, reason: "a frame of 4000000000 bytes; the limit is 1024" }
+    ],
+    [
+      "text that isn't UTF-8",
+      Buffer.concat([printHeader(Kind.text, 1), Buffer.from([0xff])]),
+      { code: 1007, reason: "a text frame isn't UTF-8" }
+    ],
+    ["a long close frame", printHeader(Kind.close, 5000), { code: 1002, reason: "what came isn't a frame" }],
+    ["a close frame without a code", printHeader(Kind.close, 0), { code: 1005, reason: "" }]
+  ]
+  for (const [what, bytes, event] of hostile) {
+    it.scopedLive(`closes at ${what}, and reads nothing after it`, () =>
+      Effect.gen(function* () {
+        const { far, near } = yield* connected
+        const { closed, got } = told(make(far))
+        near.write(Buffer.concat([bytes, printText("after")]))
+        near.on("error", () => {}).resume()
+        assert.deepStrictEqual([yield* closed, got], [event, []])
+      })
+    )
+  }
+
+  it.scopedLive("ends although the peer neither reads nor ends", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      near.pause()
+      const transport = make(far)
+      const { closed } = told(transport)
+      transport.send("x".repeat(4_000_000))
+      transport.close({ code: 1001, reason: "" })
+      assert.deepStrictEqual(yield* closed, { code: 1001, reason: "" })
+    })
+  )
+
+  it.scopedLive("tells how much of a large frame has come, and that it is whole", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { got, until } = told(make(far, 1_000_000))
+      near.write(printHeader(Kind.bytes, 300_000))
+      near.write(Buffer.alloc(299_999))
+      yield* until(1)
+      assert.match(got[0] ?? "", /^receiving [1-9]/)
+      near.write(Buffer.alloc(1))
+      yield* Live.until(
+        Effect.sync(() => got.at(-1)),
+        (last) => last === "300000 bytes"
+      )
+      assert.strictEqual(got.at(-2), "receiving 0")
+    })
+  )
+})
