@@ -14,7 +14,8 @@ export const serializationOf = (name: SerializationName | undefined): Serializat
   name === "msgpack" ? messagePack : undefined
 
 const packr = new Packr({ useRecords: false })
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
+// Bytes are copied, so that a small value doesn't keep the frame that it came in.
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
 
 export const messagePack: Serialization = {
   // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse.

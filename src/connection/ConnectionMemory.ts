@@ -15,6 +15,8 @@ export class ConnectionMemory {
   inFlight = 0
   /** Elements of streams that have arrived and aren't consumed. They hold back their own stream alone. */
   streams = 0
+  /** The payloads of streams whose handlers run. They hold back further streams alone. */
+  streamPayloads = 0
   /** Requests that wait to be handled. */
   backlog = 0
   /** What has arrived of a large frame that isn't whole yet. */
@@ -60,7 +62,8 @@ export class ConnectionMemory {
   }
 
   get bytes(): number {
-    return this.outbound + this.uncredited + this.inFlight + this.streams + this.backlog + this.receiving
+    const incoming = this.inFlight + this.streams + this.streamPayloads + this.backlog + this.receiving
+    return this.outbound + this.uncredited + incoming
   }
 
   /** Tells the process what this connection holds, where it has changed by enough to matter. */

@@ -331,7 +331,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private onDrain(): void {
     this.outbox.drain()
     this.incoming.resume()
-    this.turns.take()
+    this.turns.onDrain()
   }
 
   private onHeartbeat(lateMillis: number): void {

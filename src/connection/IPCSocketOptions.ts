@@ -8,6 +8,7 @@ import type { CallLog } from "../internal/CallLog.js"
 import { CurrentCallLog } from "../internal/CallLog.js"
 import type { Deadlines } from "../internal/Deadlines.js"
 import * as RunFork from "../internal/RunFork.js"
+import { wholeNumber } from "../internal/WholeNumber.js"
 import type { Budget } from "../MemoryBudget.js"
 import { MemoryBudget } from "../MemoryBudget.js"
 import type { Handlers } from "./Handlers.js"
@@ -30,7 +31,10 @@ export interface IPCSocketOptions {
    * `MemoryBudget`.
    */
   readonly highWaterMark?: number | undefined
-  /** Past this many handlers in flight on one connection, its requests wait. Default 1,024. */
+  /**
+   * Past this many handlers in flight on one connection, its requests wait. Of streams four times as many may run, and what is
+   * beyond is answered with a failure at once. Default 1,024.
+   */
   readonly maxHandlersInFlight?: number | undefined
   /** A larger frame, in bytes, isn't sent, and closes the connection it arrives on. Default 16 MiB. */
   readonly maxFrameBytes?: number | undefined
@@ -71,7 +75,8 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
   deadlines: Deadlines,
   options: IPCSocketOptions
 ) {
-  const { highWaterMark = 16 * 1024 * 1024, maxHandlersInFlight = 1024 } = options
+  const highWaterMark = wholeNumber(options.highWaterMark, 16 * 1024 * 1024)
+  const maxHandlersInFlight = wholeNumber(options.maxHandlersInFlight, 1024)
   const context: IPCSocketContext<Caller> = {
     handlers,
     deadlines,
@@ -81,7 +86,7 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
     highWaterMark,
     maxHandlersInFlight,
     requestCredit: { count: maxHandlersInFlight, bytes: highWaterMark },
-    maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
+    maxFrameBytes: wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes),
     budget: yield* MemoryBudget,
     calls: yield* CurrentCallLog
   }

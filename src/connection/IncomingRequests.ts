@@ -15,11 +15,12 @@ import * as CallSpan from "../telemetry/CallSpan.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
+import { CreditReturn } from "./CreditReturn.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
+import { Grants } from "./Grants.js"
 import { failureOf } from "./HandlerFailures.js"
 import type { Handler } from "./Handlers.js"
-import * as Hello from "./Hello.js"
 import type { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
@@ -27,7 +28,6 @@ import * as PayloadLimit from "./PayloadLimit.js"
 import type { Replies } from "./Replies.js"
 import { headOf } from "./Replies.js"
 import { RequestBacklog } from "./RequestBacklog.js"
-import { CreditReturn } from "./RequestCredit.js"
 import type { Packet } from "./Transport.js"
 
 /** A handler that hasn't ended yet. */
@@ -55,9 +55,7 @@ export class IncomingRequests<Caller> {
   ) {
     this.backlog = new RequestBacklog(memory)
     if (connection.agreement.version === 2) {
-      this.credit = new CreditReturn(context.requestCredit, (credit) => {
-        if (connection.state === "open") outbox.send(`k:::${Hello.printCredit(credit, "requests")}`)
-      })
+      this.credit = new CreditReturn(context.requestCredit, new Grants("k:::", "requests", connection, outbox))
     }
   }
 
@@ -148,7 +146,7 @@ export class IncomingRequests<Caller> {
     if (frame.type === "r") return this.onRequest(frame, packet.length)
     if (frame.type === "m") return this.onMessage(frame, packet.length)
     if (frame.type === "q") {
-      this.streams.open(frame)
+      this.streams.open(frame, packet.length)
       return false
     }
     return this.drop(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")

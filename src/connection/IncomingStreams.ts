@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
@@ -13,11 +14,12 @@ import { quote } from "../internal/Printable.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
+import * as ElementCodec from "./ElementCodec.js"
 import * as Frame from "./Frame.js"
+import { Grants } from "./Grants.js"
 import { failureOf } from "./HandlerFailures.js"
 import type { StreamingHandler } from "./Handlers.js"
 import type { Credit } from "./Hello.js"
-import * as Hello from "./Hello.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import type { Replies } from "./Replies.js"
@@ -28,6 +30,7 @@ import type { StreamTurns } from "./StreamTurns.js"
 /** A stream whose handler hasn't ended yet. */
 interface ServedStream {
   readonly id: number
+  readonly payloadLength: number
   readonly sender: StreamSender
   readonly input: StreamReceiver<never> | undefined
   /** The input window's share of what all of them may be. */
@@ -55,7 +58,8 @@ export class IncomingStreams<Caller> {
     return this.entries.size
   }
 
-  open({ data, id, path, trace }: Frame.Open): void {
+  /** The frame's length is counted as long as the handler runs, which may keep the payload. */
+  open({ data, id, path, trace }: Frame.Open, length: number): void {
     const handler = this.context.handlers.getStream(path)
     const head = `e:${id}::`
     if (handler === undefined) {
@@ -64,12 +68,14 @@ export class IncomingStreams<Caller> {
     if (this.entries.get(id) !== undefined) {
       return this.connection.logDropped(`q:${id}:${path}`, "its id is in use already")
     }
-    if (this.entries.size >= maxStreams) {
-      return this.replies.fail(head, `${maxStreams} streams of this connection run already`, { tag: "Overloaded" })
-    }
-    const entry = this.makeEntry(handler, id)
+    const fullness = this.fullness(length)
+    if (fullness !== undefined) return this.replies.fail(head, fullness, { tag: "Overloaded" })
+    const entry = this.makeEntry(handler, id, length)
     this.entries.add(entry)
+    this.memory.streamPayloads += length
+    this.memory.settle()
     this.outbox.send(`o:${id}::`)
+    entry.input?.open()
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)
     const { caller } = this.connection
     const call = CallSpan.ofHandler(handler, trace, caller, "server")
@@ -86,7 +92,8 @@ export class IncomingStreams<Caller> {
       this.onHandled(handler, entry, exit)
     })
     // Before it first waited it may have closed the connection, or the scope it is registered in.
-    if (handler.gone || this.connection.state !== "open" || entry.cancelled) running.interrupt()
+    if (this.connection.state !== "open" || entry.cancelled) interrupt(entry)
+    else if (handler.gone) running.interrupt()
   }
 
   /** Whether there was such a stream. */
@@ -94,7 +101,7 @@ export class IncomingStreams<Caller> {
     const entry = this.entries.get(id)
     if (entry === undefined) return false
     entry.cancelled = true
-    entry.running?.interrupt()
+    interrupt(entry)
     return true
   }
 
@@ -117,23 +124,30 @@ export class IncomingStreams<Caller> {
 
   /** Interrupts every handler: the connection has ended. */
   clear(): void {
-    for (const { running } of this.entries.entries()) running?.interrupt()
+    for (const entry of this.entries.entries()) interrupt(entry)
   }
 
-  private makeEntry(handler: StreamingHandler<Caller>, id: number): ServedStream {
+  /** Why no further stream with a payload of this length is handled. */
+  private fullness(length: number): string | undefined {
+    const { entries, memory } = this
+    const most = streamsPerRequest * this.context.maxHandlersInFlight
+    if (entries.size >= most) return `${most} streams of this connection run already`
+    if (memory.isTooMuch(length)) return memory.fullness
+    return memory.streamPayloads > 0 && memory.streamPayloads + length > memory.mark
+      ? `the streams of this connection that run hold ${memory.streamPayloads} bytes of payloads`
+      : undefined
+  }
+
+  private makeEntry(handler: StreamingHandler<Caller>, id: number, payloadLength: number): ServedStream {
     const sender = new StreamSender("d", id, this.connection, this.outbox, this.turns)
-    if (!handler.answer.hasInput)
-      return { id, sender, input: undefined, inputBytes: 0, running: undefined, cancelled: false }
+    const entry = { id, payloadLength, sender, input: undefined, inputBytes: 0, running: undefined, cancelled: false }
+    if (!handler.answer.hasInput) return entry
     // All inputs together stay within the mark, and none is without a little.
-    const left = (this.memory.mark - this.inputBytes) / 4
+    const left = Math.floor((this.memory.mark - this.inputBytes) / 4)
     const window = { count: inputWindow.count, bytes: Math.max(leastInputBytes, Math.min(inputWindow.bytes, left)) }
     this.inputBytes += window.bytes
-    const grant = (credit: Credit) => {
-      if (this.connection.state === "open") this.outbox.send(`g:${id}::${Hello.printCredit(credit, "items")}`)
-    }
-    const input = new StreamReceiver<never>(window, this.memory, grant)
-    queueMicrotask(() => grant(window))
-    return { id, sender, input, inputBytes: window.bytes, running: undefined, cancelled: false }
+    const grants = new Grants(`g:${id}::`, "items", this.connection, this.outbox)
+    return { ...entry, input: new StreamReceiver<never>(window, this.memory, grants), inputBytes: window.bytes }
   }
 
   private inputOf(
@@ -141,12 +155,10 @@ export class IncomingStreams<Caller> {
     entry: ServedStream,
     input: StreamReceiver<never>
   ): Stream.Stream<unknown> {
-    const decoded = Effect.flatMap(input.pull, (elements) =>
-      Effect.catchAll(handler.answer.decodeInput(elements), (issue) => {
-        this.fail(entry, issue, "InvalidPayload")
-        return Effect.never
-      })
-    )
+    const decoded = ElementCodec.decodePull(handler.answer.inputCodec, input.pull, (issue) => {
+      this.fail(entry, issue, "InvalidPayload")
+      return Effect.never
+    })
     return Stream.ensuring(
       Stream.repeatEffectChunkOption(decoded),
       Effect.sync(() => {
@@ -170,6 +182,8 @@ export class IncomingStreams<Caller> {
   ): void {
     this.entries.delete(entry.id)
     this.inputBytes -= entry.inputBytes
+    this.memory.streamPayloads -= entry.payloadLength
+    this.memory.settle()
     entry.sender.close()
     entry.input?.close()
     if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) {
@@ -182,8 +196,15 @@ export class IncomingStreams<Caller> {
   }
 }
 
-/** How many streams of one peer may run at once. */
-const maxStreams = 4096
+/** Ends the handler. One that can't be interrupted ends where it next sends elements or waits for input. */
+const interrupt = ({ input, running, sender }: ServedStream): void => {
+  running?.interrupt()
+  sender.close()
+  input?.end(Exit.interrupt(FiberId.none))
+}
+
+/** How many streams of one peer may run at once, for each request that may: a stream mostly waits. */
+const streamsPerRequest = 4
 
 const inputWindow: Credit = { count: 1024, bytes: 256 * 1024 }
 

@@ -27,13 +27,14 @@ import { FrameTooLarge, InvalidResponse, StreamsUnsupported } from "../IPCError.
 import type { StreamOptions, UntypedStream } from "../IPCStream.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
+import { wholeNumber } from "../internal/WholeNumber.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import type { Departure } from "./Departure.js"
 import * as ElementCodec from "./ElementCodec.js"
 import type * as Frame from "./Frame.js"
+import { Grants } from "./Grants.js"
 import type { Credit } from "./Hello.js"
-import * as Hello from "./Hello.js"
 import type { SharedContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import type { OutgoingRequests } from "./OutgoingRequests.js"
@@ -107,8 +108,9 @@ export class OutgoingStreams {
 
   /** The peer wants no more input. */
   onInputRefused(id: number): void {
-    const fiber = this.entries.get(id)?.inputFiber
-    if (fiber !== undefined) this.context.runFork(Fiber.interrupt(fiber))
+    const entry = this.entries.get(id)
+    entry?.sender?.close()
+    if (entry?.inputFiber !== undefined) this.context.runFork(Fiber.interrupt(entry.inputFiber))
   }
 
   /** Every stream ends: the connection has. */
@@ -142,20 +144,15 @@ export class OutgoingStreams {
   }
 
   private send(definition: UntypedStream, id: number, packet: Packet, options: StreamOptions): OpenedStream {
-    const { items = defaultWindow.count, bytes = defaultWindow.bytes } = options.window ?? {}
-    const window: Credit = { count: Math.max(1, items), bytes: Math.max(1, bytes) }
     const millis = acceptMillis(options, this.context.requestTimeoutMillis)
-    const grant = (credit: Credit) => {
-      if (this.connection.state === "open") this.outbox.send(`w:${id}::${Hello.printCredit(credit, "items")}`)
-    }
+    const grants = new Grants(`w:${id}::`, "items", this.connection, this.outbox)
     const entry = new OpenedStream(
       this,
       id,
       definition,
       millis,
-      new StreamReceiver(window, this.memory, grant),
-      definition.hasInput ? new StreamSender("i", id, this.connection, this.outbox, this.turns) : undefined,
-      () => grant(window)
+      new StreamReceiver(windowOf(options), this.memory, grants),
+      definition.hasInput ? new StreamSender("i", id, this.connection, this.outbox, this.turns) : undefined
     )
     this.entries.add(entry)
     this.context.deadlines.add(entry)
@@ -173,12 +170,8 @@ export class OutgoingStreams {
     const { target } = this.connection
     const pull =
       millis === Number.POSITIVE_INFINITY ? entry.receiver.pull : this.withinIdle(entry, millis, entry.receiver.pull)
-    const element = definition.codecs?.element
-    if (element === undefined) return pull
-    return Effect.flatMap(pull, (elements) =>
-      Effect.mapError(ElementCodec.decode(element, elements), (issue) =>
-        Option.some(new InvalidResponse({ request: definition.name, target, issue }))
-      )
+    return ElementCodec.decodePull(definition.codecs?.element, pull, (issue) =>
+      Effect.fail(Option.some(new InvalidResponse({ request: definition.name, target, issue })))
     )
   }
 
@@ -207,12 +200,11 @@ export class OutgoingStreams {
   ): Effect.Effect<void, never, unknown> {
     const { sender } = entry
     if (sender === undefined) return Effect.void
+    const sendEncoded = ({ issue, values }: ElementCodec.Converted): Effect.Effect<void, string> =>
+      issue === undefined ? sender.send(values) : Effect.fail(issue)
     const sending = Stream.runForEachChunk(input, (elements) =>
-      Effect.flatMap(
-        Effect.mapError(ElementCodec.encode(codecs?.input, elements), (issue) =>
-          this.requests.invalidPayload(name, issue)
-        ),
-        (encoded) => Effect.mapError(sender.send(encoded), (issue) => this.requests.invalidPayload(name, issue))
+      Effect.mapError(Effect.flatMap(ElementCodec.encode(codecs?.input, elements), sendEncoded), (issue) =>
+        this.requests.invalidPayload(name, issue)
       )
     )
     return Effect.matchCauseEffect(sending, {
@@ -225,9 +217,8 @@ export class OutgoingStreams {
         }),
       onSuccess: () =>
         Effect.sync(() => {
-          if (this.entries.get(entry.id) === entry && this.connection.state === "open") {
-            this.outbox.send(`j:${entry.id}::`)
-          }
+          entry.inputEnded = true
+          if (entry.packet === undefined) this.tellInputEnd(entry)
         })
     })
   }
@@ -260,6 +251,16 @@ export class OutgoingStreams {
     entry.receiver.end(exit)
   }
 
+  /** The stream's own frame has been sent. */
+  depart(entry: OpenedStream): void {
+    entry.receiver.open()
+    if (entry.inputEnded) this.tellInputEnd(entry)
+  }
+
+  private tellInputEnd(entry: OpenedStream): void {
+    if (this.entries.get(entry.id) === entry && this.connection.state === "open") this.outbox.send(`j:${entry.id}::`)
+  }
+
   expire(entry: OpenedStream): void {
     this.cancel(entry)
     this.end(entry, Exit.fail(this.requests.timeout(entry.definition.name, entry.millis)))
@@ -279,6 +280,7 @@ class OpenedStream implements Expiring, Departure {
   next: Expiring | undefined = undefined
   packet: Packet | undefined = undefined
   inputFiber: Fiber.RuntimeFiber<void> | undefined = undefined
+  inputEnded = false
 
   constructor(
     private readonly streams: OutgoingStreams,
@@ -286,9 +288,12 @@ class OpenedStream implements Expiring, Departure {
     readonly definition: UntypedStream,
     readonly millis: number,
     readonly receiver: StreamReceiver<unknown>,
-    readonly sender: StreamSender | undefined,
-    readonly onDeparted: () => void
+    readonly sender: StreamSender | undefined
   ) {}
+
+  onDeparted(): void {
+    this.streams.depart(this)
+  }
 
   onDeadline(): void {
     this.streams.expire(this)
@@ -303,4 +308,7 @@ class OpenedStream implements Expiring, Departure {
 export const acceptMillis = (options: StreamOptions | undefined, otherwise: number): number =>
   options?.acceptTimeout === undefined ? otherwise : Duration.toMillis(options.acceptTimeout)
 
-const defaultWindow: Credit = { count: 1024, bytes: 256 * 1024 }
+const windowOf = ({ window: { bytes, items } = {} }: StreamOptions): Credit => ({
+  count: wholeNumber(items, 1024),
+  bytes: wholeNumber(bytes, 256 * 1024)
+})

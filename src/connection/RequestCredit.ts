@@ -1,5 +1,5 @@
 /**
- * Requests that wait for the peer's credit, and credit to be granted to the peer again as its requests end.
+ * Requests that wait for the peer's credit.
  *
  * @internal
  */
@@ -74,25 +74,3 @@ export class RequestCredit {
 }
 
 const lengthOf = ({ packet }: Departure): number => packet?.length ?? 0
-
-/** What the peer may send again, since its earlier requests have ended. Told in few frames: half of the credit at a time. */
-export class CreditReturn {
-  private count = 0
-  private bytes = 0
-
-  constructor(
-    private readonly granted: Credit,
-    private readonly send: (credit: Credit) => void
-  ) {}
-
-  /** So many have ended, with so many bytes. */
-  add(count: number, bytes: number): void {
-    this.count += count
-    this.bytes += bytes
-    if (this.count * 2 < this.granted.count && this.bytes * 2 < this.granted.bytes) return
-    const credit = { count: this.count, bytes: this.bytes }
-    this.count = 0
-    this.bytes = 0
-    this.send(credit)
-  }
-}

@@ -261,7 +261,7 @@ class SocketTransport implements NamingTransport {
 
   private onFrame(text: string): void {
     if (this.extended) {
-      if (text === ping) return this.send(pong)
+      if (text === ping) return this.onPing()
       if (text === pong) return this.listener?.onAlive()
       if (text.startsWith(closeFrame)) return this.end(closeEventOfFrame(text))
       if (!this.isIntroduced) {
@@ -271,6 +271,11 @@ class SocketTransport implements NamingTransport {
       }
     }
     this.deliver(text)
+  }
+
+  /** A peer that has this much to read yet hears from this end in any case, and one that reads nothing gets no pongs to keep. */
+  private onPing(): void {
+    if (this.unsentLength < receivingStep) this.send(pong)
   }
 
   private deliver(packet: Packet): void {

@@ -6,6 +6,7 @@
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Codec } from "../IPCRequest.js"
 import type { UntypedStream } from "../IPCStream.js"
 import { total } from "../internal/CallbackEffect.js"
 import * as ElementCodec from "./ElementCodec.js"
@@ -23,8 +24,8 @@ export interface StreamAnswer<Caller> {
     caller: Caller,
     send: (elements: ReadonlyArray<unknown>) => Effect.Effect<void, string>
   ) => Effect.Effect<void, Frame.Failure>
-  /** Elements of the input as the handler has them; or why one doesn't fit its Schema. */
-  readonly decodeInput: (elements: Chunk.Chunk<unknown>) => Effect.Effect<Chunk.Chunk<unknown>, string>
+  /** Of the input's elements; none where the stream is branded. */
+  readonly inputCodec: Codec<unknown> | undefined
 }
 
 export const make = <Caller>(
@@ -37,11 +38,14 @@ export const make = <Caller>(
     codecs === undefined ? Effect.succeed(payload) : Effect.mapError(codecs.payload.decode(payload), invalidPayload)
 
   const run: StreamAnswer<Caller>["run"] = (payload, input, caller, send) => {
+    const sendEncoded = ({ issue, values }: ElementCodec.Converted): Effect.Effect<void, string> =>
+      issue === undefined
+        ? send(values)
+        : Effect.zipRight(send(values), Effect.fail(`an element of the stream doesn't fit its Schema: ${issue}`))
     const sendChunk = (elements: Chunk.Chunk<unknown>): Effect.Effect<void, Frame.Failure> =>
-      ElementCodec.encode(codecs?.element, elements).pipe(
-        Effect.mapError((issue) => `an element of the stream doesn't fit its Schema: ${issue}`),
-        Effect.flatMap(send),
-        Effect.mapError((error): Frame.Failure => ({ success: false, error }))
+      Effect.mapError(
+        Effect.flatMap(ElementCodec.encode(codecs?.element, elements), sendEncoded),
+        (error): Frame.Failure => ({ success: false, error })
       )
     const elementsOf = (decoded: unknown): Stream.Stream<unknown, Frame.Failure> =>
       Stream.catchAll(
@@ -54,8 +58,5 @@ export const make = <Caller>(
     )
   }
 
-  const decodeInput: StreamAnswer<Caller>["decodeInput"] =
-    codecs === undefined ? Effect.succeed : (elements) => ElementCodec.decode(codecs.input, elements)
-
-  return { hasInput, run, decodeInput }
+  return { hasInput, run, inputCodec: codecs?.input }
 }

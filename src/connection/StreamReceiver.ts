@@ -7,6 +7,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
+import type { Grants } from "./Grants.js"
 import type { Credit } from "./Hello.js"
 
 export class StreamReceiver<E> {
@@ -27,16 +28,11 @@ export class StreamReceiver<E> {
   constructor(
     private readonly window: Credit,
     private readonly memory: ConnectionMemory,
-    private readonly grant: (credit: Credit) => void
+    private readonly grants: Grants
   ) {}
 
   get isEnded(): boolean {
     return this.ended !== undefined
-  }
-
-  /** Whether the consumer waits for elements. */
-  get isAwaited(): boolean {
-    return this.onArrival !== undefined
   }
 
   /** Takes elements of so many bytes. False where the producer had no credit for them. */
@@ -55,15 +51,22 @@ export class StreamReceiver<E> {
     return true
   }
 
+  /** Grants the whole window at first. */
+  open(): void {
+    this.grants.add(this.window)
+  }
+
   /** No more comes; what has arrived can still be taken. */
   end(exit: Effect.Effect<void, E>): void {
     this.ended ??= exit
+    this.grants.close()
     this.onArrival?.()
   }
 
   /** Nothing is taken any more. */
   close(): void {
     this.ended ??= Effect.void
+    this.grants.close()
     this.arrived = []
     this.memory.streams -= this.waitingBytes + this.taken.bytes
     this.waitingBytes = 0
@@ -116,6 +119,6 @@ export class StreamReceiver<E> {
     this.usedBytes -= credit.bytes
     this.consumedCount = 0
     this.consumedBytes = 0
-    this.grant(credit)
+    this.grants.add(credit)
   }
 }

@@ -15,6 +15,8 @@ import type { StreamTurns, Turn } from "./StreamTurns.js"
 import type { Packet } from "./Transport.js"
 
 export class StreamSender implements Turn {
+  round = 0
+  sentInRound = 0
   private count = 0
   private bytes = 0
   private elements: ReadonlyArray<unknown> = []
@@ -22,6 +24,7 @@ export class StreamSender implements Turn {
   /** About how long an element is on the wire. */
   private elementLength = 64
   private issue: string | undefined
+  private closed = false
   private onSent: (() => void) | undefined
   private readonly head: string
 
@@ -34,9 +37,10 @@ export class StreamSender implements Turn {
     private readonly turns: StreamTurns
   ) {
     this.head = `${type}:${id}::`
+    turns.join(this)
   }
 
-  /** Sends encoded elements; done when the last has been sent. Fails with why one can't be. */
+  /** Sends encoded elements; done when the last has been sent. Fails with why one can't be; interrupts once it is closed. */
   send(elements: ReadonlyArray<unknown>): Effect.Effect<void, string> {
     return Effect.suspend(() => {
       this.elements = elements
@@ -54,9 +58,11 @@ export class StreamSender implements Turn {
 
   /** Sends nothing more. */
   close(): void {
-    this.turns.remove(this)
+    this.closed = true
+    this.turns.leave(this)
     this.elements = []
     this.sent = 0
+    this.onSent?.()
   }
 
   take(): boolean {
@@ -69,10 +75,11 @@ export class StreamSender implements Turn {
   }
 
   private get isDone(): boolean {
-    return this.issue !== undefined || this.sent >= this.elements.length
+    return this.closed || this.issue !== undefined || this.sent >= this.elements.length
   }
 
   private get result(): Effect.Effect<void, string> {
+    if (this.closed) return Effect.interrupt
     return this.issue === undefined ? Effect.void : Effect.fail(this.issue)
   }
 
@@ -107,6 +114,7 @@ export class StreamSender implements Turn {
       this.sent += count
       this.count -= count
       this.bytes -= batch.size
+      this.sentInRound += batch.size
       this.outbox.send(batch.packet)
     }
   }

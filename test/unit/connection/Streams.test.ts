@@ -26,13 +26,18 @@ import {
 } from "effect-ipc"
 import { MemoryIPC } from "effect-ipc/testing"
 import type { IPCSocket } from "../../../src/connection/IPCSocket.js"
+import type { IPCSocketOptions } from "../../../src/connection/IPCSocketOptions.js"
+import type { Transport } from "../../../src/connection/Transport.js"
 import type { StreamOptions } from "../../../src/IPCStream.js"
 import { untypedStream } from "../../../src/IPCStream.js"
-import { makeEndAndPeer, makeEnds, settled } from "../../support/pair.js"
+import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled } from "../../support/pair.js"
 
 const Count = IPCServer.defineStream<number, number>("count")
 const Texts = IPCServer.defineStream<number, string>("texts")
 const CountThere = IPCClient.defineStream<number, number>("countThere")
+const Ping = IPCServer.defineRequest<void, void>("ping")
+const Echoed = IPCServer.defineStream<number, string, string>("echoed", { input: true })
+const removable = (which: number) => IPCServer.defineStream<number, string>(`removable/${which}`)
 const Sum = IPCServer.defineStream<string, string, number>("sum", { input: true })
 
 class TooMany extends Schema.TaggedError<TooMany>()("TooMany", { limit: Schema.Number }) {}
@@ -60,6 +65,24 @@ const open = (socket: IPCSocket<string>, stream: typeof Count | typeof Texts, op
 
 const collect = <A, E, R>(stream: Stream.Stream<A, E, R>) =>
   Effect.map(Stream.runCollect(stream), Chunk.toReadonlyArray)
+
+/** The text frames that go over a transport from now on. */
+interface Sent {
+  readonly listen: (listener: (type: string, id: string, data: string) => void) => void
+}
+
+const sentBy = (transport: Transport): Sent => {
+  const listeners: Array<(type: string, id: string, data: string) => void> = []
+  const send = transport.send.bind(transport)
+  Object.assign(transport, {
+    send: (packet: string) => {
+      const [type = "", id = "", , ...data] = packet.split(":")
+      for (const listener of listeners) listener(type, id, data.join(":"))
+      send(packet)
+    }
+  })
+  return { listen: (listener) => listeners.push(listener) }
+}
 
 const upTo = (n: number) => Stream.range(1, n)
 
@@ -171,6 +194,33 @@ describe("A stream", () => {
         failed("thrown"),
         failed("an element isn't JSON"),
         failed("an element would be a frame of 17000009 bytes; the limit is 16777216")
+      ])
+    }).pipe(memory)
+  )
+
+  it.scoped("delivers the elements before one that doesn't fit its Schema, wherever that is found", () =>
+    Effect.gen(function* () {
+      const server = yield* IPCPeer
+      const client = yield* IPCClient
+      const Unchecked = IPCServer.defineStream<unknown, unknown>("days")
+      const date = new Date(1000)
+      const seenOf = (stream: Stream.Stream<unknown, unknown>) =>
+        Effect.gen(function* () {
+          const seen: Array<unknown> = []
+          const error = yield* Effect.flip(
+            Stream.runForEach(stream, (element) => Effect.sync(() => seen.push(element)))
+          )
+          return [seen, (error as StreamError)._tag]
+        })
+      yield* server.handleStream(Days, () => Stream.make(date, date, "no date" as never, date))
+      assert.deepStrictEqual(yield* seenOf(client.stream(Days, { from: date, count: 1 })), [
+        [date, date],
+        "RequestFailed"
+      ])
+      yield* server.handleStream(Unchecked, () => Stream.make(date, date, "no date", date))
+      assert.deepStrictEqual(yield* seenOf(client.stream(Days, { from: date, count: 1 })), [
+        [date, date],
+        "InvalidResponse"
       ])
     }).pipe(memory)
   )
@@ -335,6 +385,35 @@ describe("The input of a stream", () => {
     }).pipe(memory)
   )
 
+  it.scoped("that ends before the stream could be opened ends it at the peer all the same", () =>
+    Effect.gen(function* () {
+      const { peer, socket } = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day" })
+      const empty = socket.stream(untypedStream(Sum), "x", Stream.empty, undefined)
+      yield* Effect.fork(Stream.runDrain(empty as Stream.Stream<unknown>))
+      yield* settled
+      assert.strictEqual(peer.heard.length, 1)
+      peer.transport.send('v::hello:{"maxFrameBytes":1000,"credit":{"requests":1,"bytes":1000}}')
+      yield* settled
+      assert.deepStrictEqual(peer.heard.slice(1), ['q:1:sum:"x"', 'w:1::{"items":1024,"bytes":262144}', "j:1::"])
+    })
+  )
+
+  it.scoped("ends a handler that reads it where it can't be interrupted", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* makeEnds({ version: 2, near: { heartbeat: "1 day" }, far: { heartbeat: "1 day" } })
+      yield* far.handlers.handleStream(Sum, (_: string, input: Stream.Stream<number>) =>
+        Stream.fromEffect(Effect.uninterruptible(Effect.as(Stream.runDrain(input), "all")))
+      )
+      const stream = near.socket.stream(untypedStream(Sum), "x", Stream.never, undefined) as Stream.Stream<unknown>
+      const fiber = yield* Effect.fork(Stream.runDrain(stream))
+      yield* settled
+      assert.strictEqual(far.socket.streams, 1)
+      yield* Fiber.interrupt(fiber)
+      yield* settled
+      assert.strictEqual(far.socket.streams, 0)
+    })
+  )
+
   it.scoped("that fails fails the stream with its own failure, and interrupts the handler", () =>
     Effect.gen(function* () {
       const server = yield* IPCPeer
@@ -374,6 +453,32 @@ describe("Flow control", () => {
     const frames = Effect.map(settled, () => peer.heard.filter((text) => /^[doe]/.test(text)))
     return { handlers, peer, socket, frames }
   })
+
+  it.scoped("grants a window in whole numbers, whatever was asked for", () =>
+    Effect.gen(function* () {
+      const { peer, socket } = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day" })
+      peer.transport.send(hello)
+      const most = Number.MAX_SAFE_INTEGER
+      for (const [items, bytes] of [
+        [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
+        [0, -5],
+        [1.5, 1e300],
+        [Number.NaN, Number.NaN]
+      ] as const) {
+        yield* Effect.fork(collect(open(socket, Count, { window: { items, bytes } })))
+      }
+      yield* settled
+      assert.deepStrictEqual(
+        peer.heard.filter((text) => text.startsWith("w:")).map((text) => text.slice(5)),
+        [
+          [most, most],
+          [1, 1],
+          [1, most],
+          [1024, 262_144]
+        ].map(([items, bytes]) => JSON.stringify({ items, bytes }))
+      )
+    })
+  )
 
   it.scoped("sends no more elements than were granted", () =>
     Effect.gen(function* () {
@@ -472,91 +577,439 @@ describe("Flow control", () => {
     })
   )
 
-  const endings = ["ends", "fails", "dies", "enough", "interrupted", "huge"] as const
+  it.scoped("lets little be unsent, so that a request waits behind no more than that", () =>
+    Effect.gen(function* () {
+      const transport = new ScriptedTransport(2)
+      const { handlers } = yield* makeEnd(transport, "peer", { heartbeat: "1 day" })
+      transport.stalled = true
+      yield* handlers.handleStream(Texts, () => Stream.repeatValue("x".repeat(1000)))
+      yield* handlers.handle(Ping, () => Effect.void)
+      transport.listener.onText(hello)
+      for (let id = 1; id <= 10; id++) {
+        transport.listener.onText(`q:${id}:texts:1`)
+        transport.listener.onText(`w:${id}::{"items":1000000,"bytes":1000000000}`)
+      }
+      yield* settled
+      for (let turn = 0; turn < 20; turn++) {
+        const before = transport.sent.length
+        transport.drain()
+        yield* settled
+        const unsent = transport.unsentBytes
+        assert.isAbove(transport.sent.length, before)
+        assert.isBelow(unsent, 256 * 1024 + 33 * 1024)
+        transport.listener.onText(`r:${100 + turn}:ping:`)
+        assert.strictEqual(transport.sent.at(-1), `s:${100 + turn}:ping:{"success":true}`)
+      }
+      const turns = new Map<string, number>()
+      for (const frame of transport.sent) {
+        const [, id] = /^d:(\d+):/.exec(frame) ?? []
+        if (id !== undefined) turns.set(id, (turns.get(id) ?? 0) + 1)
+      }
+      assert.strictEqual(turns.size, 10)
+      // Those that are always ready leave the others their share.
+      assert.isAtMost(Math.max(...turns.values()) - Math.min(...turns.values()), 33)
+      transport.terminate()
+    })
+  )
+
+  it.scoped("an element a second of a million: both ends hold no more than the window, and requests don't wait", () =>
+    Effect.gen(function* () {
+      const options = { heartbeat: "1 day" } as const
+      const { far, near } = yield* makeEnds({ version: 2, near: options, far: options })
+      let produced = 0
+      yield* far.handlers.handleStream(Count, (n: number) =>
+        Stream.rechunk(
+          Stream.tap(upTo(n), () => Effect.sync(() => produced++)),
+          16
+        )
+      )
+      yield* far.handlers.handle(Ping, () => Effect.void)
+      let seen = 0
+      const slow = Stream.runForEach(open(near.socket, Count, { window: { items: 100 } }, 1_000_000), () => {
+        seen++
+        return Effect.sleep("1 second")
+      })
+      const fiber = yield* Effect.fork(slow)
+      for (let minute = 1; minute <= 3; minute++) {
+        yield* settled
+        yield* TestClock.adjust("1 minute")
+        yield* settled
+        // No time passes meanwhile.
+        yield* near.socket.request(Ping, undefined)
+        assert.strictEqual(seen, minute * 60 + 1)
+        // What was granted, and the chunk that waits.
+        assert.isAtMost(produced - seen, 100 + 2 * 16)
+        assert.isBelow(near.socket.heldBytes, 1000)
+        assert.isBelow(far.socket.heldBytes, 100)
+      }
+      yield* Fiber.interrupt(fiber)
+      yield* settled
+      assert.deepStrictEqual([near.socket.heldBytes, far.socket.heldBytes, far.socket.streams], [0, 0, 0])
+    })
+  )
+
+  const endings = ["ends", "fails", "dies", "enough", "interrupted", "removed"] as const
 
   const scripts = FastCheck.array(
     FastCheck.record({
       ending: FastCheck.constantFrom(...endings),
-      count: FastCheck.integer({ min: 1, max: 400 }),
+      count: FastCheck.integer({ min: 1, max: 16 }),
+      /** After how many elements it ends, where it ends early. */
+      early: FastCheck.integer({ min: 1, max: 16 }),
       length: FastCheck.integer({ min: 0, max: 300 }),
-      chunk: FastCheck.integer({ min: 1, max: 100 }),
-      items: FastCheck.integer({ min: 1, max: 50 }),
+      /** Which element, if any, is larger than the window. */
+      large: FastCheck.integer({ min: 1, max: 40 }),
+      chunk: FastCheck.integer({ min: 1, max: 10 }),
+      items: FastCheck.integer({ min: 1, max: 20 }),
       bytes: FastCheck.integer({ min: 1, max: 2000 }),
-      slow: FastCheck.boolean()
+      slow: FastCheck.boolean(),
+      hasInput: FastCheck.boolean()
     }),
-    { minLength: 40, maxLength: 40 }
+    { minLength: 1000, maxLength: 1000, size: "max" }
   )
 
-  it.scoped("many streams that end each in its own way, at any moment, lose, double and keep nothing", () =>
+  /** Follows the frames of one direction and of its grants; every frame has to be within what was granted. */
+  const creditModel = (elements: "d" | "i", grants: "w" | "g", sent: Sent, granted: Sent) => {
+    const left = new Map<string, { items: number; bytes: number }>()
+    granted.listen((type, id, data) => {
+      if (type !== grants) return
+      const { bytes, items } = JSON.parse(data)
+      const before = left.get(id) ?? { items: 0, bytes: 0 }
+      left.set(id, { items: before.items + items, bytes: before.bytes + bytes })
+    })
+    sent.listen((type, id, data) => {
+      if (type !== elements) return
+      const credit = left.get(id) ?? assert.fail(`elements of ${id} before any grant`)
+      const { length } = JSON.parse(data)
+      const isGranted = credit.items >= length && (length === 1 ? credit.bytes > 0 : credit.bytes >= data.length)
+      assert.isTrue(
+        isGranted,
+        `${elements}:${id}: ${length} elements of ${data.length}, granted ${credit.items}, ${credit.bytes}`
+      )
+      credit.items -= length
+      credit.bytes -= data.length
+    })
+  }
+
+  it.scoped(
+    "a thousand streams that end each in its own way, at any moment, lose, double and keep nothing",
+    () =>
+      Effect.promise(() =>
+        FastCheck.assert(
+          FastCheck.asyncProperty(scripts, (streams) =>
+            Effect.runPromise(
+              Effect.gen(function* () {
+                const options = { heartbeat: "1 day" } as const
+                const { far, near } = yield* makeEnds({ version: 2, near: options, far: options })
+                const [fromFar, fromNear] = [sentBy(far.transport), sentBy(near.transport)]
+                creditModel("d", "w", fromFar, fromNear)
+                creditModel("i", "g", fromNear, fromFar)
+                const scriptOf = (which: number) => streams[which] as (typeof streams)[0]
+                const element = (which: number, n: number) => {
+                  const { bytes, large, length } = scriptOf(which)
+                  return `${which} ${n} `.padEnd(n === large ? bytes + 1000 : length, "x")
+                }
+                const elements = (which: number) =>
+                  Stream.rechunk(
+                    Stream.map(Stream.range(1, scriptOf(which).count), (n) => element(which, n)),
+                    scriptOf(which).chunk
+                  )
+                const withEnding = (which: number, all: Stream.Stream<string>): Stream.Stream<string, string> => {
+                  const { ending } = scriptOf(which)
+                  if (ending === "fails") return Stream.concat(all, Stream.fail("failed"))
+                  if (ending === "dies") return Stream.concat(all, Stream.die("died"))
+                  return ending === "ends" ? all : Stream.concat(all, Stream.never)
+                }
+                const produced = Scope.extend(
+                  far.handlers.handleStream(Texts, (which: number) => withEnding(which, elements(which))),
+                  yield* Effect.scope
+                )
+                yield* produced
+                yield* far.handlers.handleStream(Echoed, (which: number, input: Stream.Stream<string>) =>
+                  withEnding(which, input)
+                )
+                const removals = yield* Effect.forEach(streams, () => Scope.make())
+                yield* Effect.forEach(streams, ({ ending }, which) =>
+                  ending === "removed"
+                    ? Scope.extend(
+                        far.handlers.handleStream(removable(which), () => withEnding(which, elements(which))),
+                        removals[which] as Scope.CloseableScope
+                      )
+                    : Effect.void
+                )
+                const results = yield* Effect.forEach(
+                  streams,
+                  ({ bytes, count, early, ending, hasInput, items, slow }, which) =>
+                    Effect.gen(function* () {
+                      const seen: Array<string> = []
+                      const wanted = Math.min(early, count)
+                      const reached = yield* Deferred.make<void>()
+                      const take = (text: string) =>
+                        Effect.gen(function* () {
+                          if (slow) yield* Effect.yieldNow()
+                          seen.push(text)
+                          if (seen.length === wanted) yield* Deferred.succeed(reached, undefined)
+                        })
+                      const definition = ending === "removed" ? removable(which) : hasInput ? Echoed : Texts
+                      const stream = near.socket.stream(
+                        untypedStream(definition as typeof Texts),
+                        which,
+                        definition === Echoed ? elements(which) : undefined,
+                        { window: { items, bytes } }
+                      ) as Stream.Stream<string, StreamError>
+                      const running = Effect.exit(
+                        Stream.runForEach(ending === "enough" ? Stream.take(stream, wanted) : stream, take)
+                      )
+                      if (ending === "interrupted") {
+                        const fiber = yield* Effect.fork(running)
+                        yield* Deferred.await(reached)
+                        yield* Fiber.interrupt(fiber)
+                      } else if (ending === "removed") {
+                        const fiber = yield* Effect.fork(running)
+                        yield* Deferred.await(reached)
+                        yield* Scope.close(removals[which] as Scope.CloseableScope, Exit.void)
+                        assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+                      } else {
+                        assert.strictEqual(Exit.isSuccess(yield* running), ending === "ends" || ending === "enough")
+                      }
+                      return seen
+                    }),
+                  { concurrency: "unbounded" }
+                )
+                for (const [which, seen] of results.entries()) {
+                  const { count, early, ending } = scriptOf(which)
+                  const expected = Array.from({ length: count }, (_, i) => element(which, i + 1))
+                  const wanted = Math.min(early, count)
+                  if (ending === "interrupted" || ending === "removed") {
+                    assert.isAtLeast(seen.length, wanted)
+                    assert.deepStrictEqual(seen, expected.slice(0, seen.length))
+                  } else {
+                    assert.deepStrictEqual(seen, ending === "enough" ? expected.slice(0, wanted) : expected)
+                  }
+                }
+                yield* settled
+                assert.deepStrictEqual(
+                  [near.socket.streams, far.socket.streams, near.socket.heldBytes, far.socket.heldBytes],
+                  [0, 0, 0, 0]
+                )
+              }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
+            )
+          ),
+          { numRuns: 1 }
+        )
+      ),
+    60_000
+  )
+})
+
+describe("A peer of a stream that doesn't keep to the protocol", () => {
+  const hello = 'v::hello:{"maxFrameBytes":100000,"credit":{"requests":1000,"bytes":100000}}'
+
+  /** An engine that serves streams, with the log of what it drops. */
+  const served = (options: IPCSocketOptions = {}) =>
+    Effect.gen(function* () {
+      const end = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day", ...options })
+      end.peer.transport.send(hello)
+      yield* end.handlers.handleStream(Count, (n: number) => (n > 0 ? upTo(n) : Stream.never))
+      yield* end.handlers.handleStream(Sum, (_: string, input: Stream.Stream<number>) => Stream.map(input, String))
+      const tell = (...frames: ReadonlyArray<string>) => {
+        for (const frame of frames) end.peer.transport.send(frame)
+        return Effect.map(settled, () => end.peer.heard.slice(1))
+      }
+      return { ...end, tell }
+    })
+
+  it.scoped("grants what is no grant, or more than there are numbers", () =>
+    Effect.gen(function* () {
+      const { socket, tell } = yield* served()
+      const most = Number.MAX_SAFE_INTEGER
+      for (const grant of [
+        '{"items":-1,"bytes":5}',
+        '{"items":5,"bytes":-1}',
+        '{"items":1.5,"bytes":5}',
+        '{"items":1e400,"bytes":5}',
+        '{"items":"5","bytes":5}',
+        '{"items":5}',
+        "[5,5]",
+        "null",
+        ""
+      ]) {
+        assert.deepStrictEqual((yield* tell("q:1:count:3", `w:1::${grant}`)).slice(0, 2), ["o:1::"])
+      }
+      const grant = `w:1::{"items":${most},"bytes":${most}}`
+      assert.deepStrictEqual(yield* tell(grant, grant, grant), ["o:1::", "d:1::[1,2,3]", 'e:1::{"success":true}'])
+      assert.deepStrictEqual([socket.streams, socket.heldBytes, socket.state], [0, 0, "open"])
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scoped("sends input where there is none, after its end, unasked, and in a form that isn't input", () =>
+    Effect.gen(function* () {
+      const { socket, tell } = yield* served()
+      const window = 'g:2::{"items":1024,"bytes":262144}'
+      const grant = (id: number) => `w:${id}::{"items":10,"bytes":1000}`
+      assert.deepStrictEqual(
+        yield* tell("q:1:count:1", "i:1::[1]", "j:1::", "h:1::", "g:1::null", "o:1::", "d:1::[1]"),
+        ["o:1::"]
+      )
+      assert.deepStrictEqual((yield* tell(grant(1))).slice(1), ["d:1::[1]", 'e:1::{"success":true}'])
+      assert.deepStrictEqual((yield* tell("q:2:sum:", grant(2), "i:2::[1]", "j:2::", "i:2::[2]", "j:2::")).slice(3), [
+        "o:2::",
+        window,
+        'd:2::["1"]',
+        'e:2::{"success":true}'
+      ])
+      const ends = [
+        ["i:3::{}", "its input isn't a list of elements"],
+        ["i:4::", "its input isn't a list of elements"],
+        [`i:5::[${"1,".repeat(1024)}1]`, "its input is more than was granted"]
+      ] as const
+      for (const [frame, error] of ends) {
+        const id = frame.charAt(2)
+        const heard = yield* tell(`q:${id}:sum:`, frame, frame, "i:9::[1]")
+        assert.strictEqual(heard.at(-1), `e:${id}::{"success":false,"error":"${error}"}`)
+      }
+      assert.deepStrictEqual([socket.streams, socket.heldBytes, socket.state], [0, 0, "open"])
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scoped("opens with the largest id, with one in use, and more than may run", () =>
+    Effect.gen(function* () {
+      const { socket, tell } = yield* served({ maxHandlersInFlight: 10 })
+      const id = Number.MAX_SAFE_INTEGER
+      assert.deepStrictEqual(yield* tell(`q:${id}:count:0`, `q:${id}:count:0`, `q:${id + 1}:count:0`), [
+        `o:${id}::`,
+        'e:9007199254740992::{"success":false,"error":"its id isn\'t a decimal number up to 2^53 - 1"}'
+      ])
+      yield* tell(`c:${id}::`)
+      const before = (yield* tell()).length
+      const heard = (yield* tell(...Array.from({ length: 50 }, (_, i) => `q:${i + 1}:count:0`))).slice(before)
+      const accepted = heard.filter((text) => text.startsWith("o:"))
+      assert.deepStrictEqual([accepted.length, socket.streams], [40, 40])
+      assert.include(
+        heard,
+        'e:41::{"success":false,"error":"40 streams of this connection run already","tag":"Overloaded"}'
+      )
+      yield* tell(...Array.from({ length: 50 }, (_, i) => `c:${i + 1}::`))
+      assert.deepStrictEqual([socket.streams, socket.heldBytes], [0, 0])
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scoped("opens with large payloads, which are counted while their handlers run", () =>
+    Effect.gen(function* () {
+      const { handlers, socket, tell } = yield* served({ highWaterMark: 5000 })
+      yield* handlers.handleStream(Texts, () => Stream.never)
+      const open = (id: number) => `q:${id}:texts:"${"x".repeat(2000)}"`
+      yield* tell(open(1), open(2))
+      const { length } = open(1)
+      assert.strictEqual(socket.heldBytes, 2 * length)
+      const error = `the streams of this connection that run hold ${2 * length} bytes of payloads`
+      assert.strictEqual((yield* tell(open(3))).at(-1), `e:3::{"success":false,"error":"${error}","tag":"Overloaded"}`)
+      yield* tell("c:1::")
+      assert.include(yield* tell(open(4)), "o:4::")
+      yield* tell("c:2::", "c:4::")
+      assert.deepStrictEqual([socket.streams, socket.heldBytes], [0, 0])
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scoped("sends input and messages and reads nothing: what is granted to it waits, in one frame", () =>
+    Effect.gen(function* () {
+      const transport = new ScriptedTransport(2)
+      const { handle, handlers } = yield* makeEnd(transport, "peer", {
+        heartbeat: "1 day",
+        highWaterMark: 5000
+      })
+      yield* handlers.handleStream(Sum, (_: string, input: Stream.Stream<number>) => Stream.drain(input))
+      yield* handle(Ping, () => Effect.void)
+      transport.listener.onText(hello)
+      transport.listener.onText("q:1:sum:")
+      yield* settled
+      assert.deepStrictEqual(transport.sent.slice(1), ["o:1::", 'g:1::{"items":1024,"bytes":4096}'])
+      transport.stalled = true
+      transport.unsentBytes = 5001
+      const input = `[${"1,".repeat(599)}1]`
+      transport.listener.onText(`i:1::${input}`)
+      yield* settled
+      transport.listener.onText(`i:1::[${"1,".repeat(299)}1]`)
+      for (let n = 0; n < 2000; n++) transport.listener.onText("m::ping:")
+      yield* settled
+      assert.strictEqual(transport.sent.length, 3)
+      transport.drain()
+      yield* settled
+      const granted = transport.sent.slice(3)
+      assert.strictEqual(granted[0], 'g:1::{"items":600,"bytes":1201}')
+      assert.isAtMost(granted.length, 3)
+      assert.match(granted[1] as string, /^k:::/)
+      transport.terminate()
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scoped("answers with what isn't elements or an end: the stream fails alone", () =>
+    Effect.gen(function* () {
+      const { peer, socket } = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day" })
+      peer.transport.send(hello)
+      const answers = ["d:1::{}", "d:2::", "e:3::{}", "e:4::", 'e:5::{"success":"perhaps"}']
+      const errors = yield* Effect.forEach(answers, (answer) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.fork(Effect.flip(collect(open(socket, Count))))
+          yield* settled
+          peer.transport.send(answer)
+          peer.transport.send(answer)
+          return (yield* Fiber.join(fiber))._tag
+        })
+      )
+      assert.deepStrictEqual(
+        errors,
+        answers.map(() => "InvalidResponse")
+      )
+      assert.deepStrictEqual([socket.streams, socket.heldBytes, socket.state], [0, 0, "open"])
+    })
+  )
+
+  const junk = FastCheck.tuple(
+    FastCheck.constantFrom(..."qwidgojehck"),
+    FastCheck.constantFrom("1", "2", "3", "4", "9007199254740991", "-1", ""),
+    FastCheck.constantFrom("", "count", "sum"),
+    FastCheck.constantFrom(
+      "",
+      "0",
+      "3",
+      "[1]",
+      '["a",null]',
+      "[]",
+      '{"items":5,"bytes":50}',
+      '{"items":1,"bytes":0}',
+      '{"requests":5,"bytes":50}',
+      '{"success":true}',
+      '{"success":false,"error":"no"}'
+    )
+  )
+
+  it.scoped("whatever frames it sends in whatever order, nothing breaks and nothing is left", () =>
     Effect.promise(() =>
       FastCheck.assert(
-        FastCheck.asyncProperty(scripts, (streams) =>
+        FastCheck.asyncProperty(FastCheck.array(junk, { maxLength: 300, size: "max" }), (frames) =>
           Effect.runPromise(
             Effect.gen(function* () {
-              const { far, near } = yield* makeEnds({
-                version: 2,
-                near: { heartbeat: "1 day" },
-                far: { heartbeat: "1 day" }
-              })
-              const element = (which: number, n: number) => {
-                const { count, ending, length } = streams[which] as (typeof streams)[0]
-                return `${which} ${n} `.padEnd(ending === "huge" && n === count ? 5000 : length, "x")
-              }
-              yield* far.handlers.handleStream(Texts, (which: number) => {
-                const { chunk, count, ending } = streams[which] as (typeof streams)[0]
-                const elements = Stream.rechunk(
-                  Stream.map(Stream.range(1, count), (n) => element(which, n)),
-                  chunk
-                )
-                if (ending === "fails") return Stream.concat(elements, Stream.fail("failed"))
-                if (ending === "dies") return Stream.concat(elements, Stream.die("died"))
-                return ending === "enough" || ending === "interrupted"
-                  ? Stream.concat(elements, Stream.never)
-                  : elements
-              })
-              const results = yield* Effect.forEach(
-                streams,
-                ({ bytes, count, ending, items, slow }, which) =>
-                  Effect.gen(function* () {
-                    const seen: Array<string> = []
-                    const all = yield* Deferred.make<void>()
-                    const take = (text: unknown) =>
-                      Effect.gen(function* () {
-                        if (slow) yield* Effect.yieldNow()
-                        seen.push(text as string)
-                        if (seen.length === count) yield* Deferred.succeed(all, undefined)
-                      })
-                    const stream = open(near.socket, Texts, { window: { items, bytes } }, which)
-                    const wanted = ending === "enough" ? Stream.take(stream, count) : stream
-                    const running = Effect.exit(Stream.runForEach(wanted, take))
-                    if (ending === "interrupted") {
-                      const fiber = yield* Effect.fork(running)
-                      yield* Deferred.await(all)
-                      yield* Fiber.interrupt(fiber)
-                    } else {
-                      const exit = yield* running
-                      assert.strictEqual(Exit.isSuccess(exit), ending !== "fails" && ending !== "dies")
-                    }
-                    return seen
-                  }),
-                { concurrency: "unbounded" }
-              )
-              for (const [which, seen] of results.entries()) {
-                const { count } = streams[which] as (typeof streams)[0]
-                assert.deepStrictEqual(
-                  seen,
-                  Array.from({ length: count }, (_, i) => element(which, i + 1))
-                )
-              }
+              const { socket, tell } = yield* served()
+              const opened = yield* Effect.forEach([1, 2], () => Effect.fork(Effect.exit(collect(open(socket, Count)))))
+              const sums = socket.stream(
+                untypedStream(Sum),
+                "",
+                Stream.repeatValue(1),
+                undefined
+              ) as Stream.Stream<unknown>
+              const withInput = yield* Effect.fork(Effect.exit(Stream.runDrain(sums)))
               yield* settled
-              assert.deepStrictEqual(
-                [near.socket.streams, far.socket.streams, near.socket.heldBytes, far.socket.heldBytes],
-                [0, 0, 0, 0]
-              )
+              yield* tell(...frames.map(([type, id, path, data]) => `${type}:${id}:${path}:${data}`))
+              assert.strictEqual(socket.state, "open")
+              yield* socket.close({ code: 1000, reason: "" })
+              yield* Fiber.joinAll([...opened, withInput] as ReadonlyArray<Fiber.Fiber<unknown>>)
+              yield* settled
+              assert.deepStrictEqual([socket.streams, socket.held], [0, nothing])
             }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
           )
         ),
-        { numRuns: 4 }
+        { numRuns: 20 }
       )
     )
   )
