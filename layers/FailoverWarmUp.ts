@@ -12,6 +12,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
+import { CallLog, CurrentCallLog } from "../src/internal/CallLog.js"
 import { detached } from "../src/internal/Detached.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import { defaultHost } from "./ipc/Address.js"
@@ -48,6 +49,8 @@ export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
     yield* Context.get(follower, LeaderElection).whileLeader(get(`http://${defaultHost}:${port}/service`))
   }).pipe(
     Effect.scoped,
+    // Whoever watches the process isn't shown what only happens for practice.
+    Effect.provideService(CurrentCallLog, new CallLog()),
     // Nothing depends on it, so a failure is not worth a log line.
     Effect.catchAllCause(() => Effect.void),
     Logger.withMinimumLogLevel(LogLevel.None)

@@ -72,6 +72,7 @@ export const make: (
     const files: Readonly<Record<string, { readonly type: string; readonly content: string }>> = {
       "/": { type: "text/html; charset=utf-8", content: assets.html },
       "/style.css": { type: "text/css; charset=utf-8", content: assets.css },
+      "/icon.svg": { type: "image/svg+xml", content: assets.icon },
       "/main.js": { type: "text/javascript; charset=utf-8", content: assets.script }
     }
 
@@ -195,7 +196,7 @@ const digestOf = (text: string): Buffer => createHash("sha256").update(text).dig
 /** Nothing but the page's own files, in no frame, kept by no cache. */
 const headers = {
   "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",

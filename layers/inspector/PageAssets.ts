@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 export interface PageAssets {
   readonly html: string
   readonly css: string
+  readonly icon: string
   readonly script: string
 }
 
@@ -27,6 +28,7 @@ export const load = async (): Promise<PageAssets> => {
   })
   return {
     html: await readFile(new URL("index.html", folder), "utf8"),
+    icon: await readFile(new URL("icon.svg", folder), "utf8"),
     css: await readFile(new URL("style.css", folder), "utf8"),
     script: outputFiles[0]?.text ?? ""
   }

@@ -93,7 +93,11 @@ export class CallLog {
     const clock = this.watchers[0]?.clock ?? defaultClock
     const startedAt = clock.unsafeCurrentTimeMillis()
     const start = millisOf(clock)
+    let hasEnded = false
     return (exit) => {
+      // Also a request that has failed is abandoned.
+      if (hasEnded) return
+      hasEnded = true
       const durationMillis = millisOf(clock) - start
       const call: Call = { kind, name, target, startedAt, durationMillis, outcome: outcomeOf(exit) }
       for (const watcher of this.watchers) watcher.onCall(call)
