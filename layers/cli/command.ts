@@ -55,16 +55,17 @@ export const describe = (of: typeof command | (typeof subcommands)[number]): Com
 
 /** Runs the subcommand and ends the process. */
 export const runMain = (argv: ReadonlyArray<string>): void =>
-  NodeRuntime.runMain(program(argv), {
+  NodeRuntime.runMain(Effect.zipRight(Output.listenForErrors, program(argv)), {
     disableErrorReporting: true,
     disablePrettyLogger: true,
     // In a later turn, after the last error event of stderr.
     teardown: (exit, onExit) => void setImmediate(() => onExit(exitCodeOf(exit)))
   })
 
-const program = (argv: ReadonlyArray<string>) => {
+/** Runs the subcommand. A failure is one line on stderr and the exit code of the process to be. */
+export const program = (argv: ReadonlyArray<string>): Effect.Effect<void> => {
   const [own, child] = CommandLine.split(argv)
-  return Effect.zipRight(Output.listenForErrors, Command.run(command, { name: "effect-ipc", version })(own)).pipe(
+  return Command.run(command, { name: "effect-ipc", version })(own).pipe(
     Output.withPlainText,
     Effect.catchIf(ValidationError.isValidationError, (error) =>
       Effect.fail(usageError(own, describe(command).help, error))

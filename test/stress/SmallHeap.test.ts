@@ -3,19 +3,28 @@
  * what its limits add up to, or keep a client that behaves from its answers.
  */
 import * as http from "node:http"
-import { assert, describe } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import { NodeIPCClient } from "../../layers/index.js"
 import { Register } from "../../src/discovery/DiscoveryProtocol.js"
 import { behave, connect, entry, mib, start, writeToAll } from "../support/attackedLeader.js"
 import * as Live from "../support/discovery.js"
 import { listening } from "../support/listening.js"
-import { live } from "../support/live.js"
 import { frame, textFrame, upgraded } from "../support/rawFrames.js"
 
-const small = ["--max-old-space-size=256"]
+/** The tests attack one leader in turn: what one of them leaves behind is there in the next. */
+class Leader extends Context.Tag("test/SmallHeap/Leader")<Leader, Effect.Effect.Success<ReturnType<typeof start>>>() {
+  static readonly layer = Layer.mergeAll(
+    Layer.scoped(Leader, start(["--max-old-space-size=256"])),
+    Logger.minimumLogLevel(LogLevel.None)
+  )
+}
 
 /** The most that may be held while the attack lasts: what the limits on bytes add up to, which the heap has to have room for. */
 const mostHeld = 224 * mib
@@ -41,7 +50,7 @@ const survives = <E>(
   }) => Effect.Effect<unknown, E, Scope.Scope>
 ) =>
   Effect.gen(function* () {
-    const leader = yield* start(small)
+    const leader = yield* Leader
     const good = yield* behave(leader)
     yield* good.ask
     const before = yield* leader.state
@@ -65,7 +74,6 @@ const survives = <E>(
     assert.isBelow(during.held, mostHeld)
     assert.isBelow(after.peak, mostResident)
     assert.isBelow(after.held - before.held, mostKept)
-    yield* leader.end
   })
 
 /** A service that streams for as long as the client reads. */
@@ -96,8 +104,8 @@ const withService = (port: number) =>
 
 const get = (path: string) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
 
-describe("A leader with a heap of 256 MiB", () => {
-  live(
+layer(Leader.layer, { excludeTestServices: true })("A leader with a heap of 256 MiB", (it) => {
+  it.scoped(
     "survives 200 clients that never read, each of which asks for 40 MiB",
     () =>
       survives(({ ask, port }) =>
@@ -114,7 +122,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 200 clients that never read what they had repeated back",
     () =>
       survives(({ ask, port }) =>
@@ -132,7 +140,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 200 clients that stall in the middle of a large frame",
     () =>
       survives(({ ask, port }) =>
@@ -145,7 +153,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 200 HTTP clients that never read what a service streams",
     () =>
       survives(({ ask, port }) =>
@@ -158,7 +166,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 200 HTTP clients that never read a route's answers of 4 MiB",
     () =>
       survives(({ ask, port }) =>
@@ -170,7 +178,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 200 uploads to a route that stall",
     () =>
       survives(({ ask, port }) =>
@@ -185,7 +193,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 10,000 requests pipelined to a service by a client that goes, and ends those under way there",
     () =>
       survives(({ ask, port }) =>
@@ -203,7 +211,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 10,000 requests pipelined to a route by a client that goes",
     () =>
       survives(({ ask, port }) =>
@@ -215,7 +223,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 10,000 IPC requests that hang, of a client that goes",
     () =>
       survives(({ ask, port }) =>
@@ -239,7 +247,7 @@ describe("A leader with a heap of 256 MiB", () => {
     })
   const longUrl = `http://127.0.0.1:1/${"u".repeat(1900)}`
 
-  live(
+  it.scoped(
     "survives a client that registers entries without end",
     () =>
       survives(({ ask, port }) =>
@@ -251,7 +259,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives a client that registers entries as long as they may be, and longer",
     () =>
       survives(({ ask, port }) =>
@@ -265,7 +273,7 @@ describe("A leader with a heap of 256 MiB", () => {
     60_000
   )
 
-  live(
+  it.scoped(
     "survives 300 clients that register, while 50 watch and never read",
     () =>
       survives(({ ask, port }) =>
@@ -282,4 +290,6 @@ describe("A leader with a heap of 256 MiB", () => {
       ),
     60_000
   )
+
+  it.scoped("has warned of nothing, and ends when told", () => Effect.flatMap(Leader, ({ end }) => end))
 })

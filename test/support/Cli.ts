@@ -89,9 +89,15 @@ export const run = (
   args: ReadonlyArray<string>,
   env?: Readonly<Record<string, string>>,
   stdout?: Stdio["stdout"]
-): Effect.Effect<Ended> =>
+): Effect.Effect<Ended> => toItsEnd(start(args, env, stdout))
+
+/** As {@link run}, of another program. */
+export const runProgram = (file: string, args: ReadonlyArray<string>): Effect.Effect<Ended> =>
+  toItsEnd(startProgram(file, args))
+
+const toItsEnd = (starting: Effect.Effect<Process, never, Scope.Scope>): Effect.Effect<Ended> =>
   Effect.gen(function* () {
-    const child = yield* start(args, env, stdout)
+    const child = yield* starting
     const exit = yield* child.exit
     return { exit, stdout: child.stdout.lines.join("\n"), stderr: child.stderr.lines.join("\n") }
   }).pipe(Effect.scoped)

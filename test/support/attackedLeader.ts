@@ -18,7 +18,7 @@ import { Add } from "./requests.js"
 
 export const mib = 1024 * 1024
 
-/** What the leader is, after a collection. */
+/** The leader after a garbage collection. */
 export interface State {
   /** Bytes that JavaScript holds, on its heap and beside it (buffers). */
   readonly held: number
@@ -48,10 +48,10 @@ export const start = (nodeArgs: ReadonlyArray<string> = []) =>
       port,
       pid: child.pid,
       state,
-      /** The state once it is so: it learns of each connection's end in its own time. */
+      /** Waits for a state: the end of a connection isn't noticed at once. */
       becomes: (is: (state: State) => boolean) => Effect.repeat(Effect.delay(state, "20 millis"), { until: is }),
       logBytes: () => child.stdoutBytes() + child.stderr().length,
-      /** It ends when told, and has warned of nothing meanwhile. */
+      /** Ends it; it has warned of nothing until then. */
       end: Effect.gen(function* () {
         yield* child.tell("end")
         assert.deepStrictEqual([yield* child.exit, child.stderr()], [{ code: 0, signal: null }, ""])
@@ -102,7 +102,7 @@ export const behave = ({ pid, port }: { readonly pid: number; readonly port: num
     }
   })
 
-/** A connection whose end is the leader's business; what it sends isn't read. */
+/** A connection from which nothing is read; destroyed with the scope. */
 export const connect = (port: number): Effect.Effect<net.Socket, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<net.Socket>((resume) => {

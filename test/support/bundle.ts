@@ -43,6 +43,10 @@ export const bundle = (entryPoints: ReadonlyArray<string>): Bundle => {
       platform: "node",
       format: "esm",
       target: "node20",
+      // A program starts in three quarters of the time where there is less to parse. Names stay.
+      minifySyntax: true,
+      minifyWhitespace: true,
+      lineLimit: 160,
       // Not ES modules, which would need a `require` of their own.
       external: ["find-my-way", "http-proxy", "undici", "ws"],
       plugins: [page],

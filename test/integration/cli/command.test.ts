@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import packageJson from "../../../package.json" with { type: "json" }
 import type { Route } from "../../../src/DiscoveryEntry.js"
 import * as Cli from "../../support/Cli.js"
+import { program } from "../../support/program.js"
 
 const millis = 40_000
 
@@ -307,12 +308,23 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
   )
 })
 
-const complains = (cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, line: string]>, exit = 1) =>
-  Effect.forEach(
-    cases,
-    ([args, line]) =>
-      Effect.map(Cli.run(args), (ended) =>
-        assert.deepStrictEqual(ended, { exit, stdout: "", stderr: `effect-ipc: ${line}` }, args.join(" "))
-      ),
-    { concurrency: 3 }
-  )
+/** The first case is run as the command, the others by one process: most of what a command line takes is to be loaded. */
+const complains = (
+  [[first, firstLine], ...others]: readonly [Case, ...ReadonlyArray<Case>],
+  exit = 1
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const commandLines = JSON.stringify(others.map(([args]) => args))
+    const [ended, all] = yield* Effect.all(
+      [
+        Cli.run(first),
+        Cli.runProgram(process.execPath, [program("test/support/processes/command-lines.ts"), commandLines])
+      ],
+      { concurrency: "unbounded" }
+    )
+    assert.deepStrictEqual(ended, { exit, stdout: "", stderr: `effect-ipc: ${firstLine}` }, first.join(" "))
+    assert.deepStrictEqual(all.stderr.split("\n"), others.map(([, line]) => `effect-ipc: ${line}`))
+    assert.deepStrictEqual([all.exit, all.stdout], [0, JSON.stringify(others.map(() => exit))])
+  })
+
+type Case = readonly [args: ReadonlyArray<string>, line: string]

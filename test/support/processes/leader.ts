@@ -12,6 +12,9 @@ import { collectGarbage } from "../garbage.js"
 import { hear, say, stopHearing } from "../ParentProcess.js"
 import { Add, add, Blob, Hang, RepeatBack } from "../requests.js"
 
+/** As `repeat` gives it, but in one piece, which costs far less to encode. */
+const blob = (length: number): string => Buffer.alloc(length, "b").toString("latin1")
+
 const program = Effect.gen(function* () {
   const services = yield* LocalDiscovery.makeStandalone({ port: 0, runtimeId: "leader" })
   const server = Context.get(services, IPCServer)
@@ -23,12 +26,12 @@ const program = Effect.gen(function* () {
     () => Effect.sync(() => running--)
   )
   yield* server.handle(Add, add)
-  yield* server.handle(Blob, (length) => Effect.sync(() => "b".repeat(length)))
+  yield* server.handle(Blob, (length) => Effect.sync(() => blob(length)))
   yield* server.handle(RepeatBack, (text) => Effect.succeed(text))
   yield* server.handle(Hang, () => hang)
   yield* server.interceptHttp("GET", "/route/hang", () => hang)
   yield* server.interceptHttp("GET", "/route/blob/:length", ({ params }) =>
-    Effect.sync(() => "b".repeat(Number(params.length)))
+    Effect.sync(() => blob(Number(params.length)))
   )
   yield* server.interceptHttp("POST", "/route/length", ({ bytes }) => Effect.succeed({ length: bytes.length }))
   yield* say("port", String(server.port))
