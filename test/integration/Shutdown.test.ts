@@ -88,15 +88,13 @@ describe("Closing a server's scope", () => {
         yield* Deferred.await(asked)
         assert.deepStrictEqual({ clients, handlers }, { clients: clientCount, handlers: clientCount })
 
-        const before = performance.now()
         const waitedBefore = millisWaitedForProcessor()
-        const { errors, millis, waited } = JSON.parse(yield* child.ask("close", "closed")) as {
+        const { errors, millis } = JSON.parse(yield* child.ask("close", "closed")) as {
           errors: Record<string, number>
           millis: number
-          waited: number
         }
         const exit = yield* child.exit
-        const exitMillis = Math.round(performance.now() - before)
+        const exitMillis = Number(yield* child.line("ended"))
         const waitedHere = Math.round(millisWaitedForProcessor() - waitedBefore)
 
         assert.deepStrictEqual(exit, { code: 0, signal: null }, child.stderr())
@@ -109,12 +107,12 @@ describe("Closing a server's scope", () => {
         yield* Effect.forEach(webSockets, ({ closed }) => closed)
         yield* Effect.forEach([half, refused], ({ closed }) => closed)
         yield* Fiber.join(hanging)
-        // What the machine gave to other processes meanwhile is not the server's, nor is what it kept from its clients here.
-        assert.isBelow(millis - waited - waitedHere, 1000)
-        assert.isBelow(exitMillis - waitedHere, 1000 + 3 * waited)
+        // It doesn't count what it waited for a processor; what its clients here waited isn't the server's either.
+        assert.isBelow(millis - waitedHere, 1000)
+        assert.isBelow(exitMillis - waitedHere, 1000)
         assert.strictEqual(child.stderr(), "")
         console.log(
-          `closed in ${millis} ms, of them ${waited} waiting for a processor, while the clients waited ${waitedHere}; the process had ended after ${exitMillis} ms`
+          `closed in ${millis} ms, while the clients waited for a processor for ${waitedHere}; the process had ended after ${exitMillis} ms`
         )
       }),
     30_000

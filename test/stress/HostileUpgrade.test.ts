@@ -82,10 +82,10 @@ describe("A leader outlives", () => {
   const fragment = (length: number) => frame(Buffer.alloc(length, "f"), { opcode: 0, fin: false })
   /** By thousands: those that cost next to nothing to read come in larger numbers. */
   const floods: ReadonlyArray<readonly [thousands: number, one: Buffer, first?: Buffer]> = [
-    [200, frame(Buffer.alloc(125), { opcode: 9 })],
-    [200, frame(Buffer.alloc(125), { opcode: 10 })],
-    [200, fragment(0), frame(Buffer.from("m::a:"), { fin: false })],
-    [200, fragment(1), frame(Buffer.from("m::a:"), { fin: false })],
+    [100, frame(Buffer.alloc(125), { opcode: 9 })],
+    [100, frame(Buffer.alloc(125), { opcode: 10 })],
+    [100, fragment(0), frame(Buffer.from("m::a:"), { fin: false })],
+    [100, fragment(1), frame(Buffer.from("m::a:"), { fin: false })],
     [20, frame(Buffer.alloc(0))],
     [20, frame(Buffer.alloc(100), { opcode: 2 })],
     [20, frame(Buffer.from("c:1::"))],

@@ -12,7 +12,7 @@ import { validateEntry } from "../../src/DiscoveryEntry.js"
 import { DiscoverApi, Register } from "../../src/discovery/DiscoveryProtocol.js"
 import * as Child from "./Child.js"
 import * as Live from "./discovery.js"
-import { millisWaitedForProcessor } from "./processor.js"
+import { clockWithoutWaiting } from "./processor.js"
 import { write } from "./rawFrames.js"
 import { Add } from "./requests.js"
 
@@ -76,7 +76,7 @@ export const behave = ({ pid, port }: { readonly pid: number; readonly port: num
     yield* client.request(Register, [yield* entry("good", "http://127.0.0.1:1")])
     let longest = 0
     let count = 0
-    const now = () => performance.now() - millisWaitedForProcessor(pid) - millisWaitedForProcessor()
+    const now = clockWithoutWaiting(pid)
     const ask = Effect.gen(function* () {
       const before = now()
       const a = count

@@ -15,6 +15,7 @@ import { LeaderElection, type Role } from "../../src/LeaderElection.js"
 import * as Child from "./Child.js"
 import { listening } from "./listening.js"
 import * as Port from "./Port.js"
+import { clockWithoutWaiting } from "./processor.js"
 
 export const freePort = Effect.promise(Port.free)
 
@@ -83,6 +84,9 @@ export const get = (port: number, path: string): Effect.Effect<string> =>
     return Effect.sync(() => request.destroy())
   })
 
+/** The clock of {@link load}, in milliseconds: without what this process waits for a processor. */
+export const now = clockWithoutWaiting()
+
 export interface Outcome {
   readonly startedAt: number
   readonly millis: number
@@ -96,9 +100,9 @@ export const load = (
   outcomes: Array<Outcome>
 ): Effect.Effect<never, never, Scope.Scope> => {
   const one = Effect.gen(function* () {
-    const startedAt = performance.now()
+    const startedAt = now()
     const said = yield* get(port, path)
-    outcomes.push({ startedAt, millis: performance.now() - startedAt, said })
+    outcomes.push({ startedAt, millis: now() - startedAt, said })
   })
   return Effect.zipRight(Effect.repeat(Effect.forkScoped(one), Schedule.fixed("5 millis")), Effect.never)
 }

@@ -32,7 +32,7 @@ const swallow = (from: NodeJS.ReadableStream, done: (bytes: number) => void) => 
 
 describe("a gateway in its own process", () => {
   it.scopedLive(
-    "passes 1 GiB, half down and half up, with its memory flat",
+    "passes 384 MiB, half down and half up, with its memory flat",
     () =>
       Effect.gen(function* () {
         const upstream = yield* serve({
@@ -60,11 +60,11 @@ describe("a gateway in its own process", () => {
             })
             pour(request, bytes)
           })
-        yield* download(128 * MiB)
-        yield* upload(128 * MiB)
+        yield* download(64 * MiB)
+        yield* upload(64 * MiB)
         const { peak: before } = yield* child.ask("reset peak")
-        assert.strictEqual(yield* download(512 * MiB), 512 * MiB)
-        assert.strictEqual(yield* upload(512 * MiB), 512 * MiB)
+        assert.strictEqual(yield* download(192 * MiB), 192 * MiB)
+        assert.strictEqual(yield* upload(192 * MiB), 192 * MiB)
         const { peak: after } = yield* child.ask("peak")
         assert.isBelow((after - before) / MiB, 64)
       }),
@@ -153,11 +153,9 @@ describe("a gateway in its own process", () => {
         open("POST /handler HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", "413")
       ])
       yield* upload.wait
-      const begun = performance.now()
       child.process.send("close")
       yield* Effect.all(connections.map((connection) => connection.closed))
       assert.strictEqual(yield* child.exit, 0)
-      assert.isBelow(performance.now() - begun, 4_000)
       assert.strictEqual(child.stderr(), "")
     })
   )

@@ -1,5 +1,5 @@
 /**
- * Closes a gateway with everything in progress; the process must then end by itself. Its upstream is the parent's.
+ * Closes a gateway with everything in progress; the process must then end by itself, and complains where that takes long. Its upstream is the parent's.
  */
 
 import * as http from "node:http"
@@ -9,6 +9,10 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
+import { clockWithoutWaiting } from "../processor.js"
+
+/** Less than an idle connection is kept. */
+const mostMillis = 4000
 
 const target = process.argv[2] as string
 
@@ -35,6 +39,12 @@ const program = Effect.gen(function* () {
   process.send?.({ port })
   yield* Effect.async<void>((resume) => {
     process.once("message", () => resume(Effect.void))
+  })
+  const now = clockWithoutWaiting()
+  const since = now()
+  process.once("exit", () => {
+    const millis = Math.round(now() - since)
+    if (millis > mostMillis) console.error(`It took ${millis} ms to end.`)
   })
   yield* Scope.close(scope, Exit.void)
   server.close()

@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as NodeIPCServer from "../../../layers/NodeIPCServer.js"
 import { hear, say, stopHearing } from "../ParentProcess.js"
-import { millisWaitedForProcessor } from "../processor.js"
+import { clockWithoutWaiting } from "../processor.js"
 import { Hang, HangThere } from "../requests.js"
 
 const [upstream, clientCount] = process.argv.slice(2) as [string, string]
@@ -45,13 +45,13 @@ const program = Effect.gen(function* () {
   yield* say("asked", { clients: clients.length, handlers })
 
   yield* hear
-  const before = performance.now()
-  const waitedBefore = millisWaitedForProcessor()
+  const now = clockWithoutWaiting()
+  const since = now()
+  process.once("exit", () => console.log(`ended ${Math.round(now() - since)}`))
   yield* Scope.close(scope, Exit.void)
-  const millis = Math.round(performance.now() - before)
-  const waited = Math.round(millisWaitedForProcessor() - waitedBefore)
+  const millis = Math.round(now() - since)
   const errors = yield* Effect.forEach(requests, Fiber.join)
-  yield* say("closed", { millis, waited, errors: Object.fromEntries(count(errors.map(({ _tag }) => _tag))) })
+  yield* say("closed", { millis, errors: Object.fromEntries(count(errors.map(({ _tag }) => _tag))) })
   yield* stopHearing
 })
 
