@@ -25,10 +25,10 @@ const demanding = [
 export default defineConfig({
   test: {
     globalSetup: "test/support/compile.ts",
-    // The library is loaded once a worker, of which there are two even where vitest would leave a processor to itself.
+    // The library is loaded once a worker. There is one more than the smallest machine has processors: tests often wait.
     isolate: false,
-    minWorkers: 2,
-    maxWorkers: 2,
+    minWorkers: 3,
+    maxWorkers: 3,
     projects: [
       {
         resolve,

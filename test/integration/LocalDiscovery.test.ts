@@ -278,7 +278,7 @@ describe("Participants", () => {
       const roles = Effect.forEach(followers, ({ election }) => election.role)
       yield* Live.until(roles, (now) => now.includes("leader") && !now.includes("electing"))
       assert.sameMembers(yield* roles, ["leader", "follower"])
-      // A participant that took it for one that steps down would wait for three seconds. 
+      // A participant that took it for one that steps down would wait for three seconds.
       assert.isBelow(now() - since, 2900)
     })
   )

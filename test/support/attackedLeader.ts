@@ -71,7 +71,9 @@ const promptly = 10_000
  */
 export const behave = ({ pid, port }: { readonly pid: number; readonly port: number }) =>
   Effect.gen(function* () {
-    const options = { port, runtimeId: "well-behaved", reconnect: false, requestTimeout: "1 minute" } as const
+    // On a busy machine silence may be long; how long an answer took is looked at below.
+    const patience = { requestTimeout: "1 minute", heartbeat: "1 minute" } as const
+    const options = { port, runtimeId: "well-behaved", reconnect: false, ...patience } as const
     const client = yield* NodeIPCClient.make(options)
     yield* client.request(Register, [yield* entry("good", "http://127.0.0.1:1")])
     let longest = 0

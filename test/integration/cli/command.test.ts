@@ -323,7 +323,10 @@ const complains = (
       { concurrency: "unbounded" }
     )
     assert.deepStrictEqual(ended, { exit, stdout: "", stderr: `effect-ipc: ${firstLine}` }, first.join(" "))
-    assert.deepStrictEqual(all.stderr.split("\n"), others.map(([, line]) => `effect-ipc: ${line}`))
+    assert.deepStrictEqual(
+      all.stderr.split("\n"),
+      others.map(([, line]) => `effect-ipc: ${line}`)
+    )
     assert.deepStrictEqual([all.exit, all.stdout], [0, JSON.stringify(others.map(() => exit))])
   })
 
