@@ -27,6 +27,7 @@ import * as Draining from "./http/Draining.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
 import * as NodeHttpGateway from "./http/NodeHttpGateway.js"
 import { inTurn } from "./http/upgrade/ClientSocket.js"
+import { noTunnel, refuse } from "./http/upgrade/Refusal.js"
 import * as Feed from "./inspector/Feed.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
@@ -250,6 +251,10 @@ const acquireServer: Effect.Effect<
     // One that the gateway gives back comes again.
     server.on("connection", (socket) => {
       if (!sockets.has(socket)) sockets.add(socket.on("close", onClose))
+    })
+    server.on("connect", (_, socket) => {
+      socket.on("error", () => {})
+      inTurn(socket, () => refuse(socket, noTunnel))
     })
     const close = Effect.async<void>((resume) => {
       server.close(() => resume(Effect.void))

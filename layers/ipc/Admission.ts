@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import type * as Redacted from "effect/Redacted"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
 import { quote } from "../../src/internal/Printable.js"
+import type { Refusal } from "../http/upgrade/Refusal.js"
 import * as Credentials from "./Credentials.js"
 import * as HostNames from "./HostNames.js"
 import * as ProofHeaders from "./ProofHeaders.js"
@@ -25,12 +26,6 @@ export interface AdmissionOptions {
   readonly token?: string | Redacted.Redacted | undefined
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   readonly allowedHosts?: ReadonlyArray<string> | undefined
-}
-
-export interface Refusal {
-  readonly status: number
-  readonly error: string
-  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface Admitted {

@@ -6,7 +6,6 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -17,6 +16,7 @@ import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { normalize, pathOf } from "../http/RequestTarget.js"
+import { bodyOf, headersOf, type Refusal, refuse } from "../http/upgrade/Refusal.js"
 import * as Admission from "./Admission.js"
 import * as Credentials from "./Credentials.js"
 import * as MessagePack from "./MessagePack.js"
@@ -116,7 +116,7 @@ export const make: (
   }
 })
 
-const upgradeRequired: Admission.Refusal = {
+const upgradeRequired: Refusal = {
   status: 426,
   error: `${Frame.upgradePath} is for IPC clients, which connect by WebSocket.`,
   headers: { upgrade: "websocket" }
@@ -130,20 +130,3 @@ const runtimeIdOf = (request: IncomingMessage): string | undefined => {
 }
 
 const ignore = () => {}
-
-const bodyOf = ({ error }: Admission.Refusal): string => JSON.stringify({ error })
-
-const headersOf = (refusal: Admission.Refusal, body: string) => ({
-  ...refusal.headers,
-  connection: "close",
-  "content-type": "application/json",
-  "content-length": Buffer.byteLength(body)
-})
-
-/** Node leaves the bare socket to the upgrade's listener. Destroyed once written, so that it doesn't stay half-open. */
-const refuse = (socket: Duplex, refusal: Admission.Refusal): void => {
-  const body = bodyOf(refusal)
-  const headers = Object.entries(headersOf(refusal, body)).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.once("finish", () => socket.destroy())
-  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${headers.join("")}\r\n${body}`)
-}

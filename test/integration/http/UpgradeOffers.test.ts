@@ -240,3 +240,35 @@ describe("a WebSocket client", () => {
     })
   )
 })
+
+describe("a CONNECT", () => {
+  const CONNECT = "CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n"
+  const refusal =
+    /HTTP\/1\.1 501 Not Implemented\r\n(?:.|\r|\n)*connection: close\r\n(?:.|\r|\n)*\{"error":"CONNECT isn't implemented: .+"\}$/
+
+  it.scopedLive("is answered that there are no tunnels, in its turn, and its connection closed", () =>
+    Effect.gen(function* () {
+      const upstream = yield* serve({
+        onRequest: (_, response) => {
+          response.write("first")
+          setImmediate(() => response.end("last"))
+        }
+      })
+      const server = yield* NodeIPCServer.make()
+      yield* server.setRouteProxyResolver(() => upstream.url)
+      const alone = yield* connect(server.port)
+      alone.socket.write(`${CONNECT}what a tunnel would carry`)
+      yield* alone.closed
+      assert.match(alone.received, refusal)
+      const behind = yield* connect(server.port)
+      behind.socket.write(`GET / HTTP/1.1\r\nHost: x\r\n\r\n${CONNECT}`)
+      yield* behind.closed
+      const [first = "", second = ""] = behind.received.split("last\r\n0\r\n\r\n")
+      assert.include(first, "200 OK")
+      assert.match(second, refusal)
+      const reset = yield* connect(server.port)
+      reset.socket.write(CONNECT, () => reset.socket.resetAndDestroy())
+      yield* reset.closed
+    })
+  )
+})

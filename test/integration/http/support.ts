@@ -184,12 +184,23 @@ export class Connection {
   /** Resolves once everything received contains the text. */
   readonly until = (text: string) =>
     Effect.async<void, Error>((resume) => {
+      const stop = () => {
+        this.socket.off("looked", look)
+        this.socket.off("close", fail)
+      }
       const look = () => {
-        if (this.received.includes(text)) resume(Effect.void)
+        if (!this.received.includes(text)) return
+        stop()
+        resume(Effect.void)
+      }
+      const fail = () => {
+        stop()
+        resume(Effect.fail(new Error(`closed after ${JSON.stringify(this.received)}`)))
       }
       this.socket.on("looked", look)
-      this.socket.once("close", () => resume(Effect.fail(new Error(`closed after ${JSON.stringify(this.received)}`))))
+      this.socket.once("close", fail)
       look()
+      return Effect.sync(stop)
     })
 
   readonly closed = Effect.async<void>((resume) => {
