@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 
 /**
@@ -39,6 +40,15 @@ export declare namespace LeaderElection {
      * meanwhile.
      */
     readonly whileLeader: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /**
+     * The fencing token of the term in which this process leads: greater than every earlier term's. A store that refuses a
+     * write whose token is lower than one that it has seen is safe from a leader that was stopped and goes on for a moment.
+     * None while this process doesn't lead, and where the election needs none: a port's holder keeps the port while it is
+     * stopped.
+     *
+     * @since 0.2.0
+     */
+    readonly term: Effect.Effect<Option.Option<number>>
   }
 }
 

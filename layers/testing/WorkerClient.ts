@@ -254,7 +254,8 @@ const follower = (client: IPCClient.Service): Election.Election<Registry, IPCCli
     before === undefined ? Effect.succeedSome({ role: "follower", follower: client }) : Effect.succeedNone,
   role: Effect.succeed("follower"),
   roles: Stream.make<[Role]>("follower"),
-  whileLeader: () => Effect.never
+  whileLeader: () => Effect.never,
+  term: Effect.succeedNone
 })
 
 /** Ends the process as SIGTERM would, so that finalizers run, and exits after the grace at the latest. */

@@ -151,7 +151,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     )
 
   /** By the time that it is sent, some may have been registered again. */
-  const unregister = (entries: ReadonlyArray<Entry>, requestOptions?: RequestOptions) => {
+  const removeFromLeader = (entries: ReadonlyArray<Entry>, requestOptions?: RequestOptions) => {
     const gone = Effect.sync(() => entries.filter((entry) => !own.has(entry)))
     return askLeader(
       Protocol.Unregister.name,
@@ -165,6 +165,17 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         )
     )
   }
+
+  /** A leader that was too slow for the caller would keep the entries for as long as this participant is connected. */
+  const unregister = (entries: ReadonlyArray<Entry>, requestOptions?: RequestOptions) =>
+    Effect.onError(removeFromLeader(entries, requestOptions), () =>
+      removeFromLeader(entries).pipe(
+        Effect.retry({ while: (error) => error._tag === "RequestTimeout" }),
+        Effect.ignore,
+        Effect.interruptible,
+        Effect.forkIn(scope)
+      )
+    )
 
   /**
    * Ends when the leader has answered, or is gone. The request runs in a fiber of its own, since a release can't be

@@ -18,7 +18,12 @@ import type { LeaderElection, Role } from "../LeaderElection.js"
  * One stretch of time in one role.
  */
 export type Term<Leader, Follower> =
-  | { readonly role: "leader"; readonly leader: Leader }
+  | {
+      readonly role: "leader"
+      readonly leader: Leader
+      /** The fencing token, where the election has them. */
+      readonly token?: number
+    }
   | { readonly role: "follower"; readonly follower: Follower }
   | { readonly role: "electing" }
 
@@ -127,7 +132,11 @@ export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>>
           Stream.takeWhile(isRole),
           Stream.changes
         ),
-        whileLeader
+        whileLeader,
+        term: Effect.sync(() => {
+          const current = state.get()
+          return Option.fromNullable(current.role === "leader" ? current.token : undefined)
+        })
       }
     }
     return terms

@@ -31,5 +31,29 @@ export const defects: Readonly<Record<string, Defect>> = {
     changed: "",
     seed: 1,
     violates: "routes"
+  },
+  "kv: the leader doesn't stop itself": {
+    election: "kv",
+    file: "src/lease/LeaseElection.ts",
+    original: "yield* Effect.raceFirst(keepRenewing, untilTheEnd)",
+    changed: "yield* keepRenewing",
+    seed: 1,
+    violates: "one leader"
+  },
+  "kv: a takeover by TTL alone": {
+    election: "kv",
+    file: "src/lease/LeaseElection.ts",
+    original: "const end = (seen?.since ?? view.currentSince() ?? now()) + lease\n",
+    changed: "if (seen === undefined || seen.isDropped) return undefined\n      const end = seen.since + lease\n",
+    seed: 9,
+    violates: "one leader"
+  },
+  "kv: an owner's entries outlive its connection": {
+    election: "kv",
+    file: "src/lease/LeaseMember.ts",
+    original: "if (now() - seen.since >= silence(owner.record)) routes.abandon(owner)",
+    changed: "",
+    seed: 1,
+    violates: "routes"
   }
 }

@@ -22,9 +22,21 @@ export interface Group {
     unknown,
     Scope.Scope
   >
+  /** What all participants are connected to, where it isn't one of them. */
+  readonly server?: Host
   readonly onKill: (host: Host) => void
+  /** The host's connections break. */
+  readonly onCut?: (host: Host) => void
+  /** What a leader does while it leads. */
+  readonly whileLeading?: (host: Host, election: LeaderElection.Service, term: Term) => Effect.Effect<never>
   /** How long it takes at most until all is as it should be once nothing disturbs any more, in milliseconds. */
   readonly quietMillis: number
+}
+
+/** One participant's time as the leader. */
+export interface Term {
+  /** The store that leaders write to has taken a write of this term. */
+  readonly accepted: () => void
 }
 
 export interface Violation {
@@ -102,12 +114,26 @@ export const run = async (
     )
   }
 
+  /** How many terms have begun, and the latest of which the store has taken a write. */
+  let terms = 0
+  let latestAccepted = 0
+
   const leading = (participant: Participant) =>
     Effect.acquireUseRelease(
       Effect.sync(() => {
         participant.isLeading = true
+        return ++terms
       }),
-      () => Effect.async<never>(() => {}),
+      (term) =>
+        participant.election === undefined || group.whileLeading === undefined
+          ? Effect.async<never>(() => {})
+          : group.whileLeading(participant.host, participant.election, {
+              accepted: () => {
+                if (term < latestAccepted)
+                  fail("tokens", `a write of ${participant.host.name}'s older term was accepted`)
+                latestAccepted = Math.max(term, latestAccepted)
+              }
+            }),
       () =>
         Effect.sync(() => {
           participant.isLeading = false
@@ -182,12 +208,16 @@ export const run = async (
 
   const isLiving = ({ host }: Participant): boolean => host.state !== "dead"
 
+  /** A process that is stopped does nothing as a leader, whatever it will believe when it goes on. */
+  const leads = (participant: Participant): boolean =>
+    participant.isLeading && (group.server === undefined ? isLiving(participant) : participant.host.state === "running")
+
   const observe = (): void => {
     if (violation !== undefined) return
     let leaders = 0
-    for (const participant of participants) if (participant.isLeading && isLiving(participant)) leaders++
+    for (const participant of participants) if (leads(participant)) leaders++
     if (leaders > 1) {
-      const names = participants.filter((one) => one.isLeading && isLiving(one)).map(({ host }) => host.name)
+      const names = participants.filter(leads).map(({ host }) => host.name)
       fail("one leader", `${names.join(" and ")} lead at once`)
     }
   }
@@ -199,7 +229,28 @@ export const run = async (
   }
 
   const take = (step: Step): void => {
-    const participant = participants[step.host] as Participant
+    const participant = participants[step.host]
+    const host = participant?.host ?? group.server
+    if (host === undefined) return
+    switch (step.what) {
+      case "cut":
+        network.cut(host)
+        group.onCut?.(host)
+        return
+      case "stall":
+        network.stall(host, step.millis)
+        return
+      case "setClock":
+        host.wallOffset += step.millis
+        return
+      case "slow":
+        network.maxDelay = step.millis
+        return
+    }
+    if (participant !== undefined) move(participant, step)
+  }
+
+  const move = (participant: Participant, step: Step): void => {
     const { host } = participant
     const isRunning = host.state === "running" && !participant.isLeaving
     switch (step.what) {
@@ -226,17 +277,6 @@ export const run = async (
       case "resume":
         host.resume()
         return
-      case "cut":
-        network.cut(host)
-        return
-      case "stall":
-        network.stall(host, step.millis)
-        return
-      case "setClock":
-        host.wallOffset += step.millis
-        return
-      case "slow":
-        network.maxDelay = step.millis
     }
   }
 

@@ -27,8 +27,11 @@ const stepCount = 200
 /** How likely a step is a fault: about twenty of them in a schedule. */
 const faultShare = 0.11
 
+/** How likely a step is a fault of what all hosts are connected to. */
+const serverFaultShare = 0.01
+
 /** At least 200 steps and ten faults. */
-export const generate = (world: World): Schedule => {
+export const generate = (world: World, { hasServer = false } = {}): Schedule => {
   const hosts = 3 + world.integer(3)
   const states = Array.from({ length: hosts }, (): "running" | "stopped" | "gone" => "running")
   const steps: Array<Step> = []
@@ -36,6 +39,11 @@ export const generate = (world: World): Schedule => {
   while (steps.length < stepCount || faultCount < 10) {
     const host = world.integer(hosts)
     const after = pause(world)
+    if (hasServer && world.between(0, 1) < serverFaultShare) {
+      steps.push({ ...serverFault(world), after, host: hosts } as Step)
+      faultCount++
+      continue
+    }
     const step = drawn(world, states, host)
     if (step === undefined) continue
     if (faults.has(step.what)) faultCount++
@@ -71,6 +79,18 @@ const drawn = (world: World, states: ReadonlyArray<string>, host: number): Drawn
   if (chance < faultShare + 0.01) return { what: "leave" }
   const call = (["discover", "routes", "register", "unregister"] as const)[world.integer(4)] ?? "routes"
   return { what: "call", call, timeout: world.between(20, 5000), entry: world.integer(8) }
+}
+
+/** The server's place is after the hosts'. */
+const serverFault = (world: World): Drawn => {
+  switch (world.integer(3)) {
+    case 0:
+      return { what: "cut" }
+    case 1:
+      return { what: "stall", millis: world.between(10, 12_000) }
+    default:
+      return { what: "setClock", millis: Math.round(world.between(-60_000, 60_000)) }
+  }
 }
 
 const fault = (world: World, running: number): Drawn => {

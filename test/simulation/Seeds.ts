@@ -1,15 +1,19 @@
 /**
  * What is simulated, seed by seed.
  */
+import * as KvGroup from "./KvGroup.js"
 import type { Network } from "./Network.js"
 import * as PortGroup from "./PortGroup.js"
 import type { Group, Violation } from "./Run.js"
 import { run } from "./Run.js"
-import { generate } from "./Schedule.js"
+import { generate, type Schedule } from "./Schedule.js"
 import { World } from "./World.js"
 
 /** By what they elect. */
-export const groups: Readonly<Record<string, (network: Network) => Group>> = { port: PortGroup.make }
+export const groups: Readonly<Record<string, (network: Network) => Group>> = {
+  port: PortGroup.make,
+  kv: KvGroup.make
+}
 
 export const groupOf = (election: string): ((network: Network) => Group) => {
   const group = groups[election]
@@ -17,5 +21,16 @@ export const groupOf = (election: string): ((network: Network) => Group) => {
   return group
 }
 
-export const runSeed = (election: string, seed: number): Promise<Violation | undefined> =>
-  run(seed, generate(new World(seed)), groupOf(election))
+export const scheduleOf = (election: string, seed: number): Schedule =>
+  generate(new World(seed), { hasServer: election === "kv" })
+
+export const runSeed = async (election: string, seed: number): Promise<Violation | undefined> => {
+  const { stackTraceLimit } = Error
+  // Nothing reads the stacks of the errors that participants handle.
+  Error.stackTraceLimit = 0
+  try {
+    return await run(seed, scheduleOf(election, seed), groupOf(election))
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}

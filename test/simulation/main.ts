@@ -3,10 +3,9 @@
  */
 import { parseArgs } from "node:util"
 import { run } from "./Run.js"
-import { generate, print, type Schedule } from "./Schedule.js"
-import { groupOf, groups } from "./Seeds.js"
+import { print, type Schedule } from "./Schedule.js"
+import { groupOf, groups, scheduleOf } from "./Seeds.js"
 import { shrink } from "./Shrink.js"
-import { World } from "./World.js"
 
 // Nothing reads the stacks of the errors that participants handle.
 Error.stackTraceLimit = 0
@@ -29,7 +28,7 @@ for (const name of values.election.split(",")) {
   const began = process.cpuUsage()
   let seed = from
   for (; seed < end && failures < Number(values.failures); seed++) {
-    const schedule = generate(new World(seed))
+    const schedule = scheduleOf(name, seed)
     const runIt = (tried: Schedule) => run(seed, tried, makeGroup)
     const violation = await runIt(schedule)
     if (violation === undefined) continue

@@ -13,7 +13,7 @@ const directory = mkdtempSync(join(tmpdir(), "effect-ipc-simulation-"))
 afterAll(() => rmSync(directory, { recursive: true }))
 
 /** `npm run simulate` runs as many as it is told. */
-const seeds = Array.from({ length: 5 }, (_, index) => index + 1)
+const seeds = Array.from({ length: 3 }, (_, index) => index + 1)
 
 describe("A schedule", () => {
   it("has at least 200 steps and ten faults, and follows from its seed", () => {

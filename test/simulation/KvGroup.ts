@@ -1,0 +1,160 @@
+/**
+ * Participants over a bucket, each with a connection to the one server: it may be cut, stalled, or lose what the watch tells.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { Bucket, BucketListener, Entry } from "../../src/lease/Bucket.js"
+import { BucketUnavailable, RevisionMismatch } from "../../src/lease/Bucket.js"
+import * as LeaseMember from "../../src/lease/LeaseMember.js"
+import { MemoryBucket } from "../support/MemoryBucket.js"
+import type { Network } from "./Network.js"
+import type { Group } from "./Run.js"
+import { Host } from "./World.js"
+
+/** In milliseconds. The age is so short that clocks that are set make the server drop what is in use. */
+const lease = 3000
+const writeTimeout = 2000
+const maxAge = 45_000
+
+/** What a host has of the server, until it breaks. */
+interface Link {
+  isOpen: boolean
+  lastArrival: number
+  lastAnswer: number
+  readonly onBreak: Set<() => void>
+}
+
+export const make = (network: Network): Group => {
+  const { world } = network
+  const server = new Host(world, "server")
+  const bucket = new MemoryBucket(() => server.clock.unsafeCurrentTimeMillis(), maxAge)
+  const links = new Map<Host, Link>()
+  /** What the store that leaders write to has taken: the highest token, and whose term it was. */
+  let highestToken = 0
+
+  const linkOf = (host: Host): Link => {
+    const existing = links.get(host)
+    if (existing?.isOpen === true) return existing
+    const link = { isOpen: true, lastArrival: 0, lastAnswer: 0, onBreak: new Set<() => void>() }
+    links.set(host, link)
+    return link
+  }
+
+  /** On one connection, what is sent first arrives first. */
+  const toServer = (host: Host, link: Link, run: () => void): void => {
+    link.lastArrival = Math.max(link.lastArrival, world.now + network.delay(host, server))
+    server.after(link.lastArrival - world.now, run)
+  }
+  const toHost = (host: Host, link: Link, run: () => void): void => {
+    link.lastAnswer = Math.max(link.lastAnswer, world.now + network.delay(server, host))
+    host.after(link.lastAnswer - world.now, () => {
+      if (link.isOpen) run()
+    })
+  }
+
+  const ask = (
+    host: Host,
+    write: () => number | undefined
+  ): Effect.Effect<number, RevisionMismatch | BucketUnavailable> =>
+    Effect.async<number, RevisionMismatch | BucketUnavailable>((resume) => {
+      const link = linkOf(host)
+      const onBreak = () => resume(new BucketUnavailable({ detail: "the connection broke" }))
+      link.onBreak.add(onBreak)
+      toServer(host, link, () => {
+        const revision = write()
+        toHost(host, link, () => {
+          link.onBreak.delete(onBreak)
+          resume(revision === undefined ? new RevisionMismatch() : Effect.succeed(revision))
+        })
+      })
+      return Effect.sync(() => link.onBreak.delete(onBreak))
+    }).pipe(
+      Effect.timeoutFail({
+        duration: writeTimeout,
+        onTimeout: () => new BucketUnavailable({ detail: "no answer" })
+      })
+    )
+
+  const watch = (host: Host, listener: BucketListener): Effect.Effect<never, BucketUnavailable, Scope.Scope> =>
+    Effect.async((_resume) => {
+      let isOver = false
+      let unsubscribe = () => {}
+      let last = 0
+      /** After a break it goes on from what it has seen; now and then it doesn't notice. */
+      const connect = (isFirst: boolean): void => {
+        const link = linkOf(host)
+        const tell = (entry: Entry) =>
+          toHost(host, link, () => {
+            if (isOver) return
+            last = entry.revision
+            listener.onEntry(entry)
+          })
+        link.onBreak.add(() => {
+          unsubscribe()
+          if (!isOver && world.between(0, 1) < 0.8) host.after(world.between(10, 2000), () => connect(false))
+        })
+        toServer(host, link, () => {
+          if (isOver || !link.isOpen) return
+          unsubscribe()
+          for (const entry of bucket.after(isFirst ? 0 : last)) tell(entry)
+          unsubscribe = bucket.subscribe(tell)
+          if (isFirst) {
+            toHost(host, link, () => {
+              if (!isOver) listener.onCurrent()
+            })
+          }
+        })
+      }
+      connect(true)
+      return Effect.sync(() => {
+        isOver = true
+        unsubscribe()
+      })
+    })
+
+  const bucketOf = (host: Host): Bucket => ({
+    write: (key, value, expected) => ask(host, () => bucket.write(key, value, expected)),
+    remove: (key, expected) => ask(host, () => bucket.write(key, undefined, expected)),
+    watch: (listener) => watch(host, listener)
+  })
+
+  const breakLink = (host: Host): void => {
+    const link = links.get(host)
+    if (link === undefined || !link.isOpen) return
+    host.after(world.between(0, network.maxDelay), () => {
+      if (!link.isOpen) return
+      link.isOpen = false
+      for (const onBreak of link.onBreak) onBreak()
+    })
+  }
+
+  return {
+    server,
+    takePart: (host) => LeaseMember.make(bucketOf(host), { runtimeId: host.name, lease, maxAge }),
+    onKill: breakLink,
+    onCut: (host) => {
+      if (host === server) for (const linked of links.keys()) breakLink(linked)
+      else breakLink(host)
+    },
+    /** Leaders write to a store, which refuses a token that is lower than one that it has taken. */
+    whileLeading: (host, election, term) =>
+      Effect.flatMap(election.term, (token) =>
+        Effect.forever(
+          Effect.zipRight(
+            Effect.sync(() => {
+              const link = linkOf(host)
+              toServer(host, link, () => {
+                if (Option.isNone(token) || token.value < highestToken) return
+                highestToken = token.value
+                term.accepted()
+              })
+            }),
+            Effect.sleep("300 millis")
+          )
+        )
+      ),
+    /** A restart of a watch, a lease, and another for what the last ones left. */
+    quietMillis: 40_000
+  }
+}
