@@ -1,4 +1,4 @@
-import { ConfigProvider, Console, Effect, Layer } from "effect"
+import { ConfigProvider, Console, Effect, Layer, Redacted } from "effect"
 import { IPCClient, IPCServer } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 
@@ -29,12 +29,17 @@ const clientLayer = (url: string, token: string) =>
   NodeIPCClient.layerConfig().pipe(
     Layer.provide(environment({ IPC_URL: url, IPC_TOKEN: token, IPC_RUNTIME_ID: "worker-1" }))
   )
+// #endregion
 
+// #region tcp
+const byTcp = (url: string) =>
+  NodeIPCClient.layer({ url, transport: "tcp", token: Redacted.make("a-token-of-16-bytes-or-more") })
 // #endregion
 
 const main = Effect.gen(function* () {
   const url = yield* serve
   yield* ask.pipe(Effect.provide(clientLayer(url, "a-token-of-16-bytes-or-more")))
+  yield* ask.pipe(Effect.provide(byTcp(url)))
   yield* ask.pipe(
     Effect.provide(clientLayer(url, "another-token-that-is-long-enough")),
     Effect.catchTag("ConnectFailed", (error) => Console.log(`${error.reason} with ${error.status}`))

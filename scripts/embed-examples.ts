@@ -1,11 +1,19 @@
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
+
+/** The README and the pages of docs/, by their paths. */
+export const pages = (): ReadonlyArray<string> => [
+  "README.md",
+  ...readdirSync(new URL("../docs/", import.meta.url))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`)
+]
 
 /**
- * The README with the examples' present code in its blocks. A block is told by the comment before it, which names a file
+ * A page with the examples' present code in its blocks. A block is told by the comment before it, which names a file
  * of examples/ and, where not all of it is meant, its regions: `<!-- example: typed-request.ts request, server -->`.
  */
-export const embedExamples = (readme: string): string =>
-  readme.replace(block, (_, marker: string, file: string, regions: string | undefined) => {
+export const embedExamples = (page: string): string =>
+  page.replace(block, (_, marker: string, file: string, regions: string | undefined) => {
     const code = readFileSync(new URL(`../examples/${file}`, import.meta.url), "utf8")
     const shown =
       regions === undefined ? withoutMarks(code) : regions.split(", ").map((name) => region(code, file, name))

@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { after, afterEach, beforeEach, test } from "node:test"
 import { Intercept, TestGateway, type TestInterception } from "effect-ipc/testing"
 
+// #region test
 const gateway = await TestGateway.start()
 after(() => gateway.close())
 await gateway.worker({ module: new URL("./users.ts", import.meta.url), execArgv: ["--import", "tsx"] })
@@ -33,3 +34,4 @@ test("a mocked user has another, once", async () => {
   assert.equal(await nameOf(7), "Grace")
   assert.equal(await nameOf(7), "Ada")
 })
+// #endregion

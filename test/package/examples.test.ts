@@ -9,18 +9,24 @@ import * as Port from "../support/Port.js"
 import { program } from "../support/program.js"
 
 const printed: Record<string, ReadonlyArray<string>> = {
+  "by-name.ts": ["user 7"],
   "call-a-client.ts": [
     "worker-1 is at 50 %",
     "worker-1 answers 144",
     'No client with runtimeId "worker-2" is connected (connected: worker-1). Wait until it connects, or check the name.'
   ],
-  "config-and-token.ts": ["I am worker-1", "Rejected with 401"],
+  "config-and-token.ts": ["I am worker-1", "I am client-2", "Rejected with 401"],
   "discovery.ts": [
     "leader: orders answers /orders/7",
     "follower: orders answers /orders/7",
     "leader: users answers /users/7",
     'No service is registered as "orders". Registered: users. Is the service running, and is its name spelled so?'
   ],
+  "errors.ts": [
+    "ConnectFailed, Refused: Could not connect to http://127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Is the server running, and is the port right?",
+    "RequestTimeout: slow"
+  ],
+  "handlers.ts": ["double: 42", "double/later: 42", "double/in-steps: 42"],
   "http-gateway.ts": [
     'GET /hello/Ada → 200 {"hello":"Ada"}',
     "DELETE /sessions/1 → 204 ",
@@ -28,6 +34,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     'GET /nowhere → 404 {"error":"No route for GET /nowhere. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"}'
   ],
   "http-proxy.ts": ["200 users got /users/7", "user=7; Domain=shop.example; Path=/", "a service"],
+  "isolated-declarations.ts": ["greet on a free port"],
   "leader-election.ts": [
     "second is follower",
     "first is leader",
@@ -36,12 +43,14 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "second sweeps",
     "second sweeps"
   ],
+  "over-tcp.ts": ["Hello, Ada!"],
   "promise-discovery.ts": [
     "orders: leader",
     "caller: follower: orders answers /orders/7",
     'No service is registered as "orders". None is registered at all: are they running, and do they take part at this port?'
   ],
   "promise.ts": ["Hello, Ada! You are worker-1.", "144", "1", "{ hello: 'Ada' }", "ClientNotConnected"],
+  "static-discovery.ts": ["users: http://127.0.0.1:4001", "files: http://127.0.0.1:4003"],
   "stream.ts": [
     "1970-01-01T00:00:01.000Z line 1",
     "1970-01-01T00:00:02.000Z line 2",
@@ -52,7 +61,8 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "the file has come whole"
   ],
   "typed-failure.ts": ["Ada, since 2024", "no user has id 2"],
-  "typed-request.ts": ["Hello, Ada!"]
+  "typed-request.ts": ["Hello, Ada!"],
+  "wait-for-service.ts": ["ServiceNotRegistered", "users is found"]
 }
 
 const listens = (port: string) => `The server listens on http://127.0.0.1:${port}`
