@@ -148,6 +148,7 @@ export class InspectorState {
         this.calls.push({ ...event, id: ++this.#lastId }, 300 + event.name.length + event.target.length)
         return
       case "Process":
+        if (event.runtimeId?.startsWith(inspectorName) === true) return
         if (this.processes.size < maxInstances) this.processes.set(event.runtimeId ?? event.key, event)
         return
       case "Interceptors":
@@ -208,9 +209,9 @@ export const processName = (state: InspectorState, key: string): string => {
   const apis = new Set(state.routes.filter(({ owner }) => owners.has(owner)).map(({ api }) => api))
   if (apis.size > 0) return [...apis].join(", ")
   const [process] = own
-  return process === undefined
-    ? "a process that has gone"
-    : (process.runtimeId ?? `${process.program} (${process.pid})`)
+  if (process === undefined) return "a process that has gone"
+  const names = own.flatMap(({ runtimeId }) => runtimeId ?? [])
+  return names.length > 0 ? names.join(", ") : `${process.program} (${process.pid})`
 }
 
 const maxCalls = 10_000
