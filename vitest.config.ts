@@ -10,6 +10,7 @@ const resolve = {
     { find: /^effect-ipc\/http-proxy$/, replacement: source("./layers/http-proxy/index.ts") },
     { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
     { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },
+    { find: /^effect-ipc\/rpc$/, replacement: source("./layers/rpc/index.ts") },
     { find: /^effect-ipc\/socket$/, replacement: source("./layers/socket/index.ts") }
   ]
 }

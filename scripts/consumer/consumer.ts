@@ -4,16 +4,21 @@ import type * as SocketServer from "@effect/platform/SocketServer"
 import { Effect, Layer, Schema } from "effect"
 import {
   type ClientNotConnected,
+  type ElectionError,
   HttpInterception,
   Intercept,
   IPCClient,
   type IPCPeer,
   IPCServer,
-  type RequestError
+  type RequestError,
+  ServiceClient,
+  type ServiceNotRegistered,
+  ServiceServer
 } from "effect-ipc"
 import { HttpProxyUpstream } from "effect-ipc/http-proxy"
-import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
+import { LocalDiscovery, NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import * as Facade from "effect-ipc/promise"
+import { ServiceRpcClient, ServiceRpcServer } from "effect-ipc/rpc"
 import { SocketIPCClient, SocketIPCServer } from "effect-ipc/socket"
 import { GatewayTest, TestGateway, Worker } from "effect-ipc/testing"
 
@@ -81,6 +86,22 @@ export const overSockets = program.pipe(
 ) satisfies Effect.Effect<unknown, unknown, Socket.Socket>
 
 export const peer: Layer.Layer<IPCPeer, never, SocketServer.SocketServer> = SocketIPCServer.layer()
+
+class Doubles extends ServiceClient.Tag("doubles") {}
+
+/** A service and its client: what is asked and what may go wrong are known without an annotation. */
+export const byName = Effect.gen(function* () {
+  const doubles = yield* Doubles
+  return yield* doubles.request(Double, 21)
+}) satisfies Effect.Effect<number, RequestError | ServiceNotRegistered, ServiceClient.Of<"doubles">>
+
+export const served: Layer.Layer<ServiceClient.Of<"doubles">, ServiceServer.ServiceServerError | ElectionError> =
+  Doubles.layer.pipe(
+    Layer.merge(ServiceServer.layer("doubles", (server) => server.handle(Double, (n) => Effect.succeed(2 * n)))),
+    Layer.provide(LocalDiscovery.layer({ port: 0 }))
+  )
+
+export const rpc = Layer.merge(ServiceRpcServer.layer("doubles"), ServiceRpcClient.layer("doubles"))
 
 export const suite: Effect.Effect<string, unknown> = Effect.gen(function* () {
   const http = yield* HttpInterception

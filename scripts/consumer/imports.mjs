@@ -53,6 +53,23 @@ const overTcp = Effect.gen(function* () {
 )
 assert.equal(await Effect.runPromise(overTcp), 42)
 
+const { ServiceRpcClient, ServiceRpcServer } = await import("effect-ipc/rpc")
+const { Rpc, RpcClient, RpcGroup, RpcServer } = await import("@effect/rpc")
+
+const Doubles = RpcGroup.make(Rpc.make("double", { payload: { n: Schema.Number }, success: Schema.Number }))
+const byName = Effect.flatMap(RpcClient.make(Doubles), (doubles) => doubles.double({ n: 21 })).pipe(
+  Effect.scoped,
+  Effect.provide(ServiceRpcClient.layer("doubles")),
+  Effect.provide(
+    RpcServer.layer(Doubles).pipe(
+      Layer.provide(Doubles.toLayer({ double: ({ n }) => Effect.succeed(2 * n) })),
+      Layer.provide(ServiceRpcServer.layer("doubles"))
+    )
+  ),
+  Effect.provide(node.LocalDiscovery.layer({ port: 0 }))
+)
+assert.equal(await Effect.runPromise(byName), 42)
+
 const { HttpProxyUpstream } = await import("effect-ipc/http-proxy")
 const { createServer } = await import("node:http")
 

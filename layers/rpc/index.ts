@@ -1,0 +1,7 @@
+/**
+ * `@effect/rpc` on services: an `RpcGroup` is asked by a name, wherever its instances are. Needs `@effect/rpc`.
+ *
+ * @since 0.2.0
+ */
+export * as ServiceRpcClient from "./ServiceRpcClient.js"
+export * as ServiceRpcServer from "./ServiceRpcServer.js"
