@@ -224,7 +224,7 @@ export class HttpProxyExchange {
     attempt.outgoing = outgoing
     this.#keep(outgoing)
     // http-proxy joins slashes.
-    if (ignorePath !== true) outgoing.path = (prependPath === false ? "" : attempt.base.prefix) + this.#exchange.target
+    if (ignorePath !== true) outgoing.path = (prependPath === false ? "" : attempt.base.prefix) + attempt.sending.target
     const onSent = () => {
       attempt.sent = true
     }

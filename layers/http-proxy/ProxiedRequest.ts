@@ -44,6 +44,6 @@ const headersOf = (request: IncomingMessage, passedOn: UpstreamAttempt["headers"
 }
 
 /** What the gateway sends in place of the client's. */
-const OF_THE_GATEWAY = ["te", "traceparent", GatewayMark.HEADER]
+const OF_THE_GATEWAY = ["te", "traceparent", "x-forwarded-prefix", GatewayMark.HEADER]
 
 const ignore = () => {}

@@ -95,11 +95,13 @@ export const byName = Effect.gen(function* () {
   return yield* doubles.request(Double, 21)
 }) satisfies Effect.Effect<number, RequestError | ServiceNotRegistered, ServiceClient.Of<"doubles">>
 
-export const served: Layer.Layer<ServiceClient.Of<"doubles">, ServiceServer.ServiceServerError | ElectionError> =
-  Doubles.layer.pipe(
-    Layer.merge(ServiceServer.layer("doubles", (server) => server.handle(Double, (n) => Effect.succeed(2 * n)))),
-    Layer.provide(LocalDiscovery.layer({ port: 0 }))
-  )
+export const served: Layer.Layer<
+  ServiceClient.Of<"doubles">,
+  ServiceServer.ServiceServerError | ElectionError
+> = Doubles.layer.pipe(
+  Layer.merge(ServiceServer.layer("doubles", (server) => server.handle(Double, (n) => Effect.succeed(2 * n)))),
+  Layer.provide(LocalDiscovery.layer({ port: 0 }))
+)
 
 export const rpc = Layer.merge(ServiceRpcServer.layer("doubles"), ServiceRpcClient.layer("doubles"))
 

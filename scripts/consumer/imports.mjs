@@ -1,6 +1,8 @@
 /** Every entry loads in plain Node and does its work. */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 
 const core = await import("effect-ipc")
 const node = await import("effect-ipc/node")

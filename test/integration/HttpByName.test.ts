@@ -15,6 +15,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { HttpProxyUpstream } from "../../layers/http-proxy/index.js"
 import { Discovery } from "../../src/Discovery.js"
 import * as Child from "../support/Child.js"
 import * as Live from "../support/discovery.js"
@@ -92,40 +93,41 @@ describe("An HttpServer in context", () => {
     })
   )
 
-  live("gets paths without its prefix, and answers as it is", () =>
-    Effect.gen(function* () {
-      const port = yield* Live.freePort
-      const { discovery } = yield* Live.participant({ port })
-      yield* serve(discovery, { api: "users", pathPrefix: "/v1/users", stripPrefix: true })
-      yield* serve(discovery, { api: "orders" })
-      const paths: Record<string, string> = {
-        "/v1/users": "/",
-        "/v1/users?x=/y": "/?x=/y",
-        "/v1/users/7?x": "/7?x",
-        "/v1/users/": "/",
-        "/v1/users//evil.example/x": "/evil.example/x",
-        "/v1/users/\\evil.example/x": "/evil.example/x",
-        "/v1/users///%2F/x": "/%2F/x",
-        "/%76%31/users/7": "/7"
-      }
-      for (const [path, expected] of Object.entries(paths)) {
-        const { body, headers } = yield* raw(port, path)
-        assert.deepStrictEqual([path, JSON.parse(body)], [path, { path: expected, prefix: "/v1/users" }])
-        assert.deepInclude(headers, { location: "/users/9", "set-cookie": ["a=1; Path=/"] })
-      }
-      const behind = yield* raw(port, "/v1/users/7", { "x-forwarded-prefix": "/outer/" })
-      assert.deepStrictEqual(JSON.parse(behind.body), { path: "/7", prefix: "/outer/v1/users" })
-      assert.deepStrictEqual(JSON.parse((yield* raw(port, "/orders/7")).body), { path: "/orders/7", prefix: "" })
-      const routes = yield* discovery.routes
-      assert.deepStrictEqual(
-        routes.map(({ api, pathPrefix, stripPrefix }) => ({ api, pathPrefix, stripPrefix })),
-        [
-          { api: "users", pathPrefix: "/v1/users", stripPrefix: true },
-          { api: "orders", pathPrefix: "/orders", stripPrefix: undefined }
-        ]
-      )
-    })
-  )
+  for (const [proxy, upstream] of Object.entries({ undici: Layer.empty, "http-proxy": HttpProxyUpstream.layer() }))
+    live(`gets paths without its prefix by ${proxy}, and answers as it is`, () =>
+      Effect.gen(function* () {
+        const port = yield* Live.freePort
+        const { discovery } = yield* Effect.provide(Live.participant({ port }), upstream)
+        yield* serve(discovery, { api: "users", pathPrefix: "/v1/users", stripPrefix: true })
+        yield* serve(discovery, { api: "orders" })
+        const paths: Record<string, string> = {
+          "/v1/users": "/",
+          "/v1/users?x=/y": "/?x=/y",
+          "/v1/users/7?x": "/7?x",
+          "/v1/users/": "/",
+          "/v1/users//evil.example/x": "/evil.example/x",
+          "/v1/users/\\evil.example/x": "/evil.example/x",
+          "/v1/users///%2F/x": "/%2F/x",
+          "/%76%31/users/7": "/7"
+        }
+        for (const [path, expected] of Object.entries(paths)) {
+          const { body, headers } = yield* raw(port, path)
+          assert.deepStrictEqual([path, JSON.parse(body)], [path, { path: expected, prefix: "/v1/users" }])
+          assert.deepInclude(headers, { location: "/users/9", "set-cookie": ["a=1; Path=/"] })
+        }
+        const behind = yield* raw(port, "/v1/users/7", { "x-forwarded-prefix": "/outer/" })
+        assert.deepStrictEqual(JSON.parse(behind.body), { path: "/7", prefix: "/outer/v1/users" })
+        assert.deepStrictEqual(JSON.parse((yield* raw(port, "/orders/7")).body), { path: "/orders/7", prefix: "" })
+        const routes = yield* discovery.routes
+        assert.deepStrictEqual(
+          routes.map(({ api, pathPrefix, stripPrefix }) => ({ api, pathPrefix, stripPrefix })),
+          [
+            { api: "users", pathPrefix: "/v1/users", stripPrefix: true },
+            { api: "orders", pathPrefix: "/orders", stripPrefix: undefined }
+          ]
+        )
+      })
+    )
 
   live("that an original leader can't strip the prefix for isn't registered", () =>
     Effect.gen(function* () {

@@ -50,6 +50,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     'No service is registered as "orders". None is registered at all: are they running, and do they take part at this port?'
   ],
   "promise.ts": ["Hello, Ada! You are worker-1.", "144", "1", "{ hello: 'Ada' }", "ClientNotConnected"],
+  "rpc.ts": ["user 1", "Ada", "Grace"],
   "static-discovery.ts": ["users: http://127.0.0.1:4001", "files: http://127.0.0.1:4003"],
   "stream.ts": [
     "1970-01-01T00:00:01.000Z line 1",
@@ -113,6 +114,24 @@ describe("every example runs to its end and prints what the reader expects", { t
       assert.deepStrictEqual([yield* client.exit, client.stderr.lines], [0, []])
       yield* second.signal("SIGINT")
       assert.strictEqual(yield* second.exit, 0)
+    })
+  )
+
+  it.scopedLive("services/: three programs that find each other, each ended by Ctrl-C", () =>
+    Effect.gen(function* () {
+      const IPC_PORT = String(yield* Effect.promise(Port.free))
+      const start = (name: string) =>
+        Cli.startProgram(process.execPath, [program(`examples/services/${name}`)], { IPC_PORT })
+      // The first one leads.
+      const worker = yield* start("worker.ts")
+      const users = yield* start("users.ts")
+      const orders = yield* start("orders.ts")
+      yield* orders.stdout.line("by request: Ada; unknown user 2; 2 logins")
+      yield* orders.stdout.line("by HTTP: Ada")
+      for (const stopped of [users, orders, worker]) {
+        yield* stopped.signal("SIGINT")
+        assert.deepStrictEqual([yield* stopped.exit, stopped.stderr.lines], [0, []])
+      }
     })
   )
 

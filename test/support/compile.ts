@@ -17,6 +17,7 @@ const entryPoints = [
   "test/support/processes/*.js",
   "layers/cli/main.ts",
   "examples/*.ts",
+  "examples/services/*.ts",
   "examples/two-programs/*.ts"
 ]
 

@@ -17,7 +17,7 @@ import type { ForwardedExchange, UpstreamAttempt } from "./Forwarder.js"
 export const begin = (
   tracing: Tracing.Tracing,
   parent: AnySpan,
-  exchange: ForwardedExchange,
+  exchange: Pick<ForwardedExchange, "request" | "target" | "headers">,
   upstream: Upstream,
   attempts: number
 ): UpstreamAttempt | undefined => {
@@ -30,6 +30,7 @@ export const begin = (
   call.attribute("http.request.resend_count", attempts === 0 ? undefined : attempts)
   describeUrl(call, upstream.baseUrl, target)
   return {
+    target,
     headers: headersOf(exchange.headers, call.span),
     end: (outcome) => {
       if (typeof outcome !== "number") return call.end(Exit.fail(outcome))

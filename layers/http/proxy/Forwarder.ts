@@ -64,7 +64,12 @@ export interface ForwardedExchange {
  * @category models
  */
 export interface UpstreamAttempt {
-  /** To be sent in place of the exchange's `headers`: where the request is traced, they name the attempt. */
+  /** To be asked for in place of the exchange's `target`: without the upstream's `stripPrefix`. */
+  readonly target: string
+  /**
+   * To be sent in place of the exchange's `headers`: they name the attempt where the request is traced, and the upstream's
+   * `stripPrefix`.
+   */
   readonly headers: ReadonlyArray<string>
   /** To be called once, with the status of the upstream's response or with why there is none. */
   end(outcome: number | Error): void

@@ -23,6 +23,7 @@ import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { ForwardedExchange, Upgrade, UpstreamAttempt } from "./Forwarder.js"
 import * as GatewayMark from "./GatewayMark.js"
+import * as PathPrefix from "./PathPrefix.js"
 
 /**
  * The proxy of a gateway.
@@ -162,8 +163,9 @@ class RelayedExchange implements ForwardedExchange {
 
   attempt(upstream: Upstream): UpstreamAttempt {
     const { span, tracing } = this.relayed
-    const attempt = span === undefined ? undefined : AttemptSpan.begin(tracing, span, this, upstream, this.attempts++)
-    return attempt ?? { headers: this.headers, end: nothing }
+    const sent = upstream.stripPrefix === undefined ? this : PathPrefix.without(this, upstream.stripPrefix)
+    const attempt = span === undefined ? undefined : AttemptSpan.begin(tracing, span, sent, upstream, this.attempts++)
+    return attempt ?? { target: sent.target, headers: sent.headers, end: nothing }
   }
 
   refuse(status: number, message: string): void {

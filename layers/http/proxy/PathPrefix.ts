@@ -4,11 +4,22 @@
  * @internal
  */
 
+import type { ForwardedExchange } from "./Forwarder.js"
+
+type Sent = Pick<ForwardedExchange, "request" | "target" | "headers">
+
+/** What is sent of an exchange to an upstream that doesn't know the prefix. */
+export const without = ({ headers, request, target }: Sent, prefix: string): Sent => ({
+  request,
+  target: strip(target, prefix),
+  headers: addHeader(headers, prefix)
+})
+
 /**
  * The target without as many segments as the prefix has. The rest begins with exactly one slash: with two, or a backslash,
  * it would name another host to a service that parses it as a URL.
  */
-export const strip = (target: string, prefix: string): string => {
+const strip = (target: string, prefix: string): string => {
   const queryStart = target.indexOf("?")
   const path = queryStart === -1 ? target : target.slice(0, queryStart)
   let end = 0
@@ -20,7 +31,7 @@ export const strip = (target: string, prefix: string): string => {
 }
 
 /** The header that frameworks know the prefix by, behind what a proxy before has taken off. */
-export const addHeader = (headers: ReadonlyArray<string>, prefix: string): ReadonlyArray<string> => {
+const addHeader = (headers: ReadonlyArray<string>, prefix: string): ReadonlyArray<string> => {
   const others: Array<string> = []
   let before = ""
   for (let i = 0; i < headers.length; i += 2) {

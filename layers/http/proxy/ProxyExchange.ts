@@ -28,7 +28,6 @@ import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { ForwardedExchange, UpstreamAttempt } from "./Forwarder.js"
-import * as PathPrefix from "./PathPrefix.js"
 import * as Tunnel from "./Tunnel.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
@@ -98,15 +97,12 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       return
     }
     this.#sending = this.#exchange.attempt(this.#upstream)
-    const { stripPrefix } = this.#upstream
-    const path = stripPrefix === undefined ? target : PathPrefix.strip(target, stripPrefix)
+    const path = this.#sending.target
     const options: Dispatcher.DispatchOptions = {
       origin: base.origin,
       path: base.prefix === "" ? path : base.prefix + path,
       method: this.#request.method as Dispatcher.HttpMethod,
-      headers: (stripPrefix === undefined
-        ? this.#sending.headers
-        : PathPrefix.addHeader(this.#sending.headers, stripPrefix)) as Array<string>,
+      headers: this.#sending.headers as Array<string>,
       body: this.#body
     }
     if (upgrade !== undefined) options.upgrade = upgrade.protocols.join(", ")

@@ -1,0 +1,39 @@
+import { createServer } from "node:http"
+import { HttpApiBuilder, HttpMiddleware } from "@effect/platform"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Effect, Layer, Schedule, Stream } from "effect"
+import { Discovery, ServiceServer } from "effect-ipc"
+import { LocalDiscovery } from "effect-ipc/node"
+import { GetUser, Logins, UnknownUser, User, UsersApi } from "./api.js"
+
+const find = (id: number) =>
+  id === 1 ? Effect.succeed(new User({ id, name: "Ada" })) : Effect.fail(new UnknownUser({ id }))
+
+// #region service
+// Typed requests and streams, at an endpoint of their own.
+const Service = ServiceServer.layer("users", (server) =>
+  Effect.gen(function* () {
+    yield* server.handle(GetUser, ({ id }) => find(id))
+    yield* server.handleStream(Logins, () => Stream.repeat(Stream.make("Ada"), Schedule.spaced("100 millis")))
+  })
+)
+// #endregion
+
+// #region http
+// An HttpApi on a free port, which the gateway serves below /users.
+const Endpoints = HttpApiBuilder.group(UsersApi, "users", (handlers) =>
+  handlers.handle("get", ({ path }) => find(path.id))
+)
+
+const Http = HttpApiBuilder.serve(HttpMiddleware.logger).pipe(
+  Layer.provide(HttpApiBuilder.api(UsersApi)),
+  Layer.provide(Endpoints),
+  Layer.merge(Discovery.registerHttp({ api: "users", pathPrefix: "/users", stripPrefix: true })),
+  Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
+)
+// #endregion
+
+// #region launch
+// The port is IPC_PORT's.
+Layer.mergeAll(Service, Http).pipe(Layer.provide(LocalDiscovery.layerConfig()), Layer.launch, NodeRuntime.runMain)
+// #endregion
