@@ -124,7 +124,8 @@ export const layer = (options?: LocalDiscoveryOptions): Layer.Layer<Discovery | 
   Layer.scopedContext(make(options))
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and `IPC_RUNTIME_ID` give them.
+ * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME`, `IPC_RUNTIME_ID` and
+ * `IPC_METRICS` give them.
  *
  * @since 0.1.0
  * @category config

@@ -33,6 +33,7 @@ import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
+import * as MetricsEndpoint from "./ipc/MetricsEndpoint.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as UnixSocket from "./ipc/UnixSocket.js"
@@ -76,6 +77,11 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
    * begins. Default 3 seconds.
    */
   readonly drainTimeout?: Duration.DurationInput | undefined
+  /**
+   * Serves the metrics of the process at `/__ipc/metrics` as text for Prometheus, to whoever may connect: with a `token`,
+   * as `Authorization: Bearer …`. Default false.
+   */
+  readonly metrics?: boolean | undefined
 }
 
 /**
@@ -137,7 +143,9 @@ export const makePrepared: <A, E, R>(
   const clients = yield* ProcessMemory.provide(ClientConnections.make(options))
   const gateway = yield* NodeHttpGateway.make(options)
   yield* Effect.addFinalizer(() => Draining.drain(sockets, options.drainTimeout ?? "3 seconds"))
-  const endpoint = yield* UpgradeEndpoint.make(clients, { ...options, host, hosts, port })
+  const own = { ...options, host, hosts, port }
+  const endpoint = yield* UpgradeEndpoint.make(clients, own)
+  const metrics = options.metrics === true ? yield* MetricsEndpoint.make(own) : undefined
   const service: IPCServer.Service = {
     url: Address.urlOf({ host, port }),
     port,
@@ -158,6 +166,7 @@ export const makePrepared: <A, E, R>(
   serve({
     onRequest: (request, response) => {
       if (UpgradeEndpoint.isOwn(request)) endpoint.onRequest(request, response)
+      else if (metrics !== undefined && MetricsEndpoint.isOwn(request)) metrics(request, response)
       else gateway.onRequest(request, response)
     },
     onUpgrade: (request, socket, head) => {
@@ -180,11 +189,12 @@ export const layer = (options?: NodeIPCServerOptions): Layer.Layer<IPCServer | I
 const environment: ConfigOptions.Environment<NodeIPCServerOptions> = {
   host: ConfigOptions.host,
   port: ConfigOptions.port,
-  token: Credentials.token
+  token: Credentials.token,
+  metrics: ConfigOptions.metrics
 }
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT` and `IPC_TOKEN` give them.
+ * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN` and `IPC_METRICS` give them.
  *
  * @since 0.1.0
  * @category config

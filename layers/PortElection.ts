@@ -120,11 +120,13 @@ export const environment: ConfigOptions.Environment<PortElectionOptions> = {
   port: ConfigOptions.port,
   token: Credentials.token,
   tokenScheme: Credentials.tokenScheme,
-  runtimeId: ConfigOptions.runtimeId
+  runtimeId: ConfigOptions.runtimeId,
+  metrics: ConfigOptions.metrics
 }
 
 /**
- * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME` and `IPC_RUNTIME_ID` give them.
+ * The options as `IPC_HOST`, `IPC_PORT`, `IPC_TOKEN`, `IPC_TOKEN_SCHEME`, `IPC_RUNTIME_ID` and
+ * `IPC_METRICS` give them.
  *
  * @since 0.2.0
  * @category config

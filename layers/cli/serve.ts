@@ -11,6 +11,7 @@ import * as Protocol from "../../src/election/GatewayProtocol.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import { urlOf } from "../ipc/Address.js"
+import * as MetricsEndpoint from "../ipc/MetricsEndpoint.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as ListeningPort from "../process/ListeningPort.js"
@@ -31,6 +32,9 @@ export const serve = Command.make(
       Options.withDescription("Serve the inspector's page as well, at a port of its own.")
     ),
     inspectorPort,
+    metrics: Options.boolean("metrics").pipe(
+      Options.withDescription(`Serve the gateway's metrics at ${MetricsEndpoint.path}, as text for Prometheus.`)
+    ),
     allowWithoutToken: Options.boolean("allow-without-token").pipe(
       Options.withDescription("Let other machines connect without a token, where --host is reachable for them.")
     ),
@@ -41,7 +45,7 @@ export const serve = Command.make(
       )
     )
   },
-  ({ address, allowedHosts, allowWithoutToken, drain, inspect, inspectorPort, strategy }) =>
+  ({ address, allowedHosts, allowWithoutToken, drain, inspect, inspectorPort, metrics, strategy }) =>
     Effect.gen(function* () {
       if (yield* ListeningPort.isInUse(address)) yield* refuseHeld(address)
       const services = yield* LocalDiscovery.makeStandalone({
@@ -49,6 +53,7 @@ export const serve = Command.make(
         allowWithoutToken,
         allowedHosts,
         drainTimeout: drain,
+        metrics,
         strategy: RoutingStrategy.fromName(strategy),
         runtimeId: runtimeIdFor("gateway")
       }).pipe(

@@ -109,7 +109,8 @@ export const make = <E, R>(
 
   const handle = (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => {
     response.unread = runs.unread
-    response.call?.begin(route, tracing)
+    response.call?.match(route)
+    response.call?.begin(tracing)
     if (!HttpBody.isPresent(request)) {
       return call(new RouteRequest(request, match, undefined, HttpBody.EMPTY), response, nothing)
     }
@@ -155,7 +156,7 @@ export const make = <E, R>(
   }
 
   const effectOf = (request: RouteRequest, response: GatewayResponse): Effect.Effect<unknown, E, R> => {
-    const span = response.call?.begin(route, tracing)
+    const span = response.call?.begin(tracing)
     try {
       if (span === undefined) return handler(request)
       const effect = ActiveSpan.during(span, () => handler(request))

@@ -1,6 +1,6 @@
 /**
- * A request to the gateway as traces show it: a span by OpenTelemetry's conventions for HTTP servers, made once its route is
- * known and ended with its response.
+ * A request to the gateway as traces and metrics show it, by OpenTelemetry's conventions for HTTP servers. Its span is made
+ * once its route is known, and it ends with its response.
  *
  * @internal
  */
@@ -9,6 +9,7 @@ import type { TLSSocket } from "node:tls"
 import * as Exit from "effect/Exit"
 import type { AnySpan } from "effect/Tracer"
 import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
+import { httpActive, httpServerDurations } from "../../src/telemetry/Metrics.js"
 import * as Tracing from "../../src/telemetry/Tracing.js"
 import * as HttpAttributes from "./HttpAttributes.js"
 
@@ -19,6 +20,8 @@ export class ServerCall {
   /** The sender's span; null until it is looked for. */
   #sender: AnySpan | undefined | null = null
   #call: Tracing.TracedCall | undefined
+  #route: string | undefined
+  #isOver = false
 
   /** Begins; ends when the response has closed. */
   constructor(tracing: Tracing.Tracing, request: IncomingMessage, response: ServerResponse) {
@@ -26,34 +29,76 @@ export class ServerCall {
     this.#request = request
     this.#startTime = tracing.clock.unsafeCurrentTimeNanos()
     response.on("close", onClose)
+    this.#count(1)
+  }
+
+  /** The template that the request matched; of several the first, which answers or passes it on. */
+  match(route: string | undefined): void {
+    this.#route ??= route
   }
 
   /**
    * The parent of what is done for the request, where anybody traces: its span, made at the first call, or its sender's
-   * where no span is made here. `route` is the template that the request matched.
+   * where no span is made here.
    */
-  begin(route: string | undefined, tracing: Tracing.Tracing = this.#tracing): AnySpan | undefined {
-    this.#call ??= this.#begin(route, tracing)
+  begin(tracing: Tracing.Tracing = this.#tracing): AnySpan | undefined {
+    this.#call ??= this.#begin(tracing)
     return this.#call?.span
   }
 
   /** Ends with the status of the response, or without one where the client has disconnected. */
   end(status: number | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#count(-1)
+    this.#record(status)
     // What no route took and no upstream had is traced, too.
-    if (this.#tracing.isOn) this.begin(undefined)
+    if (this.#tracing.isOn) this.begin()
     if (this.#call === undefined) return
     this.#call.attribute("http.response.status_code", status)
     this.#call.end(status === undefined ? disconnected : HttpAttributes.exitOf(status, status >= 500))
   }
 
-  #begin(route: string | undefined, tracing: Tracing.Tracing): Tracing.TracedCall | undefined {
+  get #scheme(): string {
+    return (this.#request.socket as TLSSocket).encrypted === true ? "https" : "http"
+  }
+
+  get #method(): string {
+    return HttpAttributes.knownMethod(this.#request.method as string) ?? "_OTHER"
+  }
+
+  #count(change: 1 | -1): void {
+    const method = this.#method
+    const scheme = this.#scheme
+    const labels = () => ({ "http.request.method": method, "url.scheme": scheme })
+    httpActive.of(`${method} ${scheme}`, labels)(change)
+  }
+
+  #record(status: number | undefined): void {
+    const method = this.#method
+    const scheme = this.#scheme
+    const route = this.#route
+    const { httpVersion } = this.#request
+    const series = httpServerDurations.of(`${method} ${status} ${scheme} ${httpVersion} ${route ?? ""}`, () => ({
+      "http.request.method": method,
+      "url.scheme": scheme,
+      "http.route": route,
+      "http.response.status_code": status,
+      "error.type": status === undefined ? "disconnected" : status >= 500 ? String(status) : undefined,
+      "network.protocol.version": httpVersion
+    }))
+    series(Number(this.#tracing.clock.unsafeCurrentTimeNanos() - this.#startTime) / 1e9)
+  }
+
+  #begin(tracing: Tracing.Tracing): Tracing.TracedCall | undefined {
     if (this.#sender === null) this.#sender = HttpTraceContext.fromHeaders(this.#request.headers)
+    const route = this.#route
     const { headers, httpVersion, method = "", socket, url = "" } = this.#request
     const call = Tracing.begin(tracing, this.#sender, HttpAttributes.nameOf(method, route), "server", this.#startTime)
     if (call === undefined) return undefined
     HttpAttributes.describeMethod(call, method)
     const [path, query] = HttpAttributes.split(url)
-    call.attribute("url.scheme", (socket as TLSSocket).encrypted === true ? "https" : "http")
+    call.attribute("url.scheme", this.#scheme)
     call.attribute("url.path", path)
     call.attribute("url.query", query)
     call.attribute("http.route", route)

@@ -102,4 +102,7 @@ export const port = optional(
 )
 
 /** @internal */
+export const metrics = optional(Config.boolean("IPC_METRICS"))
+
+/** @internal */
 export const runtimeId = optional(Config.string("IPC_RUNTIME_ID"))

@@ -50,6 +50,7 @@ const optionNames: OptionNames<IPCServerOptions> = {
   maxBodyBytes: true,
   bodyIdleTimeout: true,
   drainTimeout: true,
+  metrics: true,
   maxTotalBodyBytes: true,
   ...connectionOptionNames
 }

@@ -23,6 +23,7 @@ import * as Deadlines from "../internal/Deadlines.js"
 import { Events } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
@@ -87,6 +88,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       const client: ConnectedClient = runtimeId === undefined ? { clientId } : { clientId, runtimeId }
       const socket = new IPCSocket(context, transport, runtimeId ?? clientId, client)
       sockets.set(clientId, socket)
+      Metrics.connections.server(1)
       if (runtimeId !== undefined) {
         const replaced = byRuntimeId.get(runtimeId)
         byRuntimeId.set(runtimeId, socket)
@@ -97,6 +99,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       }
       socket.onceClosed((event) => {
         sockets.delete(clientId)
+        Metrics.connections.server(-1)
         if (runtimeId !== undefined && byRuntimeId.get(runtimeId) === socket) byRuntimeId.delete(runtimeId)
         events.publish({ _tag: "Disconnected", ...client, ...event })
         departures.announce()

@@ -4,6 +4,7 @@
  * @internal
  */
 import type { Account, Budget } from "../MemoryBudget.js"
+import { memory } from "../telemetry/Metrics.js"
 import type { Transport } from "./Transport.js"
 
 export class ConnectionMemory {
@@ -69,10 +70,14 @@ export class ConnectionMemory {
   /** Tells the process what this connection holds, where it has changed by enough to matter. */
   settle(): void {
     const { account, bytes } = this
-    if (bytes === 0 || Math.abs(bytes - account.bytes) >= granularity) account.set(bytes)
+    const change = bytes - account.bytes
+    if (change === 0 || (bytes !== 0 && Math.abs(change) < granularity)) return
+    account.set(bytes)
+    memory(change)
   }
 
   close(): void {
+    memory(-this.account.bytes)
     this.account.close()
   }
 }

@@ -15,6 +15,7 @@ import { total } from "../internal/CallbackEffect.js"
 import type { Execution } from "../internal/Execution.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import type * as Frame from "./Frame.js"
 import { failureEncoder, invalidPayload, untypedFailure } from "./HandlerFailures.js"
@@ -27,6 +28,7 @@ import * as StreamAnswer from "./StreamAnswer.js"
 export interface Handler<Caller> extends Registered {
   readonly payloadLimit: PayloadLimit | undefined
   readonly answer: (payload: unknown, caller: Caller) => Effect.Effect<unknown, Frame.Failure>
+  readonly durations: Metrics.MethodDurations
   /** How long its responses are, about, in UTF-16 units of their frames; 0 until there was one. */
   responseLength: number
 }
@@ -79,6 +81,7 @@ export const make = <Caller>(): Handlers<Caller> => {
       answer: answering(request, handler as UntypedHandler<Caller, never>),
       runFork: runFork as RunFork.RunFork,
       tracing: yield* Tracing.current,
+      durations: Metrics.serverDurations(nameOf(request)),
       running: new Set(),
       gone: false,
       responseLength: 0

@@ -35,6 +35,7 @@ import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import { quote } from "../internal/Printable.js"
 import { Waiters } from "../internal/Waiters.js"
+import { CallTimer } from "../telemetry/CallTimer.js"
 import type { Connection, State } from "./Connection.js"
 import { ConnectionMemory } from "./ConnectionMemory.js"
 import * as Frame from "./Frame.js"
@@ -60,6 +61,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
   readonly agreement: Agreement
   maxFrameBytes: number
+  private readonly timer: CallTimer
   private readonly memory: ConnectionMemory
   private readonly outbox: Outbox
   private readonly outgoing: OutgoingRequests
@@ -84,14 +86,15 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   ) {
     this.agreement = transport.agreement
     this.maxFrameBytes = context.maxFrameBytes
+    this.timer = new CallTimer(context.clock)
     this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
     this.outbox = new Outbox(transport, this.memory)
     this.turns = new StreamTurns(transport, this.outbox)
-    this.outgoing = new OutgoingRequests(context, this, this.outbox)
+    this.outgoing = new OutgoingRequests(context, this, this.outbox, this.timer)
     this.opened = new OutgoingStreams(context, this, this.outbox, this.memory, this.turns, this.outgoing)
     const replies = new Replies(this, this.outbox, this.memory)
     this.served = new IncomingStreams(context, this, this.outbox, this.memory, this.turns, replies)
-    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory, replies, this.served)
+    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory, replies, this.served, this.timer)
     this.heartbeat = {
       dueAt: 0,
       millis: context.heartbeatMillis,
@@ -236,8 +239,14 @@ export class IPCSocket<Caller> implements Connection<Caller> {
 
   private onText(text: string): void {
     this.receivedSinceHeartbeat = true
+    this.timer.begin()
     this.incoming.beginBatch()
-    if (this.agreement.version === 0) return this.onPacket(text, text, 0)
+    if (this.agreement.version === 0) this.onPacket(text, text, 0)
+    else this.onFrames(text)
+    this.timer.end()
+  }
+
+  private onFrames(text: string): void {
     for (let end = -1; end < text.length; ) {
       const start = end + 1
       end = JoinedFrames.endOf(text, start)
@@ -248,8 +257,10 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private onBytes(bytes: Uint8Array): void {
     this.receivedSinceHeartbeat = true
     if (!this.agreement.binary) return this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
+    this.timer.begin()
     this.incoming.beginBatch()
     this.onPacket(bytes, bytes, 0)
+    this.timer.end()
   }
 
   private onReceiving(bytes: number): void {

@@ -1,6 +1,7 @@
 /**
  * How connections behave, and what all connections of one end share.
  */
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { RequestOptions } from "../IPCRequest.js"
@@ -51,6 +52,7 @@ export interface IPCSocketContext<Caller> extends SharedContext {
 
 /** @internal */
 export interface SharedContext {
+  readonly clock: Clock.Clock
   readonly deadlines: Deadlines
   readonly runFork: RunFork.RunFork
   readonly requestTimeoutMillis: number
@@ -78,6 +80,7 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
   const highWaterMark = wholeNumber(options.highWaterMark, 16 * 1024 * 1024)
   const maxHandlersInFlight = wholeNumber(options.maxHandlersInFlight, 1024)
   const context: IPCSocketContext<Caller> = {
+    clock: yield* Effect.clock,
     handlers,
     deadlines,
     runFork: yield* RunFork.make(),

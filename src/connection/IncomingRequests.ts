@@ -12,6 +12,8 @@ import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import * as ActiveSpan from "../telemetry/ActiveSpan.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
+import type { CallTimer } from "../telemetry/CallTimer.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
@@ -51,7 +53,8 @@ export class IncomingRequests<Caller> {
     outbox: Outbox,
     private readonly memory: ConnectionMemory,
     private readonly replies: Replies,
-    private readonly streams: IncomingStreams<Caller>
+    private readonly streams: IncomingStreams<Caller>,
+    private readonly timer: CallTimer
   ) {
     this.backlog = new RequestBacklog(memory)
     if (connection.agreement.version === 2) {
@@ -96,10 +99,13 @@ export class IncomingRequests<Caller> {
 
   /** Handles what waits, as far as there is room. */
   resume(): void {
+    if (this.backlog.size === 0) return
+    this.timer.begin()
     while (this.backlog.size > 0 && this.connection.state === "open" && this.hasRoom(this.backlog.nextLength)) {
       const packet = this.backlog.shift()
       if (packet !== undefined) this.handle(packet)
     }
+    this.timer.end()
   }
 
   /** Interrupts every handler and forgets what waits: the connection has ended. */
@@ -195,6 +201,7 @@ export class IncomingRequests<Caller> {
   /** Runs the handler, without a fiber where its effect has already ended. A message's id is negative. */
   private run(handler: Handler<Caller>, data: unknown, id: number, length: number, trace: string | undefined): boolean {
     const { caller } = this.connection
+    const startedAt = this.timer.arrival
     const call =
       trace === undefined && !handler.tracing.isOn
         ? undefined
@@ -206,6 +213,7 @@ export class IncomingRequests<Caller> {
     const settled = SyncEffect.exitOf(effect)
     if (settled !== undefined) {
       if (call !== undefined) CallSpan.endOfHandler(call, settled)
+      this.timer.onAnswered(handler.durations, settled)
       this.onHandled(handler, id, settled)
       return false
     }
@@ -213,18 +221,22 @@ export class IncomingRequests<Caller> {
       call === undefined ? Execution.start(effect, handler.runFork) : Execution.fork(effect, handler.runFork, call.span)
     if (running.exit !== undefined) {
       if (call !== undefined) CallSpan.endOfHandler(call, running.exit)
+      this.timer.onAnswered(handler.durations, running.exit)
       this.onHandled(handler, id, running.exit)
       return false
     }
     const entry: InFlight = { id, bytes: length + handler.responseLength, running, cancelled: false }
     this.inFlight.add(entry)
+    Metrics.activeCalls(1)
     this.memory.inFlight += entry.bytes
     if (entry.bytes > granularity) this.memory.settle()
     handler.running.add(running)
     running.observe((exit) => {
       handler.running.delete(running)
       this.inFlight.delete(id)
+      Metrics.activeCalls(-1)
       this.memory.inFlight -= entry.bytes
+      this.timer.onEnded(handler.durations, startedAt, exit)
       if (call !== undefined) CallSpan.endOfHandler(call, exit)
       this.onHandled(handler, id, exit, entry.cancelled)
       this.credit?.add(1, length)

@@ -12,6 +12,7 @@ import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import { quote } from "../internal/Printable.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
+import { streams } from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import * as ElementCodec from "./ElementCodec.js"
@@ -74,6 +75,7 @@ export class IncomingStreams<Caller> {
     this.entries.add(entry)
     this.memory.streamPayloads += length
     this.memory.settle()
+    streams.server(1)
     this.outbox.send(`o:${id}::`)
     entry.input?.open()
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)
@@ -181,6 +183,7 @@ export class IncomingStreams<Caller> {
     exit: Exit.Exit<unknown, Frame.Failure>
   ): void {
     this.entries.delete(entry.id)
+    streams.server(-1)
     this.inputBytes -= entry.inputBytes
     this.memory.streamPayloads -= entry.payloadLength
     this.memory.settle()

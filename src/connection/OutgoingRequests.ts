@@ -16,8 +16,12 @@ import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
+import { millisOf } from "../internal/MonotonicTime.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import type { CallTimer } from "../telemetry/CallTimer.js"
+import { outcomeOf } from "../telemetry/CallTimer.js"
+import { clientDurations, pendingCalls } from "../telemetry/Metrics.js"
 import * as TraceContext from "../telemetry/TraceContext.js"
 import type { Connection } from "./Connection.js"
 import type { Departure } from "./Departure.js"
@@ -39,7 +43,8 @@ export class OutgoingRequests {
   constructor(
     private readonly context: SharedContext,
     private readonly connection: Connection,
-    private readonly outbox: Outbox
+    private readonly outbox: Outbox,
+    private readonly timer: CallTimer
   ) {}
 
   /** How many requests wait for their responses. */
@@ -92,7 +97,9 @@ export class OutgoingRequests {
     }
     const pending = new PendingRequest(this, id, request, millis, packet.length, onEnd)
     this.entries.add(pending)
+    pendingCalls(1)
     this.context.deadlines.add(pending)
+    pending.startedAt = Number.isFinite(millis) ? pending.dueAt - millis : millisOf(this.context.clock)
     this.outbox.request(packet, pending)
     return pending
   }
@@ -148,26 +155,35 @@ export class OutgoingRequests {
       return
     }
     this.forget(pending)
-    pending.onEnd(ResponseDecoder.decode(pending.request, this.connection.target, frame.data))
+    const result = ResponseDecoder.decode(pending.request, this.connection.target, frame.data)
+    const exit = SyncEffect.exitOf(result)
+    this.record(pending, this.timer.arrival, exit === undefined ? undefined : outcomeOf(exit))
+    pending.onEnd(result)
   }
 
   expire(pending: PendingRequest): void {
     const departed = pending.packet === undefined
     if (!this.forget(pending)) return
     if (departed) this.cancelAtPeer(pending.id)
-    pending.onEnd(Exit.fail(this.timeout(nameOf(pending.request), pending.millis)))
+    const error = this.timeout(nameOf(pending.request), pending.millis)
+    this.record(pending, millisOf(this.context.clock), error._tag)
+    pending.onEnd(Exit.fail(error))
   }
 
   abandon(pending: PendingRequest): void {
     const departed = pending.packet === undefined
-    if (this.forget(pending) && departed) this.cancelAtPeer(pending.id)
+    if (!this.forget(pending)) return
+    if (departed) this.cancelAtPeer(pending.id)
+    this.record(pending, millisOf(this.context.clock), "interrupted")
   }
 
   /** The peer has told that it takes no frame of this size. */
   refuse(pending: PendingRequest, size: number, limit: number): void {
     if (!this.forget(pending)) return
     const request = nameOf(pending.request)
-    pending.onEnd(Exit.fail(new FrameTooLarge({ request, target: this.connection.target, size, limit })))
+    const error = new FrameTooLarge({ request, target: this.connection.target, size, limit })
+    this.record(pending, millisOf(this.context.clock), error._tag)
+    pending.onEnd(Exit.fail(error))
   }
 
   cancelAtPeer(id: number): void {
@@ -180,9 +196,12 @@ export class OutgoingRequests {
   clear(): void {
     const ended = this.entries.entries()
     const longest = ended.reduce((length, pending) => Math.max(length, pending.length), 0)
+    const now = ended.length === 0 ? 0 : millisOf(this.context.clock)
+    pendingCalls(-ended.length)
     for (const pending of ended) {
       this.context.deadlines.remove(pending)
       const error = this.connectionClosed(nameOf(pending.request))
+      this.record(pending, now, error._tag)
       const refusal = this.refusalOf(pending, longest)
       if (refusal !== undefined) this.refusals = (this.refusals ?? new Map()).set(error, refusal)
       pending.onEnd(Exit.fail(error))
@@ -244,9 +263,14 @@ export class OutgoingRequests {
     })
   }
 
+  private record({ request, startedAt }: PendingRequest, now: number, errorType: string | undefined): void {
+    clientDurations(nameOf(request)).record((now - startedAt) / 1000, errorType)
+  }
+
   /** Whether it was still waiting. */
   private forget(pending: PendingRequest): boolean {
     if (!this.entries.delete(pending.id)) return false
+    pendingCalls(-1)
     this.context.deadlines.remove(pending)
     if (pending.packet !== undefined) this.outbox.withdraw(pending)
     return true

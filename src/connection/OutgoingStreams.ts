@@ -28,6 +28,7 @@ import type { StreamOptions, UntypedStream } from "../IPCStream.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
 import { wholeNumber } from "../internal/WholeNumber.js"
+import { streams } from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import type { Departure } from "./Departure.js"
@@ -155,6 +156,7 @@ export class OutgoingStreams {
       definition.hasInput ? new StreamSender("i", id, this.connection, this.outbox, this.turns) : undefined
     )
     this.entries.add(entry)
+    streams.client(1)
     this.context.deadlines.add(entry)
     if (this.outbox.request(packet, entry)) entry.onDeparted()
     return entry
@@ -246,6 +248,7 @@ export class OutgoingStreams {
 
   private end(entry: OpenedStream, exit: Effect.Effect<void, unknown>): void {
     if (!this.entries.delete(entry.id)) return
+    streams.client(-1)
     this.context.deadlines.remove(entry)
     entry.sender?.close()
     entry.receiver.end(exit)

@@ -19,6 +19,8 @@ export interface Requester {
 /** It is its own deadline, its own handle and its own place in the outbox, so that a request costs one object. */
 export class PendingRequest implements Expiring, Waiting, Departure {
   dueAt = 0
+  /** When it was begun, in monotonic milliseconds. */
+  startedAt = 0
   previous: Expiring | undefined = undefined
   next: Expiring | undefined = undefined
   packet: Packet | undefined = undefined

@@ -29,6 +29,7 @@ import { CurrentValue } from "../internal/Events.js"
 import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import * as Handlers from "./Handlers.js"
 import { IPCSocket } from "./IPCSocket.js"
@@ -116,6 +117,8 @@ export const make: (
       // The attempt has ended, so nothing else would close this transport.
       if (end !== undefined) return transport.terminate()
       socket = new IPCSocket(context, transport, url, undefined)
+      Metrics.connections.client(1)
+      socket.onceClosed(() => Metrics.connections.client(-1))
       waiters.announce()
     }).pipe(
       timeoutFail({
@@ -184,11 +187,18 @@ export const make: (
     ): Effect.Effect<A, E | ConnectionClosed | FrameTooLarge | RequestTimeout> => {
       const dueAt = millisOf(clock) + millis
       const timedOut = () => new RequestTimeout({ request, target: url, millis })
+      const neverSent = () => {
+        Metrics.clientDurations(request).record(millis / 1000, "RequestTimeout")
+        return timedOut()
+      }
       const loop: Effect.Effect<A, E | ConnectionClosed | FrameTooLarge | RequestTimeout> = Effect.suspend(() => {
-        if (end !== undefined) return Effect.fail(new ConnectionClosed({ request, target: url, ...end }))
+        if (end !== undefined) {
+          Metrics.clientDurations(request).record(0, "ConnectionClosed")
+          return Effect.fail(new ConnectionClosed({ request, target: url, ...end }))
+        }
         const timeout = Duration.millis(Math.max(Math.ceil(dueAt - millisOf(clock)), 0))
         if (socket === undefined || socket.state !== "open") {
-          return Effect.zipRight(Effect.timeoutFail(nextConnection, { duration: timeout, onTimeout: timedOut }), loop)
+          return Effect.zipRight(Effect.timeoutFail(nextConnection, { duration: timeout, onTimeout: neverSent }), loop)
         }
         const used = socket
         return Effect.catchAll(send(used, { timeout }), (error): typeof loop => {

@@ -4,6 +4,7 @@
  * @internal
  */
 import { IdMap } from "../internal/IdMap.js"
+import { queuedCalls } from "../telemetry/Metrics.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import type { Packet } from "./Transport.js"
 
@@ -55,6 +56,7 @@ export class RequestBacklog {
     this.entries.push(entry)
     if (id >= 0) this.byId.add(entry)
     this.size++
+    queuedCalls(1)
     this.memory.settle()
   }
 
@@ -88,6 +90,7 @@ export class RequestBacklog {
   }
 
   clear(): void {
+    queuedCalls(-this.size)
     this.size = 0
     this.entries = []
     this.first = 0
@@ -108,6 +111,7 @@ export class RequestBacklog {
     entry.batch = undefined
     if (entry.id >= 0) this.byId.delete(entry.id)
     this.size--
+    queuedCalls(-1)
     batch.waiting--
     if (batch.waiting === 0) this.memory.backlog -= batch.packet.length
   }

@@ -20,6 +20,7 @@ import { detached } from "../internal/Detached.js"
 import { nextTurn } from "../internal/NextTurn.js"
 import { Waiters } from "../internal/Waiters.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import { notRegistered } from "./DiscoveryService.js"
 import { ownedKeyOf } from "./EntryKey.js"
@@ -92,8 +93,16 @@ export const make: (
   /** The apis whose strategy a client has set. */
   const strategiesSet = new Set<string>()
 
+  let counted = 0
+  const count = (size = table.size()) => {
+    Metrics.routes(size - counted)
+    counted = size
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => count(0)))
+
   const changed = (changes: ReadonlyArray<RouteChange>): Effect.Effect<void> => {
     if (changes.length === 0) return Effect.void
+    count()
     options.onChanges(changes)
     arrivals.announce()
     return watchers.publish(table.version(), changes)
@@ -103,6 +112,7 @@ export const make: (
   const inherited = new Map(options.inherited.map((route) => [ownedKeyOf(route.owner, route), route]))
   for (const route of options.inherited) table.register(route.owner, [route])
   options.onChanges(table.register(Owner.named(runtimeId), options.own))
+  count()
 
   /** What a new connection of an owner doesn't register again ends with the old connection. */
   const claim = (caller: ConnectedClient): readonly [owner: string, dropped: ReadonlyArray<RouteChange>] => {

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import { CurrentValue } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
 import type { LeaderElection, Role } from "../LeaderElection.js"
+import { onRoleChange } from "../telemetry/Metrics.js"
 
 /**
  * One stretch of time in one role.
@@ -57,12 +58,14 @@ const endGrace = Duration.seconds(1)
 export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>> =>
   Effect.sync(() => {
     const state = new CurrentValue<State<Leader, Follower>>({ role: "electing" })
+    onRoleChange(undefined, "electing")
     const waiters = new Waiters()
     /** What runs while this process leads. */
     const running = new Set<Deferred.Deferred<void>>()
 
     const set = (next: State<Leader, Follower>) =>
       Effect.sync(() => {
+        onRoleChange(roleOf(state.get()), roleOf(next))
         state.set(next)
         waiters.announce()
       })
@@ -144,5 +147,7 @@ export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>>
 
 /** `over` once the participant has left the election. */
 type State<Leader, Follower> = Term<Leader, Follower> | { readonly role: "over" }
+
+const roleOf = ({ role }: { readonly role: Role | "over" }): Role | undefined => (role === "over" ? undefined : role)
 
 const isRole = (role: Role | "over"): role is Role => role !== "over"

@@ -40,6 +40,7 @@ import { CurrentValue } from "../internal/Events.js"
 import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
 import type { Service, Services } from "../Services.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import type { Endpoint } from "./Endpoint.js"
 import { EndpointPool } from "./EndpointPool.js"
@@ -116,7 +117,10 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
         )((transport) => {
           // The attempt has ended, so nothing else would close this transport.
           if (end !== undefined) return transport.terminate()
-          pool.onConnected(endpoint, new IPCSocket(context, transport, `${api} at ${endpoint.baseUrl}`, endpoint))
+          const socket = new IPCSocket(context, transport, `${api} at ${endpoint.baseUrl}`, endpoint)
+          Metrics.connections.client(1)
+          socket.onceClosed(() => Metrics.connections.client(-1))
+          pool.onConnected(endpoint, socket)
         })
         .pipe(
           timeoutFail({

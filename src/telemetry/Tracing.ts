@@ -102,13 +102,26 @@ export const endWith = <A, E, R>(call: TracedCall, effect: Effect.Effect<A, E, R
     Effect.sync(() => call.end(exit))
   )
 
-/** What names a failure: its tag, a code as Node's errors have it, or the class of what was thrown. */
-const errorType = (cause: Cause.Cause<unknown>): string => {
+/**
+ * What names a failure: its tag, a code as Node's errors have it, or the class of what was thrown; of a handler's failure as
+ * the wire has it, the same of what was encoded.
+ */
+export const errorType = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (hasStringTag(error)) return error._tag
+  if (isWireFailure(error)) return error.reason ?? error.tag ?? "_OTHER"
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code
   return error instanceof Error && error.name !== "" ? error.name : "_OTHER"
 }
+
+interface WireFailure {
+  readonly success: false
+  readonly reason?: string
+  readonly tag?: string
+}
+
+const isWireFailure = (error: unknown): error is WireFailure =>
+  Predicate.hasProperty(error, "success") && error.success === false
 
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 

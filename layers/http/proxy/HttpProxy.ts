@@ -18,7 +18,7 @@ import * as Tracing from "../../../src/telemetry/Tracing.js"
 import { UpstreamProxy } from "../../UpstreamProxy.js"
 import type { GatewayResponse } from "../GatewayResponse.js"
 import * as JsonResponse from "../JsonResponse.js"
-import * as AttemptSpan from "./AttemptSpan.js"
+import { AttemptCall } from "./AttemptCall.js"
 import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { ForwardedExchange, Upgrade, UpstreamAttempt } from "./Forwarder.js"
@@ -90,7 +90,8 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
     }
     const headers = ForwardedHeaders.ofRequest(request, mark)
     const told = response.isTapped ? telling(response, upstream) : upstream
-    const span = tracing.isOn ? response.call?.begin(upstream.route) : undefined
+    response.call?.match(upstream.route)
+    const span = tracing.isOn ? response.call?.begin() : undefined
     const relayed = { tracing, span, lingering }
     forwarder.forward(new RelayedExchange(request, response, upgrade, target, headers, told, relayed))
     return true
@@ -129,8 +130,6 @@ interface Relayed {
   readonly lingering: Set<GatewayResponse>
 }
 
-const nothing = () => {}
-
 /** The upstream, and each that is tried after it, told to those who watch the response. */
 const telling = (response: GatewayResponse, upstream: Upstream): Upstream => {
   const { instance } = upstream as Partial<Selection>
@@ -164,8 +163,7 @@ class RelayedExchange implements ForwardedExchange {
   attempt(upstream: Upstream): UpstreamAttempt {
     const { span, tracing } = this.relayed
     const sent = upstream.stripPrefix === undefined ? this : PathPrefix.without(this, upstream.stripPrefix)
-    const attempt = span === undefined ? undefined : AttemptSpan.begin(tracing, span, sent, upstream, this.attempts++)
-    return attempt ?? { target: sent.target, headers: sent.headers, end: nothing }
+    return new AttemptCall(tracing, span, sent, upstream, this.attempts++)
   }
 
   refuse(status: number, message: string): void {
