@@ -38,6 +38,7 @@ import * as Validation from "./interception/Validation.js"
 import * as WebSocketMock from "./interception/WebSocketMock.js"
 import * as WebSocketSpy from "./interception/WebSocketSpy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as ProcessMemory from "./ipc/ProcessMemory.js"
 
 /**
  * @since 0.1.0
@@ -74,6 +75,7 @@ export const make: (
     const recorder = CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock)
     const { url } = yield* IPCServer
     const apis = ApiRequests.make(discovery)
+    const memory = yield* ProcessMemory.current
     const forwarding = new Forwarding(url, apis)
     const sessions = new SessionTraces()
     const interceptors = new Interceptors(sessions)
@@ -182,8 +184,12 @@ export const make: (
               recorded(group, "WebSocket mock", name, matcher),
               recorder
             )
-            const take = yield* WebSocketMock.make(handler, recording.recorder, ({ method, path }, failure, error) =>
-              noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
+            const take = yield* WebSocketMock.make(
+              handler,
+              recording.recorder,
+              memory,
+              ({ method, path }, failure, error) =>
+                noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
             )
             yield* install(group, { kind: "WebSocket mock", name, matcher, options: webSocketOptions, take })
             return recording.interceptor

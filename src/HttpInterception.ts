@@ -176,10 +176,14 @@ export interface WebSocketInterceptor extends Interceptor<RecordedWebSocket> {
 export interface MockedWebSocket {
   /** The request that opened it. */
   readonly request: RecordedRequest
-  /** What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. */
+  /**
+   * What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. While 4 MiB are
+   * unread, the client waits.
+   */
   readonly messages: Stream.Stream<string | Uint8Array>
   /**
-   * Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed.
+   * Sends to the client: a string as a text message, bytes as a binary one. Waits while 4 MiB are unsent. Does nothing once
+   * the WebSocket has closed.
    */
   readonly send: (data: string | Uint8Array) => Effect.Effect<void>
   /** Default code 1000. */

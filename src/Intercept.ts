@@ -16,12 +16,12 @@
  *
  * @since 0.1.0
  */
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { Fault } from "./HttpInterception.js"
+import { Answer } from "./internal/Answer.js"
 import { check, type OptionNames } from "./internal/OptionNames.js"
 import type { Absent, Exact, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
@@ -146,7 +146,12 @@ export interface AnswerOptions {
  */
 export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<unknown> => {
   const head = given(options)
-  return answer((response) => response.json(value, head))
+  return () =>
+    Effect.try({
+      // A value that is changed between two requests is answered as it is then.
+      try: () => answerOf("application/json", JSON.stringify(value), head),
+      catch: (error) => error
+    })
 }
 
 /**
@@ -156,8 +161,8 @@ export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<
  * @category answers
  */
 export const text = (value: string, options?: AnswerOptions): HttpRouteHandler<unknown> => {
-  const head = given(options)
-  return answer((response) => Effect.succeed(response.text(value, head)))
+  const answer = answerOf("text/plain", value, given(options))
+  return () => Effect.succeed(answer)
 }
 
 /**
@@ -166,8 +171,10 @@ export const text = (value: string, options?: AnswerOptions): HttpRouteHandler<u
  * @since 0.1.0
  * @category answers
  */
-export const status = (code: number, headers?: Readonly<Record<string, string>>): HttpRouteHandler<unknown> =>
-  answer((response) => Effect.succeed(response.empty(given({ status: code, headers }))))
+export const status = (code: number, headers?: Readonly<Record<string, string>>): HttpRouteHandler<unknown> => {
+  const answer = answerOf(undefined, undefined, given({ status: code, headers }))
+  return () => Effect.succeed(answer)
+}
 
 /**
  * Answers with the bytes, as `application/octet-stream` unless the headers have a content type.
@@ -176,9 +183,8 @@ export const status = (code: number, headers?: Readonly<Record<string, string>>)
  * @category answers
  */
 export const bytes = (value: Uint8Array, options?: AnswerOptions): HttpRouteHandler<unknown> => {
-  const head = given(options)
-  const contentType = head.headers?.["content-type"] ?? "application/octet-stream"
-  return answer((response) => Effect.succeed(response.uint8Array(value, { ...head, contentType })))
+  const answer = answerOf("application/octet-stream", value, given(options))
+  return () => Effect.succeed(answer)
 }
 
 /**
@@ -350,14 +356,18 @@ export const resetInBody = (options: { readonly afterBytes: number }): Fault => 
   afterBytes: options.afterBytes
 })
 
-// Loaded with the first answer, since importing the platform costs start-up time.
-const answer =
-  (make: (response: typeof HttpServerResponse) => Effect.Effect<unknown, unknown>): HttpRouteHandler<unknown> =>
-  () =>
-    Effect.flatMap(
-      Effect.promise(() => import("@effect/platform/HttpServerResponse")),
-      make
-    )
+const answerOf = (
+  contentType: string | undefined,
+  body: Answer["body"],
+  { headers = {}, status: code = 200 }: AnswerOptions
+): Answer => {
+  const named = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])
+  return new Answer(
+    code,
+    { ...(contentType === undefined ? {} : { "content-type": contentType }), ...Object.fromEntries(named) },
+    body
+  )
+}
 
 const given = (options: AnswerOptions = {}) => {
   check("the options of an answer", options, answerOptions)

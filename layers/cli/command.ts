@@ -65,7 +65,7 @@ export const runMain = (argv: ReadonlyArray<string>): void =>
 /** Runs the subcommand. A failure is one line on stderr and the exit code of the process to be. */
 export const program = (argv: ReadonlyArray<string>): Effect.Effect<void> => {
   const [own, child] = CommandLine.split(argv)
-  return Command.run(command, { name: "effect-ipc", version })(own).pipe(
+  return Command.run(command, { name: "effect-ipc", version: version() })(own).pipe(
     Output.withPlainText,
     Effect.catchIf(ValidationError.isValidationError, (error) =>
       Effect.fail(usageError(own, describe(command).help, error))

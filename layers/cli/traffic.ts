@@ -126,7 +126,7 @@ const lineOf = (
     : TrafficListing.line(InspectorViews.summary(stored))
 
 const openHar = (path: string): Effect.Effect<HarFile.HarFile, CommandFailed, Scope.Scope> =>
-  Effect.mapError(HarFile.open(path, version), notWritten(path))
+  Effect.mapError(HarFile.open(path, version()), notWritten(path))
 
 const notWritten =
   (path: string | undefined) =>

@@ -93,6 +93,8 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   ) => Effect.Effect<void, never, Scope.Scope>
   /** The interceptors that describe themselves, topmost first. */
   readonly interceptors: () => ReadonlyArray<InterceptorDescription>
+  /** The bodies that it holds, which are bounded together. */
+  readonly bodies: RequestBodies
   /** Shows every exchange to the watcher, before any interceptor, for as long as the scope lives. */
   readonly watch: (watcher: GatewayWatcher) => Effect.Effect<void, never, Scope.Scope>
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
@@ -335,6 +337,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 
   const gateway: NodeHttpGateway = {
     [TypeId]: TypeId,
+    bodies: runs.bodies,
     startClosing,
     onRequest,
     onUpgrade,

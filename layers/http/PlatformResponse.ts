@@ -9,6 +9,7 @@ import { Readable } from "node:stream"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import type { GatewayResponse } from "./GatewayResponse.js"
+import { imported } from "./Lazily.js"
 import * as ResponseBody from "./ResponseBody.js"
 import * as ValueResponse from "./ValueResponse.js"
 
@@ -48,7 +49,10 @@ const headersOf = (answer: HttpServerResponse): Effect.Effect<OutgoingHttpHeader
   const headers: OutgoingHttpHeaders = { ...answer.headers }
   if (Object.keys(answer.cookies.cookies).length === 0) return Effect.succeed(headers)
   // The program that made the cookies has loaded it; for others it would cost start-up time.
-  const cookies = Effect.tryPromise({ try: () => import("@effect/platform/Cookies"), catch: (error) => error })
+  const cookies = Effect.tryPromise({
+    try: () => imported("@effect/platform/Cookies", () => import("@effect/platform/Cookies")),
+    catch: (error) => error
+  })
   return Effect.map(cookies, ({ toSetCookieHeaders }) => {
     const made = toSetCookieHeaders(answer.cookies)
     const own = headers["set-cookie"]

@@ -49,23 +49,52 @@ export class RequestBodies {
 
   /** Reads the body. A content-length over the limit is refused before anything is read. */
   read(request: IncomingMessage, reader: BodyReader): void {
-    const { bodyIdleMillis, maxBodyBytes, maxTotalBodyBytes } = this.#limits
+    const { maxBodyBytes } = this.#limits
     const tooLarge = () =>
       reader.onRefused(
         413,
         `The body is over the limit of ${maxBodyBytes} bytes. Send less, or raise the server's { maxBodyBytes }.`
       )
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge()
+    this.#collect(request, maxBodyBytes, reader, (_, release) => {
+      release()
+      tooLarge()
+    })
+  }
 
+  /** Reads the body, or the first of more than `maxBytes` of it: then the rest is still to be read from the request. */
+  readBeginning(
+    request: IncomingMessage,
+    maxBytes: number,
+    reader: Omit<BodyReader, "onBytes"> & {
+      readonly onBytes: (bytes: Buffer, isWhole: boolean, release: () => void) => void
+    }
+  ): void {
+    const { onBytes, ...rest } = reader
+    this.#collect(
+      request,
+      maxBytes,
+      { ...rest, onBytes: (bytes, release) => onBytes(bytes, true, release) },
+      (chunks, release) => {
+        request.pause()
+        onBytes(Buffer.concat(chunks), false, release)
+      }
+    )
+  }
+
+  /** `onMore` is called in place of the reader once the body is larger. */
+  #collect(
+    request: IncomingMessage,
+    maxBytes: number,
+    reader: BodyReader,
+    onMore: (chunks: ReadonlyArray<Buffer>, release: () => void) => void
+  ): void {
+    const { bodyIdleMillis, maxTotalBodyBytes } = this.#limits
     let size = 0
     let chunks: Array<Buffer> = []
     const onData = (chunk: Buffer) => {
       size += chunk.length
       this.#held += chunk.length
-      if (size > maxBodyBytes) {
-        drop()
-        return tooLarge()
-      }
       if (this.#held > maxTotalBodyBytes) {
         drop()
         return reader.onRefused(
@@ -74,6 +103,10 @@ export class RequestBodies {
         )
       }
       chunks.push(chunk)
+      if (size > maxBytes) {
+        stop()
+        return onMore(chunks, release)
+      }
       this.#deadlines.add(idle)
     }
     const onEnd = () => {

@@ -8,6 +8,7 @@ import { Readable } from "node:stream"
 import type { ReadableStream as WebReadableStream } from "node:stream/web"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { type Answer, isAnswer } from "../../src/internal/Answer.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as ResponseBody from "./ResponseBody.js"
 
@@ -20,6 +21,7 @@ export const send = (response: GatewayResponse, value: object): Effect.Effect<vo
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return undefined
   if (isResponse(value)) return sendResponse(response, value)
+  if (isAnswer(value)) return sendAnswer(response, value)
   return sendBody(response, { status: 200, headers: {} }, value)
 }
 
@@ -90,6 +92,13 @@ const sendResponse = (response: GatewayResponse, answer: Response): Effect.Effec
   return answer.body === null
     ? ResponseBody.sendBytes(response, head, undefined)
     : ResponseBody.sendReadable(response, head, fromWeb(answer.body))
+}
+
+const sendAnswer = (response: GatewayResponse, { body, headers, status }: Answer): Effect.Effect<void, unknown> => {
+  const head: ResponseBody.Head = { status, headers: { ...headers } }
+  return typeof body === "object" && Stream.StreamTypeId in body
+    ? ResponseBody.sendStream(response, head, body)
+    : ResponseBody.sendBytes(response, head, body)
 }
 
 const bytesOf = (body: object): Uint8Array | undefined => {

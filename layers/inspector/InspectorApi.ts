@@ -60,7 +60,7 @@ export const make =
             _tag: "File",
             name: "traffic.har",
             type: "application/json",
-            parts: HarFile.parts(version, entriesOf(state, query.get("ids"), showSecrets))
+            parts: HarFile.parts(version(), entriesOf(state, query.get("ids"), showSecrets))
           })
         case "GET events":
           return Effect.succeed({ _tag: "Lines", next: events(state) })

@@ -2,42 +2,40 @@
  * Answers of `Intercept` that need more than the platform's responses: files, and events that are sent one after the other.
  */
 import { fileURLToPath } from "node:url"
-import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { FileAnswer, ServerSentEvent, SseAnswer } from "../../src/Intercept.js"
+import { Answer } from "../../src/internal/Answer.js"
+import { imported } from "../http/Lazily.js"
 
 /** What a handler gave as what the gateway sends; `clock` is the gateway's. */
 export const toSendable = (answer: unknown, clock: Clock.Clock): Effect.Effect<unknown, unknown> => {
   if (Predicate.isTagged(answer, "effect-ipc/File")) return file(answer as unknown as FileAnswer)
-  if (Predicate.isTagged(answer, "effect-ipc/Sse")) return sse(answer as unknown as SseAnswer, clock)
+  if (Predicate.isTagged(answer, "effect-ipc/Sse")) return Effect.succeed(sse(answer as unknown as SseAnswer, clock))
   return Effect.succeed(answer)
 }
 
-// Loaded with the first such answer, since importing the platform costs start-up time.
-const response = Effect.promise(() => import("@effect/platform/HttpServerResponse"))
-
-const file = ({ headers, path, status }: FileAnswer): Effect.Effect<HttpServerResponse, unknown> =>
+const file = ({ headers, path, status }: FileAnswer): Effect.Effect<unknown, unknown> =>
   Effect.gen(function* () {
-    const { file } = yield* response
-    const { layerContext } = yield* Effect.promise(() => import("@effect/platform-node/NodeHttpServer"))
+    const { file } = yield* Effect.tryPromise(() =>
+      imported("@effect/platform/HttpServerResponse", () => import("@effect/platform/HttpServerResponse"))
+    )
+    const { layerContext } = yield* Effect.tryPromise(() =>
+      imported("@effect/platform-node/NodeHttpServer", () => import("@effect/platform-node/NodeHttpServer"))
+    )
     const name = path instanceof URL ? fileURLToPath(path) : path
     return yield* Effect.provide(file(name, { status, headers }), layerContext)
   })
 
-const sse = ({ events, headers, interval }: SseAnswer, clock: Clock.Clock): Effect.Effect<HttpServerResponse> => {
+const sse = ({ events, headers, interval }: SseAnswer, clock: Clock.Clock): Answer => {
   const pause = interval === undefined ? Effect.void : Effect.withClock(Effect.sleep(interval), clock)
   const texts = Stream.zipWithIndex(streamOf(events)).pipe(
     Stream.mapEffect(([event, at]) => Effect.as(at === 0 ? Effect.void : pause, encoder.encode(textOf(event))))
   )
-  return Effect.map(response, ({ stream }) =>
-    stream(texts, {
-      contentType: "text/event-stream",
-      headers: { "cache-control": "no-cache", ...headers }
-    })
-  )
+  const head = { "content-type": "text/event-stream", "cache-control": "no-cache", ...headers }
+  return new Answer(200, head, texts)
 }
 
 const streamOf = (events: SseAnswer["events"]): Stream.Stream<unknown, unknown> => {

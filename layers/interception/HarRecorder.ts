@@ -38,7 +38,7 @@ export const record: (
     const redactor = redact === false ? Redaction.none : Redaction.make(redact)
     const failed = (detail: string) => new HarFailed({ file: path, action: "write", detail })
     const isWanted = match === undefined ? () => Effect.succeed(true) : yield* journal.matching("record", match)
-    const har = yield* Effect.mapError(HarFile.open(path, version), ({ message }) => failed(message))
+    const har = yield* Effect.mapError(HarFile.open(path, version()), ({ message }) => failed(message))
     const answered = yield* Mailbox.make<Answered, HarFailed>({ capacity: MAX_WAITING, strategy: "dropping" })
     const write = ({ call, entry, sent }: Answered) =>
       Effect.gen(function* () {

@@ -7,6 +7,8 @@ import * as Runtime from "effect/Runtime"
 import type { Installing, InterceptorOptions } from "../../src/HttpInterception.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
+import type { GatewayResponse } from "../http/GatewayResponse.js"
+import * as JsonResponse from "../http/JsonResponse.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import { hasWebSocket } from "../http/upgrade/Offer.js"
@@ -54,6 +56,12 @@ export const make = (
 ): Install =>
   Effect.fnUntraced(function* (group, { kind, matcher, name, options, take }) {
     const matching = yield* Matching.make(matcher)
+    const reading = new Set<GatewayResponse>()
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const response of reading) response.destroy()
+      })
+    )
     const fork = Runtime.runFork(yield* RunFork.runtime<never>())
     const installed: Installed = {
       kind,
@@ -113,7 +121,9 @@ export const make = (
     ) => {
       const { body: wanted } = matching
       if (wanted === undefined) return
-      ReplayedRequest.read(exchange.request, maxBytes, (replayed) => {
+      const onRefused = (status: number, message: string) =>
+        JsonResponse.sendErrorEarly(exchange.request, exchange.response, status, message, reading)
+      ReplayedRequest.read(exchange, { bodies: gateway.bodies, maxBytes, onRefused }, (replayed) => {
         const replayedExchange = { ...exchange, request: replayed }
         if (!replayed.isWhole) return passOn(replayedExchange)
         const decide = (body: MatchedBody.MatchedBody) => {

@@ -3,6 +3,8 @@
  */
 import type { IncomingMessage } from "node:http"
 import * as HttpBody from "../http/HttpBody.js"
+import type { Exchange } from "../http/NodeHttpGateway.js"
+import type { RequestBodies } from "../http/RequestBodies.js"
 import { StandInRequest } from "../http/StandInRequest.js"
 
 /**
@@ -49,32 +51,33 @@ export class ReplayedRequest extends StandInRequest {
   }
 }
 
+/** Where bodies are read, and what is told of those that can't be. */
+export interface Reading {
+  readonly bodies: RequestBodies
+  /** Of each body, in bytes. */
+  readonly maxBytes: number
+  readonly onRefused: (status: number, message: string) => void
+}
+
 /**
- * Reads up to `maxBytes` of the body, and gives a request that still has all of it. Where the client disconnects
- * meanwhile, `onRead` isn't called.
+ * Reads the beginning of the body, and gives a request that still has all of it. Where the client disconnects meanwhile,
+ * `onRead` isn't called. What was read counts among the gateway's bodies until the response has closed.
  */
 export const read = (
-  request: IncomingMessage,
-  maxBytes: number,
+  { request, response }: Exchange,
+  { bodies, maxBytes, onRefused }: Reading,
   onRead: (replayed: ReplayedRequest & IncomingMessage) => void
 ): void => {
   if (request instanceof ReplayedRequest) return onRead(request as ReplayedRequest & IncomingMessage)
-  const replay = (bytes: Buffer, isWhole: boolean) => {
-    request.off("data", onData)
-    request.off("end", onEnd)
+  const replay = (bytes: Buffer, isWhole: boolean) =>
     onRead(new ReplayedRequest(request, bytes, isWhole) as unknown as ReplayedRequest & IncomingMessage)
-  }
-  const chunks: Array<Buffer> = []
-  let size = 0
-  const onData = (chunk: Buffer) => {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size <= maxBytes) return
-    request.pause()
-    replay(Buffer.concat(chunks, size), false)
-  }
-  const onEnd = () => replay(Buffer.concat(chunks, size), true)
   if (!HttpBody.isPresent(request)) return replay(HttpBody.EMPTY, true)
-  request.on("data", onData)
-  request.on("end", onEnd)
+  bodies.readBeginning(request, maxBytes, {
+    onBytes: (bytes, isWhole, release) => {
+      response.once("close", release)
+      replay(bytes, isWhole)
+    },
+    onRefused,
+    onAborted: () => {}
+  })
 }

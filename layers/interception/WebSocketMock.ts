@@ -6,17 +6,16 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
-import * as Mailbox from "effect/Mailbox"
-import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as Ws from "ws"
-import type { MockedWebSocket, WebSocketHandler } from "../../src/HttpInterception.js"
+import type { WebSocketHandler } from "../../src/HttpInterception.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as RunFork from "../../src/internal/RunFork.js"
+import type { Budget } from "../../src/MemoryBudget.js"
 import type { RecordedRequest } from "../../src/RecordedCall.js"
 import type { Taken } from "./Installation.js"
+import { MockedSocket } from "./MockedSocket.js"
 import * as WebSocketRecord from "./WebSocketRecord.js"
 
 /**
@@ -26,6 +25,7 @@ import * as WebSocketRecord from "./WebSocketRecord.js"
 export const make = <E, R>(
   handler: WebSocketHandler<E, R>,
   recorder: WebSocketRecord.WebSocketRecorder,
+  budget: Budget,
   onFailure: (request: RecordedRequest, failure: string, error: unknown) => void
 ): Effect.Effect<(taken: Taken) => void, never, R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -34,6 +34,7 @@ export const make = <E, R>(
       noServer: true,
       clientTracking: true,
       perMessageDeflate: false,
+      maxPayload: MAX_PAYLOAD,
       handleProtocols: (offered) => offered.values().next().value ?? false
     })
     const fibers = new Set<RuntimeFiber<unknown, unknown>>()
@@ -46,22 +47,19 @@ export const make = <E, R>(
       )
     )
 
-    const run = (
-      mocked: MockedWebSocket,
-      record: WebSocketRecord.WebSocketRecord,
-      close: (code: number, reason?: string) => void
-    ) => {
-      const fiber = Runtime.runFork(runtime)(Effect.suspend(() => handler(mocked)))
+    const run = (socket: MockedSocket, record: WebSocketRecord.WebSocketRecord) => {
+      const fiber = Runtime.runFork(runtime)(Effect.suspend(() => handler(socket.mocked)))
       fibers.add(fiber)
       fiber.addObserver((exit) => {
         fibers.delete(fiber)
-        if (Exit.isSuccess(exit)) return close(1000)
-        if (Cause.isInterruptedOnly(exit.cause)) return close(1001, REMOVED)
+        socket.end()
+        if (Exit.isSuccess(exit)) return socket.close(1000)
+        if (Cause.isInterruptedOnly(exit.cause)) return socket.close(1001, REMOVED)
         const error = Cause.squash(exit.cause)
         const failure = `the handler failed: ${messageOf(error)}`
         record.note(failure)
         onFailure(record.request, failure, error)
-        close(1011, shortened(messageOf(error)))
+        socket.close(1011, shortened(messageOf(error)))
       })
     }
 
@@ -69,30 +67,8 @@ export const make = <E, R>(
       if (upgrade === undefined) return
       server.handleUpgrade(request, upgrade.take(), upgrade.head, (webSocket) => {
         const record = WebSocketRecord.make(recorder, { request }, matched, () => webSocket.terminate())
-        const inbox = Effect.runSync(Mailbox.make<string | Uint8Array>())
-        webSocket.on("message", (data, isBinary) => {
-          const received = isBinary ? bytesOf(data) : bytesOf(data).toString("utf8")
-          record.message("client", received)
-          inbox.unsafeOffer(received)
-        })
-        webSocket.on("error", () => {})
-        webSocket.on("close", (code, reason) => {
-          inbox.unsafeDone(Exit.void)
-          record.end(code, reason.toString("utf8"))
-        })
-        const mocked: MockedWebSocket = {
-          request: record.request,
-          // One by one: a handler may read some in one place, and the rest in another.
-          messages: Stream.repeatEffectOption(Effect.mapError(inbox.take, () => Option.none())),
-          send: (data) =>
-            Effect.sync(() => {
-              if (webSocket.readyState !== Ws.WebSocket.OPEN) return
-              record.message("service", data)
-              webSocket.send(data)
-            }),
-          close: (code = 1000, reason = "") => Effect.sync(() => webSocket.close(code, reason))
-        }
-        run(mocked, record, (code, reason) => webSocket.close(code, reason))
+        const onOverflow = (failure: string) => onFailure(record.request, failure, new Error(failure))
+        run(new MockedSocket(webSocket, record, budget, onOverflow), record)
       })
     }
   })
@@ -107,13 +83,12 @@ const closeAll = (server: Ws.WebSocketServer): Effect.Effect<void> =>
         if (--left === 0) resume(Effect.void)
       })
       webSocket.close(1001, REMOVED)
+      // The answer to the close frame may be behind what nobody has read.
+      webSocket.resume()
       // A client that doesn't answer the close frame.
       setTimeout(() => webSocket.terminate(), CLOSE_MILLIS).unref()
     }
   })
-
-const bytesOf = (data: Ws.RawData): Buffer =>
-  Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data)
 
 /** A close frame holds a reason of at most 123 bytes (RFC 6455 section 5.5). */
 const shortened = (reason: string): string => {
@@ -125,3 +100,6 @@ const shortened = (reason: string): string => {
 const REMOVED = "the interceptor was removed"
 
 const CLOSE_MILLIS = 1_000
+
+/** Of one message, in bytes: a larger one closes the WebSocket with 1009. */
+const MAX_PAYLOAD = 16 * 1024 * 1024

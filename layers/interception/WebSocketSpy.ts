@@ -23,6 +23,7 @@ export const watch = (
     let closing: { readonly code: number; readonly reason: string } | undefined
     // Decompression is asynchronous; the record keeps the order of arrival.
     const inTurn = queue()
+    let waiting = 0
     const listen = (from: "client" | "service", socket: Duplex) => {
       const receiver = makeReceiver(from === "client", accepted)
       receiver.on("message", (data: Buffer, isBinary: boolean) => {
@@ -34,9 +35,17 @@ export const watch = (
       // What isn't WebSocket passes unrecorded.
       receiver.on("error", () => socket.off("data", onData))
       const onData = (chunk: Buffer) => {
+        waiting += chunk.length
+        // What passes isn't held back for the record's sake.
+        if (waiting > MAX_WAITING) return void socket.off("data", onData)
         // ws unmasks in place, and the chunk is yet to be sent.
         const bytes = Buffer.from(chunk)
-        inTurn((done) => receiver.write(bytes, done))
+        inTurn((done) =>
+          receiver.write(bytes, () => {
+            waiting -= bytes.length
+            done()
+          })
+        )
       }
       if (from === "client" && upgrade.head.length > 0) onData(upgrade.head)
       socket.on("data", onData)
@@ -106,4 +115,8 @@ const extensionsOf = (rawHeaders: ReadonlyArray<Buffer>): string => {
   return values.join(", ")
 }
 
-const MAX_PAYLOAD = 100 * 1024 * 1024
+/** Of one message, in bytes: the messages from a larger one on pass unrecorded. */
+const MAX_PAYLOAD = 16 * 1024 * 1024
+
+/** What may have passed and is yet to be recorded, in bytes: beyond it the rest passes unrecorded. */
+const MAX_WAITING = 32 * 1024 * 1024

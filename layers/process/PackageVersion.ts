@@ -5,4 +5,12 @@
  */
 import { createRequire } from "node:module"
 
-export const { version } = createRequire(import.meta.url)("effect-ipc/package.json") as { readonly version: string }
+/** `unknown` in a program that was bundled, which has no package beside it. Read when it is needed, not when it is loaded. */
+export const version = (): string => {
+  // Node tells of a module that isn't there only by throwing.
+  try {
+    return (createRequire(import.meta.url)("effect-ipc/package.json") as { readonly version: string }).version
+  } catch {
+    return "unknown"
+  }
+}

@@ -86,9 +86,10 @@ export interface TestWebSocket {
   /** What the client sends: text messages as strings, binary ones as bytes. Ends when the WebSocket closes. */
   readonly messages: AsyncIterable<string | Uint8Array>
   /**
-   * Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed.
+   * Sends to the client: a string as a text message, bytes as a binary one. Does nothing once the WebSocket has closed. Resolves
+   * once the client has room for more; where that isn't awaited and 16 MiB are unsent, the WebSocket is dropped.
    */
-  readonly send: (data: string | Uint8Array) => void
+  readonly send: (data: string | Uint8Array) => Promise<void>
   /** Default code 1000. */
   readonly close: (code?: number, reason?: string) => void
 }
@@ -138,6 +139,6 @@ export const webSocketsOf = (interceptor: WebSocketInterceptor): TestWebSockets 
 export const webSocketOf = ({ close, messages, request, send }: MockedWebSocket): TestWebSocket => ({
   request,
   messages: toAsyncIterable(messages),
-  send: (data) => Effect.runSync(send(data)),
+  send: (data) => Promises.run(send(data)),
   close: (code, reason) => Effect.runSync(close(code, reason))
 })

@@ -12,6 +12,7 @@ import { IPCServer } from "../../../src/IPCServer.js"
 import * as EffectScenarios from "./EffectScenarios.js"
 import * as Place from "./Place.js"
 import * as PromiseScenarios from "./PromiseScenarios.js"
+import * as SessionScenarios from "./SessionScenarios.js"
 
 const testsPerSuite = 25
 
@@ -53,23 +54,44 @@ export const withEffect = (suite: number): void => {
 
 export const withPromises = (suite: number): void => {
   describe(`suite ${suite}, with promises`, () => {
-    let gateway: TestGateway.TestGateway
-    let service: Awaited<ReturnType<typeof Place.startService>>
+    const place = aPlace()
+    afterEach(() => place.assertNothingLeft())
 
-    beforeAll(async () => {
-      gateway = await TestGateway.start()
-      service = await Place.startService()
-      await gateway.register([Place.entryOf(service.url)])
-    })
-    afterEach(async () => {
-      const routes = await gateway.routes()
-      await Place.assertNothingLeft(gateway.url, routes)
-    })
-    afterAll(async () => {
-      await gateway.close()
-      await service.close()
-    })
-
-    for (const { n, name, scenario } of tests(suite, PromiseScenarios.scenarios)) it(name, () => scenario(n, gateway))
+    for (const { n, name, scenario } of tests(suite, PromiseScenarios.scenarios)) {
+      it(name, () => scenario(n, place.gateway()))
+    }
   })
+}
+
+/** All at the same time. */
+export const withSessions = (suite: number): void => {
+  describe.concurrent(`suite ${suite}, in sessions`, () => {
+    const place = aPlace()
+    afterAll(() => place.assertNothingLeft())
+
+    for (const { n, name, scenario } of tests(suite, SessionScenarios.scenarios)) {
+      it(name, () => scenario(n, place.gateway()))
+    }
+  })
+}
+
+/** A gateway and a service for a suite. */
+const aPlace = () => {
+  let gateway: TestGateway.TestGateway
+  let service: Awaited<ReturnType<typeof Place.startService>>
+
+  beforeAll(async () => {
+    gateway = await TestGateway.start()
+    service = await Place.startService()
+    await gateway.register([Place.entryOf(service.url)])
+  })
+  // Hooks run in the reverse order.
+  afterAll(async () => {
+    await gateway.close()
+    await service.close()
+  })
+  return {
+    gateway: () => gateway,
+    assertNothingLeft: async () => Place.assertNothingLeft(gateway.url, await gateway.routes())
+  }
 }

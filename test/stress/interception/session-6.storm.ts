@@ -1,0 +1,3 @@
+import { withSessions } from "./suites.js"
+
+withSessions(14)
