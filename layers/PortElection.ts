@@ -41,7 +41,7 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
   readonly runtimeId?: string | undefined
   /** How a leader is shown that this participant knows the token; see `NodeIPCClient`. Default `proof`. */
   readonly tokenScheme?: NodeIPCClient.TokenScheme | undefined
-  /** When to try again while the port is neither free nor answered. Default {@link defaultRetry}. */
+  /** When to try again while the port is neither free nor answered. Default: `PortElection.defaultRetry`. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /** How long one attempt to reach the leader may take. Default 5 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined

@@ -2,6 +2,7 @@
  * The services of `effect-ipc` on Node, one Layer each.
  *
  * @since 0.1.0
+ * @module effect-ipc/node
  */
 
 export * as Inspector from "./Inspector.js"

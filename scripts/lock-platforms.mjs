@@ -1,10 +1,10 @@
 /**
  * Completes package-lock.json after `npm install`: a registry that lacks some platforms' binaries makes npm leave their
- * entries out, and then `npm ci` refuses the lock file everywhere.
+ * entries out, and then `npm ci` refuses the lock file everywhere. Of another folder's: `node scripts/lock-platforms.mjs docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 
-const file = new URL("../package-lock.json", import.meta.url)
+const file = new URL(`../${process.argv[2] ?? "."}/package-lock.json`, import.meta.url)
 const lock = JSON.parse(readFileSync(file, "utf8"))
 const packages = lock.packages
 

@@ -2,6 +2,7 @@
  * Typed inter-process communication over one local port, as Effect services. How they run is `effect-ipc/node`.
  *
  * @since 0.1.0
+ * @module effect-ipc
  */
 export { CloseCode, type CloseEvent } from "./CloseEvent.js"
 export type { IPCSocketOptions } from "./connection/IPCSocketOptions.js"

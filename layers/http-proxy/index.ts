@@ -2,6 +2,7 @@
  * The gateway's proxy by http-proxy in place of undici, for programs that need its options or its events.
  *
  * @since 0.2.0
+ * @module effect-ipc/http-proxy
  */
 export type { ConfigOptions } from "../ipc/ConfigOptions.js"
 export type { MakeForwarder, UpstreamProxy } from "../UpstreamProxy.js"

@@ -3,6 +3,7 @@
  * the errors they reject with.
  *
  * @since 0.1.0
+ * @module effect-ipc/promise
  */
 
 export { InvalidEntry, type Route, type RouteChange } from "../../src/DiscoveryEntry.js"

@@ -3,6 +3,7 @@
  * runtime.
  *
  * @since 0.1.0
+ * @module effect-ipc/socket
  */
 export type { SocketTransportOptions } from "../../src/connection/SocketTransport.js"
 export type { ConfigOptions } from "../ipc/ConfigOptions.js"

@@ -3,6 +3,7 @@
  * for worker modules.
  *
  * @since 0.1.0
+ * @module effect-ipc/testing
  */
 
 export * as Intercept from "../../src/Intercept.js"

@@ -63,7 +63,7 @@ export type ElectionError = ConnectFailed | Exclude<ListenError, PortInUse>
 export interface ElectionOptions<Leader, Follower> {
   readonly bid: Effect.Effect<Leadership<Leader>, ListenError, Scope.Scope>
   readonly follow: Effect.Effect<FollowerConnection<Follower>, ConnectFailed, Scope.Scope>
-  /** When to try again while this participant can neither lead nor follow. Default {@link defaultRetry}. */
+  /** When to try again while this participant can neither lead nor follow. Default: `PortElection.defaultRetry`. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 

@@ -7,11 +7,11 @@ interface Locked {
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 
-const lock = JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as {
-  readonly packages: Readonly<Record<string, Locked>>
-}
+describe.each(["package-lock.json", "docs/package-lock.json"])("npm ci installs from %s", (path) => {
+  const lock = JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")) as {
+    readonly packages: Readonly<Record<string, Locked>>
+  }
 
-describe("npm ci installs from the lock file", () => {
   it("on every platform (after a change of dependencies: node scripts/lock-platforms.mjs)", () => {
     const names = new Set(Object.keys(lock.packages).map((path) => path.slice(path.lastIndexOf("node_modules/") + 13)))
     const missing = Object.values(lock.packages)
