@@ -36,6 +36,7 @@ const peers: ReadonlyArray<Peer> = [
   { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },
   { name: "effect-ipc, Schemas", module: "ours", variant: "schemas", bothWays: true },
+  { name: "effect-ipc, MessagePack", module: "ours", variant: "msgpack", bothWays: true },
   { name: "effect-ipc, promise facade", module: "facade", bothWays: true },
   { name: "birpc", module: "birpc", bothWays: true },
   { name: "socket.io, acks", module: "socketio", bothWays: true },

@@ -15,8 +15,9 @@ import { markdown, printSpread, type Report, ratioOf, tableOf } from "./report.j
 import * as Requests from "./requests.js"
 import * as Startup from "./startup.js"
 import type { Spread } from "./statistics.js"
+import * as Streams from "./streams.js"
 
-const suites = ["requests", "gateway", "memory", "startup", "import", "routes"] as const
+const suites = ["requests", "streams", "gateway", "memory", "startup", "import", "routes"] as const
 type Suite = (typeof suites)[number]
 
 const { values: options } = parseArgs({
@@ -88,6 +89,8 @@ interface Target {
   readonly report: () => Report | undefined
   readonly workload: string
   readonly contender: string
+  /** What the ratio is to, where not to the report's base. */
+  readonly base?: string
   readonly atLeast: number
   readonly aim: number
 }
@@ -111,6 +114,22 @@ const gatewayTarget = (what: string, report: string, workload: string, atLeast: 
   aim
 })
 
+const streamTarget = (
+  what: string,
+  name: keyof typeof Streams.workloads,
+  atLeast: number,
+  aim: number,
+  base?: string
+): Target => ({
+  what,
+  report: () => reports.get(`streams ${name}`),
+  workload: Streams.workloads[name],
+  contender: "effect-ipc, branded",
+  ...(base === undefined ? {} : { base }),
+  atLeast,
+  aim
+})
+
 const targets: ReadonlyArray<Target> = [
   requestTarget("branded, x64", small(64), "branded", 0.8, 1.2),
   requestTarget("branded, x512", small(512), "branded", 0.8, 1.2),
@@ -119,6 +138,20 @@ const targets: ReadonlyArray<Target> = [
   requestTarget("Schemas at both ends, x64", small(64), "Schemas", 0.5, 0.8),
   requestTarget("promise facade, x64", small(64), "promise facade", 0.75, 1.1),
   requestTarget("server to client, x64", Requests.labelOf(toClient("small", 64)), "branded", 0.8, 1.2),
+  {
+    ...requestTarget(
+      "300 kB with MessagePack, to @effect/rpc's",
+      Requests.labelOf(toServer("big", 4)),
+      "MessagePack",
+      1,
+      1.2
+    ),
+    base: "@effect/rpc, MessagePack"
+  },
+  streamTarget("elements, 256 at a time", "elements", 2, 4),
+  streamTarget("elements, one at a time", "events", 2, 4),
+  streamTarget("elements, one at a time, to @effect/rpc's", "events", 10, 10, "@effect/rpc, JSON"),
+  streamTarget("bytes, 64 KiB, to a bare net pipe", "bytes", 0.4, 0.6),
   gatewayTarget("proxied small answer", "proxied", "small answer", 1, 1.6),
   gatewayTarget("proxied 1 MiB", "proxied", "1 MiB", 1, 1.2),
   gatewayTarget("JSON route", "answered", "JSON route", 0.6, 0.85)
@@ -145,6 +178,12 @@ await run("requests", async () => {
   keep("requests", rates)
   keep("requestCosts", costs)
 })
+await run("streams", async () => {
+  const all = await Streams.run(
+    quick ? { rounds: 2, warmUpMillis: 200, millis: 100 } : { rounds: 7, warmUpMillis: 1200, millis: 400 }
+  )
+  for (const [name, report] of Object.entries(all)) keep(`streams ${name}`, report)
+})
 await run("gateway", async () => {
   const all = await Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 7, seconds: 1 })
   for (const [name, report] of Object.entries(all)) keep(name, report)
@@ -161,7 +200,7 @@ else {
 
 const summary = targets.flatMap((target) => {
   const report = target.report()
-  const ratio = report && ratioOf(report, target.workload, target.contender)
+  const ratio = report && ratioOf(report, target.workload, target.contender, target.base)
   return ratio === undefined
     ? []
     : [verdict(target.what, ratio, ratio.median >= target.atLeast, target.atLeast, target.aim)]

@@ -1,8 +1,11 @@
 /** What the measured programs that use Effect share. */
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { startRun } from "./load.mjs"
 import { payloads } from "./payloads.mjs"
+import { chunk, element } from "./streamed.mjs"
 
 /** Runs a program with its layer for as long as the process lives; resolves with what it gives once it is up. */
 export const running = (layer, program) =>
@@ -30,5 +33,27 @@ export const effectLoadOf = (runPromise, callOf) => async (kind, inFlight, milli
   })
   const loops = Array.from({ length: inFlight }, () => loop)
   await runPromise(Effect.all(loops, { concurrency: "unbounded", discard: true }))
+  return run.end()
+}
+
+/** Without end: elements 256 at a time, as from a table; one by one, as events come; and bytes. */
+export const streamed = {
+  elements: Stream.repeatEffectChunk(Effect.succeed(Chunk.unsafeFromArray(new Array(256).fill(element)))),
+  events: Stream.repeatEffect(Effect.succeed(element)),
+  bytes: Stream.repeatEffectChunk(Effect.succeed(Chunk.of(chunk)))
+}
+
+/** Takes a stream's elements for a time. */
+export const consumerOf = (runPromise, streamOf) => async (what, millis) => {
+  const run = startRun(millis)
+  const take = (elements) => {
+    run.count += elements.length
+    return run.over ? Effect.fail("over") : Effect.void
+  }
+  await runPromise(
+    Effect.catchAll(Stream.runForEachChunk(streamOf(what), take), (error) =>
+      error === "over" ? Effect.void : Effect.die(error)
+    )
+  )
   return run.end()
 }

@@ -64,11 +64,16 @@ const withData = (frame: Extract<Frame.Frame, { readonly data: unknown }>, data:
 
 /** Bytes are a payload, a response's success, or one element of a stream. */
 const rawData = (type: Frame.Frame["type"], body: Uint8Array): unknown => {
-  // A copy, so that a small value doesn't keep the buffer that it came in.
-  const bytes = new Uint8Array(body)
+  const bytes = ownBytes(body)
   if (type === "s") return { success: true, data: bytes }
   return type === "d" || type === "i" ? [bytes] : bytes
 }
+
+/** A copy, so that a small value doesn't keep a large buffer that it came in; the bytes where they are most of the buffer. */
+const ownBytes = (body: Uint8Array): Uint8Array =>
+  body.length * 2 > body.buffer.byteLength
+    ? new Uint8Array(body.buffer, body.byteOffset, body.length)
+    : new Uint8Array(body)
 
 const serialized = (data: unknown, serialization: Serialization): Uint8Array | undefined =>
   data === undefined ? undefined : serialization.encode(unwrapped(data))

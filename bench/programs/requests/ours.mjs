@@ -1,6 +1,6 @@
 /**
  * The Effect API as a program uses it. Variants: `branded` requests; `tcp`, the same by the port; `generators`, the same with handlers that are
- * generators and so need a fiber each; `schemas` at both ends.
+ * generators and so need a fiber each; `schemas` at both ends; `msgpack`, branded over MessagePack.
  */
 
 import * as Effect from "effect/Effect"
@@ -12,9 +12,11 @@ import { effectLoadOf, running } from "../effects.mjs"
 
 const runtimeId = "bench"
 
+const serialization = (variant) => (variant === "msgpack" ? { serialization: "msgpack" } : {})
+
 export const serve = (variant) =>
   running(
-    NodeIPCServer.layer(),
+    NodeIPCServer.layer(serialization(variant)),
     Effect.gen(function* () {
       const server = yield* IPCServer
       yield* answerAll(server, requestsOf(IPCServer.defineRequest, variant), variant)
@@ -29,7 +31,7 @@ export const serve = (variant) =>
 
 export const connect = (port, variant) =>
   running(
-    NodeIPCClient.layer({ port, runtimeId, transport: variant === "tcp" ? "tcp" : "any" }),
+    NodeIPCClient.layer({ port, runtimeId, ...serialization(variant), transport: variant === "tcp" ? "tcp" : "any" }),
     Effect.gen(function* () {
       const client = yield* IPCClient
       yield* answerAll(client, requestsOf(IPCClient.defineRequest, variant), variant)
