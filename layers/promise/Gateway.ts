@@ -49,7 +49,7 @@ export interface GatewayOptions extends ParticipantOptions {}
 export class Gateway extends Participant<IPCServer> {
   /** The port that all participants know. Port 0 is any free port. */
   constructor(port = defaultPort, options: GatewayOptions = {}) {
-    super("start", port, options)
+    super("Gateway", "start", port, options)
   }
 
   /**

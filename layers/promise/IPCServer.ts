@@ -16,11 +16,11 @@ import { untyped } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
-import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import { check } from "../../src/internal/OptionNames.js"
 import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
 import { Callbacks } from "./Callbacks.js"
-import { connectionOptionNames } from "./ConnectionOptions.js"
+import { serverOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
 import { notOpen, ServerNotRunning } from "./NotOpen.js"
@@ -39,21 +39,6 @@ import { Session } from "./Session.js"
  * @category models
  */
 export type IPCServerOptions = Omit<NodeIPCServer.NodeIPCServerOptions, "port">
-
-const optionNames: OptionNames<IPCServerOptions> = {
-  host: true,
-  token: true,
-  allowWithoutToken: true,
-  allowedOrigins: true,
-  allowedHosts: true,
-  serialization: true,
-  maxBodyBytes: true,
-  bodyIdleTimeout: true,
-  drainTimeout: true,
-  metrics: true,
-  maxTotalBodyBytes: true,
-  ...connectionOptionNames
-}
 
 /**
  * Answers its clients' requests, sends them requests of its own, and is an HTTP gateway, all on one port.
@@ -108,7 +93,7 @@ export class IPCServer {
 
   /** Port 0 is any free port. */
   constructor(port = 0, options: IPCServerOptions = {}) {
-    check("new IPCServer(port, options): options", options, optionNames)
+    check("new IPCServer(port, options): options", options, serverOptionNames)
     this.#options = { ...options, port }
   }
 

@@ -56,7 +56,7 @@ export class LocalDiscovery extends Participant<LeaderElection> {
 
   /** The port that all participants know. */
   constructor(port = defaultPort, options: LocalDiscoveryOptions = {}) {
-    super("join", port, options)
+    super("LocalDiscovery", "join", port, options)
   }
 
   /**

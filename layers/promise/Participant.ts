@@ -16,10 +16,12 @@ import * as Stream from "effect/Stream"
 import { Discovery } from "../../src/Discovery.js"
 import type { Route, RouteChange, DiscoveryEntry as Validated } from "../../src/DiscoveryEntry.js"
 import type { RequestOptions } from "../../src/IPCRequest.js"
+import { check } from "../../src/internal/OptionNames.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import { addressOf } from "../ipc/Address.js"
 import type * as Layer from "../LocalDiscovery.js"
 import { Callbacks } from "./Callbacks.js"
+import { participantOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
 import { notOpen } from "./NotOpen.js"
 import { handled, run } from "./Promises.js"
@@ -63,8 +65,10 @@ export abstract class Participant<Services> {
   readonly #changeCallbacks = new Callbacks<[change: RouteChange]>("onChange")
   readonly #begin: string
 
-  /** @internal `begin` is the name of the method by which it takes part. */
-  protected constructor(begin: string, port: number, { strategies, strategy, ...options }: ParticipantOptions) {
+  /** @internal `begin` is the name of the method by which it takes part, `name` that of the class. */
+  protected constructor(name: string, begin: string, port: number, given: ParticipantOptions) {
+    check(`new ${name}(port, options): options`, given, participantOptionNames)
+    const { strategies, strategy, ...options } = given
     this.#begin = begin
     this.options = {
       ...options,

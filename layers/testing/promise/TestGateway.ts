@@ -15,8 +15,10 @@ import { HttpInterception } from "../../../src/HttpInterception.js"
 import type { ConnectedClient } from "../../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
 import { IPCServer } from "../../../src/IPCServer.js"
+import { issueOf, type OptionNames } from "../../../src/internal/OptionNames.js"
 import type { WorkerDied, WorkerStartFailed } from "../../../src/WorkerError.js"
 import * as AmbientSpan from "../../promise/AmbientSpan.js"
+import { participantOptionNames } from "../../promise/ConnectionOptions.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import { type Acquired, ScopeHandle } from "../../promise/ScopeHandle.js"
@@ -133,8 +135,21 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
  * @since 0.1.0
  * @category constructors
  */
-export const start = (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> =>
-  Promises.run(Effect.map(ScopeHandle.make("the gateway", Layer.build(GatewayTest.layer(options))), behindPromises))
+export const start = (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> => {
+  const issue = issueOf("TestGateway.start(options): options", options, optionNames)
+  if (issue !== undefined) return Promises.run(Effect.fail(new TypeError(`${issue}.`)))
+  return Promises.run(
+    Effect.map(ScopeHandle.make("the gateway", Layer.build(GatewayTest.layer(options))), behindPromises)
+  )
+}
+
+const optionNames: OptionNames<GatewayTest.GatewayTestOptions> = {
+  port: true,
+  maxRecordedBytes: true,
+  maxTotalRecordedBytes: true,
+  cors: true,
+  ...participantOptionNames
+}
 
 const behindPromises = ({
   handle,

@@ -1,7 +1,8 @@
 /** What programs written for the package that this facade replaces rely on. */
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
-import { INTERNAL_SOCKET_PATH, IPCClient, IPCServer, IPCSocket } from "effect-ipc/promise"
+import { Gateway, INTERNAL_SOCKET_PATH, IPCClient, IPCServer, IPCSocket, LocalDiscovery } from "effect-ipc/promise"
+import { TestGateway } from "effect-ipc/testing"
 import { assert, describe, it, onTestFinished } from "vitest"
 import { WebSocket, WebSocketServer } from "ws"
 import { askJson, connect, event, rejection, relayTo, serve, thrown } from "./support.js"
@@ -200,13 +201,17 @@ describe("an IPCSocket", () => {
 })
 
 describe("options in plain JavaScript", () => {
-  it("with a wrong name are refused where they are given", () => {
+  it("with a wrong name are refused where they are given", async () => {
     const wrong = { hosst: "127.0.0.1", tokn: "0123456789abcdef" } as object
     const messages = [
       thrown(() => new IPCServer(0, wrong)).message,
       thrown(() => new IPCClient(9000, { tokn: "0123456789abcdef" } as object)).message,
       thrown(() => new IPCClient(9000, { Port: 1 } as object)).message,
-      thrown(() => new IPCClient(9000, "worker" as never)).message
+      thrown(() => new IPCClient(9000, "worker" as never)).message,
+      thrown(() => new LocalDiscovery(9000, { runtimeID: "one" } as object)).message,
+      thrown(() => new Gateway(9000, { drainTimout: 1 } as object)).message,
+      thrown(() => new Gateway(9000, null as never)).message,
+      await TestGateway.start({ maxRecordedByte: 1 } as object).then(String, ({ message }: TypeError) => message)
     ]
     assert.include(
       messages[0],
@@ -215,5 +220,12 @@ describe("options in plain JavaScript", () => {
     assert.include(messages[1], 'Did you mean "token"?')
     assert.match(messages[2] ?? "", /has no "Port"\. (Did you mean "path"\? )?It takes/)
     assert.include(messages[3], "not a string")
+    assert.include(
+      messages[4],
+      'new LocalDiscovery(port, options): options has no "runtimeID". Did you mean "runtimeId"?'
+    )
+    assert.include(messages[5], 'Did you mean "drainTimeout"?')
+    assert.include(messages[6], "new Gateway(port, options): options is an object of")
+    assert.include(messages[7] as string, 'TestGateway.start(options): options has no "maxRecordedByte".')
   })
 })

@@ -32,6 +32,14 @@ describe("The load is judged to fail by", () => {
     ])
   })
 
+  it("nothing, where few measurements are far apart; more of them may tell", () => {
+    const few = samples({ rate: 10 }).slice(0, 9)
+    const noisy = few.map((sample, i) => ({ ...sample, held: sample.held + (i % 3) * 100_000 }))
+    const { isUncertain, problems } = judge([{ name: "gateway", samples: noisy }])
+    assert.deepStrictEqual([isUncertain, problems], [true, []])
+    assert.isFalse(judge([{ name: "gateway", samples: samples() }]).isUncertain)
+  })
+
   it("descriptors that grow beyond the bound", () => {
     assert.lengthOf(problemsOf({ descriptors: 1 }), 1)
   })
