@@ -26,7 +26,13 @@ const region = (code: string, file: string, name: string): string => {
   const start = code.indexOf(`// #region ${name}\n`)
   const end = code.indexOf("// #endregion", start)
   if (start === -1 || end === -1) throw new Error(`examples/${file} has no region ${name}`)
-  return code.slice(code.indexOf("\n", start) + 1, end).trim()
+  return withoutIndentation(code.slice(code.indexOf("\n", start) + 1, code.lastIndexOf("\n", end)))
+}
+
+/** Of a region within a function. */
+const withoutIndentation = (code: string): string => {
+  const [, indentation = ""] = /^\n*( *)/.exec(code) ?? []
+  return code.replaceAll(new RegExp(`^${indentation}`, "gm"), "").trim()
 }
 
 const withoutMarks = (code: string): string => code.replace(/^\/\/ #(?:end)?region.*\n/gm, "").trim()
