@@ -7,6 +7,7 @@ const resolve = {
   alias: [
     { find: /^effect-ipc$/, replacement: source("./src/index.ts") },
     { find: /^effect-ipc\/node$/, replacement: source("./layers/index.ts") },
+    { find: /^effect-ipc\/nats$/, replacement: source("./layers/nats/index.ts") },
     { find: /^effect-ipc\/http-proxy$/, replacement: source("./layers/http-proxy/index.ts") },
     { find: /^effect-ipc\/promise$/, replacement: source("./layers/promise/index.ts") },
     { find: /^effect-ipc\/testing$/, replacement: source("./layers/testing/index.ts") },

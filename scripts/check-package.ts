@@ -63,7 +63,16 @@ try {
   run(tool("attw"), ["--profile", "esm-only", tarball], root)
 
   cpSync(consumer, folder, { recursive: true })
-  const peers = ["effect", "@effect/platform", "@effect/rpc", "@types/node", "http-proxy"].map(installed)
+  const peers = [
+    "effect",
+    "@effect/platform",
+    "@effect/rpc",
+    "@types/node",
+    "http-proxy",
+    "@nats-io/transport-node",
+    "@nats-io/jetstream",
+    "@nats-io/kv"
+  ].map(installed)
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball, ...peers], folder)
   const nodes = [process.execPath, ...["node@22", "node@24"].map(pathOf)]
   for (const node of nodes) for (const program of ["imports.mjs", "command.mjs"]) run(node, [program], folder)

@@ -130,6 +130,31 @@ const connectHint = (reason: ConnectFailed["reason"], status: number | undefined
 }
 
 /**
+ * NATS can't be used: no server was reached, it refused the credentials, or it lacks what the bucket needs.
+ *
+ * @since 0.2.0
+ * @category connecting
+ */
+export class NatsFailed extends Schema.TaggedError<NatsFailed>("effect-ipc/NatsFailed")("NatsFailed", {
+  reason: Schema.Literal("Unreachable", "Refused", "NoJetStream", "TooFewReplicas", "InvalidOptions", "Unavailable"),
+  servers: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `NATS at ${oneLine(this.servers)} can't be used: ${oneLine(this.detail)}. ${natsHints[this.reason]}`
+  }
+}
+
+const natsHints: Readonly<Record<NatsFailed["reason"], string>> = {
+  Unreachable: "Is a server running, and are { servers } right?",
+  Refused: "Pass the account's { credentials }, and give it the permissions that docs/nats.md lists.",
+  NoJetStream: "Start the server with JetStream (nats-server -js), and enable it for the account.",
+  TooFewReplicas: "Pass { replicas } that the cluster has nodes for: 1 where there is one server.",
+  InvalidOptions: "Change the option.",
+  Unavailable: "Does the cluster have a majority of its nodes? Try again."
+}
+
+/**
  * A request's name can't be on the wire. Thrown where the request is defined.
  *
  * @since 0.1.0

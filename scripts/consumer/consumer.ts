@@ -4,18 +4,21 @@ import type * as SocketServer from "@effect/platform/SocketServer"
 import { Effect, Layer, Schema } from "effect"
 import {
   type ClientNotConnected,
+  type Discovery,
   type ElectionError,
   HttpInterception,
   Intercept,
   IPCClient,
   type IPCPeer,
   IPCServer,
+  type LeaderElection,
   type RequestError,
   ServiceClient,
   type ServiceNotRegistered,
   ServiceServer
 } from "effect-ipc"
 import { HttpProxyUpstream } from "effect-ipc/http-proxy"
+import { NatsDiscovery, type NatsFailed } from "effect-ipc/nats"
 import { LocalDiscovery, NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import * as Facade from "effect-ipc/promise"
 import { ServiceRpcClient, ServiceRpcServer } from "effect-ipc/rpc"
@@ -34,6 +37,11 @@ export const program: Effect.Effect<number, TooBig | RequestError | ClientNotCon
     return yield* server.request("worker-1", Half, 42, { timeout: "1 second" })
   }
 ).pipe(Effect.scoped)
+
+export const onNats: Layer.Layer<Discovery | LeaderElection, NatsFailed> = NatsDiscovery.layer({
+  servers: ["nats://10.0.0.2:4222"],
+  credentials: { user: "shop", tls: true }
+})
 
 export const byHttpProxy = NodeIPCServer.layer().pipe(
   Layer.provide(

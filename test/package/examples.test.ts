@@ -43,6 +43,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "second sweeps",
     "second sweeps"
   ],
+  "nats.ts": ["users are at http://10.0.0.7:4001", "swept by a term's leader"],
   "over-tcp.ts": ["Hello, Ada!"],
   "promise-discovery.ts": [
     "orders: leader",

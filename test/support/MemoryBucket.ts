@@ -26,14 +26,16 @@ export class MemoryBucket {
     const entry = { key, value, revision: ++this.revision, at: this.now() }
     this.stored.delete(key)
     this.stored.set(key, entry)
-    for (const listener of this.listeners) listener(entry)
+    for (const listener of this.listeners) listener(told(entry))
     return entry.revision
   }
 
   /** The last writes after a revision. */
   after(revision: number): ReadonlyArray<Entry> {
     this.dropOld()
-    return Array.from(this.stored.values()).filter((entry) => entry.revision > revision)
+    return Array.from(this.stored.values())
+      .filter((entry) => entry.revision > revision)
+      .map(told)
   }
 
   subscribe(listener: (entry: Entry) => void): () => void {
@@ -45,3 +47,5 @@ export class MemoryBucket {
     for (const [key, { at }] of this.stored) if (this.now() - at >= this.maxAgeMillis) this.stored.delete(key)
   }
 }
+
+const told = ({ key, revision, value }: Stored): Entry => ({ key, revision, value })

@@ -1,0 +1,146 @@
+/**
+ * The bucket on JetStream's key-value store, of servers from 2.9 on. It never reads a key: a `get` may be answered by a
+ * replica that lags behind. What it knows is what the watch tells, and each write is a compare-and-set.
+ *
+ * @internal
+ */
+import type { ConsumerMessages, JetStreamClient, JsMsg, PushConsumer } from "@nats-io/jetstream"
+import type { NatsConnection } from "@nats-io/transport-node"
+import * as Effect from "effect/Effect"
+import { NatsFailed } from "../../src/IPCError.js"
+import type { Bucket, Entry } from "../../src/lease/Bucket.js"
+import { BucketUnavailable, RevisionMismatch } from "../../src/lease/Bucket.js"
+
+export interface NatsBucketOptions {
+  readonly servers: string
+  readonly name: string
+  readonly replicas: number
+  /** In milliseconds. */
+  readonly maxAge: number
+  /** How long a write may take, in milliseconds. */
+  readonly writeTimeout: number
+}
+
+/**
+ * Opens the bucket, and makes it where it isn't there.
+ */
+export const make = (connection: NatsConnection, options: NatsBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
+  Effect.tryPromise({
+    try: async () => {
+      const { jetstream } = await import("@nats-io/jetstream")
+      const { Kvm } = await import("@nats-io/kv")
+      const client = jetstream(connection)
+      const kvm = new Kvm(client)
+      const { maxAge, name, replicas } = options
+      await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
+        // Somebody has made it with other options.
+        if (codeOf(error) !== streamExists) throw error
+        await kvm.open(name)
+      })
+      return overJetStream(connection, client, options)
+    },
+    catch: (error) => failure(options.servers, error)
+  })
+
+const overJetStream = (
+  connection: NatsConnection,
+  client: JetStreamClient,
+  { name, writeTimeout }: NatsBucketOptions
+): Bucket => {
+  const stream = `KV_${name}`
+  const prefix = `$KV.${name}.`
+
+  const publish = (key: string, value: string, headers: Readonly<Record<string, string>>) =>
+    Effect.tryPromise({
+      try: async () => {
+        const { headers: makeHeaders } = await import("@nats-io/transport-node")
+        const all = makeHeaders()
+        for (const [header, content] of Object.entries(headers)) all.set(header, content)
+        const { seq } = await client.publish(prefix + key, value, { headers: all, timeout: writeTimeout, retries: 0 })
+        return seq
+      },
+      catch: (error) =>
+        wrongLastSequence.has(codeOf(error) ?? 0)
+          ? new RevisionMismatch()
+          : new BucketUnavailable({ detail: error instanceof Error ? error.message : String(error) })
+    })
+
+  const expecting = (revision: number) => ({ "Nats-Expected-Last-Subject-Sequence": String(revision) })
+
+  const entryOf = (message: JsMsg): Entry => ({
+    key: message.subject.slice(prefix.length),
+    revision: message.seq,
+    value: message.headers?.has("KV-Operation") === true ? undefined : message.string()
+  })
+
+  return {
+    write: (key, value, expected) => publish(key, value, expecting(expected)),
+    remove: (key, expected) => publish(key, "", { ...expecting(expected), "KV-Operation": "DEL" }),
+    watch: (listener) =>
+      Effect.gen(function* () {
+        const unavailable = (error: unknown) => new BucketUnavailable({ detail: String(error) })
+        const { consumer, pending } = yield* Effect.acquireRelease(
+          Effect.tryPromise({
+            try: async () => {
+              const { DeliverPolicy } = await import("@nats-io/jetstream")
+              const consumer: PushConsumer = await client.consumers.getPushConsumer(stream, {
+                filter_subjects: `${prefix}>`,
+                deliver_policy: DeliverPolicy.LastPerSubject
+              })
+              return { consumer, pending: (await consumer.info(true)).num_pending }
+            },
+            catch: unavailable
+          }),
+          // Else the server keeps it for minutes, and a participant that watches anew now and then piles them up.
+          ({ consumer }) =>
+            Effect.sync(() => {
+              if (!connection.isClosed()) consumer.delete().catch(() => {})
+            })
+        )
+        let isCurrent = pending === 0
+        if (isCurrent) listener.onCurrent()
+        const messages: ConsumerMessages = yield* Effect.acquireRelease(
+          Effect.tryPromise({
+            try: () =>
+              consumer.consume({
+                callback: (message) => {
+                  listener.onEntry(entryOf(message))
+                  if (isCurrent || message.info.pending > 0) return
+                  isCurrent = true
+                  listener.onCurrent()
+                }
+              }),
+            catch: unavailable
+          }),
+          (consumed) => Effect.sync(() => consumed.stop())
+        )
+        const ended = yield* Effect.promise(() => messages.closed())
+        return yield* unavailable(ended ?? "the watch has ended")
+      })
+  }
+}
+
+const streamExists = 10058
+/** As servers of 2.9 tell it, and later ones. */
+const wrongLastSequence = new Set([10071, 10164])
+const jetStreamMissing = new Set([10039, 10076])
+const tooFewReplicas = new Set([10005, 10074])
+
+const codeOf = (error: unknown): number | undefined =>
+  typeof error === "object" && error !== null && "code" in error && typeof error.code === "number"
+    ? error.code
+    : undefined
+
+const failure = (servers: string, error: unknown): NatsFailed => {
+  const code = codeOf(error) ?? 0
+  const detail = error instanceof Error ? error.message : String(error)
+  const reason =
+    jetStreamMissing.has(code) || /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${detail}`)
+      ? "NoJetStream"
+      : tooFewReplicas.has(code)
+        ? "TooFewReplicas"
+        : /permission/i.test(detail)
+          ? "Refused"
+          : "Unavailable"
+  return new NatsFailed({ reason, servers, detail })
+}

@@ -1,0 +1,89 @@
+/**
+ * One connection to NATS, kept until the scope closes: the client reconnects by itself, to any of the servers.
+ *
+ * @internal
+ */
+import { readFile } from "node:fs/promises"
+import type { Authenticator, ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { NatsFailed } from "../../src/IPCError.js"
+import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
+
+export const serversOf = ({ servers }: NatsConnectionOptions): ReadonlyArray<string> =>
+  typeof servers === "string"
+    ? servers.split(",").map((server) => server.trim())
+    : (servers ?? ["nats://127.0.0.1:4222"])
+
+/**
+ * Closing the scope drains the connection: what was sent leaves first.
+ */
+export const make = (
+  options: NatsConnectionOptions,
+  name: string
+): Effect.Effect<NatsConnection, NatsFailed, Scope.Scope> => {
+  const servers = serversOf(options)
+  const timeout = Duration.toMillis(options.connectTimeout ?? "5 seconds")
+  return Effect.acquireRelease(
+    Effect.tryPromise({
+      try: async () => {
+        const { connect } = await import("@nats-io/transport-node")
+        return await connect({
+          servers: [...servers],
+          name,
+          timeout,
+          maxReconnectAttempts: -1,
+          reconnectTimeWait: 250,
+          reconnectJitter: 100,
+          pingInterval: 5000,
+          maxPingOut: 2,
+          ignoreAuthErrorAbort: true,
+          ...(await presented(options.credentials ?? {}))
+        })
+      },
+      catch: (error) => failure(servers, error)
+    }),
+    (connection) =>
+      Effect.ignore(
+        Effect.timeout(
+          Effect.tryPromise(() => close(connection)),
+          "2 seconds"
+        )
+      )
+  )
+}
+
+/** Draining waits for a server, so it is no use while there is none. */
+const close = (connection: NatsConnection): Promise<void> =>
+  connection.isClosed()
+    ? Promise.resolve()
+    : Promise.race([connection.drain(), later(500).then(() => connection.close())])
+
+const later = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis).unref())
+
+const presented = async (credentials: NatsCredentials): Promise<ConnectionOptions> => {
+  const { credsAuthenticator, nkeyAuthenticator } = await import("@nats-io/transport-node")
+  const { credsFile, nkeySeed, password, tls, token, user } = credentials
+  const authenticators: Array<Authenticator> = []
+  if (nkeySeed !== undefined) authenticators.push(nkeyAuthenticator(new TextEncoder().encode(Redacted.value(nkeySeed))))
+  if (credsFile !== undefined) authenticators.push(credsAuthenticator(await readFile(credsFile)))
+  const [authenticator] = authenticators
+  return {
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { pass: Redacted.value(password) }),
+    ...(token === undefined ? {} : { token: Redacted.value(token) }),
+    ...(authenticator === undefined ? {} : { authenticator }),
+    ...(tls === undefined || tls === false ? {} : { tls: tls === true ? {} : withoutUndefined(tls) })
+  }
+}
+
+const withoutUndefined = <A extends object>(options: A): { [K in keyof A]: NonNullable<A[K]> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
+
+const failure = (servers: ReadonlyArray<string>, error: unknown): NatsFailed => {
+  const detail = error instanceof Error ? error.message : String(error)
+  const isRefused = /authorization|authentication|permissions|certificate|tls|nkey|creds/i.test(`${error} ${detail}`)
+  return new NatsFailed({ reason: isRefused ? "Refused" : "Unreachable", servers: servers.join(", "), detail })
+}

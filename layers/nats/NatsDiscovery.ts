@@ -1,0 +1,219 @@
+/**
+ * Discovery and leader election among the processes of several machines, on NATS: each provides this Layer in place of
+ * `LocalDiscovery`'s.
+ *
+ * There is no gateway in between: `discover` answers an instance's own URL, by the api's strategy. Entries live as long as
+ * their owner renews them; what a process that dies had registered is gone within the lease and a third. While NATS can't be
+ * reached, participants keep what they know, and register again by themselves once it can be.
+ *
+ * @since 0.2.0
+ */
+import { randomUUID } from "node:crypto"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { Discovery } from "../../src/Discovery.js"
+import type { Entry, InvalidEntry } from "../../src/DiscoveryEntry.js"
+import { invalidEntry, isEndpoint, validateEntry } from "../../src/DiscoveryEntry.js"
+import type { RegistryLimits } from "../../src/discovery/RegistryLimits.js"
+import { NatsFailed } from "../../src/IPCError.js"
+import { LeaderElection } from "../../src/LeaderElection.js"
+import * as LeaseMember from "../../src/lease/LeaseMember.js"
+import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
+import * as MemberServices from "../../src/service/MemberServices.js"
+import * as ConfigOptions from "../ipc/ConfigOptions.js"
+import * as ProcessMemory from "../ipc/ProcessMemory.js"
+import * as NatsBucket from "./NatsBucket.js"
+import * as NatsConnection from "./NatsConnection.js"
+import * as NatsEndpoints from "./NatsEndpoints.js"
+import type { NatsConnectionOptions } from "./NatsOptions.js"
+
+/**
+ * @since 0.2.0
+ * @category models
+ */
+export interface NatsDiscoveryOptions extends NatsConnectionOptions {
+  /** Participants of one namespace find each other: letters, digits, `-` and `_`. Default `default`. */
+  readonly namespace?: string | undefined
+  /** This participant's name. Default a random one. */
+  readonly runtimeId?: string | undefined
+  /**
+   * How long a participant may be silent before others take its entries, and its leadership, for abandoned. All
+   * participants of a namespace have to be given the same. At least a second; default 5 seconds.
+   */
+  readonly lease?: Duration.DurationInput | undefined
+  /** How many nodes of the cluster keep the bucket, where this participant is the first and makes it. Default 1. */
+  readonly replicas?: number | undefined
+  /**
+   * The host by which other machines reach this one. An entry whose base URL has a loopback host gets this one in its
+   * place; without it, such an entry is refused.
+   */
+  readonly advertise?: string | undefined
+  /** How often the ends of a connection between services ping each other; one that is silent for two is dropped. Default 3 seconds. */
+  readonly heartbeat?: Duration.DurationInput | undefined
+  /** How one of an api's instances is chosen. Default round robin. */
+  readonly strategy?: RoutingStrategy | undefined
+  /** Strategies by api. */
+  readonly strategies?: Readonly<Record<string, RoutingStrategy>> | undefined
+  /** Bounds of what this participant registers, and of what it keeps of others. */
+  readonly limits?: RegistryLimits | undefined
+}
+
+/**
+ * How long the bucket keeps a record that nobody writes again. It is for what dead processes leave: participants judge by
+ * their own clocks.
+ */
+const maxAge = Duration.hours(1)
+
+const defaultHeartbeat = Duration.seconds(3)
+
+const minLease = Duration.seconds(1)
+
+/**
+ * Takes part until the scope closes. Done once this process leads or follows. Fails with `NatsFailed` where no server is
+ * reached, it refuses the credentials, or it lacks what the bucket needs.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make: (
+  options?: NatsDiscoveryOptions
+) => Effect.Effect<Context.Context<Discovery | LeaderElection>, NatsFailed, Scope.Scope> = Effect.fnUntraced(function* (
+  options: NatsDiscoveryOptions = {}
+) {
+  const { namespace = "default", replicas = 1, runtimeId = randomUUID() } = options
+  const lease = Duration.decode(options.lease ?? "5 seconds")
+  const servers = NatsConnection.serversOf(options).join(", ")
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(namespace)) {
+    const detail = `the namespace ${JSON.stringify(namespace)} has other than letters, digits, "-" and "_", or more than 64`
+    return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail })
+  }
+  if (Duration.lessThan(lease, minLease)) {
+    const detail = `a lease of ${Duration.format(lease)} is shorter than a second`
+    return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail })
+  }
+
+  const connection = yield* NatsConnection.make(options, runtimeId)
+  const bucket = yield* NatsBucket.make(connection, {
+    servers,
+    name: `effect-ipc-${namespace}`,
+    replicas,
+    maxAge: Duration.toMillis(maxAge),
+    writeTimeout: Math.min(Duration.toMillis(lease) / 3, 2000)
+  })
+  const member = yield* LeaseMember.make(bucket, {
+    runtimeId,
+    lease: Duration.toMillis(lease),
+    maxAge: Duration.toMillis(maxAge),
+    strategy: options.strategy,
+    strategies: options.strategies,
+    limits: options.limits,
+    advertised: advertised(options.advertise)
+  })
+  const connectionOptions = { heartbeat: options.heartbeat ?? defaultHeartbeat }
+  const discovery = yield* ProcessMemory.provide(
+    Effect.flatMap(NatsEndpoints.make(connection, namespace, connectionOptions), (endpoints) =>
+      MemberServices.provide(member, { endpoints, connection: connectionOptions })
+    )
+  )
+  return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, member.election))
+})
+
+/**
+ * As {@link make}.
+ *
+ * @example
+ * ```ts
+ * import { Discovery } from "effect-ipc"
+ * import { NatsDiscovery } from "effect-ipc/nats"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const discovery = yield* Discovery
+ *   yield* discovery.register([{ api: "users", baseUrl: "http://10.0.0.7:4001", pathPrefix: "/users" }])
+ *   return yield* Effect.never
+ * })
+ *
+ * export const main = program.pipe(
+ *   Effect.scoped,
+ *   Effect.provide(NatsDiscovery.layer({ servers: "nats://10.0.0.2:4222", namespace: "shop" }))
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layer = (options?: NatsDiscoveryOptions): Layer.Layer<Discovery | LeaderElection, NatsFailed> =>
+  Layer.scopedContext(make(options))
+
+const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
+  Config.map(Config.option(config), Option.getOrUndefined)
+
+const environment: ConfigOptions.Environment<NatsDiscoveryOptions> = {
+  servers: optional(Config.string("NATS_URL")),
+  namespace: optional(Config.string("IPC_NAMESPACE")),
+  runtimeId: ConfigOptions.runtimeId,
+  advertise: optional(Config.string("IPC_ADVERTISE")),
+  credentials: Config.all({
+    user: optional(Config.string("NATS_USER")),
+    password: optional(Config.redacted("NATS_PASSWORD")),
+    token: optional(Config.redacted("NATS_TOKEN")),
+    nkeySeed: optional(Config.redacted("NATS_NKEY_SEED")),
+    credsFile: optional(Config.string("NATS_CREDS")),
+    tls: Config.all({
+      caFile: optional(Config.string("NATS_CA")),
+      certFile: optional(Config.string("NATS_CERT")),
+      keyFile: optional(Config.string("NATS_KEY"))
+    }).pipe(Config.map((files) => (Object.values(files).some((file) => file !== undefined) ? files : undefined)))
+  })
+}
+
+/**
+ * The options as `NATS_URL` (several servers with commas between them), `NATS_USER`, `NATS_PASSWORD`, `NATS_TOKEN`,
+ * `NATS_NKEY_SEED`, `NATS_CREDS`, `NATS_CA`, `NATS_CERT`, `NATS_KEY`, `IPC_NAMESPACE`, `IPC_ADVERTISE` and
+ * `IPC_RUNTIME_ID` give them.
+ *
+ * @since 0.2.0
+ * @category config
+ */
+export const config: Config.Config<NatsDiscoveryOptions> = ConfigOptions.all(environment)
+
+/**
+ * As {@link layer}, with the options of {@link config} where they aren't given.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options?: ConfigOptions.ConfigOptions<NatsDiscoveryOptions>
+): Layer.Layer<Discovery | LeaderElection, NatsFailed | ConfigError> =>
+  Layer.scopedContext(Effect.flatMap(ConfigOptions.read(environment, options), make))
+
+/** What other machines are told of an entry. */
+const advertised =
+  (host: string | undefined) =>
+  (entry: Entry): Either.Either<Entry, InvalidEntry> => {
+    if (isEndpoint(entry)) return Either.right(entry)
+    const url = new URL(entry.baseUrl)
+    if (!isLoopback(url.hostname)) return Either.right(entry)
+    if (host === undefined) {
+      const issue = `baseUrl is one of this machine alone; pass { advertise } with the host by which others reach it`
+      return Either.left(invalidEntry(entry, issue))
+    }
+    url.hostname = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host
+    return validateEntry({ ...entry, baseUrl: url.href })
+  }
+
+const isLoopback = (hostname: string): boolean =>
+  hostname === "localhost" ||
+  hostname.endsWith(".localhost") ||
+  /^127\./.test(hostname) ||
+  hostname === "[::1]" ||
+  hostname === "0.0.0.0" ||
+  hostname === "[::]"

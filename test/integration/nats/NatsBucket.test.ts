@@ -1,0 +1,66 @@
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as NatsBucket from "../../../layers/nats/NatsBucket.js"
+import * as NatsConnection from "../../../layers/nats/NatsConnection.js"
+import type { Bucket } from "../../../src/lease/Bucket.js"
+import { RevisionMismatch } from "../../../src/lease/Bucket.js"
+import { holdsTheContract } from "../../support/bucketContract.js"
+import { live } from "../../support/live.js"
+import { MemoryBucket } from "../../support/MemoryBucket.js"
+import * as NatsServer from "../../support/NatsServer.js"
+
+let buckets = 0
+
+const overNats = (maxAge = 3_600_000) =>
+  Effect.gen(function* () {
+    const { url } = yield* NatsServer.start()
+    const connection = yield* NatsConnection.make({ servers: url }, "test")
+    return yield* NatsBucket.make(connection, {
+      servers: url,
+      name: `test-${++buckets}`,
+      replicas: 1,
+      maxAge,
+      writeTimeout: 2000
+    })
+  })
+
+/** The bucket in memory, without a network. */
+const inMemory = (maxAge = 3_600_000): Bucket => {
+  const memory = new MemoryBucket(() => Date.now(), maxAge)
+  const written = (revision: number | undefined) =>
+    revision === undefined ? Effect.fail(new RevisionMismatch()) : Effect.succeed(revision)
+  return {
+    write: (key, value, expected) => Effect.suspend(() => written(memory.write(key, value, expected))),
+    remove: (key, expected) => Effect.suspend(() => written(memory.write(key, undefined, expected))),
+    watch: (listener) =>
+      Effect.async((_resume) => {
+        for (const entry of memory.after(0)) listener.onEntry(entry)
+        listener.onCurrent()
+        return Effect.sync(memory.subscribe(listener.onEntry))
+      })
+  }
+}
+
+describe("The bucket on NATS", () => holdsTheContract(overNats()))
+describe("The bucket in memory", () => holdsTheContract(Effect.sync(inMemory)))
+
+for (const [name, make] of [
+  ["on NATS", overNats(1000)],
+  ["in memory", Effect.sync(() => inMemory(1000))]
+] as const) {
+  live(`The bucket ${name} drops what is old, and no watcher hears of it`, () =>
+    Effect.gen(function* () {
+      const bucket = yield* make
+      const heard: Array<string> = []
+      yield* Effect.forkScoped(
+        bucket.watch({ onEntry: ({ key, value }) => heard.push(`${key}=${value}`), onCurrent: () => {} })
+      )
+      yield* bucket.write("old", "1", 0)
+      // The server looks for old messages once a second, and each attempt says whether it has dropped this one.
+      yield* Effect.retry(bucket.write("old", "2", 0), { while: (error) => error._tag === "RevisionMismatch" })
+      yield* bucket.write("last", "1", 0)
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => heard.includes("last=1") })
+      assert.deepStrictEqual(heard, ["old=1", "old=2", "last=1"])
+    })
+  )
+}

@@ -1,0 +1,173 @@
+import { assert, describe } from "@effect/vitest"
+import { jetstreamManager } from "@nats-io/jetstream"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as NatsConnection from "../../../layers/nats/NatsConnection.js"
+import * as NatsDiscovery from "../../../layers/nats/NatsDiscovery.js"
+import { Discovery } from "../../../src/Discovery.js"
+import { LeaderElection } from "../../../src/LeaderElection.js"
+import { becomes } from "../../support/discovery.js"
+import { live, told } from "../../support/live.js"
+import * as NatsServer from "../../support/NatsServer.js"
+
+const users = { api: "users", baseUrl: "http://10.0.0.1:4001", pathPrefix: "/users" }
+const orders = { api: "orders", baseUrl: "http://10.0.0.2:4002", pathPrefix: "/orders" }
+
+/** A participant, and how it leaves. */
+const join = Effect.fnUntraced(function* (options: NatsDiscovery.NatsDiscoveryOptions) {
+  const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+  const services = yield* Scope.extend(NatsDiscovery.make({ lease: "1 second", ...options }), scope)
+  return {
+    discovery: Context.get(services, Discovery),
+    election: Context.get(services, LeaderElection),
+    leave: Scope.close(scope, Exit.void)
+  }
+})
+
+/** Waits until the participant knows these owners' apis, `owner api` each. */
+const knows = (discovery: Discovery.Service, expected: ReadonlyArray<string>) =>
+  Effect.map(discovery.routes, (routes) =>
+    routes
+      .map(({ api, owner }) => `${owner} ${api}`)
+      .sort()
+      .join()
+  ).pipe(Effect.repeat({ until: (known) => known === expected.join(), schedule: Schedule.spaced("10 millis") }))
+
+const tokenOf = (election: LeaderElection.Service) =>
+  Effect.map(
+    election.term,
+    Option.getOrElse(() => 0)
+  )
+
+describe("Participants on NATS", () => {
+  live("find each other's entries, which go with their owner's scope; one leads, and hands over", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start()
+      const a = yield* join({ servers: url, runtimeId: "a" })
+      const b = yield* join({ servers: url, runtimeId: "b" })
+      assert.deepStrictEqual([yield* a.election.role, yield* b.election.role], ["leader", "follower"])
+      yield* a.discovery.register(users)
+      yield* b.discovery.register([users, orders])
+      yield* knows(a.discovery, ["a users", "b orders", "b users"])
+      yield* knows(b.discovery, ["a users", "b orders", "b users"])
+      assert.strictEqual(yield* a.discovery.discover("orders"), orders.baseUrl)
+      assert.strictEqual((yield* told(a.discovery.discover("user"))).tag, "ServiceNotRegistered")
+      yield* b.discovery.unregister(users)
+      yield* knows(a.discovery, ["a users", "b orders"])
+      const first = yield* tokenOf(a.election)
+      yield* a.leave
+      yield* becomes(b.election, "leader")
+      yield* knows(b.discovery, ["b orders"])
+      assert.isAbove(yield* tokenOf(b.election), first)
+    })
+  )
+
+  live(
+    "all register again, and one leads, after the server was killed and started again",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.start()
+        const a = yield* join({ servers: server.url, runtimeId: "a" })
+        const b = yield* join({ servers: server.url, runtimeId: "b" })
+        yield* a.discovery.register(users)
+        yield* b.discovery.register(orders)
+        yield* knows(a.discovery, ["a users", "b orders"])
+        yield* server.kill
+        yield* becomes(a.election, "electing")
+        assert.strictEqual((yield* told(b.discovery.register(users, { timeout: "100 millis" }))).tag, "RequestTimeout")
+        // What is known stays known.
+        assert.strictEqual(yield* a.discovery.discover("orders"), orders.baseUrl)
+        yield* server.restart
+        yield* Effect.race(becomes(a.election, "leader"), becomes(b.election, "leader"))
+        yield* knows(a.discovery, ["a users", "b orders"])
+        yield* knows(b.discovery, ["a users", "b orders"])
+        const c = yield* join({ servers: server.url, runtimeId: "c" })
+        yield* knows(c.discovery, ["a users", "b orders"])
+      }),
+    30_000
+  )
+
+  live("need no read of a key, which a replica that lags behind might answer, and leave no watch behind", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start({
+        config: `authorization { user: "u", password: "p", permissions: { publish: {
+          allow: ["$KV.effect-ipc-default.>", "$JS.API.INFO", "$JS.API.STREAM.CREATE.KV_effect-ipc-default",
+            "$JS.API.STREAM.INFO.KV_effect-ipc-default", "$JS.API.CONSUMER.*.KV_effect-ipc-default.>",
+            "$JS.API.CONSUMER.CREATE.KV_effect-ipc-default", "$JS.FC.>"] }, subscribe: { allow: ["_INBOX.>"] } } }`
+      })
+      const servers = url
+      const credentials = { user: "u", password: Redacted.make("p") }
+      const a = yield* join({ servers, credentials, runtimeId: "a" })
+      yield* a.discovery.register(users)
+      for (let round = 0; round < 3; round++) {
+        const other = yield* join({ servers, credentials, runtimeId: `other-${round}` })
+        yield* knows(other.discovery, ["a users"])
+        yield* other.leave
+      }
+      const connection = yield* NatsConnection.make({ servers, credentials }, "test")
+      const manager = yield* Effect.promise(() => jetstreamManager(connection))
+      const watches = Effect.promise(() => manager.streams.info("KV_effect-ipc-default")).pipe(
+        Effect.map(({ state }) => state.consumer_count)
+      )
+      yield* Effect.repeat(watches, { until: (count) => count === 1, schedule: Schedule.spaced("20 millis") })
+    })
+  )
+
+  live("advertise a host in place of a loopback one, and register none without", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start()
+      const local = { ...users, baseUrl: "http://127.0.0.1:4001" }
+      const a = yield* join({ servers: url, runtimeId: "a" })
+      assert.strictEqual((yield* told(a.discovery.register(local))).tag, "InvalidEntry")
+      const b = yield* join({ servers: url, runtimeId: "b", advertise: "10.0.0.9" })
+      yield* b.discovery.register(local)
+      yield* knows(a.discovery, ["b users"])
+      assert.strictEqual(yield* a.discovery.discover("users"), "http://10.0.0.9:4001")
+    })
+  )
+
+  live("have names that a subject can't carry, and none that reaches beyond its own", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start()
+      const names = ["a.b.*", "> ", "ü\u{1f600}", "$KV"]
+      const members = yield* Effect.forEach(names, (runtimeId) => join({ servers: url, runtimeId }))
+      for (const { discovery } of members) yield* discovery.register({ ...users, api: "any * > thing." })
+      for (const { discovery } of members) {
+        yield* knows(discovery, names.map((name) => `${name} any * > thing.`).sort())
+      }
+    })
+  )
+})
+
+describe("What NATS lacks is a typed failure", () => {
+  const failing = (options: NatsDiscovery.NatsDiscoveryOptions) =>
+    Effect.map(Effect.flip(Effect.scoped(NatsDiscovery.make(options))), ({ reason }) => reason)
+
+  live(
+    "no server, no such user, no JetStream, too few replicas, options that can't be",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* NatsServer.start()
+        const bare = yield* NatsServer.start({ jetStream: false })
+        const guarded = yield* NatsServer.start({ config: `authorization { user: "u", password: "p" }` })
+        const credentials = { user: "u", password: Redacted.make("wrong") }
+        assert.deepStrictEqual(
+          yield* Effect.all([
+            failing({ servers: "nats://127.0.0.1:1" }),
+            failing({ servers: guarded.url, credentials }),
+            failing({ servers: bare.url }),
+            failing({ servers: url, replicas: 3 }),
+            failing({ servers: url, namespace: "a.>" }),
+            failing({ servers: url, lease: "10 millis" })
+          ]),
+          ["Unreachable", "Refused", "NoJetStream", "TooFewReplicas", "InvalidOptions", "InvalidOptions"]
+        )
+      }),
+    30_000
+  )
+})

@@ -1,0 +1,113 @@
+/**
+ * NATS servers for tests, on ports that the system chooses: one, or a cluster.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+export interface NatsServer {
+  readonly url: string
+  readonly pid: number
+  /** Where other servers of its cluster connect; none outside of one. */
+  readonly route: string | undefined
+  /** Ends it without a word. */
+  readonly kill: Effect.Effect<void>
+  readonly stop: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
+  /** Starts it again after its end, at its port and with what it has stored. */
+  readonly restart: Effect.Effect<void, never, Scope.Scope>
+}
+
+export interface NatsServerOptions {
+  /** Lines of its configuration. */
+  readonly config?: string
+  readonly jetStream?: boolean
+  readonly cluster?: { readonly name: string; readonly routes: ReadonlyArray<string> }
+}
+
+export const start: (options?: NatsServerOptions) => Effect.Effect<NatsServer, never, Scope.Scope> = Effect.fnUntraced(
+  function* (options: NatsServerOptions = {}) {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-ipc-nats-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }))
+    )
+    let child: ChildProcess | undefined
+    const run = (port: number) =>
+      Effect.acquireRelease(
+        Effect.promise(async () => {
+          child = spawn("nats-server", ["-c", configure(directory, port, options)], { stdio: "ignore" })
+          return await portsOf(directory, child)
+        }),
+        () => Effect.suspend(() => (child === undefined ? Effect.void : end(child)))
+      )
+    const { cluster, nats } = yield* run(-1)
+    const url = nats[0] ?? ""
+    const signal = (name: NodeJS.Signals) => Effect.sync(() => child?.kill(name))
+    return {
+      url,
+      pid: child?.pid ?? 0,
+      route: cluster?.[0],
+      kill: Effect.suspend(() => (child === undefined ? Effect.void : end(child))),
+      stop: signal("SIGSTOP"),
+      resume: signal("SIGCONT"),
+      restart: Effect.asVoid(run(Number(new URL(url).port)))
+    }
+  }
+)
+
+/** Three servers, of which each is connected to the others. */
+export const cluster: Effect.Effect<ReadonlyArray<NatsServer>, never, Scope.Scope> = Effect.gen(function* () {
+  const first = yield* start({ jetStream: true, cluster: { name: "test", routes: [] } })
+  const others = yield* Effect.replicateEffect(
+    start({ jetStream: true, cluster: { name: "test", routes: [first.route ?? ""] } }),
+    2
+  )
+  return [first, ...others]
+})
+
+const configure = (directory: string, port: number, options: NatsServerOptions): string => {
+  const lines = [`listen: "127.0.0.1:${port}"`, `ports_file_dir: "${directory}"`, options.config ?? ""]
+  if (options.jetStream !== false) lines.push(`jetstream { store_dir: "${directory}/store" }`)
+  if (options.cluster !== undefined) {
+    const { name, routes } = options.cluster
+    lines.push(`server_name: "${directory.slice(-6)}"`)
+    lines.push(`cluster { name: "${name}", listen: "127.0.0.1:-1", routes: ${JSON.stringify(routes)} }`)
+  }
+  const file = join(directory, "nats.conf")
+  writeFileSync(file, lines.join("\n"))
+  return file
+}
+
+interface Ports {
+  readonly nats: ReadonlyArray<string>
+  readonly cluster?: ReadonlyArray<string>
+}
+
+/** The server writes where it listens to a file that has its process's number in its name. */
+const portsOf = async (directory: string, child: ChildProcess): Promise<Ports> => {
+  const exited = once(child, "exit").then(() => Promise.reject(new Error("nats-server has ended")))
+  const written = new Promise<Ports>((resolve) => {
+    const look = () => {
+      const name = readdirSync(directory).find((file) => file.endsWith(`_${child.pid}.ports`))
+      const text = name === undefined ? "" : readFileSync(join(directory, name), "utf8")
+      if (!text.trimEnd().endsWith("}")) return
+      watcher.close()
+      resolve(JSON.parse(text))
+    }
+    const watcher = watch(directory, look)
+    look()
+  })
+  return await Promise.race([written, exited])
+}
+
+const end = (child: ChildProcess): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, "exit")
+    child.kill("SIGKILL")
+    await exited
+  })
