@@ -6,6 +6,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
@@ -14,6 +15,7 @@ import { CurrentValue } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
 import type { LeaderElection, Role } from "../LeaderElection.js"
 import { onRoleChange } from "../telemetry/Metrics.js"
+import * as Tracing from "../telemetry/Tracing.js"
 
 /**
  * One stretch of time in one role.
@@ -56,16 +58,28 @@ export interface Terms<Leader, Follower> {
 const endGrace = Duration.seconds(1)
 
 export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>> =>
-  Effect.sync(() => {
+  Effect.map(Tracing.current, (tracing) => {
     const state = new CurrentValue<State<Leader, Follower>>({ role: "electing" })
     onRoleChange(undefined, "electing")
     const waiters = new Waiters()
     /** What runs while this process leads. */
     const running = new Set<Deferred.Deferred<void>>()
 
+    /** The span of the present term, which is part of nothing else. */
+    let term: Tracing.TracedCall | undefined
+
+    const observe = (before: Role | undefined, after: Role | undefined) => {
+      if (before === after) return
+      onRoleChange(before, after)
+      term?.end(Exit.void)
+      const isSettled = after === "leader" || after === "follower"
+      term = isSettled ? Tracing.begin(tracing, undefined, "effect_ipc.election.term", "internal") : undefined
+      term?.attribute("effect_ipc.role", after)
+    }
+
     const set = (next: State<Leader, Follower>) =>
       Effect.sync(() => {
-        onRoleChange(roleOf(state.get()), roleOf(next))
+        observe(roleOf(state.get()), roleOf(next))
         state.set(next)
         waiters.announce()
       })

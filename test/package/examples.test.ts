@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Cli from "../support/Cli.js"
+import * as Otlp from "../support/otlp.js"
 import * as Port from "../support/Port.js"
 import { program } from "../support/program.js"
 
@@ -133,6 +135,57 @@ describe("every example runs to its end and prints what the reader expects", { t
         yield* stopped.signal("SIGINT")
         assert.deepStrictEqual([yield* stopped.exit, stopped.stderr.lines], [0, []])
       }
+    })
+  )
+
+  it.scopedLive("observing/: one trace over a gateway, two services and a worker, at an OTLP receiver", () =>
+    Effect.gen(function* () {
+      const IPC_PORT = String(yield* Effect.promise(Port.free))
+      const receiver = yield* Otlp.receive
+      const start = (name: string) =>
+        Cli.startProgram(process.execPath, [program(`examples/observing/${name}`)], {
+          IPC_PORT,
+          OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url
+        })
+      const gateway = yield* start("gateway.ts")
+      const others = yield* Effect.forEach(["worker.ts", "users.ts", "orders.ts"], start)
+      yield* gateway.stdout.line("ready")
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` }
+      const answer = yield* Effect.promise(() => fetch(`http://127.0.0.1:${IPC_PORT}/orders/1`, { headers })).pipe(
+        Effect.flatMap((response) =>
+          Effect.map(
+            Effect.promise(() => response.text()),
+            (text) => [response.status, text]
+          )
+        ),
+        Effect.filterOrFail(([status]) => status === 200),
+        Effect.retry(Schedule.spaced("50 millis"))
+      )
+      assert.deepStrictEqual(answer, [200, "an order of <h1>user-7</h1>"])
+      // What isn't exported yet is so at the end.
+      for (const stopped of [...others, gateway]) {
+        yield* stopped.signal("SIGINT")
+        assert.deepStrictEqual([yield* stopped.exit, stopped.stderr.lines], [0, []])
+      }
+      const tree = Otlp.treeOf(receiver.spans.filter((span) => span.traceId === traceId))
+      // Before that, the gateway answers that it has no such route yet.
+      assert.deepStrictEqual(tree.slice(tree.indexOf("gateway: GET /orders/*")), [
+        "gateway: GET /orders/*",
+        "  gateway: GET /orders/*",
+        "    orders: http.server GET",
+        "      orders: users/get",
+        "        users: users/get",
+        "          users: find user",
+        "            users: discovery/discoverApi",
+        "              gateway: discovery/discoverApi",
+        "            users: http.client GET",
+        "              gateway: GET /pages/:title",
+        "                gateway: render",
+        "                  worker: render",
+        "                    worker: layout"
+      ])
+      assert.includeMembers([...receiver.paths], ["/v1/traces", "/v1/metrics"])
     })
   )
 

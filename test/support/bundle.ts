@@ -48,7 +48,7 @@ export const bundle = (entryPoints: ReadonlyArray<string>): Bundle => {
       minifyWhitespace: true,
       lineLimit: 160,
       // Not ES modules, which would need a `require` of their own.
-      external: ["@nats-io/*", "find-my-way", "http-proxy", "undici", "ws"],
+      external: ["@nats-io/*", "find-my-way", "http-proxy", "prom-client", "undici", "ws"],
       plugins: [page],
       logLevel: "error"
     })

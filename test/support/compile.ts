@@ -18,6 +18,7 @@ const entryPoints = [
   "layers/cli/main.ts",
   "examples/*.ts",
   "examples/services/*.ts",
+  "examples/observing/*.ts",
   "examples/two-programs/*.ts"
 ]
 

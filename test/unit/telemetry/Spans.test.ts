@@ -2,14 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
 import { IPCClient, IPCPeer, IPCServer } from "effect-ipc"
 import { MemoryIPC } from "effect-ipc/testing"
+import * as MemoryElection from "../../support/MemoryElection.js"
 import { makeRecorder, recordedBy } from "../../support/spans.js"
 
 const Square = IPCServer.defineRequest<number, number>("square")
@@ -243,3 +247,60 @@ describe("A traced stream", () => {
     )
   )
 })
+
+describe("The terms of an election", () => {
+  it.scoped("have a span each, which isn't part of the start-up's, and count as roles", () =>
+    Effect.gen(function* () {
+      const recorder = makeRecorder()
+      const place = MemoryElection.make()
+      const join = Effect.fnUntraced(function* (name: string) {
+        const scope = yield* Effect.acquireRelease(Scope.make(), (closed) => Scope.close(closed, Exit.void))
+        const election = yield* Scope.extend(place.participant(name, Schedule.spaced("100 millis")), scope)
+        return { election, leave: Scope.close(scope, Exit.void) }
+      })
+      const before = rolesNow()
+      yield* Effect.gen(function* () {
+        const first = yield* Effect.withSpan(join("first"), "start-up")
+        const second = yield* join("second")
+        assert.deepStrictEqual(rolesSince(before), { leader: 1, follower: 1 })
+        yield* Effect.fork(first.leave)
+        const leads = Stream.runHead(Stream.filter(second.election.roles, (role) => role === "leader"))
+        yield* Effect.raceFirst(leads, Effect.forever(TestClock.adjust("100 millis")))
+        assert.deepStrictEqual(rolesSince(before), { leader: 1 })
+        yield* second.leave
+      }).pipe(recordedBy(recorder))
+      assert.deepStrictEqual(rolesSince(before), {})
+      assert.deepStrictEqual(
+        recorder.spans.map(({ attributes, name }) => [name, attributes.get("effect_ipc.role")]),
+        [
+          ["start-up", undefined],
+          ["effect_ipc.election.term", "leader"],
+          ["effect_ipc.election.term", "follower"],
+          ["effect_ipc.election.term", "leader"]
+        ]
+      )
+      assert.deepStrictEqual(recorder.tree(), [
+        "internal start-up",
+        ...Array.from({ length: 3 }, () => "internal effect_ipc.election.term")
+      ])
+    })
+  )
+})
+
+/** How many participants there are, by role. */
+const rolesNow = (): Record<string, number> =>
+  Object.fromEntries(
+    Metric.unsafeSnapshot().flatMap(({ metricKey, metricState }) =>
+      metricKey.name === "effect_ipc.election.participants" && MetricState.isCounterState(metricState)
+        ? [[metricKey.tags.find(({ key }) => key === "effect_ipc.role")?.value ?? "", Number(metricState.count)]]
+        : []
+    )
+  )
+
+const rolesSince = (before: Record<string, number>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(rolesNow()).flatMap(([role, count]) => {
+      const change = count - (before[role] ?? 0)
+      return change === 0 ? [] : [[role, change]]
+    })
+  )
