@@ -22,6 +22,8 @@ import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 
+export type { GatewayTarget } from "./inspector/GatewayWatch.js"
+
 /**
  * Where the page is, and which gateway it shows.
  *

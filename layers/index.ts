@@ -19,5 +19,6 @@ export {
   type Forwarder,
   type MakeForwarder,
   type Upgrade,
+  type UpstreamAttempt,
   UpstreamProxy
 } from "./UpstreamProxy.js"

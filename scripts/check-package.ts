@@ -1,11 +1,14 @@
 /**
  * Looks at the package as its users' tools will: packs it, lints the tarball, installs it elsewhere, imports each entry
- * in plain Node, type-checks a program that uses it, and emits declarations for every export.
+ * in plain Node, does what the README and the docs say of two programs and of bundlers, type-checks a program that uses it, and emits declarations for every export.
  */
-import { execFileSync } from "node:child_process"
-import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -42,6 +45,78 @@ const checkStartUp = (command: string): void => {
   console.log(`ok    ${told}`)
 }
 
+const readme = readFileSync(join(root, "README.md"), "utf8")
+
+/** The lines of the README's first block of commands with such a line. */
+const commandsWith = (text: string): ReadonlyArray<string> => {
+  const blocks = Array.from(readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm), ([, block]) => block as string)
+  const block = blocks.find((block) => block.includes(text))
+  if (block === undefined) throw new Error(`The README has no command ${text}`)
+  return block.trim().split("\n")
+}
+
+/** Does what the README says in a folder of its own: installs, saves the two programs, runs each, and ends them with Ctrl-C. */
+const checkTwoPrograms = async (tarball: string): Promise<void> => {
+  const fresh = join(folder, "fresh")
+  mkdirSync(fresh)
+  for (const command of commandsWith("npm install effect-ipc")) {
+    for (const part of command.replace(" effect-ipc ", ` ${tarball} `).split(" && ")) {
+      const [name = "", ...args] = part.split(" ")
+      run(name, [...args, ...(args[0] === "install" ? ["--no-audit", "--no-fund", "--prefer-offline"] : [])], fresh)
+    }
+  }
+  for (const [, name, code] of readme.matchAll(/^<!-- example: two-programs\/(\S+) -->\n```ts\n([\s\S]*?)^```$/gm)) {
+    writeFileSync(join(fresh, name as string), code as string)
+  }
+  const env = { ...process.env, IPC_PORT: String(await freePort()) }
+  // The client first: it waits for the server.
+  const programs = commandsWith("npx tsx")
+    .toReversed()
+    .map((command) => {
+      // A group of its own, to which a signal goes as from a terminal.
+      const child = spawn(command, {
+        cwd: fresh,
+        env,
+        shell: true,
+        detached: true,
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      return { child, exited: once(child, "exit"), lines: createInterface(child.stdout) }
+    })
+  const [client] = programs
+  if (programs.length !== 2 || client === undefined) throw new Error("The README doesn't run two programs")
+  const timer = setTimeout(() => client.lines.close(), 60_000)
+  let answered = false
+  for await (const line of client.lines) {
+    answered = line === "Hello, Ada!"
+    if (answered) break
+  }
+  clearTimeout(timer)
+  for (const { child } of programs) process.kill(-(child.pid as number), "SIGINT")
+  const exits = await Promise.all(programs.map(({ exited }) => exited))
+  if (!answered) throw new Error("The README's client had no answer from its server")
+  console.log(`ok    the README's two programs, ended by Ctrl-C with ${exits.map((exit) => exit.join("/"))}`)
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, "close")
+  return port
+}
+
+/** The bundler's command of the docs gives a program that works. */
+const checkBundle = (): void => {
+  const setup = readFileSync(join(root, "docs", "setup.md"), "utf8")
+  const [, banner] = /^npx esbuild main\.mjs (?:.*) --banner:js='(.*)'$/m.exec(setup) ?? []
+  if (banner === undefined) throw new Error("docs/setup.md has no command for esbuild")
+  const options = ["--bundle", "--platform=node", "--format=esm", "--outfile=bundle.mjs", `--banner:js=${banner}`]
+  run(tool("esbuild"), ["bundled.mjs", ...options], folder)
+  run(process.execPath, ["bundle.mjs"], folder)
+}
+
 /** A version of Node by its package, which brings the binary. */
 const pathOf = (version: string): string =>
   run("npx", ["--yes", version, "--print", "process.execPath"], tmpdir()).trim()
@@ -63,6 +138,7 @@ try {
   run(tool("attw"), ["--profile", "esm-only", tarball], root)
 
   cpSync(consumer, folder, { recursive: true })
+  cpSync(join(root, "examples", "isolated-declarations.ts"), join(folder, "isolated-declarations.ts"))
   const peers = [
     "effect",
     "@effect/platform",
@@ -79,11 +155,13 @@ try {
   run("npx", ["--yes", "deno@2", "run", "--allow-all", "imports.mjs"], folder)
   run("npx", ["--yes", "bun@1", "bun.mjs"], folder)
   checkStartUp(join(folder, "node_modules", "effect-ipc", "dist", "layers", "cli", "main.js"))
+  checkBundle()
+  await checkTwoPrograms(tarball)
   console.log(`      ${run(process.execPath, ["public-api.mjs"], folder).trim()}`)
   // The consumer's own TypeScript is the line before ours.
   for (const tsc of [tool("tsc"), join(folder, "node_modules", ".bin", windows ? "tsc.cmd" : "tsc")]) {
     console.log(`      TypeScript ${run(tsc, ["--version"], folder).trim()}`)
-    for (const project of ["nodenext", "bundler"]) run(tsc, ["-p", `tsconfig.${project}.json`], folder)
+    for (const project of ["nodenext", "bundler", "isolated"]) run(tsc, ["-p", `tsconfig.${project}.json`], folder)
   }
   console.log("The package is as its users need it.")
 } catch (error) {

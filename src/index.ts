@@ -7,7 +7,7 @@
 export { CloseCode, type CloseEvent } from "./CloseEvent.js"
 export type { IPCSocketOptions } from "./connection/IPCSocketOptions.js"
 export type { ReconnectingClientOptions } from "./connection/ReconnectingClient.js"
-export { Discovery } from "./Discovery.js"
+export { Discovery, type RegisterHttpOptions } from "./Discovery.js"
 export {
   BaseUrl,
   DiscoveryEntry,

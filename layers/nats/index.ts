@@ -2,6 +2,7 @@
  * Discovery and leader election past one machine, on NATS.
  *
  * @since 0.2.0
+ * @module effect-ipc/nats
  */
 
 export { NatsFailed } from "../../src/IPCError.js"

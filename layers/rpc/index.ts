@@ -2,6 +2,7 @@
  * `@effect/rpc` on services: an `RpcGroup` is asked by a name, wherever its instances are. Needs `@effect/rpc`.
  *
  * @since 0.2.0
+ * @module effect-ipc/rpc
  */
 export * as ServiceRpcClient from "./ServiceRpcClient.js"
 export * as ServiceRpcServer from "./ServiceRpcServer.js"
