@@ -4,7 +4,16 @@
  * @internal
  */
 
-const subcommands: ReadonlySet<string> = new Set(["serve", "register", "run", "routes", "inspect", "traffic"])
+const subcommands: ReadonlySet<string> = new Set([
+  "serve",
+  "register",
+  "run",
+  "routes",
+  "inspect",
+  "traffic",
+  "request",
+  "stream"
+])
 
 /** The subcommand that the command line runs, as @effect/cli finds it. */
 export const subcommandOf = (argv: ReadonlyArray<string>): string | undefined =>

@@ -33,7 +33,9 @@ const examples: Readonly<Record<string, string>> = {
   run: "effect-ipc run --api orders --prefix /orders -- node server.js",
   routes: "effect-ipc routes --watch",
   inspect: "effect-ipc inspect --port 9000",
-  traffic: "effect-ipc traffic --watch --har traffic.har"
+  traffic: "effect-ipc traffic --watch --har traffic.har",
+  request: `effect-ipc request users users/get '{"id":1}'`,
+  stream: "effect-ipc stream logs logs/tail"
 }
 
 /** Those that @effect/cli adds. */

@@ -22,13 +22,14 @@ import * as CommandLine from "./CommandLine.js"
 import { inspect } from "./inspect.js"
 import * as Output from "./Output.js"
 import { register } from "./register.js"
+import { request, stream } from "./request.js"
 import { routes } from "./routes.js"
 import { run } from "./run.js"
 import { serve } from "./serve.js"
 import { traffic } from "./traffic.js"
 import { usageError } from "./Usage.js"
 
-export const subcommands = [serve, register, run, routes, inspect, traffic] as const
+export const subcommands = [serve, register, run, routes, inspect, traffic, request, stream] as const
 
 export const command = Command.make("effect-ipc").pipe(
   Command.withDescription(

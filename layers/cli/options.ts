@@ -79,6 +79,13 @@ export const drain: Options.Options<Duration.Duration> = Options.text("drain").p
   Options.withDescription("How long HTTP exchanges in flight may take to end once the gateway is stopped. Default 3.")
 )
 
+export const timeout: Options.Options<Duration.Duration> = Options.text("timeout").pipe(
+  Options.withPseudoName("seconds"),
+  Options.withDefault("10"),
+  checked("--timeout", seconds()),
+  Options.withDescription("How long to wait for an instance and its first answer. Default 10.")
+)
+
 export const strategy: Options.Options<RoutingStrategy.RoutingStrategyName> = Options.text("strategy").pipe(
   Options.withPseudoName("name"),
   Options.withDefault<string>("roundRobin"),

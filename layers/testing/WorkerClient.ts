@@ -17,19 +17,17 @@ import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { Discovery } from "../../src/Discovery.js"
 import type { DiscoveryEntry } from "../../src/DiscoveryEntry.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
-import type * as Election from "../../src/election/Election.js"
+import { followOnly } from "../../src/election/FollowOnly.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed, RequestError } from "../../src/IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
 import { closeReason } from "../../src/internal/ErrorMessage.js"
 import { quote } from "../../src/internal/Printable.js"
-import type { Role } from "../../src/LeaderElection.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
 import { sigtermExitCode } from "../../src/WorkerError.js"
 import * as Credentials from "../ipc/Credentials.js"
@@ -202,7 +200,7 @@ const makeConnection = Effect.gen(function* () {
     Effect.forkScoped
   )
   const member = yield* DiscoveryMember.make({ runtimeId }, (setup) =>
-    Effect.map(setup.onFollow(client, { kind: "bin" }), follower)
+    Effect.map(setup.onFollow(client, { kind: "bin" }), followOnly<Registry, IPCClient.Service>)
   )
   const discovery = yield* ProcessMemory.provide(
     MemberServices.provide(member, { endpoints: LoopbackEndpoints.make(options), connection: {} })
@@ -247,16 +245,6 @@ const endOnSigterm = (scope: Scope.CloseableScope): Effect.Effect<void, never, S
     )
   )
 }
-
-/** Follows the runner's gateway until the connection ends, and no other leader after it. */
-const follower = (client: IPCClient.Service): Election.Election<Registry, IPCClient.Service> => ({
-  settledTerm: (before) =>
-    before === undefined ? Effect.succeedSome({ role: "follower", follower: client }) : Effect.succeedNone,
-  role: Effect.succeed("follower"),
-  roles: Stream.make<[Role]>("follower"),
-  whileLeader: () => Effect.never,
-  term: Effect.succeedNone
-})
 
 /** Ends the process as SIGTERM would, so that finalizers run, and exits after the grace at the latest. */
 const endProcess = (runtimeId: string, url: string, event: CloseEvent): Effect.Effect<void> => {

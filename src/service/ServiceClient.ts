@@ -293,7 +293,9 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
 
     const service: Service = {
       handle: (what, handler) => handlers.handle(what, (payload) => handler(payload)),
-      handleStream: (definition, handler) => handlers.handleStream(definition, handler as never),
+      handleStream: (definition, handler) =>
+        // Which instance asks isn't told.
+        handlers.handleStream(definition, (...args) => handler(...([...args.slice(0, -1), undefined] as never))),
       // The peer's elements are taken to be of the stream's declared type.
       stream: (definition, ...args) => stream(untypedStream(definition), args) as never,
       request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),

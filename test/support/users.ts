@@ -10,6 +10,8 @@ import * as ServiceClient from "../../src/ServiceClient.js"
 
 export const Whose = IPCServer.defineRequest<void, string>("users/whose")
 export const Hang = IPCServer.defineRequest<void, string>("users/hang")
+/** Takes a moment, so that some are in flight at any time. */
+export const Work = IPCServer.defineRequest<void, string>("users/work")
 export const AskBack = IPCServer.defineRequest<string, string>("users/askBack")
 export const Endless = IPCServer.defineStream<void, string>("users/endless")
 export const Shout = IPCClient.defineRequest<string, string>("shout")
@@ -21,6 +23,7 @@ export const answerAs = (name: string) => (server: IPCPeer) =>
   Effect.all([
     server.handle(Whose, () => Effect.succeed(name)),
     server.handle(Hang, () => Effect.never),
+    server.handle(Work, () => Effect.delay(Effect.succeed(name), 5)),
     server.handle(AskBack, (word, { runtimeId = "" }) => Effect.orDie(server.request(runtimeId, Shout, word))),
     server.handleStream(Endless, () => Stream.concat(Stream.make(name), Stream.never))
   ])

@@ -240,7 +240,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
           [
             [
               ["serv"],
-              "Invalid subcommand for effect-ipc - use one of 'serve', 'register', 'run', 'routes', 'inspect', 'traffic'. Try \"effect-ipc --help\"."
+              "Invalid subcommand for effect-ipc - use one of 'serve', 'register', 'run', 'routes', 'inspect', 'traffic', 'request', 'stream'. Try \"effect-ipc --help\"."
             ],
             [["serve", "more"], "Received unknown argument: 'more'. Try \"effect-ipc serve --help\"."],
             [

@@ -13,6 +13,10 @@ import * as ServiceServer from "../../../src/ServiceServer.js"
 import { hear, say } from "../ParentProcess.js"
 import * as Users from "../users.js"
 
+interface Options extends LocalDiscovery.LocalDiscoveryOptions {
+  readonly standalone?: boolean
+}
+
 const program = Effect.gen(function* () {
   const scope = yield* Scope.make()
   let discovery: Discovery.Service | undefined
@@ -20,8 +24,11 @@ const program = Effect.gen(function* () {
   while (true) {
     const [word, ...rest] = (yield* hear).split(" ")
     if (word === "join") {
-      const options = JSON.parse(rest.slice(1).join(" ")) as LocalDiscovery.LocalDiscoveryOptions
-      const services = yield* Scope.extend(LocalDiscovery.make({ ...options, port: Number(rest[0]) }), scope)
+      const { standalone = false, ...options } = JSON.parse(rest.slice(1).join(" ")) as Options
+      const at = { ...options, port: Number(rest[0]) }
+      const services: Context.Context<Discovery | LeaderElection> = standalone
+        ? yield* Scope.extend(LocalDiscovery.makeStandalone(at), scope)
+        : yield* Scope.extend(LocalDiscovery.make(at), scope)
       discovery = Context.get(services, Discovery)
       const { roles } = Context.get(services, LeaderElection)
       yield* Effect.forkIn(

@@ -58,7 +58,17 @@ describe("a page of help", () => {
 
   it("of each command fits into 60 and 120 columns, and describes every option that its usage has", async () => {
     const pages = await HelpPages.load()
-    assert.deepStrictEqual(Object.keys(pages), ["", "serve", "register", "run", "routes", "inspect", "traffic"])
+    assert.deepStrictEqual(Object.keys(pages), [
+      "",
+      "serve",
+      "register",
+      "run",
+      "routes",
+      "inspect",
+      "traffic",
+      "request",
+      "stream"
+    ])
     for (const [name, page] of Object.entries(pages)) {
       for (const columns of [60, 120]) {
         const lines = render(page, columns).split("\n")
