@@ -168,6 +168,20 @@ export abstract class Participant<Services> {
     })
   }
 
+  /** @internal Runs a program until it ends, or this participant no longer takes part. */
+  host(
+    method: string,
+    program: (services: Context.Context<Discovery>) => Effect.Effect<void, unknown>
+  ): Effect.Effect<void, unknown> {
+    return Effect.suspend(() => {
+      const participation = this.session.value
+      if (participation === undefined) return Effect.fail(this.#notTakingPart(method))
+      const { registrations, services } = participation
+      const hosted = Effect.forkIn(program(services as Context.Context<Discovery>), registrations)
+      return Effect.flatMap(hosted, (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber)))
+    })
+  }
+
   /** @internal Runs a call for as long as this participant takes part. */
   protected ask<A>(
     method: string,

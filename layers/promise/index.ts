@@ -45,4 +45,6 @@ export type {
   StreamCaller,
   StreamContext
 } from "./PromiseStreams.js"
+export { ServiceClient, type ServiceClientOptions, type ServiceRequestOptions } from "./ServiceClient.js"
+export { ServiceServer, type ServiceServerOptions } from "./ServiceServer.js"
 export type { Strategy } from "./Strategy.js"

@@ -295,7 +295,9 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
       handle: (what, handler) => handlers.handle(what, (payload) => handler(payload)),
       handleStream: (definition, handler) =>
         // Which instance asks isn't told.
-        handlers.handleStream(definition, (...args) => handler(...([...args.slice(0, -1), undefined] as never))),
+        handlers.handleStream(definition, (...args) =>
+          (handler as (...args: ReadonlyArray<unknown>) => ReturnType<typeof handler>)(...args.slice(0, -1), undefined)
+        ),
       // The peer's elements are taken to be of the stream's declared type.
       stream: (definition, ...args) => stream(untypedStream(definition), args) as never,
       request: (what, ...[payload, requestOptions]) => request(what, payload, requestOptions),
