@@ -81,9 +81,7 @@ export class IncomingStreams<Caller> {
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)
     const { caller } = this.connection
     const call = CallSpan.ofHandler(handler, trace, caller, "server")
-    const effect: Effect.Effect<unknown, Frame.Failure> = handler.answer.run(data, input, caller, (elements) =>
-      entry.sender.send(elements)
-    )
+    const effect: Effect.Effect<unknown, Frame.Failure> = handler.answer.run(data, input, caller, entry.sender)
     const running =
       call === undefined ? Execution.start(effect, handler.runFork) : Execution.fork(effect, handler.runFork, call.span)
     entry.running = running

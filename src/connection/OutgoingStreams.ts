@@ -204,10 +204,12 @@ export class OutgoingStreams {
     if (sender === undefined) return Effect.void
     const sendEncoded = ({ issue, values }: ElementCodec.Converted): Effect.Effect<void, string> =>
       issue === undefined ? sender.send(values) : Effect.fail(issue)
-    const sending = Stream.runForEachChunk(input, (elements) =>
-      Effect.mapError(Effect.flatMap(ElementCodec.encode(codecs?.input, elements), sendEncoded), (issue) =>
-        this.requests.invalidPayload(name, issue)
-      )
+    const invalid = (issue: string) => this.requests.invalidPayload(name, issue)
+    const sending = Effect.zipRight(
+      Stream.runForEachChunk(input, (elements) =>
+        Effect.mapError(Effect.flatMap(ElementCodec.encode(codecs?.input, elements), sendEncoded), invalid)
+      ),
+      Effect.mapError(sender.flush, invalid)
     )
     return Effect.matchCauseEffect(sending, {
       onFailure: (cause) =>

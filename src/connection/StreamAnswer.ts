@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -15,6 +16,12 @@ import { failureEncoder, invalidPayload, untypedFailure } from "./HandlerFailure
 
 export type UntypedStreamHandler<R> = (...args: ReadonlyArray<unknown>) => Stream.Stream<unknown, unknown, R>
 
+export interface ElementSender {
+  readonly send: (elements: ReadonlyArray<unknown>) => Effect.Effect<void, string>
+  /** Done when all elements have been sent. */
+  readonly flush: Effect.Effect<void, string>
+}
+
 export interface StreamAnswer<Caller> {
   readonly hasInput: boolean
   /** Sends encoded elements until the stream ends, and fails with the encoded failure. */
@@ -22,7 +29,7 @@ export interface StreamAnswer<Caller> {
     payload: unknown,
     input: Stream.Stream<unknown> | undefined,
     caller: Caller,
-    send: (elements: ReadonlyArray<unknown>) => Effect.Effect<void, string>
+    sender: ElementSender
   ) => Effect.Effect<void, Frame.Failure>
   /** Of the input's elements; none where the stream is branded. */
   readonly inputCodec: Codec<unknown> | undefined
@@ -37,16 +44,13 @@ export const make = <Caller>(
   const decodePayload = (payload: unknown) =>
     codecs === undefined ? Effect.succeed(payload) : Effect.mapError(codecs.payload.decode(payload), invalidPayload)
 
-  const run: StreamAnswer<Caller>["run"] = (payload, input, caller, send) => {
+  const run: StreamAnswer<Caller>["run"] = (payload, input, caller, sender) => {
     const sendEncoded = ({ issue, values }: ElementCodec.Converted): Effect.Effect<void, string> =>
       issue === undefined
-        ? send(values)
-        : Effect.zipRight(send(values), Effect.fail(`an element of the stream doesn't fit its Schema: ${issue}`))
+        ? sender.send(values)
+        : Effect.zipRight(sender.send(values), Effect.fail(`an element of the stream doesn't fit its Schema: ${issue}`))
     const sendChunk = (elements: Chunk.Chunk<unknown>): Effect.Effect<void, Frame.Failure> =>
-      Effect.mapError(
-        Effect.flatMap(ElementCodec.encode(codecs?.element, elements), sendEncoded),
-        (error): Frame.Failure => ({ success: false, error })
-      )
+      Effect.mapError(Effect.flatMap(ElementCodec.encode(codecs?.element, elements), sendEncoded), unsent)
     const elementsOf = (decoded: unknown): Stream.Stream<unknown, Frame.Failure> =>
       Stream.catchAll(
         Stream.suspend(() => handler(...(input === undefined ? [decoded, caller] : [decoded, input, caller]))),
@@ -54,9 +58,21 @@ export const make = <Caller>(
       )
     // A Schema may throw before there is an effect to run.
     return total(() =>
-      Effect.flatMap(decodePayload(payload), (decoded) => Stream.runForEachChunk(elementsOf(decoded), sendChunk))
+      Effect.flatMap(decodePayload(payload), (decoded) =>
+        afterwards(Stream.runForEachChunk(elementsOf(decoded), sendChunk), Effect.mapError(sender.flush, unsent))
+      )
     )
   }
 
   return { hasInput, run, inputCodec: codecs?.input }
 }
+
+const unsent = (error: string): Frame.Failure => ({ success: false, error })
+
+/** Also where the first one fails, since the elements before a failure come first. */
+const afterwards = <E>(first: Effect.Effect<void, E>, flush: Effect.Effect<void, E>): Effect.Effect<void, E> =>
+  Effect.matchCauseEffect(first, {
+    onFailure: (cause) =>
+      Cause.isInterrupted(cause) ? Effect.failCause(cause) : Effect.zipRight(flush, Effect.failCause(cause)),
+    onSuccess: () => flush
+  })

@@ -21,6 +21,9 @@ export class StreamSender implements Turn {
   private bytes = 0
   private elements: ReadonlyArray<unknown> = []
   private sent = 0
+  /** Those that came one after the other and leave together; `elements` is this while they wait. */
+  private collected: Array<unknown> = []
+  private isCollecting = false
   /** About how long an element is on the wire. */
   private elementLength = 64
   private issue: string | undefined
@@ -40,15 +43,23 @@ export class StreamSender implements Turn {
     turns.join(this)
   }
 
-  /** Sends encoded elements; done when the last has been sent. Fails with why one can't be; interrupts once it is closed. */
+  /**
+   * Sends encoded elements; done when they have been sent, or leave for certain with those that come in the same turn. Fails
+   * with why one can't be sent; interrupts once it is closed.
+   */
   send(elements: ReadonlyArray<unknown>): Effect.Effect<void, string> {
     return Effect.suspend(() => {
-      this.elements = elements
-      this.sent = 0
-      this.turns.add(this)
-      return this.isDone ? this.result : this.wait
+      if (this.closed || this.issue !== undefined) return this.result
+      this.append(elements)
+      return this.mayCollect() ? Effect.void : this.flush
     })
   }
+
+  /** Done when all elements have been sent. */
+  readonly flush: Effect.Effect<void, string> = Effect.suspend(() => {
+    if (!this.isDone) this.turns.add(this)
+    return this.isDone ? this.result : this.wait
+  })
 
   grant({ bytes, count }: Credit): void {
     this.count += count
@@ -95,6 +106,33 @@ export class StreamSender implements Turn {
     })
   })
 
+  private append(elements: ReadonlyArray<unknown>): void {
+    if (this.sent < this.elements.length) {
+      if (this.elements !== this.collected) this.collected = this.elements.slice(this.sent)
+      else if (this.sent > 0) this.collected = this.collected.slice(this.sent)
+      for (const element of elements) this.collected.push(element)
+      this.elements = this.collected
+    } else this.elements = elements
+    this.sent = 0
+  }
+
+  /** Whether more elements may be added before these are sent: the peer has granted them, and they are few. */
+  private mayCollect(): boolean {
+    const { length } = this.elements
+    const room = Math.min(this.bytes, longestBatch)
+    if (length >= Math.min(this.count, mostCollected) || length * this.elementLength >= room) return false
+    if (!this.isCollecting) {
+      this.isCollecting = true
+      queueMicrotask(this.onCollected)
+    }
+    return true
+  }
+
+  private readonly onCollected = (): void => {
+    this.isCollecting = false
+    if (!this.isDone) this.turns.add(this)
+  }
+
   private sendBatch(): void {
     const room = Math.min(this.bytes, longestBatch)
     const most = Math.min(this.count, this.elements.length - this.sent)
@@ -139,6 +177,9 @@ export class StreamSender implements Turn {
     return { packet, size: packet.length - this.head.length - (typeof packet === "string" ? 0 : 1) }
   }
 }
+
+/** What is more than this wasn't made one by one. */
+const mostCollected = 128
 
 /** A longer batch would keep other streams waiting, in UTF-16 units or bytes. */
 const longestBatch = 32 * 1024

@@ -496,6 +496,21 @@ describe("Flow control", () => {
     })
   )
 
+  it.scoped("sends elements that come one by one within a turn together, and those that come later at once", () =>
+    Effect.gen(function* () {
+      const { frames, handlers, peer } = yield* producing
+      const later = yield* Deferred.make<void>()
+      yield* handlers.handleStream(Count, (n: number) =>
+        Stream.concat(Stream.rechunk(upTo(n), 1), Stream.fromEffect(Effect.as(Deferred.await(later), 0)))
+      )
+      peer.transport.send("q:1:count:5")
+      peer.transport.send('w:1::{"items":100,"bytes":1000}')
+      assert.deepStrictEqual((yield* frames).slice(1), ["d:1::[1,2,3,4,5]"])
+      yield* Deferred.succeed(later, undefined)
+      assert.deepStrictEqual((yield* frames).slice(2), ["d:1::[0]", 'e:1::{"success":true}'])
+    })
+  )
+
   it.scoped("sends no more bytes than were granted, but for one element that is larger", () =>
     Effect.gen(function* () {
       const { frames, handlers, peer } = yield* producing
