@@ -26,6 +26,8 @@ export class StreamSender implements Turn {
   private isCollecting = false
   /** About how long an element is on the wire. */
   private elementLength = 64
+  /** Whether that has been measured. */
+  private isMeasured = false
   private issue: string | undefined
   private closed = false
   private onSent: (() => void) | undefined
@@ -118,9 +120,11 @@ export class StreamSender implements Turn {
 
   /** Whether more elements may be added before these are sent: the peer has granted them, and they are few. */
   private mayCollect(): boolean {
-    const { length } = this.elements
+    const { elements, isMeasured } = this
+    const { length } = elements
     const room = Math.min(this.bytes, longestBatch)
     if (length >= Math.min(this.count, mostCollected) || length * this.elementLength >= room) return false
+    if (!isMeasured || !isSmall(elements[length - 1])) return false
     if (!this.isCollecting) {
       this.isCollecting = true
       queueMicrotask(this.onCollected)
@@ -149,6 +153,7 @@ export class StreamSender implements Turn {
       this.issue = `an element would be a frame of ${FrameLimit.sizeOf(batch.packet)} bytes; the limit is ${limit}`
     } else {
       this.elementLength = Math.max(1, batch.size / count)
+      this.isMeasured = true
       this.sent += count
       this.count -= count
       this.bytes -= batch.size
@@ -178,8 +183,11 @@ export class StreamSender implements Turn {
   }
 }
 
-/** What is more than this wasn't made one by one. */
-const mostCollected = 128
+const mostCollected = 64
+
+/** Of what isn't text or bytes, the size is known once it is printed. */
+const isSmall = (element: unknown): boolean =>
+  typeof element === "string" ? element.length < 1024 : !(element instanceof RawBytes)
 
 /** A longer batch would keep other streams waiting, in UTF-16 units or bytes. */
 const longestBatch = 32 * 1024

@@ -70,6 +70,30 @@ describe("Bytes", () => {
     )
   }
 
+  live("of a large file are never more between producer and consumer than the window", () =>
+    Effect.gen(function* () {
+      const server = yield* serve("json")
+      const [chunk, count] = [new Uint8Array(64 * 1024), 1000]
+      let [produced, consumed, most] = [0, 0, 0]
+      yield* server.handleStream(Download, () =>
+        Stream.tap(
+          Stream.map(Stream.rechunk(Stream.range(1, count), 1), () => chunk),
+          () => Effect.sync(() => produced++)
+        )
+      )
+      const client = yield* NodeIPCClient.make({ port: server.port })
+      yield* Stream.runForEach(client.stream(Download, 0), () =>
+        Effect.sync(() => {
+          consumed++
+          most = Math.max(most, produced - consumed)
+        })
+      )
+      assert.strictEqual(consumed, count)
+      // The window is four of them; one may overdraw it, and one waits for credit.
+      assert.isAtMost(most, 4 + 1 + 1)
+    })
+  )
+
   live("are in a binary frame between two of ours, and in base64 with any other peer", () =>
     Effect.gen(function* () {
       const server = yield* serve("json")
