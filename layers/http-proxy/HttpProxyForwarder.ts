@@ -8,6 +8,7 @@ import * as https from "node:https"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import httpProxy from "http-proxy"
+import { logDefect } from "../../src/internal/DefectLog.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import type { MakeForwarder } from "../UpstreamProxy.js"
 import { HttpProxyExchange, type ProxyContext } from "./HttpProxyExchange.js"
@@ -27,7 +28,7 @@ export const make = (options: HttpProxyOptions = {}): MakeForwarder =>
       exchanges: new Set(),
       outgoing: new Set(),
       onDefect: (what, defect) => {
-        fork(Effect.logError(what, defect))
+        fork(logDefect(what, defect))
       }
     }
     yield* Effect.addFinalizer(() =>

@@ -6,9 +6,11 @@
 import type { OutgoingHttpHeaders } from "node:http"
 import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import { sendError } from "./JsonResponse.js"
+import { checked, Thrown } from "./SafeReadable.js"
 
 /**
  * @internal
@@ -57,7 +59,8 @@ export const sendReadable = (response: GatewayResponse, head: Head, readable: Re
     let length: BodyLength
     const fail = (error: unknown) => {
       readable.destroy()
-      resume(Effect.fail(error))
+      // Effect.fail looks into the error, which throws for some.
+      resume(Exit.fail(error instanceof Thrown ? error.reason : error))
     }
     readable.on("error", fail)
     try {
@@ -171,12 +174,10 @@ class BodyLength {
 
   /** The chunk, counted. Throws where it is none, or one too many. */
   count(chunk: unknown): string | Uint8Array {
-    if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) {
-      throw new TypeError(`a body consists of bytes and strings, not of ${Object.prototype.toString.call(chunk)}`)
-    }
-    this.#given += Buffer.byteLength(chunk)
+    const part = checked(chunk)
+    this.#given += Buffer.byteLength(part)
     if (this.#announced !== undefined && this.#given > this.#announced) throw this.#mismatch()
-    return chunk
+    return part
   }
 
   missing(): Error | undefined {

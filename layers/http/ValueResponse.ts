@@ -5,12 +5,12 @@
  */
 import type { OutgoingHttpHeaders } from "node:http"
 import { Readable } from "node:stream"
-import type { ReadableStream as WebReadableStream } from "node:stream/web"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Answer, isAnswer } from "../../src/internal/Answer.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as ResponseBody from "./ResponseBody.js"
+import * as SafeReadable from "./SafeReadable.js"
 
 /**
  * The sending of such a value; undefined where it is none, and so for JSON.
@@ -19,7 +19,8 @@ import * as ResponseBody from "./ResponseBody.js"
  */
 export const send = (response: GatewayResponse, value: object): Effect.Effect<void, unknown> | undefined => {
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return undefined
+  const isPlain = prototype === Object.prototype || prototype === Array.prototype || prototype === null
+  if (isPlain && !(Symbol.asyncIterator in value)) return undefined
   if (isResponse(value)) return sendResponse(response, value)
   if (isAnswer(value)) return sendAnswer(response, value)
   return sendBody(response, { status: 200, headers: {} }, value)
@@ -43,17 +44,17 @@ export const sendBody = (
   if (body instanceof Blob) {
     const typed = withType(head, body.type === "" ? OCTET_STREAM : body.type)
     const sized = { ...typed, headers: { ...typed.headers, "content-length": body.size } }
-    return ResponseBody.sendReadable(response, sized, fromWeb(body.stream()))
+    return ResponseBody.sendReadable(response, sized, SafeReadable.fromWeb(body.stream()))
   }
   if (body instanceof FormData) return sendFormData(response, head, body)
   const streamed = withType(head, OCTET_STREAM)
-  if (body instanceof ReadableStream) return ResponseBody.sendReadable(response, streamed, fromWeb(body))
+  if (body instanceof ReadableStream) return ResponseBody.sendReadable(response, streamed, SafeReadable.fromWeb(body))
   if (body instanceof Readable) return ResponseBody.sendReadable(response, streamed, body)
   if (Stream.StreamTypeId in body) {
     return ResponseBody.sendStream(response, streamed, body as Stream.Stream<unknown, unknown>)
   }
   if (Symbol.asyncIterator in body) {
-    return ResponseBody.sendReadable(response, streamed, Readable.from(body as AsyncIterable<unknown>))
+    return ResponseBody.sendReadable(response, streamed, SafeReadable.fromIterable(body as AsyncIterable<unknown>))
   }
   return undefined
 }
@@ -68,7 +69,7 @@ export const sendFormData = (
 ): Effect.Effect<void, unknown> => {
   const encoded = new Response(form)
   const headers = { ...head.headers, "content-type": encoded.headers.get("content-type") as string }
-  return ResponseBody.sendReadable(response, { ...head, headers }, fromWeb(encoded.body as ReadableStream))
+  return ResponseBody.sendReadable(response, { ...head, headers }, SafeReadable.fromWeb(encoded.body as ReadableStream))
 }
 
 // By what it has, not by its class: libraries bring classes of their own.
@@ -91,7 +92,7 @@ const sendResponse = (response: GatewayResponse, answer: Response): Effect.Effec
   const head: ResponseBody.Head = { status: answer.status, statusText: answer.statusText, headers }
   return answer.body === null
     ? ResponseBody.sendBytes(response, head, undefined)
-    : ResponseBody.sendReadable(response, head, fromWeb(answer.body))
+    : ResponseBody.sendReadable(response, head, SafeReadable.fromWeb(answer.body))
 }
 
 const sendAnswer = (response: GatewayResponse, { body, headers, status }: Answer): Effect.Effect<void, unknown> => {
@@ -110,7 +111,4 @@ const bytesOf = (body: object): Uint8Array | undefined => {
 
 const withType = (head: ResponseBody.Head, type: string): ResponseBody.Head =>
   head.headers["content-type"] === undefined ? { ...head, headers: { ...head.headers, "content-type": type } } : head
-
-const fromWeb = (stream: ReadableStream): Readable => Readable.fromWeb(stream as WebReadableStream)
-
 const OCTET_STREAM = "application/octet-stream"

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { ListenFailed, PortInUse } from "../../src/IPCError.js"
+import { logDefect } from "../../src/internal/DefectLog.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as Address from "../ipc/Address.js"
 import * as HostNames from "../ipc/HostNames.js"
@@ -107,7 +108,7 @@ export const make: (
         Effect.flatMap((answer) => send(response, answer)),
         Effect.catchAllDefect((defect) =>
           Effect.zipRight(
-            Effect.logError("The inspector couldn't answer a request", defect),
+            logDefect("The inspector couldn't answer a request", defect),
             Effect.sync(() =>
               response.headersSent ? response.destroy() : sendJson(response, 500, { error: messageOf(defect) })
             )

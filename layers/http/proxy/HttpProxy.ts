@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { AnySpan } from "effect/Tracer"
 import type { Selection } from "../../../src/discovery/RouteTable.js"
 import type { RouteProxyResolver, Upstream } from "../../../src/HttpGateway.js"
+import { logDefect } from "../../../src/internal/DefectLog.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 import { printable } from "../../../src/internal/Printable.js"
 import * as RunFork from "../../../src/internal/RunFork.js"
@@ -69,7 +70,7 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
     try {
       resolved = newest(target)
     } catch (defect) {
-      fork(Effect.logError(`The proxy resolver threw for ${printable(target)}`, defect))
+      fork(logDefect(`The proxy resolver threw for ${printable(target)}`, defect))
       return refuse(500, `The proxy resolver failed: ${messageOf(defect)}`)
     }
     if (resolved === undefined || resolved === null || resolved === "") return false
@@ -101,7 +102,7 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
     try {
       upstream.release?.()
     } catch (defect) {
-      fork(Effect.logError("An upstream's release() threw", defect))
+      fork(logDefect("An upstream's release() threw", defect))
     }
   }
 

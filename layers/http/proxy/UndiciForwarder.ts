@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import { logDefect } from "../../../src/internal/DefectLog.js"
 import * as RunFork from "../../../src/internal/RunFork.js"
 import type { MakeForwarder } from "./Forwarder.js"
 import { type ProxyContext, ProxyExchange } from "./ProxyExchange.js"
@@ -47,7 +48,7 @@ export const make = (options: UndiciOptions = {}): MakeForwarder =>
       pool,
       exchanges,
       onDefect: (what, defect) => {
-        fork(Effect.logError(what, defect))
+        fork(logDefect(what, defect))
       }
     }
     return { forward: (exchange) => new ProxyExchange(context, exchange).dispatch() }

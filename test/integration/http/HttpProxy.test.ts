@@ -547,6 +547,32 @@ describe("an upstream", () => {
 })
 
 describe("what a resolver gives", () => {
+  it.scopedLive("or throws may be what can't be looked at, and so may what a release throws", () =>
+    Effect.gen(function* () {
+      const upstream = yield* serve({ onRequest: (_, response) => response.end("good") })
+      const { gateway, url } = yield* serveGateway()
+      const refusing = `http://127.0.0.1:${yield* Effect.promise(Port.free)}`
+      const opaque = () => {
+        const { proxy, revoke } = Proxy.revocable({}, {})
+        revoke()
+        return proxy
+      }
+      const resolve = (path: string): never => {
+        if (path === "/throws") throw opaque()
+        const release = () => {
+          throw opaque()
+        }
+        const baseUrl = path === "/refused" ? refusing : upstream.url
+        return (path === "/gives" ? opaque() : { baseUrl, release }) as never
+      }
+      yield* Effect.provide(gateway.proxy(resolve), Logger.replace(Logger.defaultLogger, Logger.none))
+      assert.strictEqual((yield* ask(`${url}/throws`)).status, 500)
+      assert.strictEqual((yield* ask(`${url}/gives`)).status, 500)
+      assert.strictEqual((yield* ask(`${url}/refused`)).status, 502)
+      assert.strictEqual((yield* ask(`${url}/release`)).text, "good")
+    })
+  )
+
   it.scopedLive("may be a WebSocket's URL; nothing, null and an empty string are no upstream", () =>
     Effect.gen(function* () {
       const upstream = yield* serve({ onRequest: (request, response) => response.end(`at ${request.url}`) })

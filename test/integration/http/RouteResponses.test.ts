@@ -105,6 +105,52 @@ describe("what a route answers that HTTP doesn't allow", () => {
   )
 })
 
+/** Throws whenever it is looked at, with `in` and `instanceof`, too. */
+const opaque = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+describe("a body that gives or throws what can't be looked at", () => {
+  it.scopedLive("is cut off, and the next request is answered", () =>
+    Effect.gen(function* () {
+      const { gateway, url } = yield* serveGateway()
+      const giving = () => new ReadableStream({ start: (controller) => controller.enqueue(opaque()) })
+      const failing = () => new ReadableStream({ start: (controller) => controller.error(opaque()) })
+      const bodies: Record<string, () => unknown> = {
+        generator: async function* () {
+          yield "first"
+          throw opaque()
+        },
+        iterable: () => ({
+          [Symbol.asyncIterator]: () => {
+            throw opaque()
+          }
+        }),
+        iterator: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => opaque() }) }),
+        giving,
+        failing,
+        givingResponse: () => new Response(giving()),
+        failingResponse: () => new Response(failing()),
+        stream: () => Stream.concat(Stream.make(text("first")), Stream.dieSync(opaque))
+      }
+      yield* silently(
+        Effect.all(
+          Object.entries(bodies).map(([name, body]) =>
+            gateway.route("GET", `/${name}`, () => Effect.sync(() => body() as never))
+          )
+        )
+      )
+      yield* gateway.route("GET", "/good", () => Effect.succeed("good"))
+      for (const name of Object.keys(bodies)) {
+        assert.isTrue(Either.isLeft(yield* Effect.either(ask(`${url}/${name}`))), name)
+        assert.strictEqual((yield* ask(`${url}/good`)).text, '"good"')
+      }
+    })
+  )
+})
+
 describe("a handler's failure", () => {
   it.scopedLive("is a 500, whatever happens when it is looked at", () =>
     Effect.gen(function* () {

@@ -1,0 +1,10 @@
+/**
+ * Logs of what code of others threw.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { messageOf } from "./ErrorMessage.js"
+
+/** Logs what was thrown. Effect and loggers look into it, which throws for some values: then its message alone. */
+export const logDefect = (what: string, defect: unknown): Effect.Effect<void> =>
+  Effect.catchAllCause(Effect.logError(what, Cause.die(defect)), () => Effect.logError(`${what}: ${messageOf(defect)}`))
