@@ -8,12 +8,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Port from "./Port.js"
 
 export interface NatsServer {
   readonly url: string
   readonly pid: number
-  /** Where other servers of its cluster connect; none outside of one. */
-  readonly route: string | undefined
   /** Ends it without a word. */
   readonly kill: Effect.Effect<void>
   readonly stop: Effect.Effect<void>
@@ -26,7 +25,7 @@ export interface NatsServerOptions {
   /** Lines of its configuration. */
   readonly config?: string
   readonly jetStream?: boolean
-  readonly cluster?: { readonly name: string; readonly routes: ReadonlyArray<string> }
+  readonly cluster?: { readonly port: number; readonly routes: ReadonlyArray<string> }
 }
 
 export const start: (options?: NatsServerOptions) => Effect.Effect<NatsServer, never, Scope.Scope> = Effect.fnUntraced(
@@ -44,13 +43,12 @@ export const start: (options?: NatsServerOptions) => Effect.Effect<NatsServer, n
         }),
         () => Effect.suspend(() => (child === undefined ? Effect.void : end(child)))
       )
-    const { cluster, nats } = yield* run(-1)
+    const { nats } = yield* run(-1)
     const url = nats[0] ?? ""
     const signal = (name: NodeJS.Signals) => Effect.sync(() => child?.kill(name))
     return {
       url,
       pid: child?.pid ?? 0,
-      route: cluster?.[0],
       kill: Effect.suspend(() => (child === undefined ? Effect.void : end(child))),
       stop: signal("SIGSTOP"),
       resume: signal("SIGCONT"),
@@ -59,23 +57,20 @@ export const start: (options?: NatsServerOptions) => Effect.Effect<NatsServer, n
   }
 )
 
-/** Three servers, of which each is connected to the others. */
+/** Three servers, of which each is connected to the others. Servers of a cluster have to know its ports in advance. */
 export const cluster: Effect.Effect<ReadonlyArray<NatsServer>, never, Scope.Scope> = Effect.gen(function* () {
-  const first = yield* start({ jetStream: true, cluster: { name: "test", routes: [] } })
-  const others = yield* Effect.replicateEffect(
-    start({ jetStream: true, cluster: { name: "test", routes: [first.route ?? ""] } }),
-    2
-  )
-  return [first, ...others]
+  const ports = yield* Effect.promise(() => Promise.all([Port.free(), Port.free(), Port.free()]))
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`)
+  return yield* Effect.forEach(ports, (port) => start({ cluster: { port, routes } }), { concurrency: 3 })
 })
 
 const configure = (directory: string, port: number, options: NatsServerOptions): string => {
   const lines = [`listen: "127.0.0.1:${port}"`, `ports_file_dir: "${directory}"`, options.config ?? ""]
   if (options.jetStream !== false) lines.push(`jetstream { store_dir: "${directory}/store" }`)
   if (options.cluster !== undefined) {
-    const { name, routes } = options.cluster
+    const { port: clusterPort, routes } = options.cluster
     lines.push(`server_name: "${directory.slice(-6)}"`)
-    lines.push(`cluster { name: "${name}", listen: "127.0.0.1:-1", routes: ${JSON.stringify(routes)} }`)
+    lines.push(`cluster { name: "test", listen: "127.0.0.1:${clusterPort}", routes: ${JSON.stringify(routes)} }`)
   }
   const file = join(directory, "nats.conf")
   writeFileSync(file, lines.join("\n"))
@@ -84,13 +79,11 @@ const configure = (directory: string, port: number, options: NatsServerOptions):
 
 interface Ports {
   readonly nats: ReadonlyArray<string>
-  readonly cluster?: ReadonlyArray<string>
 }
 
 /** The server writes where it listens to a file that has its process's number in its name. */
-const portsOf = async (directory: string, child: ChildProcess): Promise<Ports> => {
-  const exited = once(child, "exit").then(() => Promise.reject(new Error("nats-server has ended")))
-  const written = new Promise<Ports>((resolve) => {
+const portsOf = (directory: string, child: ChildProcess): Promise<Ports> =>
+  new Promise((resolve, reject) => {
     const look = () => {
       const name = readdirSync(directory).find((file) => file.endsWith(`_${child.pid}.ports`))
       const text = name === undefined ? "" : readFileSync(join(directory, name), "utf8")
@@ -99,10 +92,12 @@ const portsOf = async (directory: string, child: ChildProcess): Promise<Ports> =
       resolve(JSON.parse(text))
     }
     const watcher = watch(directory, look)
+    child.once("exit", (code) => {
+      watcher.close()
+      reject(new Error(`nats-server has ended with ${code}`))
+    })
     look()
   })
-  return await Promise.race([written, exited])
-}
 
 const end = (child: ChildProcess): Effect.Effect<void> =>
   Effect.promise(async () => {
