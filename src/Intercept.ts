@@ -22,7 +22,7 @@ import type * as Stream from "effect/Stream"
 import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { Fault } from "./HttpInterception.js"
 import { Answer } from "./internal/Answer.js"
-import { check, type OptionNames } from "./internal/OptionNames.js"
+import { check, kindOf, type OptionNames } from "./internal/OptionNames.js"
 import type { Absent, Exact, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
@@ -242,6 +242,9 @@ export const sse = (
   options: SseOptions = {}
 ): HttpRouteHandler<unknown> => {
   check("the options of an event stream", options, sseOptions)
+  if (Object(events) !== events || !(Symbol.iterator in events || Symbol.asyncIterator in events || TypeId in events)) {
+    throw new TypeError(`events are an array, an iterable or a Stream, not ${kindOf(events)}`)
+  }
   const answered: SseAnswer = { _tag: "effect-ipc/Sse", events, ...options }
   return () => Effect.succeed(answered)
 }
@@ -264,6 +267,9 @@ export const sequence = <Request, const Answers extends ReadonlyArray<SequenceHa
   ...answers: Answers
 ): ((request: Request, signal?: AbortSignal) => ReturnType<Answers[number]>) => {
   if (answers.length === 0) throw new TypeError("a sequence has at least one handler")
+  const wrong = answers.find((answer) => typeof answer !== "function")
+  if (wrong !== undefined)
+    throw new TypeError(`a sequence is of handlers, such as Intercept.json(…), not ${kindOf(wrong)}`)
   let calls = 0
   return (request, signal) => {
     const handler = answers[Math.min(calls++, answers.length - 1)] as SequenceHandler<Request>
@@ -379,5 +385,8 @@ const given = (options: AnswerOptions = {}) => {
 }
 
 const answerOptions: OptionNames<AnswerOptions> = { status: true, headers: true }
+
+/** That of a Stream, which costs start-up time. */
+const TypeId = Symbol.for("effect/Stream")
 
 const sseOptions: OptionNames<SseOptions> = { interval: true, headers: true }

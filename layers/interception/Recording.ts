@@ -132,10 +132,10 @@ export class Recording<A> {
   }
 
   #missed(n: number, timeout: Duration.DurationInput): Effect.Effect<string> {
-    const within = Duration.format(Duration.decode(timeout))
-    return Effect.suspend(() =>
-      this.#explained(`${this.#label} ${this.#done} ${this.#seen} within ${within}; number ${n} was awaited.`)
-    )
+    return Effect.suspend(() => {
+      const within = Duration.format(Duration.decode(timeout))
+      return this.#explained(`${this.#label} ${this.#done} ${this.#seen} within ${within}; number ${n} was awaited.`)
+    })
   }
 
   #explained(text: string): Effect.Effect<string> {

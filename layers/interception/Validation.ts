@@ -2,7 +2,9 @@
  * Matchers, options and faults of programs that no compiler checks: refused where the interceptor is made, with an
  * error that says what to write instead.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type {
   AwaitOptions,
@@ -34,9 +36,14 @@ export const mockOptions: OptionNames<MockOptions> = { ...interceptorOptions, co
 export const check = (
   matcher: RequestMatcher,
   names: Readonly<Record<string, true>>,
-  options: InterceptorOptions
+  options: InterceptorOptions & Pick<MockOptions, "delay">
 ): Effect.Effect<void, InvalidInterceptor> =>
-  refuse(matcherIssue(matcher) ?? issueOf("its options", options, names) ?? countIssue("times", options.times))
+  refuse(
+    matcherIssue(matcher) ??
+      issueOf("its options", options, names) ??
+      countIssue("times", options.times) ??
+      durationIssue("delay", options.delay)
+  )
 
 const matcherIssue = (matcher: RequestMatcher): string | undefined =>
   matcher === undefined
@@ -55,7 +62,10 @@ export const checkCall = (
   options: AwaitRequestOptions = {}
 ): Effect.Effect<void, InvalidInterceptor> =>
   refuse(
-    matcherIssue(matcher) ?? issueOf("its options", options, awaitRequestOptions) ?? countIssue("count", options.count),
+    matcherIssue(matcher) ??
+      issueOf("its options", options, awaitRequestOptions) ??
+      countIssue("count", options.count) ??
+      durationIssue("timeout", options.timeout),
     call
   )
 
@@ -63,7 +73,8 @@ export const checkCall = (
 export const checkNth = (call: string, n: number, options: AwaitOptions): Effect.Effect<void, InvalidInterceptor> =>
   refuse(
     (n === undefined ? "it takes the number of what is awaited, counted from 1" : countIssue("the number", n)) ??
-      issueOf("its options", options, awaitOptions),
+      issueOf("its options", options, awaitOptions) ??
+      durationIssue("timeout", options.timeout),
     call
   )
 
@@ -80,6 +91,11 @@ export const checkSession = (options: HttpInterception.SessionOptions): Effect.E
   )
 
 const sessionOptions: OptionNames<HttpInterception.SessionOptions> = { strict: true }
+
+const durationIssue = (name: string, duration: unknown): string | undefined =>
+  duration === undefined || Option.isSome(Duration.decodeUnknown(duration))
+    ? undefined
+    : `${name} is a duration, such as "20 millis" or a number of milliseconds, not ${Difference.show(duration)}`
 
 const awaitOptions: OptionNames<AwaitOptions> = { timeout: true }
 
@@ -106,6 +122,8 @@ export const checkFault = (fault: Fault): Effect.Effect<void, InvalidInterceptor
   }
   const issue = issueOf(`the fault ${fault._tag}`, fault, faultNames[fault._tag])
   if (issue !== undefined) return refuse(issue)
+  if (fault._tag === "Delay") return refuse(durationIssue("its duration", fault.duration ?? null))
+  if (fault._tag === "Status") return refuse(statusIssue(fault.status))
   if (fault._tag !== "ResetInBody") return Effect.void
   const { afterBytes } = fault
   return refuse(
@@ -126,6 +144,11 @@ const pathIssue = (path: unknown): string | undefined =>
   path === undefined || typeof path === "string" || path instanceof RegExp
     ? undefined
     : `its path is a string like "/users/:id" or an expression, not ${kindOf(path)}`
+
+const statusIssue = (status: unknown): string | undefined =>
+  Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 999
+    ? undefined
+    : `its status is a whole number from 200 to 999, not ${Difference.show(status)}`
 
 const countIssue = (name: string, count: unknown): string | undefined =>
   count === undefined || (Number.isInteger(count) && (count as number) > 0)

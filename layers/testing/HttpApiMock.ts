@@ -21,7 +21,9 @@ import type * as Scope from "effect/Scope"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { InterceptError, Interceptor, MockOptions } from "../../src/HttpInterception.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
+import { InvalidInterceptor } from "../../src/InterceptionError.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
+import { show } from "../interception/Difference.js"
 import { FailedAnswer } from "../interception/Mock.js"
 
 /**
@@ -98,6 +100,8 @@ export const endpoint = <
       HttpApiEndpoint.HttpApiEndpoint.ContextWithName<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>, Name>
     >
 > => {
+  const issue = nameIssue(api as unknown as AnyApi, group, name)
+  if (issue !== undefined) return new InvalidInterceptor({ issue })
   const only = onlyEndpoint(api as unknown as AnyApi, group, name)
   const handlers = HttpApiBuilder.group(only, group, (all) =>
     (all as unknown as AnyHandlers).handle(name, handler as unknown as AnyHandler)
@@ -223,6 +227,16 @@ const webRequest = ({ bytes, headers, method, path, query }: HttpRouteRequest): 
     ...(hasBody ? { body: new Uint8Array(bytes) } : {})
   })
 }
+
+const nameIssue = (api: AnyApi, group: string, name: string): string | undefined => {
+  const groups: Readonly<Record<string, HttpApiGroup.HttpApiGroup.AnyWithProps>> = api.groups
+  if (!Object.hasOwn(groups, group)) return `the api has no group ${show(group)}; it has ${listed(groups)}`
+  const { endpoints } = groups[group] as HttpApiGroup.HttpApiGroup.AnyWithProps
+  if (Object.hasOwn(endpoints, name)) return undefined
+  return `the group ${show(group)} has no endpoint ${show(name)}; it has ${listed(endpoints)}`
+}
+
+const listed = (names: object): string => Object.keys(names).join(", ")
 
 const endpointOf = (api: AnyApi, group: string, name: string): AnyEndpoint =>
   (api.groups as Readonly<Record<string, HttpApiGroup.HttpApiGroup.AnyWithProps>>)[group]?.endpoints[

@@ -1,8 +1,13 @@
+import { HttpApi } from "@effect/platform"
 import { assert, describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as HttpApiMock from "../../../layers/testing/HttpApiMock.js"
+import { HttpInterception } from "../../../src/HttpInterception.js"
 import * as Intercept from "../../../src/Intercept.js"
 import type { RequestMatcher } from "../../../src/RequestMatcher.js"
+import { Users } from "./api.js"
 import { live, statusOf, suite } from "./support.js"
 
 /** What a request is answered by a mock of the matcher, and what is said of one that doesn't match. */
@@ -272,6 +277,52 @@ describe("in plain JavaScript", () => {
         "The interceptor can't be made: its fault is Intercept.delay(…), failWith(…), drop or resetInBody(…); an answer goes to mock."
       ])
       assert.throws(() => Intercept.json({}, { stat: 1 } as object), 'have no "stat". Did you mean "status"?')
+    })
+  )
+
+  live("so are wrong durations, statuses, sequences, events and names of endpoints", () =>
+    Effect.gen(function* () {
+      const { http } = yield* suite()
+      const any = Intercept.any()
+      const status = Intercept.status(200)
+      const mock = yield* http.mock(any, status)
+      const Api = HttpApi.make("api").add(Users)
+      const endpoint = (group: string, name: string) =>
+        HttpApiMock.endpoint(Api, group as never, name as never, (() => Effect.void) as never).pipe(
+          Effect.provideService(HttpInterception, http)
+        ) as unknown as Effect.Effect<unknown, Error>
+      const refused: ReadonlyArray<Effect.Effect<unknown, Error, Scope.Scope>> = [
+        http.mock(any, status, { delay: "1 secnd" as never }),
+        http.fault(any, Intercept.delay("soon" as never)),
+        http.fault(any, Intercept.failWith("500" as never)),
+        http.awaitRequest(any, { timeout: "soon" as never }),
+        mock.awaitCall(1, { timeout: "soon" as never }),
+        mock.awaitCall(undefined as never),
+        endpoint("nobody", "find"),
+        endpoint("users", "lose"),
+        Effect.try({ try: () => Intercept.sequence({ a: 1 } as never), catch: (error) => error as Error }),
+        Effect.try({ try: () => Intercept.sse(7 as never), catch: (error) => error as Error })
+      ]
+      const messages = yield* Effect.forEach(refused, (effect) =>
+        Effect.map(
+          Effect.flip(Effect.catchAllDefect(effect, (error) => Effect.fail(error as Error))),
+          ({ message }) => message
+        )
+      )
+      expect(messages).toMatchInlineSnapshot(`
+        [
+          "The interceptor can't be made: delay is a duration, such as "20 millis" or a number of milliseconds, not "1 secnd".",
+          "The interceptor can't be made: its duration is a duration, such as "20 millis" or a number of milliseconds, not "soon".",
+          "The interceptor can't be made: its status is a whole number from 200 to 999, not "500".",
+          "awaitRequest() can't do this: timeout is a duration, such as "20 millis" or a number of milliseconds, not "soon".",
+          "awaitCall() can't do this: timeout is a duration, such as "20 millis" or a number of milliseconds, not "soon".",
+          "awaitCall() can't do this: it takes the number of what is awaited, counted from 1.",
+          "The interceptor can't be made: the api has no group "nobody"; it has users.",
+          "The interceptor can't be made: the group "users" has no endpoint "lose"; it has find, create, remove.",
+          "a sequence is of handlers, such as Intercept.json(…), not an object",
+          "events are an array, an iterable or a Stream, not a number",
+        ]
+      `)
     })
   )
 })
