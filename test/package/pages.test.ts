@@ -114,12 +114,18 @@ describe("what the README and the pages of docs/ say is so", () => {
     assert.isTrue(isBroken("README.md", "docs/nowhere.md") && isBroken("README.md", "#nowhere"))
   })
 
-  it("each page is linked from the front page of the documentation", () => {
+  it("each page is linked from the front page of the documentation, and from the site's menu", () => {
+    const others = pages().filter((path) => path !== "README.md" && path !== "docs/index.md")
     const linked = all(page("docs/index.md"), /\]\(([\w-]+\.md)\)/g).map((name) => `docs/${name}`)
-    assert.deepStrictEqual(
-      pages().filter((path) => !["README.md", "docs/index.md"].includes(path) && !linked.includes(path)),
-      []
+    const listed = all(read("docs/.vitepress/config.ts"), /^ +\["[^"]+", "([\w-]+)"\]/gm).map(
+      (name) => `docs/${name}.md`
     )
+    for (const places of [linked, listed]) {
+      assert.deepStrictEqual(
+        others.filter((path) => !places.includes(path)),
+        []
+      )
+    }
   })
 
   it("the README is short, and its links work wherever it is read", () => {
