@@ -9,14 +9,16 @@ import type { TLSSocket } from "node:tls"
 import * as Exit from "effect/Exit"
 import type { AnySpan } from "effect/Tracer"
 import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
-import { httpActive, httpServerDurations } from "../../src/telemetry/Metrics.js"
 import * as Tracing from "../../src/telemetry/Tracing.js"
 import * as HttpAttributes from "./HttpAttributes.js"
+import * as ServerSeries from "./ServerSeries.js"
 
 export class ServerCall {
   readonly #tracing: Tracing.Tracing
   readonly #request: IncomingMessage
   readonly #startTime: bigint
+  readonly #scheme: ServerSeries.Scheme
+  readonly #series: ServerSeries.ServerSeries
   /** The sender's span; null until it is looked for. */
   #sender: AnySpan | undefined | null = null
   #call: Tracing.TracedCall | undefined
@@ -29,7 +31,9 @@ export class ServerCall {
     this.#request = request
     this.#startTime = tracing.clock.unsafeCurrentTimeNanos()
     response.on("close", onClose)
-    this.#count(1)
+    this.#scheme = (request.socket as TLSSocket).encrypted === true ? "https" : "http"
+    this.#series = ServerSeries.of(request.method as string, this.#scheme)
+    this.#series.active(1)
   }
 
   /** The template that the request matched; of several the first, which answers or passes it on. */
@@ -50,8 +54,9 @@ export class ServerCall {
   end(status: number | undefined): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#count(-1)
-    this.#record(status)
+    this.#series.active(-1)
+    const nanos = this.#tracing.clock.unsafeCurrentTimeNanos() - this.#startTime
+    this.#series.record(this.#route, status, Number(nanos) / 1e9)
     // What no route took and no upstream had is traced, too.
     if (this.#tracing.isOn) this.begin()
     if (this.#call === undefined) return
@@ -59,39 +64,9 @@ export class ServerCall {
     this.#call.end(status === undefined ? disconnected : HttpAttributes.exitOf(status, status >= 500))
   }
 
-  get #scheme(): string {
-    return (this.#request.socket as TLSSocket).encrypted === true ? "https" : "http"
-  }
-
-  get #method(): string {
-    return HttpAttributes.knownMethod(this.#request.method as string) ?? "_OTHER"
-  }
-
-  #count(change: 1 | -1): void {
-    const method = this.#method
-    const scheme = this.#scheme
-    const labels = () => ({ "http.request.method": method, "url.scheme": scheme })
-    httpActive.of(`${method} ${scheme}`, labels)(change)
-  }
-
-  #record(status: number | undefined): void {
-    const method = this.#method
-    const scheme = this.#scheme
-    const route = this.#route
-    const { httpVersion } = this.#request
-    const series = httpServerDurations.of(`${method} ${status} ${scheme} ${httpVersion} ${route ?? ""}`, () => ({
-      "http.request.method": method,
-      "url.scheme": scheme,
-      "http.route": route,
-      "http.response.status_code": status,
-      "error.type": status === undefined ? "disconnected" : status >= 500 ? String(status) : undefined,
-      "network.protocol.version": httpVersion
-    }))
-    series(Number(this.#tracing.clock.unsafeCurrentTimeNanos() - this.#startTime) / 1e9)
-  }
-
   #begin(tracing: Tracing.Tracing): Tracing.TracedCall | undefined {
     if (this.#sender === null) this.#sender = HttpTraceContext.fromHeaders(this.#request.headers)
+    if (this.#sender === undefined && !tracing.isOn) return undefined
     const route = this.#route
     const { headers, httpVersion, method = "", socket, url = "" } = this.#request
     const call = Tracing.begin(tracing, this.#sender, HttpAttributes.nameOf(method, route), "server", this.#startTime)

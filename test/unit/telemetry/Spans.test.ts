@@ -13,6 +13,9 @@ import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
 import { IPCClient, IPCPeer, IPCServer } from "effect-ipc"
 import { MemoryIPC } from "effect-ipc/testing"
+import { makePair } from "../../../src/connection/MemoryTransport.js"
+import * as ReconnectingClient from "../../../src/connection/ReconnectingClient.js"
+import * as Subprotocol from "../../../src/connection/Subprotocol.js"
 import * as MemoryElection from "../../support/MemoryElection.js"
 import { makeRecorder, recordedBy } from "../../support/spans.js"
 
@@ -196,6 +199,46 @@ describe("A traced request", () => {
       assert.strictEqual(yield* Effect.withParentSpan(client.request(Parent), span), span.spanId)
     }).pipe(Effect.withTracerEnabled(false), Effect.provide(MemoryIPC.layer()))
   )
+})
+
+describe("A peer of an earlier version", () => {
+  for (const version of [0, 1] as const) {
+    it.scoped(
+      `${version === 0 ? "with plain frames" : "of effect-ipc.1"} gets no trace context, and the caller's span is made`,
+      () =>
+        Effect.gen(function* () {
+          const recorder = makeRecorder()
+          const [left, right] = makePair(version === 0 ? Subprotocol.plain : Subprotocol.extended)
+          const heard: Array<string> = []
+          right.listen({
+            onText: (text) => {
+              heard.push(text)
+              right.send('s:1:square:{"success":true,"data":9}')
+            },
+            onBytes: () => {},
+            onReceiving: () => {},
+            onAlive: () => {},
+            onDrain: () => {},
+            onClosed: () => {}
+          })
+          const client = yield* ReconnectingClient.make(
+            "http://127.0.0.1:9000",
+            (onOpen) => Effect.sync(() => onOpen(left)),
+            {}
+          )
+          const asked = recordedBy(recorder)(client.request(Square, 3))
+          assert.strictEqual(yield* asked, 9)
+          assert.deepStrictEqual(heard, ["r:1:square:3"])
+          assert.deepStrictEqual(recorder.tree(), ["client square"])
+          assert.deepStrictEqual(Object.fromEntries(recorder.spans[0]?.attributes ?? []), {
+            "rpc.system.name": "effect-ipc",
+            "rpc.method": "square",
+            "server.address": "127.0.0.1",
+            "server.port": 9000
+          })
+        })
+    )
+  }
 })
 
 describe("A traced message", () => {
