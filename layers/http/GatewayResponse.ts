@@ -112,6 +112,10 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   #tellHead(status: number, headers: unknown): void {
     this.#headSeen = true
     const given = pairsOf(headers)
+    if (this.getHeaderNames().length === 0) {
+      for (const tap of this.#taps ?? []) tap.onHead?.(status, given)
+      return
+    }
     const overridden = new Set(given.map(([name]) => name.toLowerCase()))
     const set = pairsOf(this.getHeaders()).filter(([name]) => !overridden.has(name.toLowerCase()))
     for (const tap of this.#taps ?? []) tap.onHead?.(status, [...set, ...given])
@@ -157,7 +161,11 @@ const pairsOf = (headers: unknown): ReadonlyArray<readonly [string, string]> => 
     return (headers as ReadonlyArray<[string, unknown]>).flatMap(([name, value]) => valuesOf(name, value))
   }
   const pairs: Array<readonly [string, string]> = []
-  for (let i = 0; i < headers.length; i += 2) pairs.push(...valuesOf(String(headers[i]), headers[i + 1]))
+  for (let i = 0; i < headers.length; i += 2) {
+    const value: unknown = headers[i + 1]
+    if (typeof value === "string") pairs.push([String(headers[i]), value])
+    else pairs.push(...valuesOf(String(headers[i]), value))
+  }
   return pairs
 }
 

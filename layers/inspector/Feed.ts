@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { IPCPeer } from "../../src/IPCPeer.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
-import { type FeedPage, type MockSpec, Watch } from "./InspectorProtocol.js"
+import { type FeedPage, type MockSpec, type SentEvent, Watch } from "./InspectorProtocol.js"
 import { pages } from "./Pages.js"
 import * as Recording from "./Recording.js"
 
@@ -50,15 +50,15 @@ const installMocks = ({ mocks }: Recording.Recording, given: Stream.Stream<Reado
     yield* Effect.forkScoped(Stream.runForEach(given, set))
   })
 
-const watch = ({ log, name, now }: Recording.Recording): Stream.Stream<FeedPage> =>
+const watch = ({ log, name, now }: Recording.Recording): Stream.Stream<FeedPage<SentEvent>> =>
   Stream.unwrap(
     Effect.map(now, (events) => {
-      const first: FeedPage = { recording: name, events, missed: 0, behind: log.end - log.start }
+      const first: FeedPage<SentEvent> = { recording: name, events, missed: 0, behind: log.end - log.start }
       return Stream.concat(
         Stream.succeed(first),
         Stream.map(
           pages(log, log.start, bytesAtOnce),
-          ({ items, missed, next }): FeedPage => ({
+          ({ items, missed, next }): FeedPage<SentEvent> => ({
             recording: name,
             events: items.map((event) => event()),
             missed,

@@ -99,11 +99,12 @@ const bodyOf = ({ base64, size, text }: Fields): BodyRecord => ({
   size: numberOf(size) ?? 0
 })
 
-const headersOf = (input: unknown): HeaderList =>
-  listOf(input).map((pair): readonly [string, string] => {
-    const [name, value] = listOf(pair)
-    return [textOf(name), textOf(value)]
-  })
+const headersOf = (input: unknown): HeaderList => {
+  const flat = listOf(input)
+  const pairs: Array<readonly [string, string]> = []
+  for (let at = 0; at + 1 < flat.length; at += 2) pairs.push([textOf(flat[at]), textOf(flat[at + 1])])
+  return pairs
+}
 
 const fieldsOf = (input: unknown): Fields => (typeof input === "object" && input !== null ? (input as Fields) : {})
 

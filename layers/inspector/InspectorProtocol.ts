@@ -95,13 +95,21 @@ export interface InterceptorsRecord {
   }>
 }
 
+/** An exchange on the wire: headers are names and values in turn, which costs the gateway least. */
+export interface FlatExchange extends Omit<ExchangeRecord, "requestHeaders" | "responseHeaders"> {
+  readonly requestHeaders: ReadonlyArray<string>
+  readonly responseHeaders: ReadonlyArray<string>
+}
+
+export type SentEvent = Exclude<FeedEvent, ExchangeRecord> | FlatExchange
+
 export type FeedEvent = ExchangeRecord | ProcessRecord | CallRecord | ClientRecord | InterceptorsRecord
 
 /** Some of what happened, in order. */
-export interface FeedPage {
+export interface FeedPage<Event = FeedEvent> {
   /** Names the recording, of which `ExchangeRecord.number` counts the exchanges. */
   readonly recording: string
-  readonly events: ReadonlyArray<FeedEvent>
+  readonly events: ReadonlyArray<Event>
   /** How many events wait already to be sent after these. */
   readonly behind: number
   /** How many were dropped before they could be sent. */
@@ -120,7 +128,7 @@ export interface MockSpec {
 }
 
 /** All that happens at a gateway from now on, and what is kept of before. The input is the watcher's mocks, all each time. */
-export const Watch = IPCServer.defineStream<void, FeedPage, ReadonlyArray<MockSpec>>("inspector/watch", { input: true })
+export const Watch = IPCServer.defineStream<void, FeedPage<SentEvent>, ReadonlyArray<MockSpec>>("inspector/watch", { input: true })
 
 /** A process's own description, then the requests and streams that it makes. */
 export interface ReportPage {

@@ -4,16 +4,16 @@
  * @internal
  */
 import { isUtf8 } from "node:buffer"
+import type { IncomingMessage } from "node:http"
 import type { Answerer, ResponseTap } from "../http/GatewayResponse.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import { tap } from "../http/StandInRequest.js"
-import { RecordedBody } from "../interception/RecordedBody.js"
-import type { RecordingBudget } from "../interception/RecordingBudget.js"
-import type { BodyRecord, ExchangeRecord, HeaderList } from "./InspectorProtocol.js"
+import type { BodyRecord, FlatExchange, HeaderList } from "./InspectorProtocol.js"
 
 export interface ExchangeRecorder {
-  readonly budget: RecordingBudget
+  /** What the bodies of exchanges under way hold, in bytes. */
+  openBytes: number
   /** Milliseconds on a monotonic clock. */
   readonly now: () => number
   /** What to add to `now` for milliseconds since 1970. */
@@ -24,10 +24,32 @@ export interface ExchangeRecorder {
 /** How much of a body is recorded, in bytes. */
 const maxBodyBytes = 256 * 1024
 
-/** One is made for each request, and is its own tap. */
+/** How much of the bodies of all exchanges under way is, in bytes. */
+const maxOpenBytes = 16 * 1024 * 1024
+
+/** Begins to record; the exchange to go on with. */
+export const observe = (
+  exchange: Exchange,
+  number: number,
+  recorder: ExchangeRecorder
+): readonly [observed: ObservedExchange, exchange: Exchange] => {
+  const { request, response, upgrade } = exchange
+  const observed = new ObservedExchange(number, request, recorder)
+  response.tap(observed)
+  response.once("close", () => observed.end("the connection closed before the answer was complete"))
+  if (upgrade === undefined) {
+    if (!HttpBody.isPresent(request)) return [observed, exchange]
+    return [observed, { request: tap(request, (chunk) => observed.onSent(chunk), nothing), response, upgrade }]
+  }
+  const onSwitched: typeof upgrade.onSwitched = (upstream, rawHeaders) => {
+    upgrade.onSwitched?.(upstream, rawHeaders)
+    observed.onSwitched(rawHeaders.map((bytes) => bytes.toString("latin1")))
+  }
+  return [observed, { request, response, upgrade: { ...upgrade, onSwitched } }]
+}
+
+/** One is made for each request, and is its own tap. It keeps neither the request nor the response alive. */
 export class ObservedExchange implements ResponseTap {
-  /** The exchange to go on with. */
-  readonly exchange: Exchange
   readonly startedAt: number
   /** Whether it was shown while it was under way. */
   isShown = false
@@ -38,37 +60,25 @@ export class ObservedExchange implements ResponseTap {
   #responseHeaders: HeaderList = []
   #failure: string | undefined
   #answerers: Array<Answerer> = []
-  #sent: RecordedBody | undefined
-  #sentBytes = 0
-  #answered: RecordedBody | undefined
-  #answeredBytes = 0
+  readonly #sent: Body = { chunks: [], kept: 0, size: 0 }
+  readonly #answered: Body = { chunks: [], kept: 0, size: 0 }
+  readonly #method: string
+  readonly #target: string
+  readonly #httpVersion: string
+  readonly #requestHeaders: ReadonlyArray<string>
   readonly #client: string
 
   constructor(
     readonly number: number,
-    exchange: Exchange,
+    { httpVersion, method, rawHeaders, socket, url }: IncomingMessage,
     private readonly recorder: ExchangeRecorder
   ) {
-    const { request, response, upgrade } = exchange
     this.startedAt = recorder.now()
-    this.#client = `${request.socket.remoteAddress ?? ""}:${request.socket.remotePort ?? ""}`
-    response.tap(this)
-    response.once("close", () => this.#end("the connection closed before the answer was complete"))
-    this.exchange =
-      upgrade === undefined && !HttpBody.isPresent(request)
-        ? exchange
-        : {
-            request: upgrade === undefined ? tap(request, (chunk) => this.#onSent(chunk), nothing) : request,
-            response,
-            upgrade: upgrade && {
-              ...upgrade,
-              onSwitched: (upstream, rawHeaders) => {
-                upgrade.onSwitched?.(upstream, rawHeaders)
-                this.onHead(101, pairsOf(rawHeaders.map((bytes) => bytes.toString("latin1"))))
-                this.#end(undefined)
-              }
-            }
-          }
+    this.#method = method ?? ""
+    this.#target = url ?? ""
+    this.#httpVersion = httpVersion
+    this.#requestHeaders = rawHeaders
+    this.#client = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? ""}`
   }
 
   onAnswerer(answerer: Answerer): void {
@@ -78,83 +88,94 @@ export class ObservedExchange implements ResponseTap {
   onHead(status: number, headers: HeaderList): void {
     this.#status = status
     this.#responseHeaders = headers
-    this.#waitMillis = this.recorder.now() - this.startedAt
+    this.#waitMillis = rounded(this.recorder.now() - this.startedAt)
   }
 
   onBody(bytes: Buffer): boolean {
-    this.#answeredBytes += bytes.length
-    this.#answered ??= new RecordedBody(maxBodyBytes, this.recorder.budget)
-    this.#answered.add(bytes)
+    this.#keep(this.#answered, bytes)
     return true
   }
 
   onEnd(): boolean {
-    this.#end(undefined)
+    this.end(undefined)
     return true
+  }
+
+  onSent(bytes: Buffer): void {
+    this.#keep(this.#sent, bytes)
+  }
+
+  onSwitched(rawHeaders: ReadonlyArray<string>): void {
+    this.onHead(101, pairsOf(rawHeaders))
+    this.end(undefined)
+  }
+
+  end(failure: string | undefined): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#failure = failure
+    this.#durationMillis = rounded(this.recorder.now() - this.startedAt)
+    // From here on its bodies count in the log.
+    this.recorder.openBytes -= this.#sent.kept + this.#answered.kept
+    this.recorder.onEnd(this)
   }
 
   /** What the record takes in memory, about, in bytes. */
   get size(): number {
-    return 1024 + this.#bodySize + this.#headSize
+    let size = 1024 + this.#target.length + this.#sent.kept + this.#answered.kept
+    for (const part of this.#requestHeaders) size += part.length
+    for (const [name, value] of this.#responseHeaders) size += name.length + value.length
+    return size
   }
 
-  record(): ExchangeRecord {
-    const { request } = this.exchange
+  record(): FlatExchange {
     return {
       _tag: "Exchange",
       number: this.number,
-      startedAt: this.startedAt + this.recorder.origin,
+      startedAt: rounded(this.startedAt + this.recorder.origin),
       durationMillis: this.#durationMillis,
       waitMillis: this.#waitMillis,
-      method: request.method ?? "",
-      target: request.url ?? "",
-      httpVersion: request.httpVersion,
+      method: this.#method,
+      target: this.#target,
+      httpVersion: this.#httpVersion,
       client: this.#client,
-      requestHeaders: pairsOf(request.rawHeaders),
-      requestBody: bodyOf(this.#sent, this.#sentBytes),
+      requestHeaders: this.#requestHeaders,
+      requestBody: bodyOf(this.#sent),
       status: this.#status,
-      responseHeaders: this.#responseHeaders,
-      responseBody: bodyOf(this.#answered, this.#answeredBytes),
+      responseHeaders: this.#responseHeaders.flat(),
+      responseBody: bodyOf(this.#answered),
       answerers: this.#answerers,
       failure: this.#failure
     }
   }
 
-  #onSent(chunk: Buffer): void {
-    this.#sentBytes += chunk.length
-    this.#sent ??= new RecordedBody(maxBodyBytes, this.recorder.budget)
-    this.#sent.add(chunk)
-  }
-
-  #end(failure: string | undefined): void {
-    if (this.#ended) return
-    this.#ended = true
-    this.#failure = failure
-    this.#durationMillis = this.recorder.now() - this.startedAt
-    // From here on its size counts in the log.
-    const bodies = { size: this.#bodySize, drop: () => {} }
-    this.recorder.budget.add(bodies)
-    this.recorder.budget.release(bodies)
-    this.recorder.onEnd(this)
-  }
-
-  get #bodySize(): number {
-    return (this.#sent?.size ?? 0) + (this.#answered?.size ?? 0)
-  }
-
-  get #headSize(): number {
-    let length = this.exchange.request.url?.length ?? 0
-    for (const part of this.exchange.request.rawHeaders) length += part.length
-    for (const [name, value] of this.#responseHeaders) length += name.length + value.length
-    return length
+  #keep(body: Body, bytes: Buffer): void {
+    const isWhole = body.kept === body.size
+    body.size += bytes.length
+    // What was left out once is followed by nothing.
+    if (!isWhole || this.#ended || bytes.length === 0) return
+    const room = Math.min(maxBodyBytes - body.kept, maxOpenBytes - this.recorder.openBytes)
+    if (room <= 0) return
+    // A copy: the chunk's memory may be used again.
+    const copy = Buffer.from(bytes.subarray(0, room))
+    body.chunks.push(copy)
+    body.kept += copy.length
+    this.recorder.openBytes += copy.length
   }
 }
 
-const bodyOf = (body: RecordedBody | undefined, size: number): BodyRecord => {
-  if (body === undefined || body.size === 0) return { size }
-  const bytes = body.bytes()
+interface Body {
+  chunks: Array<Buffer>
+  /** How much of it was recorded, and how much there was, in bytes. */
+  kept: number
+  size: number
+}
+
+const bodyOf = ({ chunks, kept, size }: Body): BodyRecord => {
+  if (kept === 0) return { size }
+  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, kept)
   // A text that is cut within a character is shown as text all the same.
-  const text = bytes.length < size ? withoutCutCharacter(bytes) : bytes
+  const text = kept < size ? withoutCutCharacter(bytes) : bytes
   return isUtf8(text) ? { text: text.toString("utf8"), size } : { base64: bytes.toString("base64"), size }
 }
 
@@ -173,5 +194,8 @@ const pairsOf = (raw: ReadonlyArray<string>): HeaderList => {
 
 /** How many are named: an exchange may try very many instances. */
 const maxAnswerers = 8
+
+/** To microseconds: more digits are slow to print. */
+const rounded = (millis: number): number => Math.round(millis * 1000) / 1000
 
 const nothing = () => {}

@@ -13,20 +13,19 @@ import * as Stream from "effect/Stream"
 import type { ConnectedClient, IPCPeer } from "../../src/IPCPeer.js"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
-import { RecordingBudget } from "../interception/RecordingBudget.js"
 import { EventLog } from "./EventLog.js"
-import type { FeedEvent, InterceptorsRecord, ProcessRecord, ReportPage } from "./InspectorProtocol.js"
+import type { SentEvent, InterceptorsRecord, ProcessRecord, ReportPage } from "./InspectorProtocol.js"
 import { Report } from "./InspectorProtocol.js"
 import * as InstalledMocks from "./InstalledMocks.js"
-import { ObservedExchange } from "./ObservedExchange.js"
+import { type ExchangeRecorder, type ObservedExchange, observe } from "./ObservedExchange.js"
 import { ownProcess, watchCalls } from "./ProcessReport.js"
 
 export interface Recording {
   /** Told from every other recording. */
   readonly name: string
-  readonly log: EventLog<() => FeedEvent>
+  readonly log: EventLog<() => SentEvent>
   /** What a new watcher has to know before it reads the log. */
-  readonly now: Effect.Effect<ReadonlyArray<FeedEvent>>
+  readonly now: Effect.Effect<ReadonlyArray<SentEvent>>
   readonly mocks: InstalledMocks.InstalledMocks
 }
 
@@ -34,25 +33,25 @@ export interface Recording {
 export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Recording, never, Scope.Scope> =
   Effect.fnUntraced(function* (peer, gateway) {
     const clock = yield* Effect.clock
-    const log = new EventLog<() => FeedEvent>(maxEvents, maxLogBytes)
+    const log = new EventLog<() => SentEvent>(maxEvents, maxLogBytes)
     const mocks = yield* InstalledMocks.make(gateway)
 
     let exchanges = 0
     const open = new Set<ObservedExchange>()
     const push = (exchange: ObservedExchange) => log.push(() => exchange.record(), exchange.size)
-    const recorder = {
-      budget: new RecordingBudget(maxOpenBytes),
+    const recorder: ExchangeRecorder = {
+      openBytes: 0,
       now: () => millisOf(clock),
       origin: clock.unsafeCurrentTimeMillis() - millisOf(clock),
-      onEnd: (exchange: ObservedExchange) => {
+      onEnd: (exchange) => {
         open.delete(exchange)
         push(exchange)
       }
     }
     yield* gateway.watch((given: Exchange) => {
-      const observed = new ObservedExchange(++exchanges, given, recorder)
+      const [observed, exchange] = observe(given, ++exchanges, recorder)
       open.add(observed)
-      return observed.exchange
+      return exchange
     })
     /** Those that take their time, so that they are seen before they end. */
     const showOpen = Effect.sync(() => {
@@ -88,7 +87,7 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
         const at = clock.unsafeCurrentTimeMillis()
         const connected = clients
           .slice(0, maxProcesses)
-          .map((client): FeedEvent => ({ _tag: "Connected", ...client, at }))
+          .map((client): SentEvent => ({ _tag: "Connected", ...client, at }))
         return [...processes.values(), ...connected, JSON.parse(interceptors || noInterceptors) as InterceptorsRecord]
       })
     }
@@ -97,7 +96,7 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
 const noInterceptors = JSON.stringify({ _tag: "Interceptors", interceptors: [] } satisfies InterceptorsRecord)
 
 /** Asks every participant what it is and what it requests, those that come later too. Gives the processes known now. */
-const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog<() => FeedEvent>) {
+const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog<() => SentEvent>) {
   const processes = new Map<string, ProcessRecord>([[ownProcess.key, { _tag: "Process", ...ownProcess }]])
   /** Which participant shows the calls of a process; several of one process show the same. */
   const reporters = new Map<string, string>([[ownProcess.key, ""]])
@@ -107,7 +106,7 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
   const pushCalls = (process: string, { calls }: Pick<ReportPage, "calls">) => {
     for (const call of calls) {
       const { durationMillis, kind, name, outcome, startedAt, target } = call
-      const record: FeedEvent = { _tag: "Call", process, kind, name, target, startedAt, durationMillis, outcome }
+      const record: SentEvent = { _tag: "Call", process, kind, name, target, startedAt, durationMillis, outcome }
       log.push(() => record, 200 + 2 * (String(name).length + String(target).length + String(outcome).length))
     }
   }
@@ -150,7 +149,7 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
     Stream.runForEach((event) => {
       const { _tag, clientId, runtimeId } = event
       return Effect.clockWith((clock) => {
-        const record: FeedEvent = { _tag, clientId, runtimeId, at: clock.unsafeCurrentTimeMillis() }
+        const record: SentEvent = { _tag, clientId, runtimeId, at: clock.unsafeCurrentTimeMillis() }
         log.push(() => record, 300)
         return _tag === "Connected" ? watchOne(event) : Effect.void
       })
@@ -165,9 +164,6 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
 /** What the recording holds for its watchers. */
 const maxEvents = 20_000
 const maxLogBytes = 16 * 1024 * 1024
-
-/** What the bodies of exchanges under way may hold. */
-const maxOpenBytes = 16 * 1024 * 1024
 
 /** How many participants are asked. */
 const maxProcesses = 1000

@@ -90,7 +90,7 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
       )
     }
     const headers = ForwardedHeaders.ofRequest(request, mark)
-    const told = response.isTapped ? telling(response, upstream) : upstream
+    const told = response.isTapped ? new ToldUpstream(response, upstream) : upstream
     response.call?.match(upstream.route)
     const span = tracing.isOn ? response.call?.begin() : undefined
     const relayed = { tracing, span, lingering }
@@ -132,18 +132,29 @@ interface Relayed {
 }
 
 /** The upstream, and each that is tried after it, told to those who watch the response. */
-const telling = (response: GatewayResponse, upstream: Upstream): Upstream => {
-  const { instance } = upstream as Partial<Selection>
-  response.tellAnswerer({ kind: "upstream", name: upstream.baseUrl, api: instance?.api })
-  return {
-    baseUrl: upstream.baseUrl,
-    route: upstream.route,
-    stripPrefix: upstream.stripPrefix,
-    next: () => {
-      const next = BaseUrl.fromResolved(upstream.next?.())
-      return next === undefined ? undefined : telling(response, next)
-    },
-    release: () => upstream.release?.()
+class ToldUpstream implements Upstream {
+  readonly baseUrl: string
+  readonly route: string | undefined
+  readonly stripPrefix: string | undefined
+
+  constructor(
+    private readonly response: GatewayResponse,
+    private readonly upstream: Upstream
+  ) {
+    this.baseUrl = upstream.baseUrl
+    this.route = upstream.route
+    this.stripPrefix = upstream.stripPrefix
+    const { instance } = upstream as Partial<Selection>
+    response.tellAnswerer({ kind: "upstream", name: upstream.baseUrl, api: instance?.api })
+  }
+
+  next(): Upstream | undefined {
+    const next = BaseUrl.fromResolved(this.upstream.next?.())
+    return next === undefined ? undefined : new ToldUpstream(this.response, next)
+  }
+
+  release(): void {
+    this.upstream.release?.()
   }
 }
 
