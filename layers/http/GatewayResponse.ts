@@ -18,6 +18,8 @@ export interface Answerer {
   readonly name: string
   /** Of an upstream that discovery has chosen. */
   readonly api?: string | undefined
+  /** What is taken off the request's path for the upstream. */
+  readonly stripPrefix?: string | undefined
 }
 
 /**

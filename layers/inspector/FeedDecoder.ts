@@ -47,6 +47,8 @@ const eventOf = (event: Fields): FeedEvent | undefined => {
         answerers: listOf(event.answerers).map((answerer) => answererOf(fieldsOf(answerer))),
         failure: optionalText(event.failure)
       }
+    case "Skipped":
+      return { _tag: "Skipped", count: numberOf(event.count) ?? 0 }
     case "Process":
       return {
         _tag: "Process",
@@ -88,10 +90,11 @@ const interceptorOf = (input: unknown): InterceptorsRecord["interceptors"][numbe
   return { kind: textOf(kind), name: textOf(name), calls: numberOf(calls) ?? 0, times: numberOf(times) }
 }
 
-const answererOf = ({ api, kind, name }: Fields): AnswererRecord => ({
+const answererOf = ({ api, kind, name, stripPrefix }: Fields): AnswererRecord => ({
   kind: textOf(kind),
   name: textOf(name),
-  api: optionalText(api)
+  api: optionalText(api),
+  stripPrefix: optionalText(stripPrefix)
 })
 
 const bodyOf = ({ base64, size, text }: Fields): BodyRecord => ({

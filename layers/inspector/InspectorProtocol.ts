@@ -20,6 +20,7 @@ export interface AnswererRecord {
   readonly kind: string
   readonly name: string
   readonly api?: string | undefined
+  readonly stripPrefix?: string | undefined
 }
 
 export type HeaderList = ReadonlyArray<readonly [name: string, value: string]>
@@ -95,6 +96,12 @@ export interface InterceptorsRecord {
   }>
 }
 
+/** Exchanges that weren't recorded, since there were too many in a short time. */
+export interface SkippedRecord {
+  readonly _tag: "Skipped"
+  readonly count: number
+}
+
 /** An exchange on the wire: headers are names and values in turn, which costs the gateway least. */
 export interface FlatExchange extends Omit<ExchangeRecord, "requestHeaders" | "responseHeaders"> {
   readonly requestHeaders: ReadonlyArray<string>
@@ -103,7 +110,7 @@ export interface FlatExchange extends Omit<ExchangeRecord, "requestHeaders" | "r
 
 export type SentEvent = Exclude<FeedEvent, ExchangeRecord> | FlatExchange
 
-export type FeedEvent = ExchangeRecord | ProcessRecord | CallRecord | ClientRecord | InterceptorsRecord
+export type FeedEvent = ExchangeRecord | SkippedRecord | ProcessRecord | CallRecord | ClientRecord | InterceptorsRecord
 
 /** Some of what happened, in order. */
 export interface FeedPage<Event = FeedEvent> {
@@ -128,7 +135,9 @@ export interface MockSpec {
 }
 
 /** All that happens at a gateway from now on, and what is kept of before. The input is the watcher's mocks, all each time. */
-export const Watch = IPCServer.defineStream<void, FeedPage<SentEvent>, ReadonlyArray<MockSpec>>("inspector/watch", { input: true })
+export const Watch = IPCServer.defineStream<void, FeedPage<SentEvent>, ReadonlyArray<MockSpec>>("inspector/watch", {
+  input: true
+})
 
 /** A process's own description, then the requests and streams that it makes. */
 export interface ReportPage {

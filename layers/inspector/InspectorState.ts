@@ -144,6 +144,9 @@ export class InspectorState {
       case "Exchange":
         this.#onExchange(`${recording}:${event.number}`, event)
         return
+      case "Skipped":
+        this.missed += event.count
+        return
       case "Call":
         this.calls.push({ ...event, id: ++this.#lastId }, 300 + event.name.length + event.target.length)
         return

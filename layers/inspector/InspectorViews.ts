@@ -221,7 +221,9 @@ const processView = ({ host, pid, program }: ProcessRecord, runtimeId: string | 
 const targetName = (state: InspectorState, target: string): string => {
   if (target === state.gateway) return "the leader"
   const owner = Owner.named(target)
-  const apis = new Set(state.routes.filter((route) => route.owner === owner).map(({ api }) => api))
+  const apis = new Set(
+    state.routes.filter((route) => route.owner === owner || route.baseUrl === target).map(({ api }) => api)
+  )
   return apis.size > 0 ? [...apis].join(", ") : target
 }
 

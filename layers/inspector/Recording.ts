@@ -14,7 +14,7 @@ import type { ConnectedClient, IPCPeer } from "../../src/IPCPeer.js"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
 import type { Exchange, NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { EventLog } from "./EventLog.js"
-import type { SentEvent, InterceptorsRecord, ProcessRecord, ReportPage } from "./InspectorProtocol.js"
+import type { InterceptorsRecord, ProcessRecord, ReportPage, SentEvent } from "./InspectorProtocol.js"
 import { Report } from "./InspectorProtocol.js"
 import * as InstalledMocks from "./InstalledMocks.js"
 import { type ExchangeRecorder, type ObservedExchange, observe } from "./ObservedExchange.js"
@@ -48,10 +48,24 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
         push(exchange)
       }
     }
+    let allowance = maxBurst
+    let skipped = 0
     yield* gateway.watch((given: Exchange) => {
+      if (allowance < 1) {
+        skipped++
+        return given
+      }
+      allowance--
       const [observed, exchange] = observe(given, ++exchanges, recorder)
       open.add(observed)
       return exchange
+    })
+    const refill = Effect.sync(() => {
+      allowance = Math.min(maxBurst, allowance + maxPerTick)
+      if (skipped === 0) return
+      const record: SentEvent = { _tag: "Skipped", count: skipped }
+      skipped = 0
+      log.push(() => record, 100)
     })
     /** Those that take their time, so that they are seen before they end. */
     const showOpen = Effect.sync(() => {
@@ -75,7 +89,10 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
       log.push(() => record, text.length)
     })
     yield* Effect.forkScoped(
-      Effect.schedule(Effect.zipRight(showOpen, showInterceptors), Schedule.spaced("200 millis"))
+      Effect.schedule(
+        Effect.all([refill, showOpen, showInterceptors], { discard: true }),
+        Schedule.spaced("200 millis")
+      )
     )
 
     const processes = yield* watchProcesses(peer, log)
@@ -171,3 +188,10 @@ const maxProcesses = 1000
 const maxInterceptors = 500
 
 const shownAfterMillis = 150
+
+/**
+ * How many exchanges are recorded at once, and in each fifth of a second from then on: recording costs about a third of what
+ * forwarding does, and a gateway that is watched under load goes on forwarding.
+ */
+const maxBurst = 12_000
+const maxPerTick = 300

@@ -9,6 +9,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
+import * as PathPrefix from "../http/proxy/PathPrefix.js"
 import type { BodyRecord, ExchangeRecord, HeaderList } from "./InspectorProtocol.js"
 import { bytesOf } from "./InspectorViews.js"
 
@@ -50,6 +51,7 @@ const send = (record: ExchangeRecord, baseUrl: string, body: Buffer): Effect.Eff
       )
     try {
       const base = new URL(baseUrl)
+      const prefix = record.answerers.at(-1)?.stripPrefix
       const { request } = base.protocol === "https:" ? Https : Http
       const sent = request(
         {
@@ -57,8 +59,8 @@ const send = (record: ExchangeRecord, baseUrl: string, body: Buffer): Effect.Eff
           hostname: base.hostname.replace(/^\[|\]$/g, ""),
           port: base.port,
           method: record.method,
-          path: `${base.pathname.replace(/\/+$/, "")}${record.target}`,
-          headers: headersOf(record.requestHeaders, body),
+          path: `${base.pathname.replace(/\/+$/, "")}${prefix === undefined ? record.target : PathPrefix.strip(record.target, prefix)}`,
+          headers: headersOf(record.requestHeaders, body, prefix),
           setHost: false,
           agent: false,
           timeout: timeoutMillis
@@ -104,10 +106,11 @@ const bodyOf = (bytes: Buffer, size: number): BodyRecord => {
 const pairsOf = (raw: ReadonlyArray<string>): HeaderList =>
   Array.from({ length: raw.length >> 1 }, (_, at) => [raw[2 * at] as string, raw[2 * at + 1] as string] as const)
 
-const headersOf = (headers: HeaderList, body: Buffer): ReadonlyArray<string> => {
-  const kept = headers.filter(([name]) => !ofConnection.has(name.toLowerCase())).flat()
-  return body.length === 0 ? kept : [...kept, "content-length", String(body.length)]
-}
+const headersOf = (headers: HeaderList, body: Buffer, prefix: string | undefined): ReadonlyArray<string> => [
+  ...headers.filter(([name]) => !ofConnection.has(name.toLowerCase())).flat(),
+  ...(prefix === undefined ? [] : ["x-forwarded-prefix", prefix]),
+  ...(body.length === 0 ? [] : ["content-length", String(body.length)])
+]
 
 /** What belongs to the connection that the request came by (RFC 9110 section 7.6.1), or is made anew. */
 const ofConnection: ReadonlySet<string> = new Set([

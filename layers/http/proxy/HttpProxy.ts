@@ -145,7 +145,8 @@ class ToldUpstream implements Upstream {
     this.route = upstream.route
     this.stripPrefix = upstream.stripPrefix
     const { instance } = upstream as Partial<Selection>
-    response.tellAnswerer({ kind: "upstream", name: upstream.baseUrl, api: instance?.api })
+    const { baseUrl: name, stripPrefix } = upstream
+    response.tellAnswerer({ kind: "upstream", name, api: instance?.api, stripPrefix })
   }
 
   next(): Upstream | undefined {

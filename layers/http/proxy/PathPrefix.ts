@@ -19,7 +19,7 @@ export const without = ({ headers, request, target }: Sent, prefix: string): Sen
  * The target without as many segments as the prefix has. The rest begins with exactly one slash: with two, or a backslash,
  * it would name another host to a service that parses it as a URL.
  */
-const strip = (target: string, prefix: string): string => {
+export const strip = (target: string, prefix: string): string => {
   const queryStart = target.indexOf("?")
   const path = queryStart === -1 ? target : target.slice(0, queryStart)
   let end = 0

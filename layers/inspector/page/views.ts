@@ -31,7 +31,7 @@ export const services = () =>
                 "header",
                 {},
                 h("h2", {}, service.api),
-                h("code", {}, service.pathPrefix),
+                h("code", {}, service.pathPrefix === "" ? "asked by name" : service.pathPrefix),
                 h("small", {}, `${service.strategy}, ${many(service.instances.length, "instance")}`)
               ),
               ...service.instances.map(instance)
