@@ -1,5 +1,5 @@
 /** The inspector of a gateway, in the gateway's own process: its page is asked for, and an exchange shows up in its JSON. */
-import { Console, Effect, Layer, Schedule } from "effect"
+import { Console, Effect, Layer } from "effect"
 import { IPCServer } from "effect-ipc"
 import { Inspector, NodeIPCServer } from "effect-ipc/node"
 
@@ -23,10 +23,7 @@ const main = Effect.gen(function* () {
       const response = await fetch(`${origin}/api/exchanges`, { headers })
       return (await response.json()) as ReadonlyArray<{ readonly target: string }>
     })
-    const [first] = yield* Effect.repeat(exchanges, {
-      schedule: Schedule.spaced("50 millis"),
-      until: (all) => all.length > 0
-    })
+    const [first] = yield* Effect.repeat(Effect.delay(exchanges, "50 millis"), { until: (all) => all.length > 0 })
     yield* Console.log(`It has seen ${first?.target}`)
   })
   yield* watch.pipe(Effect.provide(inspected(port)))
