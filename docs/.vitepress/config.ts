@@ -47,7 +47,6 @@ const guide: ReadonlyArray<readonly [group: string, pages: ReadonlyArray<readonl
     [
       ["Configuration", "configuration"],
       ["Errors", "errors"],
-      ["The inspector", "inspector"],
       ["Observing", "observing"],
       ["Inspector", "inspector"],
       ["Security and limits", "security"],
