@@ -5,11 +5,11 @@ import { rejection } from "../promise/support.js"
 import * as Requests from "./requests.js"
 import { path } from "./support.js"
 
-const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8")
+const page = readFileSync(new URL("../../../docs/testing.md", import.meta.url), "utf8")
 
-const assertShown = (message: string) => assert.include(readme, `\n\`\`\`text\n${message}\n\`\`\`\n`)
+const assertShown = (message: string) => assert.include(page, `\n\`\`\`text\n${message}\n\`\`\`\n`)
 
-describe("the README shows, as it is printed,", () => {
+describe("the page on testing shows, as it is printed,", () => {
   it("what a test forgot", async () => {
     await using gateway = await TestGateway.start()
     const http = await gateway.strict()
@@ -38,5 +38,13 @@ describe("the README shows, as it is printed,", () => {
     const { message } = await rejection(falling)
     // The names are the tests' own.
     assertShown(message.replace(module, "/app/test/orders.ts").replace("worker/fall", "config/setLimit"))
+  })
+
+  it("which requests didn't carry a session's trace", async () => {
+    await using gateway = await TestGateway.start()
+    const session = await gateway.session()
+    await session.mock(Intercept.get("/users/:id"), () => ({}), { optional: true })
+    await fetch(`${gateway.url}/users/7`)
+    assertShown((await rejection(session.close())).message)
   })
 })
