@@ -68,9 +68,10 @@ const refusalOfHost = (request: IncomingMessage, names: HostNames.HostNames, hos
   }
 }
 
-// The Unix socket is the same for all loopback addresses, at one of which another server may hold the port.
+// The Unix socket is the same for all loopback addresses, at one of which another server may hold the port. Whether it is one
+// takes a system call.
 const refusalOfAddress = ({ headers, socket }: IncomingMessage): Refusal | undefined =>
-  UnixSocket.isUnix(socket) && headers.host?.startsWith("[") === true
+  headers.host?.startsWith("[") === true && UnixSocket.isUnix(socket)
     ? { status: 421, error: "This server doesn't hold the port at an IPv6 address." }
     : undefined
 

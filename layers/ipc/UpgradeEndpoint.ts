@@ -83,7 +83,9 @@ export const make: (
       return refuse(socket, { status: 400, error: `The name isn't valid: ${Credentials.invalidRuntimeId}.` })
     }
     const { serverProof } = checked.right
-    const agreed = UnixSocket.isUnix(request.socket) ? UnixUpgrade.agreedTo(request, serialization) : undefined
+    const isOther = request.headers.upgrade !== "websocket"
+    const agreed =
+      isOther && UnixSocket.isUnix(request.socket) ? UnixUpgrade.agreedTo(request, serialization) : undefined
     if (agreed !== undefined) {
       if (!socket.readable || !socket.writable) return void socket.destroy()
       const transport = UnixUpgrade.accept(socket, head, { agreed, maxFrameBytes, serialization, serverProof })

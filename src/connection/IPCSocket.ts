@@ -191,9 +191,9 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   }
 
   /** How the connection ended, once it has. */
-  readonly closed: Effect.Effect<CloseEvent> = this.awaitingEnd.until(() =>
-    this.state === "closed" ? Effect.succeed(this.closeEvent) : undefined
-  )
+  get closed(): Effect.Effect<CloseEvent> {
+    return this.awaitingEnd.until(() => (this.state === "closed" ? Effect.succeed(this.closeEvent) : undefined))
+  }
 
   /** Calls back when the connection has ended; without a fiber, for a server with very many. */
   onceClosed(listener: (event: CloseEvent) => void): void {
