@@ -1,4 +1,4 @@
-/** The Effect API by a service's name. Both processes take part in discovery; the server leads. */
+/** The Effect API by a service's name. Both processes take part in discovery; the server leads. What they would do once at their start isn't measured. */
 import { createServer } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,12 +17,12 @@ class EchoClient extends ServiceClient.Tag("echo") {}
 
 export const serve = async () => {
   const port = await freePort()
-  return running(Layer.provide(Echo, LocalDiscovery.layer({ port })), Effect.succeed({ port }))
+  return running(Layer.provide(Echo, LocalDiscovery.layer({ port, warmUp: false })), Effect.succeed({ port }))
 }
 
 export const connect = (port) =>
   running(
-    Layer.provide(EchoClient.layer, LocalDiscovery.layer({ port })),
+    Layer.provide(EchoClient.layer, LocalDiscovery.layer({ port, warmUp: false })),
     Effect.gen(function* () {
       const client = yield* EchoClient
       const runPromise = Runtime.runPromise(yield* Effect.runtime())
