@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ListenFailed, PortInUse } from "../src/IPCError.js"
+import type { GatewayTarget } from "./inspector/GatewayTarget.js"
 import * as GatewayWatch from "./inspector/GatewayWatch.js"
 import * as InspectorApi from "./inspector/InspectorApi.js"
 import * as InspectorServer from "./inspector/InspectorServer.js"
@@ -22,7 +23,7 @@ import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 
-export type { GatewayTarget } from "./inspector/GatewayWatch.js"
+export type { GatewayTarget } from "./inspector/GatewayTarget.js"
 
 /**
  * Where the page is, and which gateway it shows.
@@ -34,7 +35,7 @@ export interface InspectorOptions {
   /** The page's own port, at 127.0.0.1. Default 0: any free one. */
   readonly port?: number | undefined
   /** The gateway's address and token. Default 127.0.0.1:9000, without a token. */
-  readonly gateway?: GatewayWatch.GatewayTarget | undefined
+  readonly gateway?: GatewayTarget | undefined
   /** How many exchanges are kept. Default 20,000. */
   readonly maxExchanges?: number | undefined
   /** What the exchanges that are kept may take in memory, in bytes. Default 64 MiB. */

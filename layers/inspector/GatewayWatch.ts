@@ -18,13 +18,11 @@ import type { ConnectFailed, RequestError, StreamError } from "../../src/IPCErro
 import { closeReason } from "../../src/internal/ErrorMessage.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { pageOf } from "./FeedDecoder.js"
+import type { GatewayTarget } from "./GatewayTarget.js"
 import type { FeedPage, MockSpec } from "./InspectorProtocol.js"
 import { Watch } from "./InspectorProtocol.js"
 import { type InspectorState, inspectorName } from "./InspectorState.js"
 import type { LeaderView } from "./Views.js"
-
-/** Where the gateway is, and how to prove the token to it. */
-export type GatewayTarget = Pick<NodeIPCClient.NodeIPCClientOptions, "url" | "host" | "port" | "token" | "tokenScheme">
 
 export interface GatewayWatch {
   /** Installs these mocks, in place of those before, with this leader and every later one. */
