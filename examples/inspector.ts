@@ -4,8 +4,11 @@ import { IPCServer } from "effect-ipc"
 import { Inspector, NodeIPCServer } from "effect-ipc/node"
 
 // #region inspector
+/** The address has the token: it is for whoever may see the traffic. */
 const Page = Layer.effectDiscard(
-  Effect.flatMap(Inspector.Inspector, ({ url }) => Console.log(`The inspector is at ${url.split("#")[0]}`))
+  Effect.flatMap(Inspector.Inspector, ({ url }) =>
+    Effect.zipRight(Effect.logDebug(`The inspector is at ${url}`), Console.log("The inspector is ready"))
+  )
 )
 
 /** The inspector of the gateway at the port, with its page at any free port. */

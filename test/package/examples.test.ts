@@ -36,6 +36,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     'GET /nowhere → 404 {"error":"No route for GET /nowhere. No route matches, and the proxy resolver knows no upstream for it: is the service registered?"}'
   ],
   "http-proxy.ts": ["200 users got /users/7", "user=7; Domain=shop.example; Path=/", "a service"],
+  "inspector.ts": ["The inspector is ready", "It has seen /hello"],
   "isolated-declarations.ts": ["greet on a free port"],
   "leader-election.ts": [
     "second is follower",
