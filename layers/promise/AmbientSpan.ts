@@ -18,12 +18,6 @@ export const current = (): AnySpan | undefined => storage.getStore()
 export const within = <A>(span: AnySpan | undefined, call: () => A): A =>
   storage.getStore() === span ? call() : storage.run(span, call)
 
-/** An effect as part of the present span. */
-export const provideCurrent = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const span = current()
-  return span === undefined ? effect : Effect.provideService(effect, ParentSpan, span)
-}
-
 /** A stream as part of the present span. */
 export const provideToStream = <A, E>(stream: Stream.Stream<A, E>): Stream.Stream<A, E> => {
   const span = current()

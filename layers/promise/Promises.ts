@@ -7,8 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as Runtime from "effect/Runtime"
 import * as Execution from "../../src/internal/Execution.js"
-import type { RunFork } from "../../src/internal/RunFork.js"
+import * as RunFork from "../../src/internal/RunFork.js"
 import * as AmbientSpan from "./AmbientSpan.js"
 
 /** The same promise, whose rejection counts as handled. */
@@ -21,9 +22,7 @@ export const handled = <A>(promise: Promise<A>): Promise<A> => {
 export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   handled(
     new Promise((resolve, reject) => {
-      Execution.start(AmbientSpan.provideCurrent(effect), runFork).observe((exit) =>
-        Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause))
-      )
+      start(effect).observe((exit) => (Exit.isSuccess(exit) ? resolve(exit.value) : reject(Cause.squash(exit.cause))))
     })
   )
 
@@ -32,7 +31,16 @@ export const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E
   runFork(Effect.provide(effect, logOnStderr))
 
 /** These programs export no traces: they pass on what their callers say of theirs, unchanged. */
-const runFork: RunFork = (effect) => Effect.runFork(Effect.withTracerEnabled(effect, false))
+const runtime = Effect.runSync(Effect.withTracerEnabled(Effect.runtime<never>(), false))
+
+const runFork: RunFork.RunFork = (effect, span) =>
+  Runtime.runFork(span === undefined ? runtime : RunFork.within(runtime, span), effect)
+
+/** In a fiber only where it needs one, or is part of a trace. */
+const start = <A, E>(effect: Effect.Effect<A, E>): Execution.Execution<A, E> => {
+  const span = AmbientSpan.current()
+  return span === undefined ? Execution.start(effect, runFork) : Execution.fork(effect, runFork, span)
+}
 
 const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
 
