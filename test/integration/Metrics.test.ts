@@ -215,10 +215,11 @@ describe("Metrics of HTTP", () => {
           Object.entries(counts).filter(([labels]) => labels.includes(`http_route="${route}"`))
         assert.deepStrictEqual([of("/things/:id").length, of("/proxied/*").length], [1, 1])
         assert.isAtLeast(of("/things/:id")[0]?.[1] ?? 0, 5000)
-        const sent = Object.entries(seriesOf(last, "http_client_request_duration_seconds_count"))
-        assert.deepStrictEqual(sent.map(([labels]) => /url_template="(.*?)"/.exec(labels)?.[1]).filter(Boolean), [
-          "/proxied/*"
-        ])
+        const sent = Object.keys(seriesOf(last, "http_client_request_duration_seconds_count"))
+        assert.lengthOf(
+          sent.filter((labels) => labels.includes('url_template="/proxied/*"')),
+          1
+        )
       }),
     30_000
   )
