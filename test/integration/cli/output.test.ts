@@ -66,7 +66,10 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("what t
           const rows = text.stdout.split("\n").map((line) => line.split(/ {2,}/))
           assert.deepStrictEqual(rows[1]?.slice(0, 5), ["a", "/a", "http://127.0.0.1:1", printed, printed])
           assert.match(json.stdout, /^[\x20-\x7e]*$/)
-          assert.deepStrictEqual([json.exit, JSON.parse(json.stdout)], [0, routes])
+          assert.deepStrictEqual(
+            [json.exit, JSON.parse(json.stdout)],
+            [0, routes.map((each) => ({ kind: "http", ...each }))]
+          )
         }),
       millis
     )
