@@ -7,4 +7,11 @@ import { messageOf } from "./ErrorMessage.js"
 
 /** Logs what was thrown. Effect and loggers look into it, which throws for some values: then its message alone. */
 export const logDefect = (what: string, defect: unknown): Effect.Effect<void> =>
-  Effect.catchAllCause(Effect.logError(what, Cause.die(defect)), () => Effect.logError(`${what}: ${messageOf(defect)}`))
+  Effect.suspend(() => {
+    const { stackTraceLimit } = Error
+    return Effect.catchAllCause(Effect.logError(what, Cause.die(defect)), () => {
+      // Effect lowers it while it looks, and doesn't come to put it back.
+      Error.stackTraceLimit = stackTraceLimit
+      return Effect.logError(`${what}: ${messageOf(defect)}`)
+    })
+  })

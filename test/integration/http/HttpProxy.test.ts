@@ -549,6 +549,7 @@ describe("an upstream", () => {
 describe("what a resolver gives", () => {
   it.scopedLive("or throws may be what can't be looked at, and so may what a release throws", () =>
     Effect.gen(function* () {
+      const { stackTraceLimit } = Error
       const upstream = yield* serve({ onRequest: (_, response) => response.end("good") })
       const { gateway, url } = yield* serveGateway()
       const refusing = `http://127.0.0.1:${yield* Effect.promise(Port.free)}`
@@ -570,6 +571,7 @@ describe("what a resolver gives", () => {
       assert.strictEqual((yield* ask(`${url}/gives`)).status, 500)
       assert.strictEqual((yield* ask(`${url}/refused`)).status, 502)
       assert.strictEqual((yield* ask(`${url}/release`)).text, "good")
+      assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
     })
   )
 
