@@ -18,11 +18,13 @@ const resolve = {
 
 /** Suites that hold others to a second, or that want all processors for themselves. */
 const demanding = [
-  "test/stress/Scale.test.ts",
   "test/integration/Shutdown.test.ts",
   "test/integration/http/HttpStreaming.test.ts",
   "test/integration/interception/Spy.test.ts"
 ]
+
+/** Floods, attacks and kills: they take the processors for longer than all other tests together. */
+const stress = "test/stress/**/*.test.ts"
 
 export default defineConfig({
   test: {
@@ -37,7 +39,7 @@ export default defineConfig({
         test: {
           name: "side by side",
           include: ["test/**/*.test.ts", "examples/testing/*.test.ts"],
-          exclude: demanding,
+          exclude: [...demanding, stress],
           setupFiles: "test/support/setup.ts",
           testTimeout: 30_000
         }
@@ -51,6 +53,16 @@ export default defineConfig({
           testTimeout: 30_000,
           poolOptions: { forks: { singleFork: true } },
           sequence: { groupOrder: 1 }
+        }
+      },
+      {
+        resolve,
+        test: {
+          name: "stress",
+          include: [stress],
+          setupFiles: "test/support/setup.ts",
+          testTimeout: 30_000,
+          sequence: { groupOrder: 2 }
         }
       }
     ]

@@ -1,12 +1,17 @@
-/** Prints `N passed, N failed` from the report of Vitest's JSON reporter. */
+/** Prints `N passed, N failed` of all reports of Vitest's JSON reporter that are named. */
 import { readFileSync } from "node:fs"
 
-const report = JSON.parse(readFileSync(process.argv[2], "utf8"))
+let passed = 0
+let failed = 0
+for (const path of process.argv.slice(2)) {
+  const report = JSON.parse(readFileSync(path, "utf8"))
+  // A file that doesn't load has no test that could fail.
+  const brokenFiles = report.testResults.filter(
+    (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed")
+  )
+  for (const file of brokenFiles) console.log(`${file.name} failed outside of its tests: ${file.message}`)
+  passed += report.numPassedTests
+  failed += report.numFailedTests + brokenFiles.length
+}
 
-// A file that doesn't load has no test that could fail.
-const brokenFiles = report.testResults.filter(
-  (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed")
-)
-for (const file of brokenFiles) console.log(`${file.name} failed outside of its tests: ${file.message}`)
-
-console.log(`${report.numPassedTests} passed, ${report.numFailedTests + brokenFiles.length} failed`)
+console.log(`${passed} passed, ${failed} failed`)
