@@ -74,18 +74,19 @@ export class Forwarding {
         if (value !== undefined && !OF_CONNECTION.has(name)) sent.set(name, value)
       }
       sent.set(HEADER, token)
-      const content = body === undefined ? request.bytes : contentOf(body, sent)
+      const content = body === undefined ? request.bytes : contentOf(body, sent, lowerCased(headers))
       const hasBody = method !== "GET" && method !== "HEAD" && content.length > 0
       this.#mocks.set(token, mock)
       try {
-        // A Response of undici is one of the platform's.
-        return (await fetch(url, {
+        const answer = await fetch(url, {
           method,
           headers: [...sent],
           redirect: "manual",
           signal,
           ...(hasBody ? { body: content } : {})
-        })) as unknown as Response
+        })
+        // A Response of undici is one of the platform's.
+        return changeable(answer as unknown as Response)
       } finally {
         this.#mocks.delete(token)
       }
@@ -128,11 +129,30 @@ const unanswered = (error: unknown): Cause.UnknownException => {
 const lowerCased = (headers: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
-const contentOf = (body: unknown, headers: Headers): string | Uint8Array => {
+/** What the request's own headers say of its body doesn't hold for another one. */
+const contentOf = (
+  body: unknown,
+  headers: Headers,
+  changed: Record<string, string | undefined>
+): string | Uint8Array => {
+  if (changed["content-encoding"] === undefined) headers.delete("content-encoding")
   if (typeof body === "string" || body instanceof Uint8Array) return body
-  if (!headers.has("content-type")) headers.set("content-type", "application/json")
+  if (changed["content-type"] === undefined) headers.set("content-type", "application/json")
   return JSON.stringify(body)
 }
+
+/** The response, decoded by now, so that a handler can answer with its headers and another body. */
+const changeable = (answer: Response): Response => {
+  const headers = new Headers(answer.headers)
+  headers.delete("content-encoding")
+  headers.delete("content-length")
+  const { body, status, statusText } = answer
+  // The platform refuses to make one of another status, or with a body where there is none.
+  if (status < 200 || status > 599) return answer
+  return new Response(WITHOUT_BODY.has(status) ? null : body, { status, statusText, headers })
+}
+
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
 
 /** What belongs to the connection that the request came by (RFC 9110 section 7.6.1), or is made anew. */
 const OF_CONNECTION: ReadonlySet<string> = new Set([

@@ -14,8 +14,11 @@ export interface Sink {
   readonly write: (packets: ReadonlyArray<Packet>) => void
 }
 
-/** So many frames, or characters of them, don't wait for the end of the turn: the peer reads them while the next are made. */
-const batchCount = 32
+/**
+ * So many frames, or characters of them, don't wait for the end of the turn: the peer reads them while the next are made.
+ * Each further batch of the turn has twice as many frames, so that a long turn takes few system calls.
+ */
+const firstBatchCount = 32
 const batchLength = 32 * 1024
 
 const nothing = Buffer.alloc(0)
@@ -26,6 +29,7 @@ export class Batches {
   onDrain: () => void = () => {}
   private queue: Array<Packet> = []
   private queuedLength = 0
+  private batchCount = firstBatchCount
   private turnEnds = false
   private awaitsDrain = false
 
@@ -42,7 +46,10 @@ export class Batches {
     }
     this.queue.push(packet)
     this.queuedLength += packet.length
-    if (this.queue.length >= batchCount || this.queuedLength >= batchLength) this.flush()
+    if (this.queue.length >= this.batchCount || this.queuedLength >= batchLength) {
+      this.batchCount *= 2
+      this.flush()
+    }
   }
 
   unsent(): number {
@@ -60,6 +67,7 @@ export class Batches {
 
   endTurn(): void {
     this.turnEnds = false
+    this.batchCount = firstBatchCount
     this.flush()
     if (this.sink.buffered() === 0) this.onDrain()
     else this.awaitDrain()

@@ -32,8 +32,6 @@ export const keyOf = (token: string): KeyObject => createSecretKey(token, "utf8"
 /** 128 random bits, as 22 characters of base64url. */
 export const makeNonce = (): string => randomBytes(16).toString("base64url")
 
-export const isNonce = (text: string): boolean => /^[\w-]{22}$/.test(text)
-
 /** 43 characters of base64url. */
 export const prove = (key: KeyObject, role: Role, { clientNonce, dialled, serverNonce }: Handshake): string =>
   createHmac("sha256", key)

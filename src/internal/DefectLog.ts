@@ -1,5 +1,7 @@
 /**
  * Logs of what code of others threw.
+ *
+ * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -72,6 +72,9 @@ describe("the sources", () => {
       "src/connection/Engine.ts": "../discovery/Engine.js",
       "src/election/Engine.ts": "../discovery/Engine.js",
       "src/discovery/Engine.ts": "../../layers/Layer.js",
+      "src/service/Engine.ts": "../election/Engine.js",
+      "src/lease/Engine.ts": "../service/Engine.js",
+      "src/telemetry/Spans.ts": "../connection/Engine.js",
       "src/service.ts": "node:fs",
       "layers/Layer.ts": "effect"
     }
@@ -80,6 +83,10 @@ describe("the sources", () => {
         Object.entries(upward).map(([name, target]) => [name, `import "${target}"\nexport const value = 1\n`])
       )
     )
+    const planted = new Set(Object.keys(upward).map((name) => name.split("/")[1]))
+    for (const { name } of readdirSync("src", { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+      assert.isTrue(planted.has(name), `nothing is planted in src/${name}`)
+    }
     const found = Object.keys(upward).filter((name) =>
       new RegExp(`^${name}:1:\\d+ lint/(?:style/noRestrictedImports|correctness/noNodejsModules)`, "m").test(report)
     )

@@ -104,6 +104,39 @@ describe("a mock's handler", () => {
     )
   })
 
+  it("may answer with the forwarded response's headers and another body, or change the headers", async () => {
+    const gateway = await start()
+    await echo(gateway)
+    await gateway.mock(Intercept.get("/real/body"), async ({ forward }) => {
+      const response = await forward()
+      return new Response(
+        JSON.stringify({ ...((await response.json()) as object), by: "a mock of another length" }),
+        response
+      )
+    })
+    await gateway.mock(Intercept.get("/real/headers"), async ({ forward }) => {
+      const response = await forward()
+      response.headers.set("x-real", "changed")
+      return response
+    })
+    const { by } = (await (await fetch(`${gateway.url}/real/body`)).json()) as { readonly by: string }
+    const { headers } = await fetch(`${gateway.url}/real/headers`)
+    assert.deepStrictEqual([by, headers.get("x-real")], ["a mock of another length", "changed"])
+  })
+
+  it("forwards another body without what the request's headers say of its own", async () => {
+    const gateway = await start()
+    await echo(gateway)
+    const beneath = await gateway.spy(Intercept.any({ api: "real" }))
+    await gateway.mock(Intercept.post("/real/form"), ({ forward }) => forward({ body: { a: 1 } }))
+    const body = new URLSearchParams({ a: "0" })
+    await ask(`${gateway.url}/real/form`, { method: "POST", body, headers: { "content-encoding": "identity" } })
+    assert.deepStrictEqual(
+      beneath.calls().map(({ request: { headers } }) => [headers["content-type"], headers["content-encoding"]]),
+      [["application/json", undefined]]
+    )
+  })
+
   it("answers with the forwarded response as it is, of the mock beneath too", async () => {
     const gateway = await start()
     await gateway.mock(
