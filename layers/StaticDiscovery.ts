@@ -16,7 +16,6 @@ import * as DiscoveryService from "../src/discovery/DiscoveryService.js"
 import * as LocalRegistrations from "../src/discovery/LocalRegistrations.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
 import * as StrategyLog from "../src/discovery/StrategyLog.js"
-import { ServiceNotRegistered } from "../src/IPCError.js"
 import { Events } from "../src/internal/Events.js"
 import { Waiters } from "../src/internal/Waiters.js"
 import type * as RoutingStrategy from "../src/RoutingStrategy.js"
@@ -97,16 +96,7 @@ export const make: (
     register: (entries) => Effect.sync(() => publish(table.register(registered, entries))),
     unregister,
     withdraw: (entries) => Effect.as(unregister(entries), Effect.void),
-    discover: (api) =>
-      Effect.suspend(() => {
-        const chosen = table.chooseInstance(api)
-        if (chosen !== undefined) return Effect.succeed(chosen.baseUrl)
-        return Effect.fail(
-          table.has(api)
-            ? new ServiceNotRegistered({ api, hint: "Its strategy chose none of its instances." })
-            : DiscoveryService.notRegistered(api, table.apis(), unknown)
-        )
-      }),
+    discover: (api) => Effect.suspend(() => DiscoveryService.discoverIn(table, api, unknown)),
     routes: (api) =>
       Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api))),
     changes: changes.stream,

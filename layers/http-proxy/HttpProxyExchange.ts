@@ -367,12 +367,7 @@ export class HttpProxyExchange {
   #toNext(): boolean {
     if (this.#upstream.next === undefined) return false
     this.#release()
-    let next: Upstream | undefined
-    try {
-      next = BaseUrl.fromResolved(this.#upstream.next())
-    } catch (defect) {
-      this.#context.onDefect("An upstream's next() threw", defect)
-    }
+    const next = BaseUrl.nextOf(this.#upstream, this.#context.onDefect)
     if (next === undefined) return false
     this.#upstream = next
     this.#isHeld = true

@@ -7,7 +7,7 @@ import type { ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import { boundedRelease } from "../../src/internal/BoundedRelease.js"
 import { responseOn } from "./upgrade/ClientSocket.js"
 
 /**
@@ -33,10 +33,7 @@ export const drain = (sockets: Iterable<Duplex>, timeout: Duration.DurationInput
     const responses = responsesOn(sockets)
     if (responses.length === 0 || Duration.toMillis(timeout) === 0) return Effect.void
     const ended = Effect.forEach(responses, ending, { concurrency: "unbounded", discard: true })
-    // In a fiber of its own, since a release can't be interrupted, and so can't time out.
-    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(ended, timeout))), (fiber) =>
-      Effect.asVoid(Fiber.await(fiber))
-    )
+    return boundedRelease(ended, timeout)
   })
 
 const responsesOn = (sockets: Iterable<Duplex>): ReadonlyArray<ServerResponse> =>

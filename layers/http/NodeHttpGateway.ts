@@ -56,7 +56,7 @@ export type GatewayInterceptor = (exchange: Exchange, passOn: (exchange: Exchang
 export type GatewayWatcher = (exchange: Exchange) => Exchange
 
 /**
- * An interceptor in words, for whoever looks at the gateway.
+ * An interceptor in words, for the inspector.
  *
  * @internal
  */

@@ -6,6 +6,7 @@
 import { isUtf8 } from "node:buffer"
 import type { IncomingMessage } from "node:http"
 import type { Answerer, ResponseTap } from "../http/GatewayResponse.js"
+import { pairsOf } from "../http/HeaderPairs.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import { tap } from "../http/StandInRequest.js"
@@ -184,12 +185,6 @@ const withoutCutCharacter = (bytes: Buffer): Buffer => {
   let start = bytes.length - 1
   while (start > bytes.length - 4 && start > 0 && ((bytes[start] as number) & 0xc0) === 0x80) start--
   return bytes.subarray(0, (bytes[start] as number) >= 0xc0 ? start : bytes.length)
-}
-
-const pairsOf = (raw: ReadonlyArray<string>): HeaderList => {
-  const pairs: Array<readonly [string, string]> = []
-  for (let i = 0; i + 1 < raw.length; i += 2) pairs.push([raw[i] as string, raw[i + 1] as string])
-  return pairs
 }
 
 /** How many are named: an exchange may try very many instances. */

@@ -9,6 +9,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
+import { ofConnection, pairsOf } from "../http/HeaderPairs.js"
 import * as PathPrefix from "../http/proxy/PathPrefix.js"
 import type { BodyRecord, ExchangeRecord, HeaderList } from "./InspectorProtocol.js"
 import { bytesOf } from "./InspectorViews.js"
@@ -103,27 +104,11 @@ const bodyOf = (bytes: Buffer, size: number): BodyRecord => {
   return bytes.equals(Buffer.from(text, "utf8")) ? { text, size } : { base64: bytes.toString("base64"), size }
 }
 
-const pairsOf = (raw: ReadonlyArray<string>): HeaderList =>
-  Array.from({ length: raw.length >> 1 }, (_, at) => [raw[2 * at] as string, raw[2 * at + 1] as string] as const)
-
 const headersOf = (headers: HeaderList, body: Buffer, prefix: string | undefined): ReadonlyArray<string> => [
   ...headers.filter(([name]) => !ofConnection.has(name.toLowerCase())).flat(),
   ...(prefix === undefined ? [] : ["x-forwarded-prefix", prefix]),
   ...(body.length === 0 ? [] : ["content-length", String(body.length)])
 ]
-
-/** What belongs to the connection that the request came by (RFC 9110 section 7.6.1), or is made anew. */
-const ofConnection: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "content-length",
-  "expect"
-])
 
 const maxBodyBytes = 256 * 1024
 

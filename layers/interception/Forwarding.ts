@@ -13,6 +13,7 @@ import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { ForwardChanges } from "../../src/HttpInterception.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
+import { ofConnection } from "../http/HeaderPairs.js"
 import * as Undici from "../http/proxy/Undici.js"
 import { pathOf } from "../http/RequestTarget.js"
 import type { ApiRequests } from "./ApiRequests.js"
@@ -71,7 +72,7 @@ export class Forwarding {
       const sent = new Headers()
       const trace = span === undefined ? {} : HttpTraceContext.toHeaders(span)
       for (const [name, value] of Object.entries({ ...request.headers, ...trace, ...lowerCased(headers) })) {
-        if (value !== undefined && !OF_CONNECTION.has(name)) sent.set(name, value)
+        if (value !== undefined && !ofConnection.has(name)) sent.set(name, value)
       }
       sent.set(HEADER, token)
       const content = body === undefined ? request.bytes : contentOf(body, sent, lowerCased(headers))
@@ -153,18 +154,5 @@ const changeable = (answer: Response): Response => {
 }
 
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
-
-/** What belongs to the connection that the request came by (RFC 9110 section 7.6.1), or is made anew. */
-const OF_CONNECTION: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "content-length",
-  "expect"
-])
 
 const HEADER = "x-effect-ipc-forwarded-by"

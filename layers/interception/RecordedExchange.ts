@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import type { RecordedCall, RecordedRequest } from "../../src/RecordedCall.js"
+import { pairsOf } from "../http/HeaderPairs.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Upgrade } from "../http/proxy/Forwarder.js"
@@ -155,9 +156,6 @@ export const watch = (exchange: Exchange, matched: Matched, recorder: CallRecord
     }
   }
 }
-
-const pairsOf = (raw: ReadonlyArray<string>): HeaderPairs =>
-  Array.from({ length: raw.length / 2 }, (_, at) => [raw[2 * at] as string, raw[2 * at + 1] as string])
 
 interface Head {
   readonly status: number

@@ -11,7 +11,7 @@ import { type Difference, TRACE_CONTEXT } from "./Difference.js"
 /** The trace of one session. */
 export class SessionTrace {
   readonly traceId = randomBytes(16).toString("hex")
-  /** What a request has that belongs to the session: W3C Trace Context, and W3C Baggage for whoever begins a trace anew. */
+  /** What a request has that belongs to the session: W3C Trace Context, and W3C Baggage for services that begin a trace anew. */
   readonly headers: Readonly<Record<"traceparent" | "baggage", string>> = {
     traceparent: `00-${this.traceId}-${randomBytes(8).toString("hex")}-01`,
     baggage: `${BAGGAGE_KEY}=${this.traceId}`

@@ -21,7 +21,7 @@ export const address = "unix"
 export const isUnix = (socket: { readonly localPort?: number | undefined }): boolean => socket.localPort === undefined
 
 /**
- * Whether a server that listens on the host holds the Unix socket of its port: whoever holds 127.0.0.1. Another server may
+ * Whether a server that listens on the host holds the Unix socket of its port: the one that holds 127.0.0.1. Another server may
  * hold the same port of another address.
  */
 export const belongsTo = (host: string): boolean =>
@@ -31,7 +31,8 @@ export const belongsTo = (host: string): boolean =>
 export const find = ({ hostname, port, protocol }: URL): string | undefined => {
   if (protocol !== "ws:" || !isStandardLoopback(hostname)) return undefined
   const path = pathOf(Number(port || 80))
-  return path !== undefined && isOwn(path.directory, "directory") && isOwn(path.file, "socket") ? path.file : undefined
+  if (path === undefined || problemOf(path.directory, "directory") !== undefined) return undefined
+  return problemOf(path.file, "socket") === undefined ? path.file : undefined
 }
 
 const isStandardLoopback = (hostname: string): boolean => {
@@ -92,9 +93,7 @@ const networkNamespace = (): string => {
   }
 }
 
-/** Links aren't followed: others may write to the directory above. */
-const isOwn = (path: string, kind: "directory" | "socket"): boolean => problemOf(path, kind) === undefined
-
+/** Why it isn't this user's own. Links aren't followed: others may write to the directory above. */
 const problemOf = (path: string, kind: "directory" | "socket"): string | undefined => {
   try {
     const stat = Fs.lstatSync(path)

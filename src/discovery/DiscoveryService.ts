@@ -15,6 +15,7 @@ import type { EntryUnsupported, RegistryLimitExceeded, RequestError } from "../I
 import { ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import type { LocalRegistrations } from "./LocalRegistrations.js"
+import type { RouteTable } from "./RouteTable.js"
 
 /**
  * What a registry has to offer.
@@ -99,6 +100,22 @@ export const notRegistered = (
   const names: Array<string> = []
   for (const name of known) if (names.push(name) === maxNamesInError) break
   return new ServiceNotRegistered({ api, hint: names.length === 0 ? words.none : words.some(names.join(", ")) })
+}
+
+/** Why an api with instances has none for a request. */
+export const declined = "Its strategy chose none of its instances."
+
+/** Where an instance of the api is, by the table. */
+export const discoverIn = (
+  table: RouteTable,
+  api: string,
+  words: Parameters<typeof notRegistered>[2]
+): Effect.Effect<string, ServiceNotRegistered> => {
+  const chosen = table.chooseInstance(api)
+  if (chosen !== undefined) return Effect.succeed(chosen.baseUrl)
+  return Effect.fail(
+    table.has(api) ? new ServiceNotRegistered({ api, hint: declined }) : notRegistered(api, table.apis(), words)
+  )
 }
 
 /** How many apis an error names. */

@@ -7,10 +7,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { boundedRelease } from "../internal/BoundedRelease.js"
 import { CurrentValue } from "../internal/Events.js"
 import { Waiters } from "../internal/Waiters.js"
 import type { LeaderElection, Role } from "../LeaderElection.js"
@@ -103,12 +103,7 @@ export const make = <Leader, Follower>(): Effect.Effect<Terms<Leader, Follower>>
 
     const allFinished = Effect.suspend(() => {
       if (running.size === 0) return Effect.void
-      // In a fiber of its own, since a release can't be interrupted, and so can't time out.
-      const finished = Effect.forEach(running, Deferred.await, { discard: true })
-      return Effect.flatMap(
-        Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(finished, endGrace))),
-        Fiber.await
-      )
+      return boundedRelease(Effect.forEach(running, Deferred.await, { discard: true }), endGrace)
     })
 
     /** Runs the effect in the next term in which this process leads; none where that ends before the effect does. */

@@ -5,7 +5,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { millisOf } from "../internal/MonotonicTime.js"
@@ -141,9 +140,3 @@ export const sleepUntil = (moment: number): Effect.Effect<void> =>
 
 /** How long a participant that leaves, or closes a registration, waits for the bucket. */
 export const releasePatience = Duration.seconds(1)
-
-/** In a fiber of its own, since a release can't be interrupted, and so can't time out. */
-export const boundedRelease = (release: Effect.Effect<unknown>): Effect.Effect<void> =>
-  Effect.flatMap(Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(release, releasePatience))), (fiber) =>
-    Effect.asVoid(Fiber.await(fiber))
-  )

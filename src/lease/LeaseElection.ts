@@ -20,10 +20,11 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Terms from "../election/Terms.js"
+import { boundedRelease } from "../internal/BoundedRelease.js"
 import { millisOf } from "../internal/MonotonicTime.js"
 import type { Bucket } from "./Bucket.js"
 import type { BucketView, Seen } from "./BucketView.js"
-import { boundedRelease, sleepUntil } from "./BucketView.js"
+import { releasePatience, sleepUntil } from "./BucketView.js"
 
 /** The key of the leader's record. */
 export const leaderKey = "leader"
@@ -160,7 +161,7 @@ export const make: (
       return expected === 0 ? Effect.void : Effect.ignore(bucket.remove(leaderKey, expected))
     })
 
-    yield* Effect.addFinalizer(() => Effect.zipRight(boundedRelease(release), terms.end))
+    yield* Effect.addFinalizer(() => Effect.zipRight(boundedRelease(release, releasePatience), terms.end))
     yield* Effect.forever(Effect.retry(attempt, bidPause)).pipe(Effect.interruptible, Effect.forkScoped)
     return terms.election
   }

@@ -22,8 +22,9 @@ import * as RegistryLimits from "../discovery/RegistryLimits.js"
 import * as RouteCache from "../discovery/RouteCache.js"
 import * as RouteTable from "../discovery/RouteTable.js"
 import * as StrategyLog from "../discovery/StrategyLog.js"
-import { RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
+import { RequestTimeout } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
+import { boundedRelease } from "../internal/BoundedRelease.js"
 import { millisOf } from "../internal/MonotonicTime.js"
 import type { LeaderElection } from "../LeaderElection.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
@@ -245,7 +246,7 @@ export const make: (
     return isRegistered() ? Effect.all(removals, { concurrency: 16, discard: true }) : Effect.void
   })
 
-  yield* Effect.addFinalizer(() => BucketView.boundedRelease(leave))
+  yield* Effect.addFinalizer(() => boundedRelease(leave, BucketView.releasePatience))
   const renewing = yield* Effect.forkIn(Effect.interruptible(keepRenewing), scope)
   const settling = yield* Effect.forkIn(Effect.interruptible(keepSettled), scope)
   yield* Effect.forkScoped(Effect.interruptible(keepFresh))
@@ -302,15 +303,7 @@ export const make: (
       within(
         "discover",
         requestOptions,
-        Effect.flatMap(isCurrent, () => {
-          const chosen = table.chooseInstance(api)
-          if (chosen !== undefined) return Effect.succeed(chosen.baseUrl)
-          return Effect.fail(
-            table.has(api)
-              ? new ServiceNotRegistered({ api, hint: "Its strategy chose none of its instances." })
-              : DiscoveryService.notRegistered(api, table.apis(), unknown)
-          )
-        })
+        Effect.flatMap(isCurrent, () => DiscoveryService.discoverIn(table, api, unknown))
       ),
     routes: (api) =>
       within(

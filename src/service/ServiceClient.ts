@@ -22,7 +22,7 @@ import { makeContext, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import { acceptMillis } from "../connection/OutgoingStreams.js"
 import { isEndpoint } from "../DiscoveryEntry.js"
 import type { Member } from "../discovery/DiscoveryMember.js"
-import { notRegistered } from "../discovery/DiscoveryService.js"
+import { declined, notRegistered } from "../discovery/DiscoveryService.js"
 import type { RouteCache } from "../discovery/RouteCache.js"
 import * as StrategyLog from "../discovery/StrategyLog.js"
 import type { ClientRequestOptions, Status } from "../IPCClient.js"
@@ -337,8 +337,6 @@ class Exchange<A, E> implements Waiting {
     this.pool.leave(this.endpoint)
   }
 }
-
-const declined = "Its strategy chose none of its instances."
 
 /** The names of the apis that have endpoints. */
 const apis = (known: RouteCache): Iterable<string> =>

@@ -5,9 +5,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import { validateEndpoint } from "../DiscoveryEntry.js"
 import type { Member } from "../discovery/DiscoveryMember.js"
+import { boundedRelease } from "../internal/BoundedRelease.js"
 import type { Services } from "../Services.js"
 import type { Listening, ServiceEndpoints } from "./ServiceEndpoints.js"
 import * as Protocol from "./ServiceProtocol.js"
@@ -29,7 +29,5 @@ export const serve = ({ endpoints, registerEndpoint }: ServiceServerContext): Se
  */
 const withdraw = ({ peer, release, withoutClients }: Listening, drainTimeout: Duration.Duration) => {
   const drained = Effect.zipRight(Effect.ignore(peer.broadcast(Protocol.Withdrawing)), withoutClients)
-  // In a fiber of its own, since a release can't be interrupted, and so can't time out.
-  const fiber = Effect.forkDaemon(Effect.interruptible(Effect.timeoutOption(drained, drainTimeout)))
-  return Effect.zipRight(Effect.flatMap(fiber, Fiber.await), release)
+  return Effect.zipRight(boundedRelease(drained, drainTimeout), release)
 }

@@ -61,3 +61,17 @@ export const fromResolved = (resolved: unknown): Upstream | undefined => {
 const parsed = new Map<string, BaseUrl>()
 
 const MAX_PARSED = 1_000
+
+/**
+ * The upstream to try after one, or undefined where there is none. `onDefect` is told what its `next()` threw.
+ *
+ * @internal
+ */
+export const nextOf = (upstream: Upstream, onDefect: (what: string, defect: unknown) => void): Upstream | undefined => {
+  try {
+    return fromResolved(upstream.next?.())
+  } catch (defect) {
+    onDefect("An upstream's next() threw", defect)
+    return undefined
+  }
+}

@@ -290,12 +290,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #toNext(): boolean {
     if (this.#upstream.next === undefined || this.#body?.isUntouched === false) return false
     this.#release()
-    let next: Upstream | undefined
-    try {
-      next = BaseUrl.fromResolved(this.#upstream.next())
-    } catch (defect) {
-      this.#context.onDefect("An upstream's next() threw", defect)
-    }
+    const next = BaseUrl.nextOf(this.#upstream, this.#context.onDefect)
     if (next === undefined) return false
     this.#upstream = next
     this.#isHeld = true
