@@ -4,7 +4,7 @@ import { IPCServer } from "effect-ipc"
 import { Inspector, NodeIPCServer } from "effect-ipc/node"
 
 // #region inspector
-/** The address has the token: it is for whoever may see the traffic. */
+/** The address has the token: it is for people who may see the traffic. */
 const Page = Layer.effectDiscard(
   Effect.flatMap(Inspector.Inspector, ({ url }) =>
     Effect.zipRight(Effect.logDebug(`The inspector is at ${url}`), Console.log("The inspector is ready"))

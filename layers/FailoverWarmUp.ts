@@ -49,7 +49,7 @@ export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
     yield* Context.get(follower, LeaderElection).whileLeader(get(`http://${defaultHost}:${port}/service`))
   }).pipe(
     Effect.scoped,
-    // Whoever watches the process isn't shown what only happens for practice.
+    // An inspector isn't shown the warm-up's requests.
     Effect.provideService(CurrentCallLog, new CallLog()),
     // Nothing depends on it, so a failure is not worth a log line.
     Effect.catchAllCause(() => Effect.void),

@@ -1,6 +1,6 @@
 /**
  * The inspector: a page and its JSON that show the services, the traffic and the processes around a gateway, while they are
- * watched. It connects to whoever leads, and follows every change of leader.
+ * watched. It connects to the leader, and follows every change of leader.
  *
  * @since 0.2.0
  */
@@ -51,7 +51,7 @@ export interface InspectorOptions {
 export class Inspector extends Context.Tag("effect-ipc/node/Inspector")<
   Inspector,
   {
-    /** The page's address with the token that it needs: for whoever may see the traffic. */
+    /** The page's address with the token that it needs: for people who may see the traffic. */
     readonly url: string
     /** The address without the token, below which `/api/` is. */
     readonly origin: string

@@ -78,7 +78,7 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
    */
   readonly drainTimeout?: Duration.DurationInput | undefined
   /**
-   * Serves the metrics of the process at `/__ipc/metrics` as text for Prometheus, to whoever may connect: with a `token`,
+   * Serves the metrics of the process at `/__ipc/metrics` as text for Prometheus, to clients that may connect: with a `token`,
    * as `Authorization: Bearer …`. Default false.
    */
   readonly metrics?: boolean | undefined

@@ -20,7 +20,7 @@ const byRequest = Effect.gen(function* () {
 // #endregion
 
 // #region http
-// By HTTP: through the gateway, whoever leads.
+// By HTTP: through the gateway of the leader.
 const byHttp = Effect.gen(function* () {
   const users = yield* HttpApiClient.makeWith(UsersApi, { httpClient: yield* Discovery.httpClient("users") })
   const { name } = yield* users.users.get({ path: { id: 1 } })

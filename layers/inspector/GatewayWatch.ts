@@ -1,5 +1,5 @@
 /**
- * Keeps an inspector's state current: connected to whoever leads, through every change of leader.
+ * Keeps an inspector's state current: connected to the leader, through every change of leader.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * What a process tells whoever watches the gateway that it is connected to: what it is, and the requests and streams that it
+ * What a process tells the inspectors that watch the gateway to which it is connected: what it is, and the requests and streams that it
  * makes. While nobody watches, it tells nothing.
  *
  * @internal

@@ -1,5 +1,5 @@
 /**
- * The metrics of the process for Prometheus, for whoever may use the server's own paths.
+ * The metrics of the process for Prometheus, for clients that may use the server's own paths.
  *
  * @internal
  */

@@ -150,7 +150,7 @@ export const make: (
   }
 )
 
-/** How long an endpoint may take to answer, in milliseconds; whoever connects has a limit of its own. */
+/** How long an endpoint may take to answer, in milliseconds; the client has a limit of its own. */
 const connectPatience = 10_000
 
 const failed = (url: string, reason: ConnectFailed["reason"], detail: string): ConnectFailed =>

@@ -63,7 +63,7 @@ export interface SharedContext {
   /** What a peer's requests may be before more is granted, where it understands that. */
   readonly requestCredit: Credit
   readonly budget: Budget
-  /** Where this end's own requests and streams are shown to whoever watches. */
+  /** Where this end's own requests and streams are shown while an inspector watches. */
   readonly calls: CallLog
 }
 

@@ -63,7 +63,7 @@ describe("The metrics for Prometheus", () => {
       })
   )
 
-  live("are for whoever may use the IPC path: by Host, Origin and token", () =>
+  live("are for clients that may use the IPC path: by Host, Origin and token", () =>
     Effect.gen(function* () {
       const token = "a-token-of-16-bytes-or-more"
       const { url } = yield* server({ token })

@@ -53,7 +53,7 @@ const sum = (port: number, options: NodeIPCClient.NodeIPCClientOptions = {}) =>
 
 const inode = (file: string) => Fs.lstatSync(file).ino
 
-/** A port at which nobody listens, with the Unix socket of another one: whoever connects can't have done it by TCP. */
+/** A port at which nobody listens, with the Unix socket of another one: a client that connects can't have done it by TCP. */
 const beside = (port: number) =>
   Effect.acquireRelease(
     Effect.tap(Effect.promise(Port.free), (free) => Effect.sync(() => Fs.linkSync(fileOf(port), fileOf(free)))),

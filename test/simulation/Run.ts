@@ -84,7 +84,7 @@ export const run = async (
     violation ??= { invariant, detail: `${detail} (at ${world.now.toFixed(2)} ms)` }
   }
 
-  /** A defect is a failure of the run, whoever has it. */
+  /** A defect of any participant is a failure of the run. */
   const watchDefects = (host: Host) => (exit: Exit.Exit<unknown, unknown>) => {
     if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) fail("defect", `${host.name}: ${Cause.pretty(exit.cause)}`)
   }
