@@ -1,6 +1,7 @@
 /**
  * The library at work in seven processes, which share only the number of a port: four HTTP services, a worker, a service
- * that knows nothing of the library, and this process. `npm run demo` prints each step, and exits with 0 only if each held.
+ * that knows nothing of the library, and this process; three more ask each other by name at a port of their own. `npm run
+ * demo` prints each step, and exits with 0 only if each held.
  */
 import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -14,6 +15,7 @@ import { Console, Context, Duration, Effect, Fiber, Layer, Schedule } from "effe
 import { Discovery, HttpGateway, IPCServer, LeaderElection } from "effect-ipc"
 import { HttpProxyUpstream } from "effect-ipc/http-proxy"
 import { LocalDiscovery, NodeIPCServer } from "effect-ipc/node"
+import { askByName } from "./demo/by-name.js"
 import { join } from "./demo/chat.js"
 import { MakeInvoice, NextInvoiceNumber } from "./demo/invoices.js"
 import { failed, reasons, recoveredAt, slowest, underLoad } from "./demo/load.js"
@@ -299,6 +301,7 @@ const told = (processes: Processes) =>
     yield* step("Failures arrive typed", failTyped)
     yield* step("One of two replicas dies, and no request notices", loseReplica(processes))
     yield* step("A service that takes no part dies, and comes back", loseService(processes))
+    yield* step("Three programs ask each other by name, at a port of their own", Effect.flatMap(bind(0), askByName))
     yield* step("A WebSocket chat goes through the same port", talk)
     yield* step("The same goes by http-proxy, in place of the gateway's own HTTP client", replaceHttpClient(processes))
     yield* step("The leader dies under 200 requests a second", loseLeader(processes))
