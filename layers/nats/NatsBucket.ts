@@ -4,7 +4,8 @@
  *
  * @internal
  */
-import type { ConsumerMessages, JetStreamClient, JsMsg, PushConsumer } from "@nats-io/jetstream"
+import { randomUUID } from "node:crypto"
+import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg, PushConsumer } from "@nats-io/jetstream"
 import type { NatsConnection } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import { NatsFailed } from "../../src/IPCError.js"
@@ -17,8 +18,8 @@ export interface NatsBucketOptions {
   readonly replicas: number
   /** In milliseconds. */
   readonly maxAge: number
-  /** How long a write may take, in milliseconds. */
-  readonly writeTimeout: number
+  /** How long the server's answer to a write, or to the begin of a watch, is waited for, in milliseconds. */
+  readonly answerTimeout: number
 }
 
 /**
@@ -29,15 +30,16 @@ export const make = (connection: NatsConnection, options: NatsBucketOptions): Ef
     try: async () => {
       const { jetstream } = await import("@nats-io/jetstream")
       const { Kvm } = await import("@nats-io/kv")
-      const client = jetstream(connection)
-      const kvm = new Kvm(client)
-      const { maxAge, name, replicas } = options
+      // A cluster takes longer to make a stream than to answer, so this has the client's own timeout.
+      const kvm = new Kvm(jetstream(connection))
+      const { answerTimeout, maxAge, name, replicas } = options
       await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
         // Somebody has made it with other options.
         if (codeOf(error) !== streamExists) throw error
         await kvm.open(name)
       })
-      return overJetStream(connection, client, options)
+      const client = jetstream(connection, { timeout: answerTimeout })
+      return overJetStream(connection, client, await client.jetstreamManager(false), options)
     },
     catch: (error) => failure(options.servers, error)
   })
@@ -45,7 +47,8 @@ export const make = (connection: NatsConnection, options: NatsBucketOptions): Ef
 const overJetStream = (
   connection: NatsConnection,
   client: JetStreamClient,
-  { name, writeTimeout }: NatsBucketOptions
+  manager: JetStreamManager,
+  { name }: NatsBucketOptions
 ): Bucket => {
   const stream = `KV_${name}`
   const prefix = `$KV.${name}.`
@@ -56,7 +59,7 @@ const overJetStream = (
         const { headers: makeHeaders } = await import("@nats-io/transport-node")
         const all = makeHeaders()
         for (const [header, content] of Object.entries(headers)) all.set(header, content)
-        const { seq } = await client.publish(prefix + key, value, { headers: all, timeout: writeTimeout, retries: 0 })
+        const { seq } = await client.publish(prefix + key, value, { headers: all, retries: 0 })
         return seq
       },
       catch: (error) =>
@@ -79,24 +82,30 @@ const overJetStream = (
     watch: (listener) =>
       Effect.gen(function* () {
         const unavailable = (error: unknown) => new BucketUnavailable({ detail: String(error) })
-        const { consumer, pending } = yield* Effect.acquireRelease(
-          Effect.tryPromise({
-            try: async () => {
-              const { DeliverPolicy } = await import("@nats-io/jetstream")
-              const consumer: PushConsumer = await client.consumers.getPushConsumer(stream, {
-                filter_subjects: `${prefix}>`,
-                deliver_policy: DeliverPolicy.LastPerSubject
-              })
-              return { consumer, pending: (await consumer.info(true)).num_pending }
-            },
-            catch: unavailable
-          }),
-          // Else the server keeps it for minutes, and a participant that watches anew now and then piles them up.
-          ({ consumer }) =>
-            Effect.sync(() => {
-              if (!connection.isClosed()) consumer.delete().catch(() => {})
-            })
+        const name_prefix = `watch-${randomUUID()}`
+        let created: PushConsumer | undefined
+        // Else the server keeps it for minutes, and a participant that watches anew now and then piles them up. One that was
+        // asked for in vain may be there all the same.
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (connection.isClosed()) return
+            const removal = created?.delete() ?? manager.consumers.delete(stream, `${name_prefix}_1`)
+            removal.catch(() => {})
+          })
         )
+        const { consumer, pending } = yield* Effect.tryPromise({
+          try: async () => {
+            const { DeliverPolicy } = await import("@nats-io/jetstream")
+            const consumer: PushConsumer = await client.consumers.getPushConsumer(stream, {
+              name_prefix,
+              filter_subjects: `${prefix}>`,
+              deliver_policy: DeliverPolicy.LastPerSubject
+            })
+            created = consumer
+            return { consumer, pending: (await consumer.info(true)).num_pending }
+          },
+          catch: unavailable
+        })
         let isCurrent = pending === 0
         if (isCurrent) listener.onCurrent()
         const messages: ConsumerMessages = yield* Effect.acquireRelease(

@@ -105,7 +105,7 @@ export const make: (
     name: `effect-ipc-${namespace}`,
     replicas,
     maxAge: Duration.toMillis(maxAge),
-    writeTimeout: Math.min(Duration.toMillis(lease) / 3, 2000)
+    answerTimeout: Math.min(Duration.toMillis(lease) / 3, 2000)
   })
   const member = yield* LeaseMember.make(bucket, {
     runtimeId,

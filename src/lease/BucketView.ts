@@ -30,7 +30,7 @@ export interface BucketView {
   readonly restartSilence: () => void
   /** What is waited for may have changed without the bucket. */
   readonly announce: () => void
-  /** Watches anew, since what should have been seen wasn't. */
+  /** Watches anew, since what should have been seen wasn't. A watch that has begun to list what there is goes on. */
   readonly rewatch: () => void
   /** Waits a while for the watch to tell of the key what this participant knows to be so already; else watches anew. */
   readonly awaitNews: (
@@ -60,6 +60,7 @@ export const make: (
   const waiters = new Waiters()
   let currentSince: number | undefined
   let watches = 0
+  let isListing = true
 
   const learn = (entry: Entry): void => {
     const known = seen.get(entry.key)
@@ -72,7 +73,7 @@ export const make: (
   const watchOnce = Effect.suspend(() => {
     const begun = ++watches
     const listed = new Set<string>()
-    let isListing = true
+    isListing = true
     const watching = Effect.scoped(
       bucket.watch({
         onEntry: (entry) => {
@@ -104,6 +105,8 @@ export const make: (
   yield* Effect.forever(Effect.retry(watchOnce, rewatchSchedule)).pipe(Effect.interruptible, Effect.forkScoped)
 
   const rewatch = (): void => {
+    // Else a participant that misses its writes all the while would never let the slow answer to a watch arrive.
+    if (isListing) return
     watches++
     waiters.announce()
   }

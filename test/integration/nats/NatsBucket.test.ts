@@ -1,4 +1,5 @@
 import { assert, describe } from "@effect/vitest"
+import { jetstreamManager } from "@nats-io/jetstream"
 import * as Effect from "effect/Effect"
 import * as NatsBucket from "../../../layers/nats/NatsBucket.js"
 import * as NatsConnection from "../../../layers/nats/NatsConnection.js"
@@ -20,7 +21,7 @@ const overNats = (maxAge = 3_600_000) =>
       name: `test-${++buckets}`,
       replicas: 1,
       maxAge,
-      writeTimeout: 2000
+      answerTimeout: 2000
     })
   })
 
@@ -41,7 +42,25 @@ const inMemory = (maxAge = 3_600_000): Bucket => {
   }
 }
 
-describe("The bucket on NATS", () => holdsTheContract(overNats()))
+describe("The bucket on NATS", () => {
+  holdsTheContract(overNats())
+
+  live("doesn't wait for a server that answers no watch, and has it keep none", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.start()
+      const connection = yield* NatsConnection.make({ servers: server.url }, "test")
+      const options = { servers: server.url, name: "test", replicas: 1, maxAge: 3_600_000, answerTimeout: 100 }
+      const bucket = yield* NatsBucket.make(connection, options)
+      yield* server.stop
+      const watch = Effect.scoped(bucket.watch({ onEntry: () => {}, onCurrent: () => {} }))
+      const failed = yield* Effect.flip(watch).pipe(Effect.timeout("3 seconds"), Effect.ensuring(server.resume))
+      assert.strictEqual(failed._tag, "BucketUnavailable")
+      // The server takes requests in their order.
+      const manager = yield* Effect.promise(() => jetstreamManager(connection))
+      assert.strictEqual((yield* Effect.promise(() => manager.streams.info("KV_test"))).state.consumer_count, 0)
+    })
+  )
+})
 describe("The bucket in memory", () => holdsTheContract(Effect.sync(inMemory)))
 
 for (const [name, make] of [
