@@ -2,9 +2,23 @@
  * A measured program in a process of its own, told what to do over Node's process channel.
  */
 import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { existsSync, mkdirSync, symlinkSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
 
-const ownPrograms = new URL("./programs/", import.meta.url)
+/** A checkout's programs, which import the library by its name, and so get the build of that checkout. */
+export const programsOf = (checkout: string): URL => {
+  if (!existsSync(join(checkout, "dist"))) throw new Error(`${checkout} isn't built: run \`npm run build\` there.`)
+  const link = join(checkout, "bench/node_modules/effect-ipc")
+  if (!existsSync(link)) {
+    mkdirSync(join(checkout, "bench/node_modules"), { recursive: true })
+    symlinkSync("../..", link, "dir")
+  }
+  return pathToFileURL(`${resolve(checkout, "bench/programs")}/`)
+}
+
+/** This checkout. */
+export const root = fileURLToPath(new URL("..", import.meta.url))
 
 /** Runs a file of `programs/` on plain Node: what loads TypeScript would be measured with it. */
 export class Program {
@@ -35,7 +49,7 @@ export class Program {
     file: string,
     args: ReadonlyArray<string> = [],
     execArgv: Array<string> = [],
-    folder: URL = ownPrograms
+    folder: URL = programsOf(root)
   ): Promise<Program> {
     const path = fileURLToPath(new URL(file, folder))
     const child = fork(path, args, { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] })

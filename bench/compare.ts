@@ -5,11 +5,9 @@
  * The two take turns, so that whatever else the machine does falls on both. Printed is this one's figure to the other's,
  * the median of the rounds with the 25th and 75th percentile.
  */
-import { existsSync, mkdirSync, symlinkSync } from "node:fs"
-import { join, resolve } from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { resolve } from "node:path"
 import { parseArgs } from "node:util"
-import { Program } from "./Program.js"
+import { Program, programsOf, root } from "./Program.js"
 import { markdown, printSpread } from "./report.js"
 import * as Requests from "./requests.js"
 import { ratiosOf, spreadOf } from "./statistics.js"
@@ -22,17 +20,7 @@ const [other] = positionals
 if (other === undefined) throw new Error("Name the other checkout: npx tsx bench/compare.ts CHECKOUT")
 const rounds = Number(options.rounds)
 
-/** A checkout's programs, which import the library by its name, and so get the build of that checkout. */
-const programsOf = (checkout: string): URL => {
-  if (!existsSync(join(checkout, "dist"))) throw new Error(`${checkout} isn't built: run \`npm run build\` there.`)
-  const link = join(checkout, "bench/node_modules/effect-ipc")
-  if (!existsSync(link)) {
-    mkdirSync(join(checkout, "bench/node_modules"), { recursive: true })
-    symlinkSync("../..", link, "dir")
-  }
-  return pathToFileURL(`${resolve(checkout, "bench/programs")}/`)
-}
-const folders = [programsOf(fileURLToPath(new URL("..", import.meta.url))), programsOf(other)] as const
+const folders = [programsOf(root), programsOf(other)] as const
 
 interface Figure {
   readonly rate: number

@@ -5,7 +5,7 @@
  * falls on all alike; ratios are taken within a round, and printed as the median with the 25th and 75th percentile.
  */
 import { execFile, execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -222,14 +222,13 @@ console.log(
 )
 writeJson()
 
-/** A fresh clone has no peers yet; and the programs import the library by its name, from its build, as its users do. */
+/** A fresh clone has neither a build nor the peers. */
 function prepare() {
   execFileSync("npm", ["run", "--silent", "build"], { cwd: here(".."), stdio: "inherit" })
   if (!existsSync(here("./node_modules/.package-lock.json"))) {
     console.log("installing the peers …")
     execFileSync("npm", ["ci", "--ignore-scripts", "--loglevel=error"], { cwd: here("."), stdio: "inherit" })
   }
-  if (!existsSync(here("./node_modules/effect-ipc"))) symlinkSync("../..", here("./node_modules/effect-ipc"), "dir")
 }
 
 /** A benchmark that stands by itself: its own table is printed, its own JSON kept. */
