@@ -7,7 +7,6 @@ import * as Http from "node:http"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { globalValue } from "effect/GlobalValue"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
@@ -24,11 +23,11 @@ export type TakePart<E> = (options: {
 }) => Effect.Effect<Context.Context<Discovery | LeaderElection>, E, Scope.Scope>
 
 /**
- * Warms this process up, once, in a fiber of the scope: later than the program itself starts, which it would delay, or a
- * short program ends.
+ * Warms this process up in a fiber of the scope: later than the program itself starts, which it would delay, or a short
+ * program ends.
  */
 export const schedule = <E>(takePart: TakePart<E>): Effect.Effect<void, never, Scope.Scope> =>
-  onceInProcess(warmUp(takePart)).pipe(Effect.delay("3 seconds"), detached, Effect.forkScoped, Effect.asVoid)
+  warmUp(takePart).pipe(Effect.delay("3 seconds"), detached, Effect.forkScoped, Effect.asVoid)
 
 /**
  * Has one participant lead and another follow, with a service of its own, at a free port of this machine. Then the leader
@@ -55,23 +54,6 @@ export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
     Effect.catchAllCause(() => Effect.void),
     Logger.withMinimumLogLevel(LogLevel.None)
   )
-
-/** Runs the effect unless it, or one before it, has completed in this process. An interrupted run doesn't count. */
-const onceInProcess = (effect: Effect.Effect<void>): Effect.Effect<void> =>
-  done.turns.withPermits(1)(
-    Effect.suspend(() =>
-      done.isDone
-        ? Effect.void
-        : Effect.tap(effect, () =>
-            Effect.sync(() => {
-              done.isDone = true
-            })
-          )
-    )
-  )
-
-/** Of the process, however many copies of this module it has loaded. */
-const done = globalValue("effect-ipc/FailoverWarmUp", () => ({ turns: Effect.unsafeMakeSemaphore(1), isDone: false }))
 
 const get = (url: string) =>
   Effect.async<void>((resume) => {

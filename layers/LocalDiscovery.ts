@@ -19,6 +19,7 @@ import { Discovery } from "../src/Discovery.js"
 import * as DiscoveryMember from "../src/discovery/DiscoveryMember.js"
 import type { RegistryLimits } from "../src/discovery/RegistryLimits.js"
 import type { ElectionError } from "../src/election/Election.js"
+import type { GatewayServer } from "../src/election/GatewayElection.js"
 import type { HttpGateway } from "../src/HttpGateway.js"
 import type { ListenError } from "../src/IPCError.js"
 import type { IPCPeer } from "../src/IPCPeer.js"
@@ -48,7 +49,8 @@ export interface LocalDiscoveryOptions extends PortElectionOptions {
   readonly limits?: RegistryLimits | undefined
   /**
    * Whether this process does the work of a failover once in advance, on a free port, three seconds after it has started to
-   * take part: loading and compiling that code takes several times as long as running it. Once a process. Default `true`.
+   * take part: loading and compiling that code takes several times as long as running it. A process with several
+   * participants needs it of one. Default `true`.
    */
   readonly warmUp?: boolean | undefined
 }
@@ -78,7 +80,7 @@ const withServices = (
 
 const isOwnUrl =
   ({ host = Address.defaultHost }: LocalDiscoveryOptions) =>
-  (baseUrl: string, { port }: IPCServer.Service): boolean =>
+  (baseUrl: string, { port }: GatewayServer): boolean =>
     Address.leadsTo(baseUrl, { host, port })
 
 const warmUp = ({ warmUp = true }: LocalDiscoveryOptions): Effect.Effect<void, never, Scope.Scope> =>

@@ -11,7 +11,7 @@ import { LeaderElection } from "../../dist/src/LeaderElection.js"
 
 const [port, name, preparation] = process.argv.slice(2)
 /** The warm-up begins three seconds after the start. */
-const prepared = "6 seconds"
+const prepared = preparation === "warm-up" ? "5 seconds" : "1 second"
 
 const processorMillis = () => {
   const { system, user } = process.cpuUsage()

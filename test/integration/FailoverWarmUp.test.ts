@@ -2,6 +2,8 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { IncomingMessage } from "node:http"
 import { connect, Server } from "node:net"
 import { assert, describe } from "@effect/vitest"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
@@ -10,8 +12,9 @@ import * as Queue from "effect/Queue"
 import { vi } from "vitest"
 import { warmUp } from "../../layers/FailoverWarmUp.js"
 import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
-import * as Child from "../support/Child.js"
+import * as Live from "../support/discovery.js"
 import { live } from "../support/live.js"
+import { settled } from "../support/pair.js"
 
 /** The requests that this process's HTTP servers get from now on: their paths and the ports. */
 const requests = Effect.gen(function* () {
@@ -26,6 +29,24 @@ const requests = Effect.gen(function* () {
     () => Effect.sync(() => unsubscribe(channel, listener))
   )
   return queue
+})
+
+/** A clock on which sleeps of three seconds end when the test says so, and how many there are. */
+const withoutThreeSeconds = Effect.gen(function* () {
+  const real = yield* Effect.clock
+  const elapsed = yield* Effect.makeLatch()
+  let waiting = 0
+  const wait = Effect.suspend(() => {
+    waiting++
+    return elapsed.await
+  })
+  const clock: Clock.Clock = {
+    ...real,
+    unsafeCurrentTimeMillis: () => real.unsafeCurrentTimeMillis(),
+    unsafeCurrentTimeNanos: () => real.unsafeCurrentTimeNanos(),
+    sleep: (duration) => (Duration.equals(duration, Duration.seconds(3)) ? wait : real.sleep(duration))
+  }
+  return { clock, elapse: elapsed.release, waiting: () => waiting }
 })
 
 type Requests = Effect.Effect.Success<typeof requests>
@@ -87,10 +108,22 @@ describe("A warm-up", () => {
     })
   )
 
-  live("is made once in a process, and not at all where it isn't wanted", () =>
+  live("is made three seconds after a participant has joined, and not at all where it isn't wanted", () =>
     Effect.gen(function* () {
-      const child = yield* Child.start("warm-ups.ts")
-      assert.deepStrictEqual([yield* child.line("without"), yield* child.line("with")], ["0", "1"])
+      const seen = yield* requests
+      const { clock, elapse, waiting } = yield* withoutThreeSeconds
+      const join = (warmUp?: boolean) =>
+        Effect.gen(function* () {
+          const options = { port: yield* Live.freePort, heartbeat: "1 minute" as const }
+          yield* Effect.withClock(LocalDiscovery.make({ ...options, ...(warmUp === false ? { warmUp } : {}) }), clock)
+          yield* settled
+          return waiting()
+        })
+      assert.deepStrictEqual([yield* join(false), yield* join()], [0, 1])
+      assert.strictEqual(yield* Queue.size(seen), 0)
+      yield* elapse
+      const [gateway, service] = [yield* proxied(seen), yield* proxied(seen)]
+      assert.notStrictEqual(gateway.port, service.port)
     })
   )
 })
