@@ -87,8 +87,8 @@ const snapshots: (
   address: GatewayAddress
 ) => Effect.Effect<Stream.Stream<ReadonlyArray<Route>, RequestError>, never, Scope.Scope> = Effect.fnUntraced(
   function* (client, address) {
-    const news = yield* Queue.sliding<void>(1)
-    const notify = Effect.asVoid(Queue.offer(news, undefined))
+    const changes = yield* Queue.sliding<void>(1)
+    const notify = Effect.asVoid(Queue.offer(changes, undefined))
     yield* client.handle(Protocol.Changed, () => notify)
     // A leader that steps down notifies its followers; here the end of the connection is enough.
     yield* client.handle(GatewayProtocol.SteppingDown, () => Effect.void)
@@ -106,7 +106,7 @@ const snapshots: (
       RequestTimeout: () => Effect.succeed([])
     })
     return Stream.fromEffect(ask).pipe(
-      Stream.concat(Stream.mapEffect(Stream.fromQueue(news), () => askAgain)),
+      Stream.concat(Stream.mapEffect(Stream.fromQueue(changes), () => askAgain)),
       Stream.flattenIterables,
       Stream.changesWith(RouteListing.sameRoutes)
     )

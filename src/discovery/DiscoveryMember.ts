@@ -18,12 +18,11 @@ import type { Discovery } from "../Discovery.js"
 import type { EndpointEntry, Entry, InvalidEntry } from "../DiscoveryEntry.js"
 import { isEndpoint, isPlain } from "../DiscoveryEntry.js"
 import type { Election, SettledTerm } from "../election/Election.js"
-import type { RoleSetup } from "../election/GatewayElection.js"
+import type { GatewayServer, RoleSetup } from "../election/GatewayElection.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { RegistryLimitExceeded, RequestError, RequestFailed } from "../IPCError.js"
 import { ConnectionClosed, EntryUnsupported, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
-import type { IPCServer } from "../IPCServer.js"
 import { detached } from "../internal/Detached.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
@@ -44,7 +43,7 @@ export interface DiscoveryMemberOptions {
   readonly strategies?: Readonly<Record<string, RoutingStrategy.RoutingStrategy>> | undefined
   readonly limits?: RegistryLimits.RegistryLimits | undefined
   /** Whether a request to the base URL would come back to the server's gateway. */
-  readonly isOwnUrl?: ((baseUrl: string, server: IPCServer.Service) => boolean) | undefined
+  readonly isOwnUrl?: ((baseUrl: string, server: GatewayServer) => boolean) | undefined
 }
 
 /** What services need of their participant. */

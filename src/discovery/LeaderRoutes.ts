@@ -71,7 +71,7 @@ export const follow: (
       // Of what such a leader doesn't keep, the last known is the best there is.
       const kept = all ? [] : cache.routes().filter((route) => !isPlain(route))
       cache.replace([...routes.flatMap(accepted), ...kept])
-      for (const news of early ?? []) if (news.version > version) cache.learn(news.changes)
+      for (const message of early ?? []) if (message.version > version) cache.learn(message.changes)
       early = undefined
       return Effect.void
     })

@@ -8,14 +8,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Entry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
 import { invalidEntry, isPlain, validateAny, validateEntry } from "../DiscoveryEntry.js"
+import type { GatewayServer } from "../election/GatewayElection.js"
 import type { ServiceNotRegistered } from "../IPCError.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
-import type { IPCServer } from "../IPCServer.js"
 import { detached } from "../internal/Detached.js"
 import { nextTurn } from "../internal/NextTurn.js"
 import { Waiters } from "../internal/Waiters.js"
@@ -73,13 +72,7 @@ const entriesInTurn = 128
 /**
  * Answers discovery's requests on the server, and routes its gateway, until the scope closes.
  */
-export const make: (
-  server: IPCServer.Service,
-  options: RegistryOptions
-) => Effect.Effect<Registry, never, Scope.Scope> = Effect.fnUntraced(function* (
-  server: IPCServer.Service,
-  options: RegistryOptions
-) {
+export const make = Effect.fnUntraced(function* (server: GatewayServer, options: RegistryOptions) {
   const { limits, runtimeId } = options
   const strategyLog = yield* StrategyLog.make
   const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
@@ -88,7 +81,10 @@ export const make: (
   const ownerOf = yield* makeOwnerOf(runtimeId)
   /** Which connection each owner registers by: an earlier one's end takes nothing of a later one's. */
   const connections = new Map<string, string>()
-  const watchers = yield* Watchers.make(server, limits.maxEntries)
+  const watchers = yield* Watchers.make(
+    (runtimeId, message) => server.notify(runtimeId, Protocol.ChangedAsIs, message),
+    limits.maxEntries
+  )
   const arrivals = new Waiters()
   /** The apis whose strategy a client has set. */
   const strategiesSet = new Set<string>()

@@ -28,8 +28,8 @@ export interface RouteCache {
 /** Keeps no more routes than this; further ones are learned when there is room again. */
 export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const news = new Events<RouteChange>()
-    yield* Effect.addFinalizer(() => news.shutdown)
+    const events = new Events<RouteChange>()
+    yield* Effect.addFinalizer(() => events.shutdown)
     const known = new Map<string, Route>()
     const listeners = new Set<(change: RouteChange) => void>()
     const announce = (change: RouteChange): void => {
@@ -43,11 +43,11 @@ export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.
         if (change._tag === "Unregistered") {
           if (!known.delete(key)) continue
           announce(change)
-          news.publish(change)
+          events.publish(change)
         } else if (isKnown || known.size < maxRoutes) {
           known.set(key, change.route)
           announce(change)
-          if (!isKnown) news.publish(change)
+          if (!isKnown) events.publish(change)
         }
       }
     }
@@ -72,7 +72,7 @@ export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.
         listeners.add(listener)
         return () => listeners.delete(listener)
       },
-      changes: news.stream
+      changes: events.stream
     }
     return cache
   })

@@ -9,7 +9,6 @@ import type * as Scope from "effect/Scope"
 import { isPlain, type RouteChange } from "../DiscoveryEntry.js"
 import type { ClientNotConnected, NotifyError } from "../IPCError.js"
 import type { ConnectedClient } from "../IPCPeer.js"
-import type { IPCServer } from "../IPCServer.js"
 import { detached } from "../internal/Detached.js"
 import { nextTurn } from "../internal/NextTurn.js"
 import * as Protocol from "./DiscoveryProtocol.js"
@@ -23,7 +22,7 @@ export interface Watchers {
 }
 
 /** The payload of `Protocol.Changed`. */
-interface News {
+export interface ChangedMessage {
   readonly version: number
   readonly changes: ReadonlyArray<RouteChange>
   readonly missed?: boolean
@@ -33,7 +32,7 @@ interface Watcher {
   readonly runtimeId: string
   readonly clientId: string
   readonly all: boolean
-  /** The number of the next news to send. */
+  /** The number of the next message to send. */
   next: number
   isSending: boolean
 }
@@ -44,19 +43,25 @@ const changesInTurn = 1024
 /** A message costs as much as so many of its changes. */
 const messageCost = 16
 
+/** Sends a message to one client. */
+export type Notify = (
+  runtimeId: string,
+  message: ChangedMessage
+) => Effect.Effect<void, NotifyError | ClientNotConnected>
+
 /**
  * Keeps changes until the slowest watcher has them, up to so many. One that is further behind is told that it missed some.
  */
-export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect.Effect<Watchers, never, Scope.Scope> =
-  Effect.fnUntraced(function* (server, maxChangesKept) {
+export const make: (notify: Notify, maxChangesKept: number) => Effect.Effect<Watchers, never, Scope.Scope> =
+  Effect.fnUntraced(function* (notify, maxChangesKept) {
     const scope = yield* Effect.scope
     const watchers = new Map<string, Watcher>()
-    const news: Array<News> = []
-    /** The number of the oldest news that are kept. */
+    const messages: Array<ChangedMessage> = []
+    /** The number of the oldest message that is kept. */
     let oldest = 0
     let changesKept = 0
     let version = 0
-    /** How many watchers have news to come. */
+    /** How many watchers have messages to come. */
     let sending = 0
 
     let spent = 0
@@ -78,24 +83,24 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
       })
     })
 
-    const end = () => oldest + news.length
+    const end = () => oldest + messages.length
 
     const trim = () => {
       while (changesKept > maxChangesKept) {
-        changesKept -= news.shift()?.changes.length ?? 0
+        changesKept -= messages.shift()?.changes.length ?? 0
         oldest++
       }
     }
 
     const clear = () => {
       oldest = end()
-      news.length = 0
+      messages.length = 0
       changesKept = 0
     }
 
-    const takeNext = (watcher: Watcher): News | undefined => {
+    const takeNext = (watcher: Watcher): ChangedMessage | undefined => {
       if (watcher.next >= end()) return undefined
-      if (watcher.next >= oldest) return news[watcher.next++ - oldest]
+      if (watcher.next >= oldest) return messages[watcher.next++ - oldest]
       watcher.next = end()
       return { version, changes: [], missed: true }
     }
@@ -109,7 +114,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
           return Effect.void
         }
         const notified = Effect.catchAll(
-          server.notify(watcher.runtimeId, Protocol.ChangedAsIs, watcher.all ? next : plain(next)),
+          notify(watcher.runtimeId, watcher.all ? next : plain(next)),
           (error: NotifyError | ClientNotConnected) => Effect.sync(() => onFailure(watcher, error))
         )
         return Effect.zipRight(Effect.zipRight(spend(next.changes.length + messageCost), notified), send(watcher))
@@ -130,7 +135,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
         Effect.suspend(() => {
           version = latest
           if (watchers.size === 0) return Effect.void
-          for (const part of Arr.chunksOf(changes, Protocol.maxRoutesAtOnce)) news.push({ version, changes: part })
+          for (const part of Arr.chunksOf(changes, Protocol.maxRoutesAtOnce)) messages.push({ version, changes: part })
           changesKept += changes.length
           trim()
           const idle = Array.from(watchers.values()).filter((watcher) => !watcher.isSending)
@@ -146,7 +151,7 @@ export const make: (server: IPCServer.Service, maxChangesKept: number) => Effect
   })
 
 /** For participants of earlier versions. */
-const plain = (news: News): News =>
-  news.changes.some(({ route }) => !isPlain(route))
-    ? { ...news, changes: news.changes.filter(({ route }) => isPlain(route)) }
-    : news
+const plain = (message: ChangedMessage): ChangedMessage =>
+  message.changes.some(({ route }) => !isPlain(route))
+    ? { ...message, changes: message.changes.filter(({ route }) => isPlain(route)) }
+    : message

@@ -14,19 +14,25 @@ import { CloseCode } from "../CloseEvent.js"
 import type { IPCClient } from "../IPCClient.js"
 import type { ListenError, RequestError } from "../IPCError.js"
 import { ConnectFailed } from "../IPCError.js"
+import type { IPCPeer } from "../IPCPeer.js"
 import type { IPCServer } from "../IPCServer.js"
 import * as Election from "./Election.js"
 import * as Protocol from "./GatewayProtocol.js"
 
 /**
+ * What a leader uses of its server: its clients, and where the gateway forwards to.
+ */
+export interface GatewayServer extends IPCPeer, Pick<IPCServer.Service, "url" | "port" | "setRouteProxyResolver"> {}
+
+/**
  * Where the leader serves and all others connect.
  */
-export interface GatewayEndpoint<Served extends { readonly server: IPCServer.Service }> {
+export interface GatewayEndpoint<Served extends { readonly server: GatewayServer }> {
   /** What errors call the endpoint. */
   readonly name: string
   /** Serves until the scope closes. `prepare` runs after the endpoint is bound and before a client is accepted. */
   readonly serve: <A>(
-    prepare: (server: IPCServer.Service) => Effect.Effect<A, never, Scope.Scope>
+    prepare: (server: GatewayServer) => Effect.Effect<A, never, Scope.Scope>
   ) => Effect.Effect<Served & Serving<A>, ListenError, Scope.Scope>
   /** One connection to the leader, which isn't restored when it ends. */
   readonly connect: Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope>
@@ -44,7 +50,7 @@ export interface Serving<A> {
  */
 export interface RoleSetup<Leader, Follower> {
   readonly onLead: (
-    server: IPCServer.Service,
+    server: GatewayServer,
     /** Whether the endpoint was released: clients that go from then on go to the next leader. */
     isReleased: () => boolean
   ) => Effect.Effect<Leader, never, Scope.Scope>
@@ -63,7 +69,7 @@ export interface GatewayElectionOptions {
 /**
  * Takes part until the scope closes.
  */
-export const make = <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
+export const make = <Served extends { readonly server: GatewayServer }, Leader, Follower>(
   endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   options: GatewayElectionOptions
@@ -107,7 +113,7 @@ export const make = <Served extends { readonly server: IPCServer.Service }, Lead
  * Serves at the endpoint for as long as the scope lives: asks an embedded leader to step down, and never follows. Fails
  * with `PortInUse` where another standalone gateway, or something else, holds the endpoint and keeps it.
  */
-export const makeStandalone: <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
+export const makeStandalone: <Served extends { readonly server: GatewayServer }, Leader, Follower>(
   endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   options: GatewayElectionOptions
@@ -115,7 +121,7 @@ export const makeStandalone: <Served extends { readonly server: IPCServer.Servic
   Served & Serving<Leader> & { readonly election: Election.Election<Leader, Follower> },
   ListenError,
   Scope.Scope
-> = Effect.fnUntraced(function* <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
+> = Effect.fnUntraced(function* <Served extends { readonly server: GatewayServer }, Leader, Follower>(
   endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   { runtimeId }: GatewayElectionOptions
@@ -167,7 +173,7 @@ class StepDownRefused extends Data.TaggedError("StepDownRefused") {}
 const isClosing = (error: ConnectFailed | RequestError | StepDownRefused): boolean =>
   error._tag === "ConnectionClosed" || (error._tag === "ConnectFailed" && Election.isTransient(error))
 
-const serve = <Served extends { readonly server: IPCServer.Service }, Leader, Follower>(
+const serve = <Served extends { readonly server: GatewayServer }, Leader, Follower>(
   endpoint: GatewayEndpoint<Served>,
   setup: RoleSetup<Leader, Follower>,
   info: Protocol.ServerInfo,

@@ -33,7 +33,7 @@ export interface BucketView {
   /** Watches anew, since what should have been seen wasn't. A watch that has begun to list what there is goes on. */
   readonly rewatch: () => void
   /** Waits a while for the watch to tell of the key what this participant knows to be so already; else watches anew. */
-  readonly awaitNews: (
+  readonly awaitWrite: (
     key: string,
     isTold: (seen: Seen | undefined) => boolean,
     patience: number
@@ -123,7 +123,7 @@ export const make: (
     },
     announce: () => waiters.announce(),
     rewatch,
-    awaitNews: (key, isTold, patience) =>
+    awaitWrite: (key, isTold, patience) =>
       Effect.flatMap(
         Effect.timeoutOption(
           waiters.until(() => (isTold(seen.get(key)) ? Effect.void : undefined)),

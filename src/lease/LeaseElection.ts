@@ -103,7 +103,7 @@ export const make: (
           return begun + leadingPart * lease
         }),
         Effect.tapErrorTag("RevisionMismatch", () =>
-          view.awaitNews(leaderKey, (seen) => (seen?.revision ?? 0) !== before, lease / 6)
+          view.awaitWrite(leaderKey, (seen) => (seen?.revision ?? 0) !== before, lease / 6)
         )
       )
     })

@@ -170,9 +170,9 @@ export const make: (
       const expected = view.get(key)?.revision ?? 0
       const write = value === undefined ? bucket.remove(key, expected) : bucket.write(key, value, expected)
       return write.pipe(
-        Effect.tap((revision) => view.awaitNews(key, (seen) => (seen?.revision ?? 0) >= revision, lease / 3)),
+        Effect.tap((revision) => view.awaitWrite(key, (seen) => (seen?.revision ?? 0) >= revision, lease / 3)),
         Effect.tapErrorTag("RevisionMismatch", () =>
-          view.awaitNews(key, (seen) => (seen?.revision ?? 0) !== expected, lease / 12)
+          view.awaitWrite(key, (seen) => (seen?.revision ?? 0) !== expected, lease / 12)
         )
       )
     })

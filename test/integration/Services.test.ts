@@ -115,8 +115,8 @@ describe("Participants of other versions", () => {
       const { discovery } = yield* Live.participant({ port })
       const old = yield* NodeIPCClient.make({ port, runtimeId: "old" })
       const changes: Array<string> = []
-      yield* old.handle(Protocol.Changed, (news) =>
-        Effect.sync(() => changes.push(...news.changes.map(({ route }) => `${route.kind} ${route.api}`)))
+      yield* old.handle(Protocol.Changed, (message) =>
+        Effect.sync(() => changes.push(...message.changes.map(({ route }) => `${route.kind} ${route.api}`)))
       )
       yield* serve(discovery, "a")
       assert.deepStrictEqual((yield* old.request(Protocol.Watch)).routes, [])

@@ -15,36 +15,39 @@ import * as GatewayElection from "../../src/election/GatewayElection.js"
 import type { RouteProxyResolver } from "../../src/HttpGateway.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
-import type { IPCServer } from "../../src/IPCServer.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
 import * as MemoryEndpoints from "./MemoryEndpoints.js"
 
-type Service = IPCServer.Service
+/** How clients reach the server that holds the port. A place is where a process is. */
+export interface PortNetwork<Place, Served> {
+  /** What the network has of a server at the place. */
+  readonly serve: (clients: ClientConnections.ClientConnections, place: Place) => Served
+  /** Connects from the place to whatever holds the port then. */
+  readonly connect: (place: Place, holder: () => Holder<Served> | undefined) => ReconnectingClient.Connect
+}
 
-interface Holder {
-  readonly network: MemoryNetwork
+export interface Holder<Served> {
+  readonly served: Served
   resolver: RouteProxyResolver | undefined
+  /** Whether it accepts clients. */
   isOpen: boolean
 }
 
-export interface ParticipantOptions {
-  readonly runtimeId: string
-  readonly strategy?: RoutingStrategy
-  readonly strategies?: Record<string, RoutingStrategy>
-  readonly limits?: RegistryLimits
-  readonly isOwnUrl?: (baseUrl: string) => boolean
-}
+export const refused = new ConnectFailed({ url: "memory", reason: "Refused", detail: "no server listens" })
 
-export const make = () => {
-  let holder: Holder | undefined
-  const endpoints = MemoryEndpoints.make()
+/** A port on a network. */
+export const makeOn = <Place, Served>(network: PortNetwork<Place, Served>) => {
+  let holder: Holder<Served> | undefined
 
-  const serve = Effect.fnUntraced(function* <A>(prepare: (server: Service) => Effect.Effect<A, never, Scope.Scope>) {
+  const serve = Effect.fnUntraced(function* <A>(
+    place: Place,
+    prepare: (server: GatewayElection.GatewayServer) => Effect.Effect<A, never, Scope.Scope>
+  ) {
     if (holder !== undefined) return yield* new PortInUse({ host: "memory", port: 1 })
     const clients = yield* ClientConnections.make({ heartbeat: "3 seconds" })
-    const own: Holder = { network: new MemoryNetwork(clients, "memory"), resolver: undefined, isOpen: false }
+    const own: Holder<Served> = { served: network.serve(clients, place), resolver: undefined, isOpen: false }
     const release = Effect.suspend(() => {
       if (holder === own) holder = undefined
       return clients.startClosing
@@ -55,12 +58,10 @@ export const make = () => {
       }),
       () => release
     )
-    const unsupported = () => Effect.die("not in memory")
-    const server: Service = {
+    const server: GatewayElection.GatewayServer = {
       url: "http://memory:1",
       port: 1,
       ...ClientConnections.toPeer(clients),
-      interceptHttp: unsupported,
       setRouteProxyResolver: (resolver) =>
         Effect.sync(() => {
           own.resolver = resolver
@@ -71,24 +72,59 @@ export const make = () => {
     return { server, prepared, release }
   })
 
-  const connect = (runtimeId?: string): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
+  const connect = (place: Place): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
     ReconnectingClient.make(
       "memory",
-      (onOpen) =>
-        Effect.suspend(() => {
-          if (holder?.isOpen !== true) {
-            return Effect.fail(new ConnectFailed({ url: "memory", reason: "Refused", detail: "no server listens" }))
-          }
-          return holder.network.connect(runtimeId)(onOpen)
-        }),
+      network.connect(place, () => holder),
       { reconnect: false, heartbeat: "3 seconds" }
     )
 
-  const place = (runtimeId: string): GatewayElection.GatewayEndpoint<{ readonly server: Service }> => ({
+  const endpoint = (
+    place: Place
+  ): GatewayElection.GatewayEndpoint<{ readonly server: GatewayElection.GatewayServer }> => ({
     name: "memory",
-    serve: (prepare) => Effect.suspend(() => serve(prepare)),
-    connect: connect(runtimeId)
+    serve: (prepare) => Effect.suspend(() => serve(place, prepare)),
+    connect: connect(place)
   })
+
+  return {
+    holder: () => holder,
+    /** As the system does after its holder's death. */
+    free: () => {
+      holder = undefined
+    },
+    connect,
+    participant: (place: Place, options: ParticipantOptions) =>
+      DiscoveryMember.make<Election<Registry, IPCClient.Service>, ElectionError>(options, (setup) =>
+        GatewayElection.make(endpoint(place), setup, options)
+      ),
+    standalone: (place: Place, options: ParticipantOptions) =>
+      DiscoveryMember.make(options, (setup) =>
+        Effect.map(GatewayElection.makeStandalone(endpoint(place), setup, options), ({ election }) => election)
+      )
+  }
+}
+
+export interface ParticipantOptions {
+  readonly runtimeId: string
+  readonly strategy?: RoutingStrategy
+  readonly strategies?: Record<string, RoutingStrategy>
+  readonly limits?: RegistryLimits
+  readonly isOwnUrl?: (baseUrl: string) => boolean
+}
+
+/** On a network that a test may disturb, where a place is a client's runtimeId. */
+export const make = () => {
+  const port = makeOn<string | undefined, MemoryNetwork>({
+    serve: (clients) => new MemoryNetwork(clients, "memory"),
+    connect: (runtimeId, holder) => (onOpen) =>
+      Effect.suspend(() => {
+        const found = holder()
+        return found?.isOpen === true ? found.served.connect(runtimeId)(onOpen) : Effect.fail(refused)
+      })
+  })
+  const network = () => port.holder()?.served
+  const endpoints = MemoryEndpoints.make()
 
   /** In a scope of its own, which the test may close before its end. */
   const inScope = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
@@ -112,42 +148,27 @@ export const make = () => {
 
   return {
     endpoints,
-    participant: (options: ParticipantOptions) =>
-      inScope(
-        withServices(
-          DiscoveryMember.make<Election<Registry, IPCClient.Service>, ElectionError>(options, (setup) =>
-            GatewayElection.make(place(options.runtimeId), setup, options)
-          )
-        )
-      ),
-    standalone: (options: ParticipantOptions) =>
-      inScope(
-        DiscoveryMember.make(options, (setup) =>
-          Effect.map(
-            GatewayElection.makeStandalone(place(options.runtimeId), setup, options),
-            ({ election }) => election
-          )
-        )
-      ),
+    participant: (options: ParticipantOptions) => inScope(withServices(port.participant(options.runtimeId, options))),
+    standalone: (options: ParticipantOptions) => inScope(port.standalone(options.runtimeId, options)),
     /** A client that takes no part in the election. */
-    client: connect,
+    client: (runtimeId?: string) => port.connect(runtimeId),
     /** What the gateway would proxy to. */
     route: (path: string) => {
-      const upstream = holder?.resolver?.(path)
+      const upstream = port.holder()?.resolver?.(path)
       if (typeof upstream === "string") return upstream
       upstream?.release?.()
       return upstream?.baseUrl
     },
-    /** Breaks a client's connection without a word, as its death does. */
-    sever: (runtimeId: string) => Effect.sync(() => holder?.network.disconnect(runtimeId)),
-    /** The leader neither hears nor says anything, but holds the port: as one that is stopped. */
-    freeze: Effect.sync(() => holder?.network.setFrozen(true)),
-    thaw: Effect.sync(() => holder?.network.setFrozen(false)),
+    /** Breaks a client's connection without a close frame, as its death does. */
+    sever: (runtimeId: string) => Effect.sync(() => network()?.disconnect(runtimeId)),
+    /** The leader neither receives nor sends anything, but holds the port: as one that is stopped. */
+    freeze: Effect.sync(() => network()?.setFrozen(true)),
+    thaw: Effect.sync(() => network()?.setFrozen(false)),
     /** All connections break and the port is free, as at the leader's death. What the leader does from then on reaches no client. */
     crash: Effect.sync(() => {
-      const network = holder?.network
-      holder = undefined
-      network?.disconnect()
+      const broken = network()
+      port.free()
+      broken?.disconnect()
     })
   }
 }

@@ -3,12 +3,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
-import type { Route, RouteChange } from "../../../src/DiscoveryEntry.js"
+import * as MemoryIPC from "../../../layers/testing/MemoryIPC.js"
+import type { Route } from "../../../src/DiscoveryEntry.js"
 import * as Protocol from "../../../src/discovery/DiscoveryProtocol.js"
 import * as LeaderRoutes from "../../../src/discovery/LeaderRoutes.js"
 import * as RouteCache from "../../../src/discovery/RouteCache.js"
-import type { IPCClient } from "../../../src/IPCClient.js"
-import { NoHandler } from "../../../src/IPCError.js"
+import type * as Watchers from "../../../src/discovery/Watchers.js"
+import { IPCClient } from "../../../src/IPCClient.js"
+import { IPCPeer } from "../../../src/IPCPeer.js"
 import { settled } from "../../support/pair.js"
 
 const route = (api: string, more: Partial<Route> = {}): Route => ({
@@ -23,36 +25,33 @@ const route = (api: string, more: Partial<Route> = {}): Route => ({
   ...more
 })
 
-type News = { version: number; changes: ReadonlyArray<RouteChange>; missed?: boolean }
+type Page = Effect.Effect.Success<ReturnType<typeof pageOf>>
 
-/** A leader that answers requests, and may send changes. */
-const makeLeader = (answers: Partial<Record<string, (payload: never) => Effect.Effect<unknown, unknown>>>) => {
-  let onChanged: (news: News) => Effect.Effect<void> = () => Effect.void
-  const client = {
-    handle: (_: unknown, handler: (news: News) => Effect.Effect<void>) =>
-      Effect.sync(() => {
-        onChanged = handler
-      }),
-    request: ({ name }: { readonly name: string }, payload: never) =>
-      answers[name]?.(payload) ?? Effect.fail(new NoHandler({ request: name, target: "leader" }))
-  }
-  return { client: client as unknown as IPCClient.Service, tell: (news: News) => Effect.suspend(() => onChanged(news)) }
-}
+/** An answer to a request for a page. */
+const pageOf = (page: { version: number; routes: ReadonlyArray<Route>; next?: number }) => Effect.succeed(page)
+
+/** A leader that answers requests for pages, and may send changes to its one follower. */
+const makeLeader = Effect.fnUntraced(function* (pages?: (after: number) => Effect.Effect<Page>) {
+  const peer = yield* IPCPeer
+  if (pages !== undefined) yield* peer.handle(Protocol.RoutePage, ({ after }) => pages(after))
+  const tell = (message: Watchers.ChangedMessage) =>
+    Effect.zipRight(Effect.orDie(peer.notify("client", Protocol.ChangedAsIs, message)), settled)
+  return { peer, client: yield* IPCClient, tell }
+})
+
+const inMemory = Effect.provide(MemoryIPC.layer())
 
 const apisOf = (cache: RouteCache.RouteCache) => cache.routes().map(({ api }) => api)
-
-const pages = Protocol.RoutePage.name
 
 describe("A follower's view of the leader's routes", () => {
   it.scoped("is put together from pages; the changes since the first page count, whenever they come", () =>
     Effect.gen(function* () {
       const secondPage = yield* Deferred.make<void>()
-      const leader = makeLeader({
-        [pages]: ({ after }: { readonly after: number }) =>
-          after === 0
-            ? Effect.succeed({ version: 5, routes: [route("a"), route("b")], next: 2 })
-            : Effect.as(Deferred.await(secondPage), { version: 7, routes: [route("c")] })
-      })
+      const leader = yield* makeLeader((after) =>
+        after === 0
+          ? pageOf({ version: 5, routes: [route("a"), route("b")], next: 2 })
+          : Effect.zipRight(Deferred.await(secondPage), pageOf({ version: 7, routes: [route("c")] }))
+      )
       const cache = yield* RouteCache.make(10)
       const following = yield* Effect.fork(LeaderRoutes.follow(leader.client, cache, 10))
       yield* settled
@@ -64,42 +63,43 @@ describe("A follower's view of the leader's routes", () => {
       assert.deepStrictEqual(apisOf(cache), ["b", "c"])
       yield* leader.tell({ version: 8, changes: [{ _tag: "Registered", route: route("d") }] })
       assert.deepStrictEqual(apisOf(cache), ["b", "c", "d"])
-    })
+    }).pipe(inMemory)
   )
 
   it.scoped("is asked for again where the leader says that changes were missed", () =>
     Effect.gen(function* () {
       let routes = [route("a")]
       let fetched = 0
-      const leader = makeLeader({
-        [pages]: () =>
-          Effect.sync(() => {
-            fetched++
-            return { version: 1, routes }
-          })
-      })
+      const leader = yield* makeLeader(() =>
+        Effect.suspend(() => {
+          fetched++
+          return pageOf({ version: 1, routes })
+        })
+      )
       const cache = yield* RouteCache.make(10)
       yield* LeaderRoutes.follow(leader.client, cache, 10)
       routes = [route("b"), route("c")]
       yield* leader.tell({ version: 9, changes: [], missed: true })
       yield* leader.tell({ version: 10, changes: [], missed: true })
       yield* TestClock.adjust("200 millis")
+      yield* settled
       assert.deepStrictEqual(apisOf(cache), ["b", "c"])
       assert.strictEqual(fetched, 2)
-    })
+    }).pipe(inMemory)
   )
 
-  for (const [version, name] of [
-    ["a leader of version 0.1", Protocol.Watch.name],
-    ["an original leader", "none"]
+  for (const [version, routes] of [
+    ["a leader of version 0.1", [route("a")]],
+    ["an original leader", undefined]
   ] as const) {
     it.scoped(`follows ${version} all the same`, () =>
       Effect.gen(function* () {
-        const leader = makeLeader({ [name]: () => Effect.succeed({ version: 1, routes: [route("a")] }) })
+        const leader = yield* makeLeader()
+        if (routes !== undefined) yield* leader.peer.handle(Protocol.Watch, () => pageOf({ version: 1, routes }))
         const cache = yield* RouteCache.make(10)
         yield* LeaderRoutes.follow(leader.client, cache, 10)
-        assert.deepStrictEqual(apisOf(cache), name === "none" ? [] : ["a"])
-      })
+        assert.deepStrictEqual(cache.routes(), routes ?? [])
+      }).pipe(inMemory)
     )
   }
 
@@ -111,28 +111,27 @@ describe("A follower's view of the leader's routes", () => {
         route("c", { owner: "x".repeat(1000) }),
         ...Array.from({ length: 20 }, (_, i) => route(`api-${i}`))
       ]
-      const leader = makeLeader({ [pages]: () => Effect.succeed({ version: 1, routes }) })
+      const leader = yield* makeLeader(() => pageOf({ version: 1, routes }))
       const cache = yield* RouteCache.make(10)
       yield* LeaderRoutes.follow(leader.client, cache, 100)
       assert.lengthOf(cache.routes(), 10)
       assert.deepInclude(cache.routes()[0], { api: "b", pathPrefix: "/b%C3%BCcher" })
-    })
+    }).pipe(inMemory)
   )
 
   it.scoped("comes to an end, whatever pages the leader sends", () =>
     Effect.gen(function* () {
       let asked = 0
-      const endless = makeLeader({
-        [pages]: ({ after }: { readonly after: number }) =>
-          Effect.sync(() => {
-            asked++
-            return { version: 1, routes: [route(`api-${after}`)], next: after + 1 }
-          })
-      })
+      const endless = yield* makeLeader((after) =>
+        Effect.suspend(() => {
+          asked++
+          return pageOf({ version: 1, routes: [route(`api-${after}`)], next: after + 1 })
+        })
+      )
       assert.lengthOf(yield* LeaderRoutes.fetch(endless.client, 10), 10)
       assert.strictEqual(asked, 10)
-      const stuck = makeLeader({ [pages]: () => Effect.succeed({ version: 1, routes: [route("a")], next: 0 }) })
+      const stuck = yield* makeLeader(() => pageOf({ version: 1, routes: [route("a")], next: 0 }))
       assert.lengthOf(yield* LeaderRoutes.fetch(stuck.client, 10), 1)
-    })
+    }).pipe(inMemory)
   )
 })

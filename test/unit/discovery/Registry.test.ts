@@ -212,8 +212,8 @@ describe("A follower of version 0.1", () => {
       yield* leader.discovery.register(users)
       const client = yield* port.client("old")
       const changes = yield* Queue.unbounded<string>()
-      yield* client.handle(Protocol.Changed, (news) =>
-        Effect.forEach(news.changes, ({ _tag, route }) => changes.offer(`${_tag} ${route.api}`), { discard: true })
+      yield* client.handle(Protocol.Changed, (message) =>
+        Effect.forEach(message.changes, ({ _tag, route }) => changes.offer(`${_tag} ${route.api}`), { discard: true })
       )
       const { routes } = yield* client.request(Protocol.Watch)
       assert.deepStrictEqual(

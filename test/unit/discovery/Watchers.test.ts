@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import type { RouteChange } from "../../../src/DiscoveryEntry.js"
 import * as Watchers from "../../../src/discovery/Watchers.js"
 import { RequestTimeout } from "../../../src/IPCError.js"
-import type { IPCServer } from "../../../src/IPCServer.js"
 import { settled } from "../../support/pair.js"
 
 const change = (api: string): RouteChange => ({
@@ -33,20 +32,20 @@ interface Sent {
 /** Clients of whom some read only when the test says so. */
 const makeServer = (stuck: ReadonlyMap<string, Effect.Effect<void, RequestTimeout>> = new Map()) => {
   const sent: Array<Sent> = []
-  const notify = (to: string, _: unknown, news: { version: number; changes: ReadonlyArray<unknown>; missed?: true }) =>
+  const notify: Watchers.Notify = (to, { changes, missed, version }) =>
     Effect.suspend(() => {
-      sent.push({ to, version: news.version, count: news.changes.length, missed: news.missed === true })
+      sent.push({ to, version, count: changes.length, missed: missed === true })
       return stuck.get(to) ?? Effect.void
     })
-  return { sent, server: { notify } as unknown as IPCServer.Service }
+  return { sent, notify }
 }
 
 describe("Watchers", () => {
   it.scoped("are told in pieces of 128, in order, each by its own pace", () =>
     Effect.gen(function* () {
       const goOn = yield* Deferred.make<void>()
-      const { sent, server } = makeServer(new Map([["slow", Deferred.await(goOn)]]))
-      const watchers = yield* Watchers.make(server, 1000)
+      const { notify, sent } = makeServer(new Map([["slow", Deferred.await(goOn)]]))
+      const watchers = yield* Watchers.make(notify, 1000)
       for (const runtimeId of ["slow", "quick"]) watchers.add({ clientId: `of ${runtimeId}`, runtimeId }, false)
       yield* watchers.publish(1, changes(300))
       yield* watchers.publish(2, changes(1))
@@ -69,8 +68,8 @@ describe("Watchers", () => {
   it.scoped("that are too far behind are told that they missed changes, and then only what comes after", () =>
     Effect.gen(function* () {
       const goOn = yield* Deferred.make<void>()
-      const { sent, server } = makeServer(new Map([["slow", Deferred.await(goOn)]]))
-      const watchers = yield* Watchers.make(server, 10)
+      const { notify, sent } = makeServer(new Map([["slow", Deferred.await(goOn)]]))
+      const watchers = yield* Watchers.make(notify, 10)
       watchers.add({ clientId: "1", runtimeId: "slow" }, false)
       yield* watchers.publish(1, changes(1))
       yield* settled
@@ -96,8 +95,8 @@ describe("Watchers", () => {
         isLate = false
         return result
       })
-      const { sent, server } = makeServer(new Map([["slow", once]]))
-      const watchers = yield* Watchers.make(server, 10)
+      const { notify, sent } = makeServer(new Map([["slow", once]]))
+      const watchers = yield* Watchers.make(notify, 10)
       watchers.add({ clientId: "1", runtimeId: "slow" }, false)
       yield* watchers.publish(1, changes(1))
       yield* settled
@@ -110,8 +109,8 @@ describe("Watchers", () => {
 
   it.scoped("that have disconnected, or were replaced, are told nothing more", () =>
     Effect.gen(function* () {
-      const { sent, server } = makeServer()
-      const watchers = yield* Watchers.make(server, 10)
+      const { notify, sent } = makeServer()
+      const watchers = yield* Watchers.make(notify, 10)
       watchers.add({ clientId: "1", runtimeId: "gone" }, false)
       watchers.add({ clientId: "2", runtimeId: "there" }, false)
       watchers.add({ clientId: "3" }, false)
