@@ -37,6 +37,8 @@ import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
 
 /**
+ * How a participant elects, as of `PortElection`, and how its gateway chooses among instances.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -175,6 +177,8 @@ export const makeStandalone: (
 })
 
 /**
+ * Provides a standalone gateway. As {@link makeStandalone}.
+ *
  * @since 0.1.0
  * @category layers
  */

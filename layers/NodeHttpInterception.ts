@@ -41,6 +41,8 @@ import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
 
 /**
+ * How much interceptors record, and what mocks have where they set nothing else.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -252,6 +254,8 @@ export const make: (
   })
 
 /**
+ * Provides interception on a gateway. As {@link make}.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -47,6 +47,8 @@ export type Instances =
 export type Services = Readonly<Record<string, Instances>>
 
 /**
+ * How instances are chosen.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -110,6 +112,8 @@ export const make: (
 })
 
 /**
+ * Provides discovery from a fixed map. As {@link make}.
+ *
  * @example
  * ```ts
  * import { Discovery } from "effect-ipc"

@@ -18,6 +18,8 @@ import type { RoutingStrategy } from "./RoutingStrategy.js"
 import type { Services } from "./Services.js"
 
 /**
+ * What {@link Discovery} is made of.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -81,6 +81,8 @@ export interface DiscoveryEntry extends Schema.Schema.Type<typeof DiscoveryEntry
 export const RouteKind = Schema.Literal("http", "ipc")
 
 /**
+ * `http` of a route that the gateway proxies to, `ipc` of an endpoint of requests by name.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -176,6 +178,8 @@ export const Route = Schema.Struct({
 })
 
 /**
+ * A registered entry, with its owner and what the leader knows of it.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -193,6 +197,8 @@ export const RouteChange = Schema.Union(
 )
 
 /**
+ * What a call changed: a route that came, or one that went.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -90,6 +90,8 @@ export interface Upstream {
 export type RouteProxyResolver = (path: string) => string | Upstream | null | undefined
 
 /**
+ * What {@link HttpGateway} is made of.
+ *
  * @since 0.2.0
  * @category models
  */

@@ -34,6 +34,8 @@ export interface InterceptorOptions {
 }
 
 /**
+ * When a mock answers, and to which pages.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -110,6 +112,8 @@ export type Fault =
   | { readonly _tag: "ResetInBody"; readonly afterBytes: number }
 
 /**
+ * How long to wait for what an interceptor records.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -119,6 +123,8 @@ export interface AwaitOptions {
 }
 
 /**
+ * Which request to wait for, and for how long.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -191,6 +197,8 @@ export interface MockedWebSocket {
 }
 
 /**
+ * What a mock does with a client's WebSocket, from its handshake until it is closed.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -227,6 +235,8 @@ export interface Redaction {
 }
 
 /**
+ * Which exchanges go into the HAR file, and what is hidden in them.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -238,6 +248,8 @@ export interface RecordOptions {
 }
 
 /**
+ * Which requests a HAR file answers, and what becomes of the others.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -276,6 +288,8 @@ export type InterceptError =
 export type Installing<Installed, R = never> = Effect.Effect<Installed, InterceptError, R | Scope.Scope>
 
 /**
+ * What {@link HttpInterception} is made of.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -382,6 +396,8 @@ export declare namespace HttpInterception {
   }
 
   /**
+   * How a session ends.
+   *
    * @since 0.2.0
    * @category models
    */

@@ -34,6 +34,8 @@ export interface ClientRequestOptions extends RequestOptions {
 }
 
 /**
+ * What {@link IPCClient} is made of.
+ *
  * @since 0.1.0
  * @category models
  */

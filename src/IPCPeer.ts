@@ -124,6 +124,8 @@ export interface IPCPeer {
 }
 
 /**
+ * The peer as a service.
+ *
  * @since 0.2.0
  * @category tags
  */

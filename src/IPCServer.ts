@@ -13,6 +13,8 @@ import { define } from "./IPCRequest.js"
 import { defineStream } from "./IPCStream.js"
 
 /**
+ * What {@link IPCServer} is made of.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -65,6 +65,8 @@ export const request = <const Given extends Where>(
 ): MatcherOf<Given> => ({ ...where, method, path }) as MatcherOf<Given>
 
 /**
+ * Takes GET requests to a path.
+ *
  * @since 0.1.0
  * @category matchers
  */
@@ -74,6 +76,8 @@ export const get = <const Given extends Where>(
 ): MatcherOf<Given> => request("GET", path, where)
 
 /**
+ * Takes POST requests to a path.
+ *
  * @since 0.1.0
  * @category matchers
  */
@@ -83,6 +87,8 @@ export const post = <const Given extends Where>(
 ): MatcherOf<Given> => request("POST", path, where)
 
 /**
+ * Takes PUT requests to a path.
+ *
  * @since 0.1.0
  * @category matchers
  */
@@ -92,6 +98,8 @@ export const put = <const Given extends Where>(
 ): MatcherOf<Given> => request("PUT", path, where)
 
 /**
+ * Takes PATCH requests to a path.
+ *
  * @since 0.1.0
  * @category matchers
  */
@@ -101,6 +109,8 @@ export const patch = <const Given extends Where>(
 ): MatcherOf<Given> => request("PATCH", path, where)
 
 /**
+ * Takes DELETE requests to a path.
+ *
  * @since 0.1.0
  * @category matchers
  */
@@ -221,6 +231,8 @@ export interface ServerSentEvent {
 }
 
 /**
+ * The pace of an event stream, and its headers.
+ *
  * @since 0.2.0
  * @category answers
  */
@@ -303,6 +315,8 @@ export const never: HttpRouteHandler<never> = () => Effect.never
 export const pass: Pass = { _tag: "effect-ipc/Pass" }
 
 /**
+ * Of {@link pass}: leaves a call to the interceptor beneath, or to the service.
+ *
  * @since 0.2.0
  * @category answers
  */

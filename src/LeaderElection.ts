@@ -17,11 +17,15 @@ import type * as Stream from "effect/Stream"
 export type Role = "leader" | "follower" | "electing"
 
 /**
+ * What {@link LeaderElection} is made of.
+ *
  * @since 0.1.0
  * @category models
  */
 export declare namespace LeaderElection {
   /**
+   * What a program knows of the election in which this process takes part.
+   *
    * @since 0.1.0
    * @category models
    */

@@ -25,6 +25,8 @@ export interface RecordedMessage {
 }
 
 /**
+ * A request as an interceptor has seen it.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -39,6 +41,8 @@ export interface RecordedRequest extends RecordedMessage {
 }
 
 /**
+ * A response as the client got it.
+ *
  * @since 0.1.0
  * @category models
  */

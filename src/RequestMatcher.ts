@@ -49,6 +49,8 @@ export type ValueMatcher =
   | Absent
 
 /**
+ * What headers, parameters or query values have to be, by name; others may be there unless it is `Intercept.exact`.
+ *
  * @since 0.2.0
  * @category models
  */

@@ -53,6 +53,8 @@ export interface Sources {
 }
 
 /**
+ * How one of an api's instances is chosen for each request.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -161,12 +163,16 @@ export const leastConnections: RoutingStrategy = make("leastConnections", () => 
 export const RoutingStrategyName = Schema.Literal("first", "last", "random", "roundRobin", "leastConnections")
 
 /**
+ * The name of a strategy that comes with the library.
+ *
  * @since 0.1.0
  * @category names
  */
 export type RoutingStrategyName = typeof RoutingStrategyName.Type
 
 /**
+ * The strategy of this name.
+ *
  * @since 0.1.0
  * @category names
  */

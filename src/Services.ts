@@ -23,6 +23,8 @@ import type { Arguments, RequestOptions, ServerRequest } from "./IPCRequest.js"
 import type { ServerStream, StreamArguments } from "./IPCStream.js"
 
 /**
+ * How a service asks its clients, and how it is withdrawn.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -46,6 +48,8 @@ export interface ServiceServerOptions {
 export type ServiceServerError = ListenError | InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError
 
 /**
+ * How long a client of a service waits, by default.
+ *
  * @since 0.2.0
  * @category models
  */

@@ -1,5 +1,7 @@
 /**
  * Answers of `Intercept` that need more than the platform's responses: files, and events that are sent one after the other.
+ *
+ * @internal
  */
 import { fileURLToPath } from "node:url"
 import type * as Clock from "effect/Clock"

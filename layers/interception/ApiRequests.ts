@@ -1,5 +1,7 @@
 /**
  * Which requests are for an api, and how a mocked api is registered.
+ *
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

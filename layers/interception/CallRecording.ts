@@ -1,5 +1,7 @@
 /**
  * What an interceptor records of the exchanges that it takes, and the view of it that a test has.
+ *
+ * @internal
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,7 @@
 /**
  * The form of a body by its content type (RFC 9110 section 8.3).
+ *
+ * @internal
  */
 
 export type Kind = "json" | "form" | "multipart" | "text" | "bytes"

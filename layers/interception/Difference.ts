@@ -1,5 +1,7 @@
 /**
  * How a value differs from what a matcher wants.
+ *
+ * @internal
  */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"

@@ -1,5 +1,7 @@
 /**
  * Faults, applied to one exchange each.
+ *
+ * @internal
  */
 import type { Socket } from "node:net"
 import { setImmediate } from "node:timers"

@@ -3,6 +3,8 @@
  *
  * A forwarded request enters the gateway again, with a header that names the mock; interceptors from the mock on leave it
  * alone.
+ *
+ * @internal
  */
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"

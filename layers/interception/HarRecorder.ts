@@ -1,5 +1,7 @@
 /**
  * Writes what reaches the gateway to a HAR file, as it is answered.
+ *
+ * @internal
  */
 import { fileURLToPath } from "node:url"
 import * as Duration from "effect/Duration"

@@ -1,5 +1,7 @@
 /**
  * Answers requests with what a HAR file has.
+ *
+ * @internal
  */
 import { readFile } from "node:fs/promises"
 import * as Effect from "effect/Effect"

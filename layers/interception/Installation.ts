@@ -1,5 +1,7 @@
 /**
  * Installs an interceptor on the gateway: finds out which exchanges it takes, and passes on the others.
+ *
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

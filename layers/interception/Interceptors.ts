@@ -1,5 +1,7 @@
 /**
  * The interceptors of a gateway: which are installed, which are verified together, and what went wrong.
+ *
+ * @internal
  */
 import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"

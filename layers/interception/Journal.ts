@@ -1,5 +1,7 @@
 /**
  * Every request that reached the gateway, in order of arrival, whatever answered it.
+ *
+ * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,7 @@
 /**
  * A request's body as matchers see it.
+ *
+ * @internal
  */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"

@@ -1,5 +1,7 @@
 /**
  * Whether a request is one that an interceptor takes, and where it differs.
+ *
+ * @internal
  */
 import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"

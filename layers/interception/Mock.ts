@@ -1,5 +1,7 @@
 /**
  * Answers exchanges with a handler of the test's.
+ *
+ * @internal
  */
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"

@@ -1,5 +1,7 @@
 /**
  * A WebSocket that a handler of the test's answers: what waits to be read or sent is bounded in bytes.
+ *
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,5 +1,7 @@
 /**
  * Preflights of web pages of another origin: the Fetch standard's CORS protocol.
+ *
+ * @internal
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 

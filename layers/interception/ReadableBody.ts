@@ -1,5 +1,7 @@
 /**
  * Bodies decoded for reading: decompressed and parsed.
+ *
+ * @internal
  */
 import * as Zlib from "node:zlib"
 import * as ContentType from "./ContentType.js"

@@ -1,5 +1,7 @@
 /**
  * The beginning of a body, kept while the body passes.
+ *
+ * @internal
  */
 import type { RecordingBudget } from "./RecordingBudget.js"
 

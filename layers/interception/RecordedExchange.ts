@@ -1,5 +1,7 @@
 /**
  * Records an exchange without changing it: what passes is what passed before, in the same pieces.
+ *
+ * @internal
  */
 import * as Duration from "effect/Duration"
 import type { RecordedCall, RecordedRequest } from "../../src/RecordedCall.js"

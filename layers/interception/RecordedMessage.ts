@@ -1,5 +1,7 @@
 /**
  * Requests and responses as they are recorded: plain objects, which any assertion can compare, copy and print.
+ *
+ * @internal
  */
 import type { IncomingMessage } from "node:http"
 import type { RecordedMessage, RecordedRequest, RecordedResponse } from "../../src/RecordedCall.js"

@@ -1,5 +1,7 @@
 /**
  * What happened, in order: read, awaited and streamed.
+ *
+ * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

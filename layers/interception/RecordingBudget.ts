@@ -1,5 +1,7 @@
 /**
  * How many bytes the recorded bodies and messages of a gateway take together.
+ *
+ * @internal
  */
 
 /** A recorded body or message whose bytes can be dropped. */

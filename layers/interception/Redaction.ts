@@ -1,5 +1,7 @@
 /**
  * Hides what lets others act in somebody's name: in headers, queries and bodies of recorded exchanges.
+ *
+ * @internal
  */
 import * as Predicate from "effect/Predicate"
 import type { Redaction } from "../../src/HttpInterception.js"

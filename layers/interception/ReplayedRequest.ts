@@ -1,5 +1,7 @@
 /**
  * A request whose body was read for matching before it was passed on.
+ *
+ * @internal
  */
 import type { IncomingMessage } from "node:http"
 import * as HttpBody from "../http/HttpBody.js"

@@ -1,5 +1,7 @@
 /**
  * Which requests belong to which test: by the trace context that they carry.
+ *
+ * @internal
  */
 import { randomBytes } from "node:crypto"
 import type { IncomingHttpHeaders } from "node:http"

@@ -1,6 +1,8 @@
 /**
  * Matchers, options and faults of programs that no compiler checks: refused where the interceptor is made, with an
  * error that says what to write instead.
+ *
+ * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

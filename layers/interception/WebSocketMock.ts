@@ -1,5 +1,7 @@
 /**
  * Answers WebSockets in place of the service.
+ *
+ * @internal
  */
 import { setTimeout } from "node:timers"
 import * as Cause from "effect/Cause"

@@ -1,5 +1,7 @@
 /**
  * The record of one WebSocket, while it is open and once it has closed.
+ *
+ * @internal
  */
 import * as Duration from "effect/Duration"
 import type { RecordedRequest, RecordedWebSocket, RecordedWebSocketMessage } from "../../src/RecordedCall.js"

@@ -1,5 +1,7 @@
 /**
  * Watches the messages of WebSockets between a client and a service.
+ *
+ * @internal
  */
 import type { Duplex, Writable } from "node:stream"
 import * as Ws from "ws"

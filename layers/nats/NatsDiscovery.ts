@@ -35,6 +35,8 @@ import * as NatsEndpoints from "./NatsEndpoints.js"
 import type { NatsConnectionOptions } from "./NatsOptions.js"
 
 /**
+ * How a participant takes part in discovery on NATS.
+ *
  * @since 0.2.0
  * @category models
  */

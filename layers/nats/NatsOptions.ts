@@ -32,6 +32,8 @@ export interface NatsCredentials {
 }
 
 /**
+ * Where NATS is, and how to connect to it.
+ *
  * @since 0.2.0
  * @category models
  */

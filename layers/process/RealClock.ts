@@ -1,5 +1,7 @@
 /**
  * A clock that neither TestClock nor a test framework's fake timers change: for processes and sockets that a test started.
+ *
+ * @internal
  */
 import { performance } from "node:perf_hooks"
 import { clearTimeout, setTimeout } from "node:timers"

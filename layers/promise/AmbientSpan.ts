@@ -1,6 +1,8 @@
 /**
  * The span of which code without Effect is part, kept across its promises. As long as nothing is traced it costs nothing:
  * `AsyncLocalStorage` slows every promise of the process only once it has been used.
+ *
+ * @since 0.2.0
  */
 import { AsyncLocalStorage } from "node:async_hooks"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,7 @@
 /**
  * Streams that callers who don't use Effect may read again and again.
+ *
+ * @internal
  */
 import type * as Stream from "effect/Stream"
 import * as ElementStream from "./ElementStream.js"

@@ -1,5 +1,7 @@
 /**
  * Callbacks that users of the facade register.
+ *
+ * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

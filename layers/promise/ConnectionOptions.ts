@@ -1,5 +1,7 @@
 /**
  * The names of the options that several constructors take.
+ *
+ * @internal
  */
 import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import type { OptionNames } from "../../src/internal/OptionNames.js"

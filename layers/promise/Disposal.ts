@@ -1,5 +1,7 @@
 /**
  * `await using`, in realms without `Symbol.asyncDispose` too.
+ *
+ * @internal
  */
 
 /**

@@ -1,5 +1,7 @@
 /**
  * A stream's elements for programs without Effect: an async iterator that opens the stream, and closes it when it is left.
+ *
+ * @since 0.2.0
  */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"

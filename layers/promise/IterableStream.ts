@@ -1,5 +1,7 @@
 /**
  * From iterables, which programs without Effect make their streams of, to streams.
+ *
+ * @since 0.2.0
  */
 import { setImmediate } from "node:timers"
 import * as Cause from "effect/Cause"

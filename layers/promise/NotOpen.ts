@@ -1,6 +1,8 @@
 /**
  * The failures of calls to a server that isn't running or a client that isn't connected. They have the tags of the Effect
  * services, and messages that name the facade's methods.
+ *
+ * @internal
  */
 
 import { CloseCode } from "../../src/CloseEvent.js"

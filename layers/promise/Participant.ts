@@ -37,6 +37,8 @@ import { type Strategy, toRoutingStrategy } from "./Strategy.js"
 export interface DiscoveryEntry extends Readonly<typeof Validated.Encoded> {}
 
 /**
+ * How a participant elects and chooses among instances, as of `LocalDiscovery.layer`, with strategies that may be functions.
+ *
  * @since 0.1.0
  * @category models
  */

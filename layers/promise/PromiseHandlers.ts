@@ -1,6 +1,8 @@
 /**
  * Handlers of programs without Effect, kept apart from the service: they may be registered before it runs, and are attached
  * again each time it starts.
+ *
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

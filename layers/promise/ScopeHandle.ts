@@ -1,5 +1,7 @@
 /**
  * Scopes with promises: what programs without Effect acquire, each with a handle that releases it.
+ *
+ * @internal
  */
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"

@@ -1,5 +1,7 @@
 /**
  * A scoped program that is started and ended from outside Effect.
+ *
+ * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

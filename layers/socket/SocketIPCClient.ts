@@ -72,6 +72,8 @@ export const make: (
 })
 
 /**
+ * Provides a client over a platform `Socket`. As {@link make}.
+ *
  * @example
  * ```ts
  * import { NodeSocket } from "@effect/platform-node"

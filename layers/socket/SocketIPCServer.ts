@@ -65,6 +65,8 @@ export const make: (
 })
 
 /**
+ * Provides a peer for the clients of a platform `SocketServer`. As {@link make}.
+ *
  * @example
  * ```ts
  * import { NodeSocketServer } from "@effect/platform-node"

@@ -18,6 +18,8 @@ import { realTime } from "../process/RealClock.js"
 import { endWithRunner } from "./RunnerProcess.js"
 
 /**
+ * How the suite's gateway is discovered, and what its interceptors record.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -15,6 +15,8 @@ import type { ConnectFailed } from "../../src/IPCError.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
 
 /**
+ * How a client in memory reconnects, and its name.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -24,6 +26,8 @@ export interface MemoryIPCOptions extends ReconnectingClient.ReconnectingClientO
 }
 
 /**
+ * What {@link MemoryIPC} is made of.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -1,5 +1,7 @@
 /**
  * Ends a process of a test runner when the runner has been killed: its gateways would keep it, and their workers, alive.
+ *
+ * @internal
  */
 import { clearInterval, setInterval } from "node:timers"
 import { isMainThread } from "node:worker_threads"

@@ -1,5 +1,7 @@
 /**
  * The requests between a worker and its runner, beside those that a suite defines.
+ *
+ * @internal
  */
 import { IPCServer } from "../../src/IPCServer.js"
 

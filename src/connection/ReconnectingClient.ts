@@ -1,7 +1,5 @@
 /**
  * A client over connections that come and go: whatever opens them, each is used until it ends, then the next is opened.
- *
- * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -39,6 +37,8 @@ import { acceptMillis } from "./OutgoingStreams.js"
 import type { Transport } from "./Transport.js"
 
 /**
+ * How a client connects, and connects again.
+ *
  * @since 0.1.0
  * @category models
  */

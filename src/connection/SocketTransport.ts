@@ -1,7 +1,5 @@
 /**
  * A connection over a platform `Socket`: a byte stream (TCP, a Unix socket) or a WebSocket, on whatever runtime.
- *
- * @since 0.1.0
  */
 import * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"

@@ -1,7 +1,5 @@
 /**
  * What participants can make the leader keep.
- *
- * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import type { Entry } from "../DiscoveryEntry.js"

@@ -1,8 +1,6 @@
 /**
  * The rules of the election, whatever is bid for: the participant that wins it leads, the others follow, and when the
  * leader goes all bid again.
- *
- * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"

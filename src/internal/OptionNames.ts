@@ -1,5 +1,7 @@
 /**
  * Names in options objects, checked for programs that no compiler checks.
+ *
+ * @internal
  */
 import * as Predicate from "effect/Predicate"
 

@@ -14,6 +14,28 @@ const sources = ["src", "layers"].flatMap((folder) =>
     .map((name) => join(folder, name))
 )
 
+const textOf = (name: string) => readFileSync(join(root, name), "utf8")
+
+/** The sources of which a user can import something by one of the package's entries. */
+const reachable = (() => {
+  const found = new Set<string>()
+  const visit = (name: string) => {
+    if (found.has(name)) return
+    found.add(name)
+    for (const [, target] of textOf(name).matchAll(/^export\s[^;]*?\sfrom "(\.[^"]+)\.js"$/gm)) {
+      visit(join(name, "..", `${target}.ts`))
+    }
+  }
+  const { exports } = JSON.parse(textOf("package.json")) as { exports: Record<string, string | { types: string }> }
+  for (const entry of Object.values(exports)) {
+    if (typeof entry === "object") visit(join(entry.types.replace("dist/", "").replace(".d.ts", ".ts")))
+  }
+  return found
+})()
+
+/** A docstring without its stars. */
+const plain = (docstring: string) => docstring.replaceAll(/^ *(?:\/\*)?\*+\/? ?/gm, "").trim()
+
 /** What the linter says of the files in a project of their own, with this project's rules. */
 const lint = async (files: Readonly<Record<string, string>>): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), "effect-ipc-lint-"))
@@ -37,12 +59,34 @@ const lint = async (files: Readonly<Record<string, string>>): Promise<string> =>
 
 describe("the sources", () => {
   it("no file is over 500 lines", () => {
-    const lines = (name: string) => readFileSync(join(root, name), "utf8").trimEnd().split("\n").length
+    const lines = (name: string) => textOf(name).trimEnd().split("\n").length
     assert.isAbove(sources.length, 100)
     assert.deepStrictEqual(
       sources.filter((name) => lines(name) > 500),
       []
     )
+  })
+
+  it("each says whether users see it: by @since where an entry exports something of it, by @internal else", () => {
+    const wrong = sources.filter((name) => {
+      const [header = ""] = /\/\*\*.*?\*\//s.exec(textOf(name)) ?? []
+      const marks = ["@since", "@internal"].filter((mark) => header.includes(mark)).join()
+      // An engine is no module of the API. Types of it may be, and then the compiler must not strip it.
+      const isEngine = /^src[\\/].+[\\/]/.test(name)
+      if (!reachable.has(name)) return marks !== "@internal"
+      return isEngine ? marks.includes("@since") : marks !== "@since"
+    })
+    assert.isAbove(reachable.size, 50)
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("each docstring with @since says in a sentence what it is about", () => {
+    const docstrings = sources.flatMap((name) =>
+      Array.from(textOf(name).matchAll(/\/\*\*(?:(?!\*\/).)*@since.*?\*\/\n[^\n]*/gs), ([text]) => [name, text] as const)
+    )
+    assert.isAbove(docstrings.length, 300)
+    const silent = docstrings.filter(([, text]) => !/^[^@\s]/.test(plain(text)))
+    assert.deepStrictEqual(silent, [])
   })
 
   it("the linter finds a circle of imports of types alone", async () => {

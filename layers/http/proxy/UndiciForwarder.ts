@@ -14,6 +14,8 @@ import * as UpstreamPool from "./UpstreamPool.js"
 import type { UpstreamTls } from "./UpstreamTls.js"
 
 /**
+ * How undici reaches upstreams.
+ *
  * @since 0.2.0
  * @category models
  */

@@ -1,4 +1,6 @@
 /**
+ * How upstreams are trusted.
+ *
  * @since 0.2.0
  */
 import type { ConnectionOptions } from "node:tls"

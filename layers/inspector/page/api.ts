@@ -1,5 +1,7 @@
 /**
  * The inspector's JSON. The token comes by the fragment of the printed URL and is kept for this tab.
+ *
+ * @internal
  */
 import type { EventsView } from "../Views.js"
 

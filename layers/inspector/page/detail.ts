@@ -1,5 +1,7 @@
 /**
  * One exchange in full, and what can be done with it.
+ *
+ * @internal
  */
 import type { BodyView, ExchangeSummary, ExchangeView } from "../Views.js"
 import * as api from "./api.js"

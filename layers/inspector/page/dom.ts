@@ -1,5 +1,7 @@
 /**
  * Elements made of text alone: nothing that a service sends is ever taken as HTML.
+ *
+ * @internal
  */
 
 type Child = Node | string | undefined | false

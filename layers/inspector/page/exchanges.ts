@@ -1,5 +1,7 @@
 /**
  * The exchanges that the page knows, and those of them that a filter shows.
+ *
+ * @internal
  */
 import type { ExchangeSummary } from "../Views.js"
 import { outcome } from "./format.js"

@@ -1,5 +1,7 @@
 /**
  * Times, sizes and exchanges as text.
+ *
+ * @internal
  */
 import type { ExchangeView } from "../Views.js"
 

@@ -1,5 +1,7 @@
 /**
  * The inspector's page: one view at a time, chosen by the address's fragment.
+ *
+ * @internal
  */
 import type { StatusView } from "../Views.js"
 import * as api from "./api.js"

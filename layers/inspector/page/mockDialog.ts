@@ -1,5 +1,7 @@
 /**
  * Asks for a mock, and installs it.
+ *
+ * @internal
  */
 import type { MocksView } from "../Views.js"
 import * as api from "./api.js"

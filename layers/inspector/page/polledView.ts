@@ -1,5 +1,7 @@
 /**
  * A view that is read again every second while it is shown.
+ *
+ * @internal
  */
 import * as api from "./api.js"
 import { empty, h } from "./dom.js"

@@ -1,5 +1,7 @@
 /**
  * The exchanges, live: filtered, searched, looked at, replayed, exported.
+ *
+ * @internal
  */
 
 import type { EventsView } from "../Views.js"

@@ -1,5 +1,7 @@
 /**
  * The views beside the traffic.
+ *
+ * @internal
  */
 import type {
   CallView,

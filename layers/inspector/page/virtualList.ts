@@ -1,5 +1,7 @@
 /**
  * A list of any length, of which only the rows in sight are in the document. By keyboard it is one listbox.
+ *
+ * @internal
  */
 import { h } from "./dom.js"
 

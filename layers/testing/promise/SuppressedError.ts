@@ -1,5 +1,7 @@
 /**
  * The error of a block whose test failed and whose `await using` of a strict interception then failed, too.
+ *
+ * @internal
  */
 import { UnverifiedInterception } from "../../../src/InterceptionError.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
