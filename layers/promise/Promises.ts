@@ -2,7 +2,6 @@
  * Runs effects for programs without Effect. A rejection that isn't awaited is no unhandled rejection, which would end the
  * process; the log goes to stderr, since stdout is the program's own.
  *
- *
  * @internal
  */
 import * as Cause from "effect/Cause"

@@ -2,8 +2,6 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { IncomingMessage } from "node:http"
 import { connect, Server } from "node:net"
 import { assert, describe } from "@effect/vitest"
-import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
@@ -13,6 +11,7 @@ import { vi } from "vitest"
 import { warmUp } from "../../layers/FailoverWarmUp.js"
 import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
 import * as Live from "../support/discovery.js"
+import * as HeldClock from "../support/heldClock.js"
 import { live } from "../support/live.js"
 import { settled } from "../support/pair.js"
 
@@ -29,24 +28,6 @@ const requests = Effect.gen(function* () {
     () => Effect.sync(() => unsubscribe(channel, listener))
   )
   return queue
-})
-
-/** A clock on which sleeps of three seconds end when the test says so, and how many there are. */
-const withoutThreeSeconds = Effect.gen(function* () {
-  const real = yield* Effect.clock
-  const elapsed = yield* Effect.makeLatch()
-  let waiting = 0
-  const wait = Effect.suspend(() => {
-    waiting++
-    return elapsed.await
-  })
-  const clock: Clock.Clock = {
-    ...real,
-    unsafeCurrentTimeMillis: () => real.unsafeCurrentTimeMillis(),
-    unsafeCurrentTimeNanos: () => real.unsafeCurrentTimeNanos(),
-    sleep: (duration) => (Duration.equals(duration, Duration.seconds(3)) ? wait : real.sleep(duration))
-  }
-  return { clock, elapse: elapsed.release, waiting: () => waiting }
 })
 
 type Requests = Effect.Effect.Success<typeof requests>
@@ -111,7 +92,7 @@ describe("A warm-up", () => {
   live("is made three seconds after a participant has joined, and not at all where it isn't wanted", () =>
     Effect.gen(function* () {
       const seen = yield* requests
-      const { clock, elapse, waiting } = yield* withoutThreeSeconds
+      const { clock, elapse, waiting } = yield* HeldClock.make("3 seconds")
       const join = (warmUp?: boolean) =>
         Effect.gen(function* () {
           const options = { port: yield* Live.freePort, heartbeat: "1 minute" as const }

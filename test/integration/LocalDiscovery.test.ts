@@ -10,8 +10,10 @@ import { Discovery } from "../../src/Discovery.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import * as Bare from "../support/Bare.js"
 import * as Live from "../support/discovery.js"
+import * as HeldClock from "../support/heldClock.js"
 import { live, told } from "../support/live.js"
 import { clockWithoutWaiting } from "../support/processor.js"
+import { untilSo } from "../support/turns.js"
 
 const entryOf = (api: string, baseUrl: string) => ({ api, baseUrl, pathPrefix: `/${api}` })
 
@@ -254,13 +256,15 @@ describe("Participants", () => {
     Effect.gen(function* () {
       const port = yield* Live.freePort
       yield* Live.participant({ port, runtimeId: "leader" })
-      const first = yield* Live.participant({ port, runtimeId: "same" })
-      const chased = yield* Effect.fork(Effect.map(Live.becomes(first.election, "electing"), () => performance.now()))
+      const { clock, elapse, waiting } = yield* HeldClock.make("1 second")
+      const first = yield* Effect.withClock(Live.participant({ port, runtimeId: "same" }), clock)
       const second = yield* Live.participant({ port, runtimeId: "same" })
-      const since = yield* Fiber.join(chased)
-      yield* Live.becomes(first.election, "follower")
-      assert.isAbove(performance.now() - since, 800)
+      yield* Live.becomes(first.election, "electing")
+      yield* untilSo(() => waiting() === 1)
+      assert.strictEqual(yield* first.election.role, "electing")
       yield* second.leave
+      yield* elapse
+      yield* Live.becomes(first.election, "follower")
     })
   )
 

@@ -11,7 +11,7 @@ import { globalValue } from "effect/GlobalValue"
 import * as HashSet from "effect/HashSet"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
-import type { Scheduler, Task } from "effect/Scheduler"
+import { defaultShouldYield, type Scheduler, type Task } from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Numbers from "./Numbers.js"
 
@@ -157,7 +157,7 @@ export class Host implements Scheduler {
   }
 
   shouldYield(fiber: Fiber.RuntimeFiber<unknown, unknown>): number | false {
-    return (fiber as unknown as { readonly currentOpCount: number }).currentOpCount > 2048 ? 0 : false
+    return defaultShouldYield(fiber)
   }
 
   /** Runs what is ready. */
@@ -222,7 +222,7 @@ const pop = (heap: Array<Event>): void => {
 }
 
 /**
- * Lets go of the fibers of a run that is over: Effect keeps every fiber without a parent until it ends, and a killed
+ * Drops the fibers of a run that is over: Effect keeps every fiber without a parent until it ends, and a killed
  * process's never do.
  */
 export const forget = (): void => {

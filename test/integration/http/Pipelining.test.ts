@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { untilConstant } from "../../support/turns.js"
 import { connect, event, proxied, serveGateway } from "./support.js"
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
@@ -84,16 +85,7 @@ describe("requests that come before the ones before them are answered", () => {
       client.socket.write(flood)
       yield* begun.wait
       for (let i = 0; i < 500 && !full; i++) full = !client.socket.write(flood)
-      yield* Effect.async<void>((resume) => {
-        const socket = Array.from(sockets)[0]
-        let before = -1
-        const look = () => {
-          if (socket?.bytesRead === before) return resume(Effect.void)
-          before = socket?.bytesRead ?? 0
-          setTimeout(look, 50)
-        }
-        look()
-      })
+      yield* untilConstant(() => Array.from(sockets)[0]?.bytesRead ?? 0)
       assert.isBelow(Array.from(sockets)[0]?.bytesRead ?? 0, 2_000_000)
     })
   )

@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
+import { untilSo } from "../../support/turns.js"
 import { ask, askJson, connect, serveGateway } from "./support.js"
 
 const text = (chunk: string) => new TextEncoder().encode(chunk)
@@ -330,7 +331,7 @@ describe("what a route answers that nobody reads", () => {
       const { socket } = yield* connect(port)
       socket.pause()
       socket.write("GET /bytes/30000000 HTTP/1.1\r\nHost: x\r\n\r\n")
-      yield* Effect.repeat(Effect.sleep(1), { until: () => budget.isFull })
+      yield* untilSo(() => budget.isFull)
       for (const path of ["/json/2000000", "/bytes/2000000"]) {
         const { json, status } = yield* askJson(`${url}${path}`)
         assert.strictEqual(status, 503)
@@ -338,7 +339,7 @@ describe("what a route answers that nobody reads", () => {
       }
       assert.strictEqual((yield* ask(`${url}/json/1000`)).status, 200)
       socket.destroy()
-      yield* Effect.repeat(Effect.sleep(1), { until: () => budget.heldBytes === 0 })
+      yield* untilSo(() => budget.heldBytes === 0)
       assert.deepStrictEqual((yield* ask(`${url}/bytes/2000000`)).body.length, 2_000_000)
     })
   )

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Intercept, TestGateway } from "effect-ipc/testing"
 import { WebSocket } from "ws"
+import { untilConstant, untilSo } from "../../support/turns.js"
 import { live, suite } from "./support.js"
 
 const MIB = 1024 * 1024
@@ -49,18 +50,11 @@ describe("a mocked WebSocket", () => {
   live("has its handler wait while the client reads nothing, and sends in order", () =>
     Effect.gen(function* () {
       const { http, url } = yield* suite()
-      const stalled = yield* Deferred.make<void>()
       let sent = 0
       yield* http.webSocket(Intercept.get("/chat"), ({ send }) =>
         Effect.gen(function* () {
           for (let n = 0; n < 64; n++) {
-            yield* Effect.raceFirst(
-              send(Buffer.alloc(MIB, n)),
-              Effect.zipRight(
-                Effect.zipRight(Effect.sleep("200 millis"), Deferred.succeed(stalled, undefined)),
-                Effect.never
-              )
-            )
+            yield* send(Buffer.alloc(MIB, n))
             sent++
           }
         })
@@ -69,7 +63,8 @@ describe("a mocked WebSocket", () => {
       const received: Array<number> = []
       client.on("message", (data: Buffer) => received.push(data[0] as number))
       client.pause()
-      yield* Deferred.await(stalled)
+      yield* untilSo(() => sent > 0)
+      yield* untilConstant(() => sent)
       assert.isBelow(sent, 48)
       client.resume()
       yield* Effect.promise(() => once(client, "close"))

@@ -223,7 +223,7 @@ describe("the instance of a request", () => {
     return { port, leader, follower, hanging, leave, users, asked, a, b, c }
   })
 
-  it.scoped("is chosen by the api's strategy, whoever sets it, also by one of the client's own", () =>
+  it.scoped("is chosen by the api's strategy, whichever participant sets it, also by one of the client's own", () =>
     Effect.gen(function* () {
       const { asked, follower, leader } = yield* three
       assert.deepStrictEqual(yield* asked(4), ["a", "b", "c", "a"])
@@ -326,7 +326,7 @@ describe("the instance of a request", () => {
     })
   )
 
-  it.scoped("that is withdrawn lets go of its clients after the drain timeout", () =>
+  it.scoped("that is withdrawn disconnects its clients after the drain timeout", () =>
     Effect.gen(function* () {
       const { asked, hanging, leave, users } = yield* three
       yield* asked(3)
