@@ -4,6 +4,9 @@
  * @internal
  */
 import { readFile } from "node:fs/promises"
+import { isIP } from "node:net"
+import type { PeerCertificate } from "node:tls"
+import { checkServerIdentity } from "node:tls"
 import type { Authenticator, ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,10 +15,26 @@ import type * as Scope from "effect/Scope"
 import { NatsFailed } from "../../src/IPCError.js"
 import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
 
-export const serversOf = ({ servers }: NatsConnectionOptions): ReadonlyArray<string> =>
+/** Without what a URL may have of credentials: messages and logs show these. */
+export const serversOf = (options: NatsConnectionOptions): ReadonlyArray<string> =>
+  listed(options).map((server) => server.replace(userinfo, "$1"))
+
+const listed = ({ servers }: NatsConnectionOptions): ReadonlyArray<string> =>
   typeof servers === "string"
     ? servers.split(",").map((server) => server.trim())
     : (servers ?? ["nats://127.0.0.1:4222"])
+
+/** `user:password@` of a URL, or `token@`. */
+const userinfo = /^([a-z]+:\/\/)?(?:([^@/:]*)(?::([^@/]*))?@)/i
+
+const credentialsOf = (options: NatsConnectionOptions): NatsCredentials => {
+  const { tls, ...given } = options.credentials ?? {}
+  const found = listed(options).flatMap((server) => userinfo.exec(server) ?? [])
+  if (found.length === 0 || Object.values(given).some((value) => value !== undefined)) return { ...given, tls }
+  const [, , name = "", password] = found
+  const secret = Redacted.make(decodeURIComponent(password ?? name))
+  return password === undefined ? { token: secret, tls } : { user: decodeURIComponent(name), password: secret, tls }
+}
 
 /**
  * Closing the scope drains the connection: what was sent leaves first.
@@ -40,7 +59,7 @@ export const make = (
           pingInterval: 5000,
           maxPingOut: 2,
           ignoreAuthErrorAbort: true,
-          ...(await presented(options.credentials ?? {}))
+          ...(await presented(credentialsOf(options), servers))
         })
       },
       catch: (error) => failure(servers, error)
@@ -63,7 +82,7 @@ const close = (connection: NatsConnection): Promise<void> =>
 
 const later = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis).unref())
 
-const presented = async (credentials: NatsCredentials): Promise<ConnectionOptions> => {
+const presented = async (credentials: NatsCredentials, servers: ReadonlyArray<string>): Promise<ConnectionOptions> => {
   const { credsAuthenticator, nkeyAuthenticator } = await import("@nats-io/transport-node")
   const { credsFile, nkeySeed, password, tls, token, user } = credentials
   const authenticators: Array<Authenticator> = []
@@ -75,7 +94,25 @@ const presented = async (credentials: NatsCredentials): Promise<ConnectionOption
     ...(password === undefined ? {} : { pass: Redacted.value(password) }),
     ...(token === undefined ? {} : { token: Redacted.value(token) }),
     ...(authenticator === undefined ? {} : { authenticator }),
-    ...(tls === undefined || tls === false ? {} : { tls: tls === true ? {} : withoutUndefined(tls) })
+    ...(tls === undefined || tls === false
+      ? {}
+      : { tls: { ...(tls === true ? {} : withoutUndefined(tls)), ...identityOf(servers) } })
+  }
+}
+
+/**
+ * Whether a certificate is the server's. The client names no server that is given by its address, so that Node would look for
+ * `localhost`: a certificate of any of the addresses is taken then. It passes on options of Node's that its types don't have.
+ */
+const identityOf = (servers: ReadonlyArray<string>): object => {
+  const addresses = servers
+    .map((server) => new URL(server.includes("://") ? server : `nats://${server}`).hostname.replace(/^\[(.*)\]$/, "$1"))
+    .filter((host) => isIP(host) !== 0)
+  const hasAddress = (certificate: PeerCertificate) =>
+    addresses.some((address) => checkServerIdentity(address, certificate) === undefined)
+  return {
+    checkServerIdentity: (host: string, certificate: PeerCertificate) =>
+      host === "localhost" && hasAddress(certificate) ? undefined : checkServerIdentity(host, certificate)
   }
 }
 
@@ -85,5 +122,7 @@ const withoutUndefined = <A extends object>(options: A): { [K in keyof A]: NonNu
 const failure = (servers: ReadonlyArray<string>, error: unknown): NatsFailed => {
   const detail = error instanceof Error ? error.message : String(error)
   const isRefused = /authorization|authentication|permissions|certificate|tls|nkey|creds/i.test(`${error} ${detail}`)
-  return new NatsFailed({ reason: isRefused ? "Refused" : "Unreachable", servers: servers.join(", "), detail })
+  const isMissing = /doesn't exist|ENOENT/.test(detail)
+  const reason = isMissing ? "InvalidOptions" : isRefused ? "Refused" : "Unreachable"
+  return new NatsFailed({ reason, servers: servers.join(", "), detail })
 }

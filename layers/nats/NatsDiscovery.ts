@@ -120,7 +120,7 @@ export const make: (
   })
   const connectionOptions = { heartbeat: options.heartbeat ?? defaultHeartbeat }
   const discovery = yield* ProcessMemory.provide(
-    Effect.flatMap(NatsEndpoints.make(connection, namespace, connectionOptions), (endpoints) =>
+    Effect.flatMap(NatsEndpoints.make(connection, { namespace, runtimeId }, connectionOptions), (endpoints) =>
       MemberServices.provide(member, { endpoints, connection: connectionOptions })
     )
   )

@@ -16,6 +16,7 @@ import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import { ConnectFailed } from "../../src/IPCError.js"
 import type { ServiceEndpoints } from "../../src/service/ServiceEndpoints.js"
 import * as Credentials from "../ipc/Credentials.js"
+import * as NatsServiceApi from "./NatsServiceApi.js"
 import { NatsTransport } from "./NatsTransport.js"
 
 /** The name of an inbox or an endpoint: nothing that a subject gives a meaning. */
@@ -36,11 +37,12 @@ const defaultMaxFrameBytes = 16 * 1024 * 1024
 
 export const make: (
   connection: NatsConnection,
-  namespace: string,
+  participant: { readonly namespace: string; readonly runtimeId: string },
   options: IPCSocketOptions
 ) => Effect.Effect<ServiceEndpoints, never, Scope.Scope> = Effect.fnUntraced(
-  function* (connection, namespace, options) {
-    const prefix = `effect-ipc.${namespace}`
+  function* (connection, participant, options) {
+    const prefix = `effect-ipc.${participant.namespace}`
+    const { headers } = yield* Effect.promise(() => import("@nats-io/transport-node"))
     const open = new Set<NatsTransport>()
     const { maxFrameBytes = defaultMaxFrameBytes } = options
 
@@ -77,7 +79,7 @@ export const make: (
         name,
         cancel: () => inbox.unsubscribe(),
         connectTo: (peer: string): NatsTransport => {
-          const connected = new NatsTransport(connection, inbox, `${prefix}.to.${peer}`, maxFrameBytes)
+          const connected = new NatsTransport(connection, headers, inbox, `${prefix}.to.${peer}`, maxFrameBytes)
           transport = connected
           open.add(connected)
           connected.onceEnded(() => open.delete(connected))
@@ -88,7 +90,7 @@ export const make: (
     }
 
     const endpoints: ServiceEndpoints = {
-      listen: (prepare, { requestTimeout }) =>
+      listen: (prepare, { api, requestTimeout }) =>
         Effect.gen(function* () {
           const clients = yield* ClientConnections.make({ ...options, requestTimeout })
           const peer = ClientConnections.toPeer(clients)
@@ -116,6 +118,13 @@ export const make: (
             ),
             (subscription) => Effect.sync(() => subscription.unsubscribe())
           )
+          yield* NatsServiceApi.serve(connection, {
+            api,
+            runtimeId: participant.runtimeId,
+            id: name,
+            subject: `${prefix}.at.${name}`,
+            handlers: clients.handlers
+          })
           const release = Effect.zipRight(
             Effect.sync(() => listening.unsubscribe()),
             clients.startClosing

@@ -38,7 +38,10 @@ export interface NatsCredentials {
  * @category models
  */
 export interface NatsConnectionOptions {
-  /** `nats://host:port`, one or several of a cluster. Default `nats://127.0.0.1:4222`. */
+  /**
+   * `nats://host:port`, one or several of a cluster. Default `nats://127.0.0.1:4222`. `user:password@` or `token@` before
+   * the first host that has it is taken where there are no `credentials`.
+   */
   readonly servers?: string | ReadonlyArray<string> | undefined
   readonly credentials?: NatsCredentials | undefined
   /** How long the first connection may take. Default 5 seconds. */

@@ -8,11 +8,12 @@
  *
  * @internal
  */
-import type { NatsConnection, Subscription } from "@nats-io/transport-node"
+import type { MsgHdrs, NatsConnection, Subscription } from "@nats-io/transport-node"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
+import * as TraceContext from "../../src/telemetry/TraceContext.js"
 
 const Kind = {
   Text: 0,
@@ -29,8 +30,11 @@ const Kind = {
 
 const headerLength = 5
 
-/** Room for what the client adds to a message. */
-const reserve = 256
+/** A `tracestate` that a header can carry. Longer ones than everybody has to pass on are left to the frame. */
+const isTraceState = /^[\x20-\x7e]{1,512}$/
+
+/** Room for the headers of a message. */
+const reserve = 1024
 
 /** The receiver acknowledges each time that it has taken as many bytes; as many count as sent at once. */
 const acknowledgedAt = 64 * 1024
@@ -57,6 +61,7 @@ export class NatsTransport implements Transport {
 
   constructor(
     private readonly connection: NatsConnection,
+    private readonly makeHeaders: () => MsgHdrs,
     private readonly inbox: Subscription,
     private readonly peer: string,
     private readonly maxFrameBytes: number
@@ -80,11 +85,12 @@ export class NatsTransport implements Transport {
     if (!this.isOpen || this.closing !== undefined) return
     const content = typeof packet === "string" ? Buffer.from(packet) : packet
     const most = Math.max((this.connection.info?.max_payload ?? 1024 * 1024) - reserve, 1024)
+    const trace = traceOf(packet)
     let start = 0
     for (; content.length - start > most; start += most) {
-      this.publish(Kind.Part, content.subarray(start, start + most))
+      this.publish(Kind.Part, content.subarray(start, start + most), trace)
     }
-    this.publish(typeof packet === "string" ? Kind.Text : Kind.Bytes, content.subarray(start))
+    this.publish(typeof packet === "string" ? Kind.Text : Kind.Bytes, content.subarray(start), trace)
     this.sentBytes += content.length
     if (this.unsent() === 0) this.scheduleDrain()
   }
@@ -187,17 +193,26 @@ export class NatsTransport implements Transport {
     })
   }
 
-  private publish(kind: number, content: Uint8Array = none): void {
+  private publish(kind: number, content: Uint8Array = none, trace?: TraceContext.TraceContext): void {
     const message = Buffer.allocUnsafe(headerLength + content.length)
     message.writeUInt8(kind)
     message.writeUInt32BE(this.nextSent, 1)
     message.set(content, headerLength)
     this.nextSent = (this.nextSent + 1) >>> 0
     try {
-      this.connection.publish(this.peer, message)
+      if (trace === undefined) this.connection.publish(this.peer, message)
+      else this.connection.publish(this.peer, message, { headers: this.headersOf(trace) })
     } catch {
       // The connection to NATS is closed, which ends this one as well.
     }
+  }
+
+  /** For tools that follow messages: the peer reads the context in the frame. */
+  private headersOf({ traceparent, tracestate }: TraceContext.TraceContext): MsgHdrs {
+    const made = this.makeHeaders()
+    made.set("traceparent", traceparent)
+    if (tracestate !== undefined && isTraceState.test(tracestate)) made.set("tracestate", tracestate)
+    return made
   }
 
   private tell(say: (listener: TransportListener) => void): void {
@@ -218,6 +233,23 @@ export class NatsTransport implements Transport {
 }
 
 const none = new Uint8Array(0)
+
+/** The trace context of the request, message or opened stream that the packet begins with (Frame), where it has any. */
+const traceOf = (packet: Packet): TraceContext.TraceContext | undefined => {
+  const head = typeof packet === "string" ? packet : headOf(packet)
+  const [, context] = traced.exec(head) ?? []
+  const span = context === undefined ? undefined : TraceContext.parse(context)
+  return span === undefined ? undefined : TraceContext.ofSpan(span)
+}
+
+const headOf = (packet: Uint8Array): string =>
+  [requestByte, messageByte, openByte].includes(packet[0] ?? 0)
+    ? Buffer.from(packet.buffer, packet.byteOffset, Math.min(packet.byteLength, 1024)).toString("latin1")
+    : ""
+
+const [requestByte = 0, messageByte = 0, openByte = 0] = Buffer.from("rmq")
+
+const traced = /^[rmq]:\d*;([^:]*):/
 const broken: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
 
 const eventOf = (content: Uint8Array): CloseEvent => {

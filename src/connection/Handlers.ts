@@ -47,12 +47,19 @@ interface Registered {
 /** One registered handler of a stream. */
 export interface StreamingHandler<Caller> extends Registered {
   readonly answer: StreamAnswer.StreamAnswer<Caller>
+  /** How many were opened. */
+  opened: number
 }
 
 /** The handlers of one end. */
 export interface Handlers<Caller> {
   readonly get: (name: string) => Handler<Caller> | undefined
   readonly getStream: (name: string) => StreamingHandler<Caller> | undefined
+  /** Those that answer now. */
+  readonly answering: () => {
+    readonly requests: Iterable<Handler<Caller>>
+    readonly streams: Iterable<StreamingHandler<Caller>>
+  }
   /**
    * Registers until the scope closes. Of several handlers of one request the newest answers; when it goes, the one
    * beneath is back. Closing the scope interrupts what the handler is running.
@@ -96,13 +103,15 @@ export const make = <Caller>(): Handlers<Caller> => {
       runFork: runFork as RunFork.RunFork,
       tracing: yield* Tracing.current,
       running: new Set(),
-      gone: false
+      gone: false,
+      opened: 0
     })
   })
 
   return {
     get: (name) => requests.get(name),
     getStream: (name) => streams.get(name),
+    answering: () => ({ requests: requests.values(), streams: streams.values() }),
     handle: <D extends Direction, P, S, F, R>(
       request: Shaped<D, P, S, F>,
       handler: (payload: P, caller: Caller) => Effect.Effect<S, HandlerFailure<F>, R>
@@ -121,6 +130,10 @@ class NewestFirst<H extends Registered> {
 
   get(name: string): H | undefined {
     return this.newest.get(name)
+  }
+
+  values(): Iterable<H> {
+    return this.newest.values()
   }
 
   /** Until the scope closes, which interrupts what the handler is running. */

@@ -76,6 +76,7 @@ export class IncomingStreams<Caller> {
     this.memory.streamPayloads += length
     this.memory.settle()
     streams.server(1)
+    handler.opened++
     this.outbox.send(`o:${id}::`)
     entry.input?.open()
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)

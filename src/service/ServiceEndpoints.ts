@@ -14,10 +14,15 @@ export interface ServiceEndpoints {
   /** Listens at a new address until the scope closes. `prepare` runs before a client is accepted. */
   readonly listen: <E, R>(
     prepare: (peer: IPCPeer) => Effect.Effect<unknown, E, R>,
-    options: Pick<ServiceServerOptions, "requestTimeout">
+    options: ListenOptions
   ) => Effect.Effect<Listening, ListenError | E, R | Scope.Scope>
   /** Opens one connection to an address, as the client of this name. */
   readonly connect: (address: string, runtimeId: string) => Connect
+}
+
+export interface ListenOptions extends Pick<ServiceServerOptions, "requestTimeout"> {
+  /** Which service it is. */
+  readonly api: string
 }
 
 export interface Listening {

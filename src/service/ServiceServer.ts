@@ -18,7 +18,7 @@ export interface ServiceServerContext extends Pick<Member, "registerEndpoint"> {
 
 export const serve = ({ endpoints, registerEndpoint }: ServiceServerContext): Services["serve"] =>
   Effect.fnUntraced(function* (api, setup, options) {
-    const listening = yield* endpoints.listen(setup, options)
+    const listening = yield* endpoints.listen(setup, { ...options, api })
     yield* Effect.addFinalizer(() => withdraw(listening, Duration.decode(options.drainTimeout ?? "3 seconds")))
     yield* registerEndpoint(yield* validateEndpoint({ kind: "ipc", api, baseUrl: listening.address, pathPrefix: "" }))
   })

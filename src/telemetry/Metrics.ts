@@ -9,6 +9,11 @@ import { counter, durations, maxSeries, upDownCounter } from "./LabeledMetric.js
 
 /** How long the calls of one method take, by outcome. */
 export class MethodDurations {
+  calls = 0
+  failures = 0
+  /** Of all calls together. */
+  seconds = 0
+  lastError = ""
   private succeeded: Series | undefined
   private failed: Map<string, Series> | undefined
 
@@ -19,10 +24,14 @@ export class MethodDurations {
 
   /** `errorType` is undefined where the call succeeded. */
   record(seconds: number, errorType: string | undefined): void {
+    this.calls++
+    this.seconds += seconds
     if (errorType === undefined) {
       this.succeeded ??= this.seriesOf(undefined)
       return this.succeeded(seconds)
     }
+    this.failures++
+    this.lastError = errorType
     let series = this.failed?.get(errorType)
     if (series === undefined) {
       series = this.seriesOf(errorType)

@@ -8,6 +8,9 @@ import { join } from "node:path"
 import { bundle } from "./Bundle.js"
 import { defects } from "./Defects.js"
 
+/** A run leaves much garbage that is young: a collector with room, without threads of its own, takes a third less. */
+const quickCollection = ["--max-semi-space-size=64", "--single-threaded-gc"]
+
 const args = process.argv.slice(2)
 const at = args.indexOf("--defect")
 const [, name = ""] = at < 0 ? [] : args.splice(at, 2)
@@ -20,7 +23,7 @@ const directory = mkdtempSync(join(tmpdir(), "effect-ipc-simulation-"))
 try {
   const file = join(directory, "main.mjs")
   await bundle("main.ts", file, defect)
-  process.exitCode = spawnSync(process.execPath, [file, ...args], { stdio: "inherit" }).status ?? 1
+  process.exitCode = spawnSync(process.execPath, [...quickCollection, file, ...args], { stdio: "inherit" }).status ?? 1
 } finally {
   rmSync(directory, { recursive: true })
 }

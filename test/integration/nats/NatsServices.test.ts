@@ -11,11 +11,14 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as NatsDiscovery from "../../../layers/nats/NatsDiscovery.js"
+import { version } from "../../../layers/process/PackageVersion.js"
 import { IPCServer } from "../../../src/IPCServer.js"
 import * as ServiceClient from "../../../src/ServiceClient.js"
 import * as ServiceServer from "../../../src/ServiceServer.js"
+import * as TraceContext from "../../../src/telemetry/TraceContext.js"
 import { live, told } from "../../support/live.js"
 import * as NatsServer from "../../support/NatsServer.js"
+import { makeRecorder, recordedBy } from "../../support/spans.js"
 
 class TooBig extends Schema.TaggedError<TooBig>()("TooBig", { limit: Schema.Number }) {}
 
@@ -25,6 +28,12 @@ const Never = IPCServer.defineRequest<void, void>("users/never")
 const Count = IPCServer.defineStream<number, number>("users/count")
 
 class Users extends ServiceClient.Tag("users") {}
+
+const connected = (servers: string) =>
+  Effect.acquireRelease(
+    Effect.promise(() => connect({ servers })),
+    (open) => Effect.promise(() => open.close())
+  )
 
 const options = (servers: string, runtimeId: string) => ({ servers, runtimeId, lease: "1 second" as const })
 
@@ -112,10 +121,7 @@ describe("Services that ask each other by name on NATS", () => {
       yield* serving(url, "a")
       const users = yield* calling(url)
       yield* users.request(Echo, "1")
-      const other = yield* Effect.acquireRelease(
-        Effect.promise(() => connect({ servers: url })),
-        (open) => Effect.promise(() => open.close())
-      )
+      const other = yield* connected(url)
       // A message that isn't the next one, at every inbox that is written to.
       const inboxes = new Set<string>()
       const seen = yield* Deferred.make<void>()
@@ -132,6 +138,95 @@ describe("Services that ask each other by name on NATS", () => {
       for (const inbox of [...inboxes]) other.publish(inbox, new Uint8Array([3, 0, 0, 255, 255]))
       assert.strictEqual((yield* Fiber.join(pending))._tag, "ConnectionClosed")
       assert.strictEqual(yield* users.request(Echo, "3"), "a:3")
+    })
+  )
+
+  live("answer what tools for NATS ask of services", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start()
+      yield* serving(url, "a")
+      const users = yield* calling(url)
+      yield* users.request(Echo, "1")
+      yield* Effect.flip(users.request(Refuse, 7))
+      yield* Stream.runDrain(users.stream(Count, 3))
+      const other = yield* connected(url)
+      const ask = (subject: string) =>
+        Effect.promise(async () => (await other.request(subject)).json<Record<string, unknown>>())
+      const { id, ...ping } = yield* ask("$SRV.PING")
+      const identity = { name: "users", version: version(), metadata: { api: "users", runtimeId: "a" } }
+      assert.deepStrictEqual(ping, { type: "io.nats.micro.v1.ping_response", ...identity })
+      const at = { subject: `effect-ipc.default.at.${id}`, queue_group: "" }
+      assert.deepStrictEqual(yield* ask(`$SRV.INFO.users.${id}`), {
+        type: "io.nats.micro.v1.info_response",
+        ...identity,
+        id,
+        description: "users, for clients of effect-ipc",
+        endpoints: [
+          { name: "users/echo", ...at, metadata: { kind: "request" } },
+          { name: "users/refuse", ...at, metadata: { kind: "request" } },
+          { name: "users/never", ...at, metadata: { kind: "request" } },
+          { name: "users/count", ...at, metadata: { kind: "stream" } }
+        ]
+      })
+      const { endpoints, started, ...statistics } = yield* ask("$SRV.STATS.users")
+      assert.deepStrictEqual(statistics, { type: "io.nats.micro.v1.stats_response", ...identity, id })
+      assert.isAtMost(Date.parse(String(started)), Date.now())
+      const counts = (endpoints as ReadonlyArray<Record<string, number | string>>).map((endpoint) => {
+        const { average_processing_time, last_error, name, num_errors, num_requests, processing_time } = endpoint
+        const average = Math.floor(Number(processing_time) / Math.max(Number(num_requests), 1))
+        assert.strictEqual(average_processing_time, average)
+        return [name, num_requests, num_errors, last_error]
+      })
+      assert.deepStrictEqual(counts, [
+        ["users/echo", 1, 0, ""],
+        ["users/refuse", 1, 1, "TooBig"],
+        ["users/never", 0, 0, ""],
+        ["users/count", 1, 0, ""]
+      ])
+    })
+  )
+
+  live("serve clients where they may not answer those tools", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start({
+        config: `authorization { user: "u", password: "p@", permissions: { publish: { deny: ["$SRV.>"] }, subscribe: { deny: ["$SRV.>"] } } }`
+      })
+      const servers = url.replace("//", "//u:p%40@")
+      yield* serving(servers, "a")
+      assert.strictEqual(yield* (yield* calling(servers)).request(Echo, "1"), "a:1")
+    })
+  )
+
+  live("name the trace of a request in the headers of its message", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start()
+      yield* serving(url, "a")
+      const users = yield* calling(url)
+      const other = yield* connected(url)
+      const found: Array<ReadonlyArray<string | undefined>> = []
+      other.subscribe("effect-ipc.default.to.*", {
+        callback: (_, { data, headers }) => {
+          const text = new TextDecoder().decode(data.subarray(5))
+          if (text.startsWith("r:")) found.push([headers?.get("traceparent"), headers?.get("tracestate")])
+        }
+      })
+      yield* Effect.promise(() => other.flush())
+      yield* users.request(Echo, "untraced")
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      const parent = TraceContext.toSpan({ traceparent: `00-${traceId}-b7ad6b7169203331-01`, tracestate: "vendor=1" })
+      assert.isDefined(parent)
+      const recorder = makeRecorder()
+      const ask = (text: string) => users.request(Echo, text).pipe(Effect.withParentSpan(parent), recordedBy(recorder))
+      yield* ask("traced")
+      // More of it than goes in one message.
+      yield* ask("x".repeat(2_000_000))
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => found.length === 3 })
+      const [untraced, ...traced] = found
+      assert.deepStrictEqual(untraced, [undefined, undefined])
+      for (const [traceparent, tracestate] of traced) {
+        assert.match(String(traceparent), new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`))
+        assert.strictEqual(tracestate, "vendor=1")
+      }
     })
   )
 })
