@@ -15,6 +15,7 @@ import { defaultMaxFrameBytes } from "../src/connection/IPCSocketOptions.js"
 import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
+import * as Userinfo from "../src/internal/Userinfo.js"
 import * as ProcessReport from "./inspector/ProcessReport.js"
 import { defaultPort, urlOf } from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
@@ -93,11 +94,12 @@ export const connection = (
   }
 ): Effect.Effect<{ readonly base: string; readonly connect: ReconnectingClient.Connect }, ConnectFailed> =>
   Effect.suspend(() => {
-    const base = options.url ?? urlOf({ host: options.host, port: options.port ?? defaultPort })
+    const given = options.url ?? urlOf({ host: options.host, port: options.port ?? defaultPort })
+    const base = Userinfo.hidden(given)
     const unreachable = (detail: string) => Effect.fail(new ConnectFailed({ url: base, reason: "Unreachable", detail }))
     const rejected = (status: number, detail: string) =>
       Effect.fail(new ConnectFailed({ url: base, reason: "Rejected", status, detail }))
-    const url = upgradeUrl(base, options)
+    const url = upgradeUrl(given, options)
     const token = Credentials.tokenOf(options.token)
     if (url === undefined) return unreachable("it isn't a URL like http://127.0.0.1:9000")
     // As the server would answer, had the request come through.

@@ -9,6 +9,7 @@ import { isRecord } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as PathSegment from "./internal/PathSegment.js"
 import { isPrintable, oneLine } from "./internal/Printable.js"
+import * as Userinfo from "./internal/Userinfo.js"
 
 const maxPrefixLength = 1024
 const maxUrlLength = 2048
@@ -32,7 +33,7 @@ export const PathPrefix = Schema.transform(
 
 /**
  * Where an instance listens: `http://host:port`, with a path in front of the request's own where the service lives
- * below one. `ws:` and `wss:` are taken as `http:` and `https:`. Host and path get the URL standard's one spelling, and
+ * below one. It has no user and no password. `ws:` and `wss:` are taken as `http:` and `https:`. Host and path get the URL standard's one spelling, and
  * trailing slashes are dropped.
  *
  * @since 0.1.0
@@ -231,6 +232,7 @@ const prefixIssue = (prefix: string): true | string => {
 const baseUrlIssue = (url: string): true | string => {
   if (!/^(http|ws)s?:\/\/[^/]/i.test(url) || !URL.canParse(url)) return 'must be a URL like "http://127.0.0.1:4001"'
   if (/[?#]/.test(url)) return "must not contain a query or a fragment"
+  if (Userinfo.isIn(url)) return "must not contain a user or a password: everyone who sees the routes would see them"
   return !/[\s\\]/.test(url) || "must not contain white space or a backslash"
 }
 
@@ -253,10 +255,12 @@ const shown = (input: unknown): string => {
   const fields = ["api", "baseUrl", "pathPrefix"].flatMap((name) => {
     const value = (input as Readonly<Record<string, unknown>>)[name]
     if (value === undefined) return []
-    return `${JSON.stringify(name)}:${typeof value === "object" && value !== null ? "{…}" : JSON.stringify(cut(String(value)))}`
+    return `${JSON.stringify(name)}:${typeof value === "object" && value !== null ? "{…}" : JSON.stringify(cut(shownField(name, String(value))))}`
   })
   return `{${fields.join(",")}}`
 }
+
+const shownField = (name: string, value: string): string => (name === "baseUrl" ? Userinfo.hidden(value) : value)
 
 const cut = (text: string): string => (text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…` : text)
 

@@ -61,7 +61,7 @@ export type HttpRouteHandler<E = unknown, R = never> = (request: HttpRouteReques
 export interface Upstream {
   /**
    * `http://host:port` or `https://host:port`, with a path in front of the request's own where the service lives below
-   * one; `ws:` and `wss:` stand for `http:` and `https:`.
+   * one; `ws:` and `wss:` stand for `http:` and `https:`. A user and a password in it are neither sent nor shown.
    */
   readonly baseUrl: string
   /**

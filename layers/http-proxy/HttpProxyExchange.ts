@@ -18,6 +18,7 @@ import { isIP, type Socket } from "node:net"
 import type httpProxy from "http-proxy"
 import type { Upstream } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as Userinfo from "../../src/internal/Userinfo.js"
 import * as HttpBody from "../http/HttpBody.js"
 import * as BaseUrl from "../http/proxy/BaseUrl.js"
 import * as Tunnel from "../http/proxy/Tunnel.js"
@@ -136,7 +137,7 @@ export class HttpProxyExchange {
     if (base === undefined) {
       this.#fail(
         502,
-        `The upstream for ${this.#exchange.target} is ${JSON.stringify(baseUrl)}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
+        `The upstream for ${this.#exchange.target} is ${JSON.stringify(Userinfo.hidden(baseUrl))}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
       )
       return
     }
@@ -335,7 +336,10 @@ export class HttpProxyExchange {
     if (isMirror || this.#response.headersSent || this.#response.writableEnded) return
     const { baseUrl } = this.#upstream
     const { message, status } = attempt.timedOut
-      ? { status: 504, message: `${baseUrl} took too long to answer (proxyTimeout); is the service stuck?` }
+      ? {
+          status: 504,
+          message: `${Userinfo.hidden(baseUrl)} took too long to answer (proxyTimeout); is the service stuck?`
+        }
       : describe(error, baseUrl, attempt.sent)
     this.#fail(status, message)
   }

@@ -4,6 +4,7 @@
  * @internal
  */
 import type { IncomingMessage } from "node:http"
+import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import { tokensOf } from "./HeaderTokens.js"
 
 /**
@@ -31,7 +32,8 @@ export const isPresent = (request: IncomingMessage): boolean => {
 
 /**
  * The value of a body: parsed JSON, the string of text, XML or a form, the bytes of anything else and of what is
- * compressed, `undefined` for an empty one. Throws a `SyntaxError` when a body claims JSON and isn't.
+ * compressed, `undefined` for an empty one. Throws a `SyntaxError` when a body claims JSON and isn't, a
+ * `RangeError` where its JSON is over the bounds.
  *
  * @internal
  */
@@ -40,7 +42,7 @@ export const parse = (request: Pick<IncomingMessage, "headers">, bytes: Buffer):
   if (tokensOf(request.headers["content-encoding"]).some((coding) => coding !== "identity")) return bytes
   const contentType = request.headers["content-type"] ?? ""
   const type = (contentType.split(";")[0] as string).trim().toLowerCase()
-  if (JSON_TYPE.test(type)) return JSON.parse(withoutByteOrderMark(bytes.toString("utf8")))
+  if (JSON_TYPE.test(type)) return JsonBounds.parse(withoutByteOrderMark(bytes.toString("utf8")))
   if (TEXT_TYPE.test(type)) return decode(bytes, CHARSET.exec(contentType)?.[1])
   return bytes
 }

@@ -123,7 +123,8 @@ export const make = <E, R>(
           body = HttpBody.parse(request, bytes)
         } catch (error) {
           release()
-          const message = `The body claims to be JSON and isn't: ${messageOf(error)}`
+          const why = error instanceof RangeError ? "The body isn't read" : "The body claims to be JSON and isn't"
+          const message = `${why}: ${messageOf(error)}`
           onFailure(message, error)
           return JsonResponse.sendError(response, 400, message)
         }

@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type { ListenFailed, PortInUse } from "../../src/IPCError.js"
 import { logDefect } from "../../src/internal/DefectLog.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import * as Address from "../ipc/Address.js"
 import * as HostNames from "../ipc/HostNames.js"
 import * as Listening from "../ipc/Listening.js"
@@ -185,7 +186,7 @@ const readBody = (request: Http.IncomingMessage): Effect.Effect<{ readonly value
       if (size > maxBodyBytes) return resume(Effect.succeed("The body is too large."))
       const text = Buffer.concat(chunks).toString("utf8")
       try {
-        resume(Effect.succeed({ value: text === "" ? undefined : JSON.parse(text) }))
+        resume(Effect.succeed({ value: text === "" ? undefined : JsonBounds.parse(text) }))
       } catch {
         resume(Effect.succeed("The body isn't JSON."))
       }

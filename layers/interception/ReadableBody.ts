@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Zlib from "node:zlib"
+import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import * as ContentType from "./ContentType.js"
 
 type Headers = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
@@ -28,10 +29,10 @@ export const decode = (headers: Headers, bytes: Buffer): unknown => {
   }
 }
 
-/** Cut or invalid JSON is readable as its text. */
+/** Cut or invalid JSON is readable as its text, and so is what nests too deeply. */
 const parsedJson = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    return JsonBounds.parse(text)
   } catch {
     return text
   }

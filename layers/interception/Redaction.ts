@@ -6,6 +6,7 @@
 import * as Predicate from "effect/Predicate"
 import type { Redaction } from "../../src/HttpInterception.js"
 import * as Har from "../../src/internal/Har.js"
+import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import * as ContentType from "./ContentType.js"
 
 export interface Redactor {
@@ -41,7 +42,7 @@ export const make = ({ fields = [], headers = [] }: Redaction = {}): Redactor =>
       )
   const jsonText = (given: string): string => {
     try {
-      return JSON.stringify(json(JSON.parse(given)))
+      return JSON.stringify(json(JsonBounds.parse(given)))
     } catch {
       // Cut, or one value a line.
       return text(given)

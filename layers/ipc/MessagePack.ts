@@ -6,6 +6,7 @@
  */
 import { Packr, Unpackr } from "msgpackr"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
+import { maxDepth } from "../../src/internal/JsonBounds.js"
 
 /** How values are serialized where both ends ask for the same. */
 export type SerializationName = "json" | "msgpack"
@@ -18,11 +19,12 @@ const packr = new Packr({ useRecords: false })
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
 
 export const messagePack: Serialization = {
-  // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse.
+  // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse. A field named
+  // __proto__ it renames.
   encode: (value) => {
     try {
       const bytes = packr.pack(value)
-      return isWithinBounds(bytes) ? bytes : undefined
+      return isWithinBounds(bytes) && !bytes.includes("__proto__") ? bytes : undefined
     } catch {
       return undefined
     }
@@ -46,7 +48,7 @@ export const isWithinBounds = (bytes: Uint8Array): boolean => {
   let collections = 0
   const open = (values: number): boolean => {
     left.push(values)
-    return ++collections <= maxCollections && left.length <= maxDepth
+    return ++collections <= maxCollections && left.length - 1 <= maxDepth
   }
   while (left.length > 0) {
     const level = left.length - 1
@@ -124,5 +126,4 @@ const headerBytes: Readonly<Record<number, number>> = {
   223: 4
 }
 
-const maxDepth = 512
 const maxCollections = 1_000_000

@@ -15,6 +15,7 @@ import { nameOf, untyped } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import * as Userinfo from "../../src/internal/Userinfo.js"
 import { defaultHost } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { Callbacks } from "./Callbacks.js"
@@ -119,7 +120,7 @@ export class IPCClient {
     this.#runtimeId = runtimeId
     const connected = this.#session.open(
       (open) => this.#program(open, { ...this.#options, url: this.#url, runtimeId }),
-      () => notOpen("connect", this.#url, "disconnect() was called before the client had connected.")
+      () => notOpen("connect", Userinfo.hidden(this.#url), "disconnect() was called before the client had connected.")
     )
     return handled(connected.then(() => this.#connectedAgain()))
   }
@@ -226,8 +227,8 @@ export class IPCClient {
   }
 
   #notConnected(request: string): Error {
-    const reason = `Request ${JSON.stringify(request)} was not sent: the client isn't connected to ${this.#url}. Await connect() first, and again after disconnect().`
-    return notOpen(request, this.#url, reason)
+    const reason = `Request ${JSON.stringify(request)} was not sent: the client isn't connected to ${Userinfo.hidden(this.#url)}. Await connect() first, and again after disconnect().`
+    return notOpen(request, Userinfo.hidden(this.#url), reason)
   }
 
   /** Runs from connect to disconnect, or until the client gives up reconnecting. */
@@ -269,7 +270,13 @@ export class IPCClient {
       this.#reconnecting.push(() =>
         this.#connected
           ? resolve()
-          : reject(notOpen("connect", this.#url, "The client was disconnected, or gave up, before it had reconnected."))
+          : reject(
+              notOpen(
+                "connect",
+                Userinfo.hidden(this.#url),
+                "The client was disconnected, or gave up, before it had reconnected."
+              )
+            )
       )
     })
   }

@@ -13,6 +13,7 @@ import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
 import * as Scope from "effect/Scope"
 import type { HttpMethod, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { IPCServer } from "../../src/IPCServer.js"
+import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
 import { settle } from "./PromiseHandlers.js"
 import { runSync } from "./Promises.js"
@@ -124,7 +125,7 @@ const parsed = (body: unknown, bytes: Uint8Array): unknown => {
   if (typeof body !== "string" && !(body instanceof Uint8Array)) return body
   const text = decoder.decode(bytes)
   try {
-    return JSON.parse(text)
+    return JsonBounds.parse(text)
   } catch {
     return typeof body === "string" ? body : text
   }

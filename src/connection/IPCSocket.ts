@@ -314,8 +314,26 @@ export class IPCSocket<Caller> implements Connection<Caller> {
         return this.served.onInputEnd(frame.id)
       case "h":
         return this.opened.onInputRefused(frame.id)
+      case "malformed":
+        return this.onMalformed(packet, frame.issue)
       default:
-        return this.logDropped(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")
+        return this.logDropped(packet, "its type is unknown")
+    }
+  }
+
+  /** What waits for such a frame fails: it would wait for nothing. */
+  private onMalformed(packet: Packet, issue: string): void {
+    this.logDropped(packet, issue)
+    const text = FrameBytes.textOf(packet)
+    const id = Frame.idOf(text)
+    switch (text.charAt(0)) {
+      case "s":
+        return this.outgoing.onUnreadable(id, issue)
+      case "d":
+      case "e":
+        return this.opened.onUnreadable(id, issue)
+      case "i":
+        return this.served.onUnreadable(id, issue)
     }
   }
 

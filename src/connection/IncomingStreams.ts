@@ -119,6 +119,12 @@ export class IncomingStreams<Caller> {
     if (!entry.input.offer(data, size)) this.fail(entry, "its input is more than was granted")
   }
 
+  /** Input that can't be read. */
+  onUnreadable(id: number, issue: string): void {
+    const entry = this.entries.get(id)
+    if (entry?.input !== undefined) this.fail(entry, issue)
+  }
+
   onInputEnd(id: number): void {
     this.entries.get(id)?.input?.end(Exit.void)
   }

@@ -9,7 +9,7 @@ import * as ParseResult from "effect/ParseResult"
 import type { AnySpan } from "effect/Tracer"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError } from "../IPCError.js"
-import { ConnectionClosed, FrameTooLarge, InvalidPayload, RequestTimeout } from "../IPCError.js"
+import { ConnectionClosed, FrameTooLarge, InvalidPayload, InvalidResponse, RequestTimeout } from "../IPCError.js"
 import type { Codec, UntypedRequest } from "../IPCRequest.js"
 import { nameOf } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
@@ -159,6 +159,16 @@ export class OutgoingRequests {
     const exit = SyncEffect.exitOf(result)
     this.record(pending, this.timer.arrival, exit === undefined ? undefined : outcomeOf(exit))
     pending.onEnd(result)
+  }
+
+  /** A response that can't be read. */
+  onUnreadable(id: number, issue: string): void {
+    const pending = this.entries.get(id)
+    if (pending === undefined) return
+    this.forget(pending)
+    const error = new InvalidResponse({ request: nameOf(pending.request), target: this.connection.target, issue })
+    this.record(pending, this.timer.arrival, error._tag)
+    pending.onEnd(Exit.fail(error))
   }
 
   expire(pending: PendingRequest): void {

@@ -5,7 +5,7 @@
  * | --- | --- | --- | --- |
  * | the peer accepts | – | is accepted | – |
  * | elements arrive | – | are kept until they are taken | are kept until they are taken |
- * | more elements than were granted arrive | – | `InvalidResponse`, cancels | `InvalidResponse`, cancels |
+ * | more elements than were granted arrive, or what can't be read | – | `InvalidResponse`, cancels | `InvalidResponse`, cancels |
  * | the peer ends it | – | ends, after the elements that came before | ends, after the elements that came before |
  * | the accept deadline passes | `RequestTimeout` | `RequestTimeout`, cancels | – |
  * | the consumer has enough | isn't sent | cancels | cancels |
@@ -100,6 +100,12 @@ export class OutgoingStreams {
     const { codecs, name } = entry.definition
     const outcome = ResponseDecoder.decodeEnd(name, codecs?.failure, this.connection.target, data)
     this.end(entry, outcome)
+  }
+
+  /** Elements, or an end, that can't be read. */
+  onUnreadable(id: number, issue: string): void {
+    const entry = this.entries.get(id)
+    if (entry !== undefined) this.refuse(entry, issue)
   }
 
   /** The peer grants elements of the input. */

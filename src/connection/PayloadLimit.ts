@@ -4,6 +4,8 @@
  * @internal
  */
 import type { PayloadLimit } from "../IPCRequest.js"
+import * as JsonBounds from "../internal/JsonBounds.js"
+import * as Frame from "./Frame.js"
 import * as FrameLimit from "./FrameLimit.js"
 import type { Packet } from "./Transport.js"
 
@@ -16,27 +18,15 @@ export const issueOf = (packet: Packet, name: string, limit: PayloadLimit): stri
   if (packet.length > limit.bytes || FrameLimit.isExceeded(packet, limit.bytes)) {
     return `a frame of over ${limit.bytes} bytes; ${name} takes no more`
   }
-  const most = limit.collections
+  const { collections } = limit
   // Bytes were bounded in depth as they were read.
-  return most === undefined || typeof packet !== "string" || isWithin(packet, most)
-    ? undefined
-    : `a payload of more than ${most} lists and objects; ${name} takes no more`
+  if (collections === undefined || typeof packet !== "string") return undefined
+  const over = JsonBounds.exceeded(packet, Frame.dataStart(packet), {
+    collections,
+    values: collections * valuesPerCollection
+  })
+  return over === undefined ? undefined : `a payload of ${over}; ${name} takes no more`
 }
 
-/** Whether the JSON in the text opens no more lists and objects than this. JSON that nests deeply is slow to parse. */
-const isWithin = (text: string, most: number): boolean => {
-  let count = 0
-  let inString = false
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === doubleQuote) inString = !inString
-    else if (inString && code === backslash) i++
-    else if (!inString && (code === brace || code === bracket) && ++count > most) return false
-  }
-  return true
-}
-
-const doubleQuote = 34
-const backslash = 92
-const bracket = 91
-const brace = 123
+/** What discovery's own requests have is fewer, and many names of fields are as slow to parse as many objects. */
+const valuesPerCollection = 16

@@ -69,6 +69,12 @@ describe("NodeIPCClient", () => {
       })
     )
 
+    live("and names its URL without the user and the password in it", () =>
+      Effect.map(told(NodeIPCClient.make({ url: "http://user:secret@127.0.0.1:1" })), ({ message }) => {
+        assert.match(message, /^Could not connect to http:\/\/127\.0\.0\.1:1: connect ECONNREFUSED /)
+      })
+    )
+
     live("where nothing listens at any address of a name", () =>
       Effect.map(told(NodeIPCClient.make({ url: "http://localhost:1" })), ({ message }) => {
         assert.match(message, /^Could not connect to http:\/\/localhost:1: connect ECONNREFUSED .*\. Is the server/)

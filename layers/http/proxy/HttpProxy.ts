@@ -15,6 +15,7 @@ import { logDefect } from "../../../src/internal/DefectLog.js"
 import { messageOf } from "../../../src/internal/ErrorMessage.js"
 import { printable } from "../../../src/internal/Printable.js"
 import * as RunFork from "../../../src/internal/RunFork.js"
+import * as Userinfo from "../../../src/internal/Userinfo.js"
 import * as Tracing from "../../../src/telemetry/Tracing.js"
 import { UpstreamProxy } from "../../UpstreamProxy.js"
 import type { GatewayResponse } from "../GatewayResponse.js"
@@ -86,7 +87,7 @@ export const make: Effect.Effect<HttpProxy, never, Scope.Scope> = Effect.gen(fun
       release(upstream)
       return refuse(
         508,
-        `The request for ${target} ${loop}: does its upstream, ${upstream.baseUrl}, lead back to the gateway?`
+        `The request for ${target} ${loop}: does its upstream, ${Userinfo.hidden(upstream.baseUrl)}, lead back to the gateway?`
       )
     }
     const headers = ForwardedHeaders.ofRequest(request, mark)
@@ -145,8 +146,8 @@ class ToldUpstream implements Upstream {
     this.route = upstream.route
     this.stripPrefix = upstream.stripPrefix
     const { instance } = upstream as Partial<Selection>
-    const { baseUrl: name, stripPrefix } = upstream
-    response.tellAnswerer({ kind: "upstream", name, api: instance?.api, stripPrefix })
+    const { baseUrl, stripPrefix } = upstream
+    response.tellAnswerer({ kind: "upstream", name: Userinfo.hidden(baseUrl), api: instance?.api, stripPrefix })
   }
 
   next(): Upstream | undefined {

@@ -23,6 +23,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import type { Upstream } from "../../../src/HttpGateway.js"
+import * as Userinfo from "../../../src/internal/Userinfo.js"
 import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
@@ -92,7 +93,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     if (base === undefined) {
       this.#fail(
         502,
-        `The upstream for ${target} is ${JSON.stringify(this.#upstream.baseUrl)}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
+        `The upstream for ${target} is ${JSON.stringify(Userinfo.hidden(this.#upstream.baseUrl))}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
       )
       return
     }
@@ -147,7 +148,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     this.#controller = undefined
     if (this.#body !== null && !this.#request.complete) {
       socket.destroy()
-      this.#fail(502, `${this.#upstream.baseUrl} switched protocols before it had the request's body.`)
+      this.#fail(502, `${Userinfo.hidden(this.#upstream.baseUrl)} switched protocols before it had the request's body.`)
       return
     }
     this.#state = "switched"

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Userinfo from "../../../src/internal/Userinfo.js"
 
 /**
  * @internal
@@ -56,7 +57,8 @@ const CERTIFICATE =
  *
  * @internal
  */
-export const describe = (error: Error, baseUrl: string, sent: boolean): UpstreamFailure => {
+export const describe = (error: Error, upstream: string, sent: boolean): UpstreamFailure => {
+  const baseUrl = Userinfo.hidden(upstream)
   const code = codeOf(error)
   const crash = "did the service crash?"
   if (error instanceof ClientNotLoaded) {

@@ -211,6 +211,14 @@ describe("a route", () => {
       const answer = yield* askJson(url, { method: "POST", headers: { "content-type": "application/json" }, body: "{" })
       assert.strictEqual(answer.status, 400)
       assert.match((answer.json as { error: string }).error, /^The body claims to be JSON and isn't: /)
+      const deep = `${"[".repeat(3000)}${"]".repeat(3000)}`
+      assert.deepStrictEqual(
+        yield* askJson(url, { method: "POST", headers: { "content-type": "application/json" }, body: deep }),
+        {
+          status: 400,
+          json: { error: "The body isn't read: its JSON has lists and objects nested more than 512 deep" }
+        }
+      )
       assert.isFalse(called)
     })
   )

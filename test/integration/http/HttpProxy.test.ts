@@ -4,9 +4,22 @@ import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import { HttpProxyUpstream } from "../../../layers/http-proxy/index.js"
+import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
 import type { Upstream } from "../../../src/HttpGateway.js"
 import * as Port from "../../support/Port.js"
-import { ask, askJson, connect, converse, event, proxied, type Served, serve, serveGateway } from "./support.js"
+import {
+  ask,
+  askJson,
+  connect,
+  converse,
+  event,
+  proxied,
+  type Served,
+  serve,
+  serveGateway,
+  serveGatewayBy
+} from "./support.js"
 
 const pairs = (raw: ReadonlyArray<string>, ...names: ReadonlyArray<string>) => {
   const found: Array<string> = []
@@ -318,6 +331,29 @@ describe("an upstream", () => {
       }
       assert.deepStrictEqual(yield* askJson(url), expected)
       assert.deepStrictEqual(yield* askJson(url, { method: "POST", body: Buffer.alloc(5_000_000) }), expected)
+    })
+  )
+
+  it.scopedLive("is named without the user and the password that its URL has, whatever client asks it", () =>
+    Effect.gen(function* () {
+      for (const client of [UndiciUpstream.layer(), HttpProxyUpstream.layer()]) {
+        const { gateway, url } = yield* serveGatewayBy(client)
+        const urls: Readonly<Record<string, string>> = {
+          "/refused": "http://user:secret@127.0.0.1:1",
+          "/unknown": "ftp://user:secret@127.0.0.1:1",
+          "/broken": "http://user:sec/ret@127.0.0.1:1"
+        }
+        yield* gateway.proxy((path) => urls[path])
+        const error = (path: string) =>
+          Effect.map(askJson(url + path), ({ json }) => (json as { readonly error: string }).error)
+        assert.strictEqual(yield* error("/refused"), `${dead} can't be reached (ECONNREFUSED); did the service crash?`)
+        for (const path of ["/unknown", "/broken"]) {
+          const text = yield* error(path)
+          assert.include(text, "127.0.0.1:1")
+          assert.notInclude(text, "user")
+          assert.notInclude(text, "sec")
+        }
+      }
     })
   )
 

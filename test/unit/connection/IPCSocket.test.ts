@@ -784,6 +784,26 @@ describe("IPCSocket", () => {
       )
     )
 
+    it.scoped("end the request that such a response is to, at once", () =>
+      Effect.gen(function* () {
+        const { peer, socket } = yield* makeEndAndPeer()
+        const issues = {
+          "{": "its data isn't JSON",
+          [`${"[".repeat(3000)}${"]".repeat(3000)}`]: "its data has lists and objects nested more than 512 deep"
+        }
+        for (const [index, [data, issue]] of Object.entries(issues).entries()) {
+          const request = yield* Effect.fork(Effect.flip(socket.request(Echo, 1)))
+          yield* peer.hears(index + 1)
+          peer.transport.send(`s:${index + 1}:echo:${data}`)
+          assert.deepStrictEqual(
+            yield* Fiber.join(request),
+            new InvalidResponse({ request: "echo", target: "peer", issue })
+          )
+        }
+        assert.deepStrictEqual(socket.held, nothing)
+      })
+    )
+
     it.scoped("are answered with a failure where they are requests whose id can be read", () =>
       Effect.gen(function* () {
         const { handle, peer } = yield* makeEndAndPeer()

@@ -480,6 +480,31 @@ describe("Flow control", () => {
     })
   )
 
+  it.scoped("ends at once with elements, an end or input that can't be read", () =>
+    Effect.gen(function* () {
+      const { handlers, peer, socket } = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day" })
+      peer.transport.send(hello)
+      const sent = () => peer.heard.filter((text) => /^[qce]/.test(text))
+      const issue = "its data isn't JSON"
+      for (const frame of ["d:1::[1", "e:2::{"]) {
+        const seen = yield* Effect.fork(Effect.flip(collect(open(socket, Count))))
+        yield* settled
+        peer.transport.send(frame)
+        assert.deepStrictEqual(
+          yield* Fiber.join(seen),
+          new InvalidResponse({ request: "count", target: "peer", issue })
+        )
+      }
+      assert.deepStrictEqual(sent(), ["q:1:count:1", "c:1::", "q:2:count:1", "c:2::"])
+      yield* handlers.handleStream(Sum, () => Stream.never)
+      peer.transport.send("q:7:sum:1")
+      peer.transport.send("i:7::[1")
+      yield* settled
+      assert.deepStrictEqual(sent().slice(-1), [`e:7::${JSON.stringify({ success: false, error: issue })}`])
+      assert.strictEqual(socket.streams, 0)
+    })
+  )
+
   it.scoped("sends no more elements than were granted", () =>
     Effect.gen(function* () {
       const { frames, handlers, peer, socket } = yield* producing

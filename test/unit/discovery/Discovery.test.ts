@@ -102,6 +102,11 @@ for (const role of ["leader", "follower"] as const) {
         const both = yield* two
         const error = yield* Effect.flip(both[role].discovery.register([users, { ...users, pathPrefix: "users" }]))
         assert.strictEqual(error._tag, "InvalidEntry")
+        const secret = { ...users, baseUrl: "http://user:secret@127.0.0.1:4001" }
+        const { message } = yield* Effect.flip(both[role].discovery.register([users, secret]))
+        assert.include(message, '"baseUrl":"http://127.0.0.1:4001"')
+        assert.include(message, "baseUrl must not contain a user or a password")
+        assert.notInclude(message, "secret")
         assert.deepStrictEqual(yield* both[other].discovery.routes, [])
       })
     )

@@ -11,6 +11,7 @@ describe("MessagePack", () => {
     FastCheck.assert(
       FastCheck.property(json, (value) => {
         const encoded = messagePack.encode(value)
+        if (JSON.stringify(value).includes("__proto__")) return assert.isUndefined(encoded)
         assert.isDefined(encoded)
         assert.deepStrictEqual(messagePack.decode(encoded as Uint8Array), { value })
       })
