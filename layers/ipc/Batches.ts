@@ -15,11 +15,16 @@ export interface Sink {
 }
 
 /**
- * So many frames, or characters of them, don't wait for the end of the turn: the peer reads them while the next are made.
- * Each further batch of the turn has twice as many frames, so that a long turn takes few system calls.
+ * A batch is half of what a turn usually sends, and no fewer frames than this: the peer reads one half while the other is
+ * made, and few system calls are needed.
  */
-const firstBatchCount = 32
+const leastBatchCount = 32
+
+/** So many characters don't wait, however few frames they are. */
 const batchLength = 32 * 1024
+
+/** What a turn usually sends follows larger turns at once and smaller ones slowly: so much of it is left after an empty one. */
+const remembered = 0.9
 
 const nothing = Buffer.alloc(0)
 
@@ -29,7 +34,10 @@ export class Batches {
   onDrain: () => void = () => {}
   private queue: Array<Packet> = []
   private queuedLength = 0
-  private batchCount = firstBatchCount
+  private batchCount = leastBatchCount
+  /** How many frames this turn has written, and how many a turn usually sends. */
+  private writtenInTurn = 0
+  private usualCount = 0
   private turnEnds = false
   private awaitsDrain = false
 
@@ -46,10 +54,7 @@ export class Batches {
     }
     this.queue.push(packet)
     this.queuedLength += packet.length
-    if (this.queue.length >= this.batchCount || this.queuedLength >= batchLength) {
-      this.batchCount *= 2
-      this.flush()
-    }
+    if (this.queue.length >= this.batchCount || this.queuedLength >= batchLength) this.flush()
   }
 
   unsent(): number {
@@ -62,13 +67,16 @@ export class Batches {
     if (queue.length === 0) return
     this.queue = []
     this.queuedLength = 0
+    this.writtenInTurn += queue.length
     if (this.sink.isOpen()) this.sink.write(queue)
   }
 
   endTurn(): void {
     this.turnEnds = false
-    this.batchCount = firstBatchCount
     this.flush()
+    this.usualCount = Math.max(this.writtenInTurn, remembered * this.usualCount)
+    this.batchCount = Math.max(leastBatchCount, Math.floor(this.usualCount / 2))
+    this.writtenInTurn = 0
     if (this.sink.buffered() === 0) this.onDrain()
     else this.awaitDrain()
   }

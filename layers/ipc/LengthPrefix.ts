@@ -40,7 +40,8 @@ export interface FrameListener {
   readonly onReceiving: (bytes: number) => void
 }
 
-const firstCapacity = 64 * 1024
+/** How much room is made for the rest of a frame: what has come of it, so many times. */
+const growth = 8
 
 /** Reads frames from chunks of a byte stream. */
 export class Reader {
@@ -116,7 +117,7 @@ export class Reader {
   private keep(part: Buffer): void {
     const needed = this.bodyRead + part.length
     if (needed > this.body.length) {
-      const capacity = Math.min(this.length, Math.max(needed, 2 * this.body.length, firstCapacity))
+      const capacity = Math.min(this.length, growth * needed)
       const larger = Buffer.allocUnsafeSlow(capacity)
       this.body.copy(larger, 0, 0, this.bodyRead)
       this.body = larger

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { isUtf8 } from "node:buffer"
+import { isAscii, isUtf8 } from "node:buffer"
 import type { Duplex } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { CloseEvent } from "../../src/CloseEvent.js"
@@ -14,6 +14,7 @@ import type { Agreement } from "../../src/connection/Subprotocol.js"
 import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 import { Batches } from "./Batches.js"
 import { Kind, printHeader, printText, Reader } from "./LengthPrefix.js"
+import { ReadAhead } from "./ReadAhead.js"
 
 /** Takes over the socket. A frame over `maxFrameBytes` closes the connection with 1009. */
 export const make = (socket: Duplex, agreement: Agreement, maxFrameBytes: number): Transport =>
@@ -21,6 +22,9 @@ export const make = (socket: Duplex, agreement: Agreement, maxFrameBytes: number
 
 /** How long the peer has to answer a close frame, in milliseconds. */
 const closeGraceMillis = 250
+
+/** From this size on a frame takes long to parse, in bytes. */
+const largeFrameBytes = 128 * 1024
 
 /** What so many characters take at most: a UTF-16 unit is no more than three bytes of UTF-8. */
 const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
@@ -34,7 +38,11 @@ class UnixTransport implements Transport {
   private readonly batches: Batches
   private readonly reader: Reader
   private listener: TransportListener | undefined
-  /** What the listener knows of a frame that isn't whole, in bytes. */
+  /** Made for the first frame that takes long. */
+  private readAhead: ReadAhead | undefined
+  /** What has come of a frame that isn't whole, in bytes. */
+  private received = 0
+  /** What the listener knows of it and of what waits to be handled. */
   private toldReceived = 0
   /** Why the connection ends, as far as it is known. */
   private closing: CloseEvent | undefined
@@ -52,8 +60,11 @@ class UnixTransport implements Transport {
     })
     this.reader = new Reader({
       onHeader: (kind, length) => this.onHeader(kind, length),
-      onFrame: (kind, body) => this.onFrame(kind, body),
-      onReceiving: (bytes) => this.onReceived(bytes)
+      onFrame: (kind, body) => this.onArrived(kind, body),
+      onReceiving: (bytes) => {
+        this.received = bytes
+        this.tellReceived()
+      }
     })
   }
 
@@ -61,10 +72,11 @@ class UnixTransport implements Transport {
     const { socket } = this
     this.listener = listener
     this.batches.onDrain = listener.onDrain
-    socket.on("error", ({ message }: Error) => this.end({ code: CloseCode.Abnormal, reason: message }))
-    socket.on("end", () => this.end(lost))
+    socket.on("error", ({ message }: Error) => this.onLost({ code: CloseCode.Abnormal, reason: message }))
+    socket.on("end", () => this.onLost(lost))
     socket.on("close", () => {
       clearTimeout(this.grace)
+      this.readAhead?.flush()
       listener.onClosed(this.closing ?? lost)
     })
     socket.on("data", (chunk: Buffer) => {
@@ -78,25 +90,57 @@ class UnixTransport implements Transport {
       case Kind.text:
       case Kind.bytes:
         if (length <= Math.max(this.maxFrameBytes, kind === Kind.text ? maxJoinedBytes : 0)) return true
-        this.close(FrameLimit.exceeded(this.maxFrameBytes, length))
+        this.refuse(FrameLimit.exceeded(this.maxFrameBytes, length))
         return false
       case Kind.close:
       case Kind.ping:
       case Kind.pong:
         if (length <= maxReasonBytes + 2) return true
     }
-    this.close({ code: CloseCode.ProtocolError, reason: "what came isn't a frame" })
+    this.refuse({ code: CloseCode.ProtocolError, reason: "what came isn't a frame" })
     return false
+  }
+
+  /** Nothing that comes after the frames which wait can be read. */
+  private refuse(event: CloseEvent): void {
+    this.readAhead?.flush()
+    this.close(event)
+  }
+
+  private onArrived(kind: number, body: Buffer): void {
+    const takesLong = body.length >= largeFrameBytes && this.isParsed(kind)
+    if (this.readAhead === undefined) {
+      if (!takesLong) return this.onFrame(kind, body)
+      this.readAhead = new ReadAhead(
+        (kind, body) => this.onFrame(kind, body),
+        () => this.readOn()
+      )
+    }
+    this.readAhead.add(kind, body, takesLong)
+    if (this.readAhead.isFull) this.socket.pause()
+    this.tellReceived()
+  }
+
+  /** Raw bytes aren't. */
+  private isParsed(kind: number): boolean {
+    return kind === Kind.text || this.agreement.serialization !== undefined
+  }
+
+  private readOn(): void {
+    if (this.socket.isPaused() && this.readAhead?.isFull !== true) this.socket.resume()
+    this.tellReceived()
   }
 
   private onFrame(kind: number, body: Buffer): void {
     const { listener } = this
-    if (listener === undefined) return
+    if (listener === undefined || this.closing !== undefined) return
     switch (kind) {
       case Kind.text:
         if (body.length > this.maxFrameBytes && !body.includes(JoinedFrames.separator)) {
           return this.close(FrameLimit.exceeded(this.maxFrameBytes, body.length))
         }
+        // As Latin-1 a text is copied, not decoded.
+        if (isAscii(body)) return listener.onText(body.toString("latin1"))
         if (!isUtf8(body)) return this.close({ code: 1007, reason: "a text frame isn't UTF-8" })
         return listener.onText(body.toString())
       case Kind.bytes:
@@ -116,7 +160,8 @@ class UnixTransport implements Transport {
     this.close({ code, reason: body.subarray(2).toString() })
   }
 
-  private onReceived(bytes: number): void {
+  private tellReceived(): void {
+    const bytes = this.received + (this.readAhead?.bytes ?? 0)
     if (bytes < this.toldReceived || bytes - this.toldReceived >= receivingStep) {
       this.toldReceived = bytes
       this.listener?.onReceiving(bytes)
@@ -166,7 +211,14 @@ class UnixTransport implements Transport {
 
   terminate(): void {
     this.closing ??= lost
+    this.readAhead?.clear()
     this.socket.destroy()
+  }
+
+  /** What has arrived before is handled first. */
+  private onLost(event: CloseEvent): void {
+    this.readAhead?.flush()
+    this.end(event)
   }
 
   /** What is written goes, and the peer has a moment to end as well. */

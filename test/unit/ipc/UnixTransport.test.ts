@@ -166,4 +166,64 @@ describe("UnixTransport", () => {
       assert.strictEqual(got.at(-2), "receiving 0")
     })
   )
+
+  const large = "x".repeat(200_000)
+  const lengthsOf = (got: ReadonlyArray<string>) =>
+    got.filter((text) => !text.startsWith("receiving")).map((text) => text.length)
+
+  it.scopedLive("reads on before it handles a large frame, and keeps the order", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { got } = told(make(far, 1_000_000))
+      near.write(Buffer.concat([large, "small", large, "last"].map(printText)))
+      yield* Live.until(
+        Effect.sync(() => lengthsOf(got)),
+        ({ length }) => length === 4
+      )
+      assert.deepStrictEqual(lengthsOf(got), [large.length, 5, large.length, 4])
+      const before = got.slice(0, got.indexOf(large)).map((text) => Number(text.slice("receiving ".length)))
+      // The whole frame counts as received until it is handled.
+      assert.isAtLeast(Math.max(...before), large.length)
+      assert.strictEqual(got.filter((text) => text.startsWith("receiving")).at(-1), "receiving 0")
+    })
+  )
+
+  it.scopedLive("reads no further while many bytes wait", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { got } = told(make(far, 1_000_000))
+      const paused: Array<boolean> = []
+      far.on("data", () => void paused.push(far.isPaused()))
+      far.unshift(Buffer.concat(Array.from({ length: 4 }, () => printText(large))))
+      near.write(printText("later"))
+      yield* Live.until(
+        Effect.sync(() => lengthsOf(got)),
+        ({ length }) => length === 5
+      )
+      assert.deepStrictEqual(lengthsOf(got), [...Array.from({ length: 4 }, () => large.length), 5])
+      assert.deepStrictEqual(paused, [true, false])
+    })
+  )
+
+  it.scopedLive("handles what has arrived before the peer's end", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { closed, got } = told(make(far, 1_000_000))
+      near.end()
+      far.unshift(Buffer.concat([large, "small", large, large].map(printText)))
+      assert.strictEqual((yield* closed).code, 1006)
+      assert.deepStrictEqual(lengthsOf(got), [large.length, 5, large.length, large.length])
+    })
+  )
+
+  it.scopedLive("handles what came before a frame that can't be read", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { closed, got } = told(make(far, 1_000_000))
+      near.write(Buffer.concat([printText(large), printText("small"), printHeader(7, 0)]))
+      near.on("error", () => {}).resume()
+      assert.strictEqual((yield* closed).code, 1002)
+      assert.deepStrictEqual(lengthsOf(got), [large.length, 5])
+    })
+  )
 })

@@ -82,6 +82,17 @@ describe("WebSocketTransport", () => {
     assert.strictEqual(socket.taken, frames.join(""))
   })
 
+  it("sends half of what a turn usually sends at once, where that is more", async () => {
+    const { socket, transport } = make()
+    const frames = Array.from({ length: 100 }, (_, i) => `${i};`)
+    const all = frames.join("")
+    for (const frame of frames) transport.send(frame)
+    while (socket.taken.length < all.length) await socket.letThrough()
+    for (const frame of frames) transport.send(frame)
+    await socket.letThrough()
+    assert.strictEqual(socket.taken.slice(all.length), frames.slice(0, 50).join(""))
+  })
+
   it("tells when the last has left, also of what was sent while it waited to tell", async () => {
     const { drains, socket, transport } = make()
     for (const text of ["first", "second"]) {
