@@ -33,6 +33,7 @@ import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import type { Departure } from "./Departure.js"
 import * as ElementCodec from "./ElementCodec.js"
+import { forEachChunk } from "./ForEachChunk.js"
 import type * as Frame from "./Frame.js"
 import { Grants } from "./Grants.js"
 import type { Credit } from "./Hello.js"
@@ -212,8 +213,10 @@ export class OutgoingStreams {
       issue === undefined ? sender.send(values) : Effect.fail(issue)
     const invalid = (issue: string) => this.requests.invalidPayload(name, issue)
     const sending = Effect.zipRight(
-      Stream.runForEachChunk(input, (elements) =>
-        Effect.mapError(Effect.flatMap(ElementCodec.encode(codecs?.input, elements), sendEncoded), invalid)
+      forEachChunk(
+        input,
+        (elements) => Effect.flatMap(ElementCodec.encode(codecs?.input, elements), sendEncoded),
+        invalid
       ),
       Effect.mapError(sender.flush, invalid)
     )

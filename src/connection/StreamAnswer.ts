@@ -4,13 +4,14 @@
  * @internal
  */
 import * as Cause from "effect/Cause"
-import type * as Chunk from "effect/Chunk"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Codec } from "../IPCRequest.js"
 import type { UntypedStream } from "../IPCStream.js"
 import { total } from "../internal/CallbackEffect.js"
 import * as ElementCodec from "./ElementCodec.js"
+import { forEachChunk } from "./ForEachChunk.js"
 import type * as Frame from "./Frame.js"
 import { failureEncoder, invalidPayload, untypedFailure } from "./HandlerFailures.js"
 
@@ -49,8 +50,11 @@ export const make = <Caller>(
       issue === undefined
         ? sender.send(values)
         : Effect.zipRight(sender.send(values), Effect.fail(`an element of the stream doesn't fit its Schema: ${issue}`))
-    const sendChunk = (elements: Chunk.Chunk<unknown>): Effect.Effect<void, Frame.Failure> =>
-      Effect.mapError(Effect.flatMap(ElementCodec.encode(codecs?.element, elements), sendEncoded), unsent)
+    const codec = codecs?.element
+    const sendChunk = (elements: Chunk.Chunk<unknown>): Effect.Effect<void, string> =>
+      codec === undefined
+        ? sender.send(Chunk.toReadonlyArray(elements))
+        : Effect.flatMap(ElementCodec.encode(codec, elements), sendEncoded)
     const elementsOf = (decoded: unknown): Stream.Stream<unknown, Frame.Failure> =>
       Stream.catchAll(
         Stream.suspend(() => handler(...(input === undefined ? [decoded, caller] : [decoded, input, caller]))),
@@ -59,7 +63,7 @@ export const make = <Caller>(
     // A Schema may throw before there is an effect to run.
     return total(() =>
       Effect.flatMap(decodePayload(payload), (decoded) =>
-        afterwards(Stream.runForEachChunk(elementsOf(decoded), sendChunk), Effect.mapError(sender.flush, unsent))
+        afterwards(forEachChunk(elementsOf(decoded), sendChunk, unsent), Effect.mapError(sender.flush, unsent))
       )
     )
   }

@@ -46,15 +46,13 @@ export class StreamSender implements Turn {
   }
 
   /**
-   * Sends encoded elements; done when they have been sent, or leave for certain with those that come in the same turn. Fails
-   * with why one can't be sent; interrupts once it is closed.
+   * Sends encoded elements at once; the effect is done when they have been sent, or leave for certain with those that come in
+   * the same turn. Fails with why one can't be sent; interrupts once it is closed.
    */
   send(elements: ReadonlyArray<unknown>): Effect.Effect<void, string> {
-    return Effect.suspend(() => {
-      if (this.closed || this.issue !== undefined) return this.result
-      this.append(elements)
-      return this.mayCollect() ? Effect.void : this.flush
-    })
+    if (this.closed || this.issue !== undefined) return this.result
+    this.append(elements)
+    return this.mayCollect() ? Effect.void : this.flush
   }
 
   /** Done when all elements have been sent. */
