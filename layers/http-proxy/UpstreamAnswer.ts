@@ -14,7 +14,7 @@ import * as ForwardedHeaders from "../http/proxy/ForwardedHeaders.js"
 export const headersOf = (answer: IncomingMessage, response: ServerResponse): Array<string> => {
   const status = answer.statusCode ?? 0
   if (status < 200) throw new RangeError(`${status} isn't the status of a response`)
-  const headers = ForwardedHeaders.ofResponse(bytesOf(answer.rawHeaders))
+  const headers = ForwardedHeaders.ofResponse(bytesOf(answer.rawHeaders), status)
   // Node refuses to announce trailers where it can't send them.
   if (!hasTrailers(answer, response)) ForwardedHeaders.remove(headers, "trailer")
   return headers

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import type { GatewayResponse } from "./GatewayResponse.js"
+import { tokensOf } from "./HeaderTokens.js"
 import { sendError } from "./JsonResponse.js"
 import { checked, Thrown } from "./SafeReadable.js"
 
@@ -23,7 +24,7 @@ export interface Head {
 }
 
 /**
- * The content-length sent is that of the bytes, whatever the head has.
+ * The content-length sent is that of the bytes, whatever the head has. A status that has no content sends none of them.
  *
  * @internal
  */
@@ -34,16 +35,16 @@ export const sendBytes = (
 ): Effect.Effect<void, unknown> =>
   Effect.try({
     try: () => {
-      const length = bytes === undefined ? 0 : Buffer.byteLength(bytes)
+      const length = bytes === undefined || isWithoutContent(head.status) ? 0 : Buffer.byteLength(bytes)
       if (response.unread?.hold(response, length) === false) return sendError(response, 503, response.unread.issue)
-      const headers = withoutFraming(head)
+      const headers = ofMessage(response, head)
       // An empty answer to a HEAD, and a 304, may tell the length of the body that a GET would have.
       const mayTell = head.status === 304 || (response.req.method === "HEAD" && length === 0)
       if (mayTell && isLength(head.headers["content-length"])) {
         headers["content-length"] = head.headers["content-length"]
       } else if (head.status !== 204 && head.status !== 304) headers["content-length"] = length
       writeHead(response, head, headers)
-      response.end(bytes)
+      response.end(length === 0 ? undefined : bytes)
     },
     catch: (error) => error
   })
@@ -137,9 +138,10 @@ const failWith = (error: Error | undefined): Effect.Effect<void, Error> =>
   error === undefined ? Effect.void : Effect.fail(error)
 
 const begin = (response: GatewayResponse, head: Head): BodyLength => {
-  const headers = withoutFraming(head)
+  const headers = ofMessage(response, head)
   const announced = head.headers["content-length"]
-  if (isLength(announced) && head.status !== 204) headers["content-length"] = announced
+  if (head.status === 205) headers["content-length"] = 0
+  else if (isLength(announced) && head.status !== 204) headers["content-length"] = announced
   writeHead(response, head, headers)
   return new BodyLength(isLength(announced) ? Number(announced) : undefined)
 }
@@ -149,19 +151,37 @@ const writeHead = (response: GatewayResponse, head: Head, headers: OutgoingHttpH
   else response.writeHead(head.status, head.statusText, headers)
 }
 
-/** The server alone decides how a message is framed. */
-const withoutFraming = (head: Head): OutgoingHttpHeaders => {
+/** The server alone decides how a message is framed, and what its connection is for (RFC 9110 section 7.6.1). */
+const ofMessage = (response: GatewayResponse, head: Head): OutgoingHttpHeaders => {
   const headers = { ...head.headers }
-  delete headers["content-length"]
-  delete headers["transfer-encoding"]
-  delete headers.trailer
-  return headers
+  const { connection } = headers
+  for (const name of FRAMING) delete headers[name]
+  if (connection === undefined && headers.upgrade === undefined) return headers
+  const options = tokensOf(String(connection ?? ""))
+  const closes = options.includes("close") || !response.shouldKeepAlive
+  // What the server would take as well (RFC 9110 section 7.8), with a 426 say.
+  const offers = headers.upgrade !== undefined
+  const kept = [...(offers ? ["upgrade"] : []), ...(closes ? ["close"] : [])]
+  return kept.length === 0 ? headers : { ...headers, connection: kept.join(", ") }
 }
+
+const FRAMING = [
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding"
+] as const
 
 const isLength = (value: unknown): value is string | number => /^\d+$/.test(String(value))
 
 const hasBody = (response: GatewayResponse, { status }: Head): boolean =>
-  response.req.method !== "HEAD" && status !== 204 && status !== 304
+  response.req.method !== "HEAD" && !isWithoutContent(status)
+
+/** RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5. */
+const isWithoutContent = (status: number): boolean => status === 204 || status === 205 || status === 304
 
 /** Holds a body to the length that its head has announced: the client reads just so much, and waits for what is missing. */
 class BodyLength {

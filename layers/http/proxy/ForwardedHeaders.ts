@@ -88,12 +88,13 @@ export const ofRequest = (request: IncomingMessage, mark: string): Array<string>
 }
 
 /**
- * The headers of an upstream's response for the client, without those that concern one connection only. Throws where the
- * body has a transfer coding beside chunked.
+ * The headers of an upstream's response for the client, without those that concern one connection only, and without the
+ * length of a body that its status can't have (RFC 9110 section 8.6). Throws where the body has a transfer coding beside
+ * chunked.
  *
  * @internal
  */
-export const ofResponse = (raw: ReadonlyArray<Buffer>): Array<string> => {
+export const ofResponse = (raw: ReadonlyArray<Buffer>, status: number): Array<string> => {
   const headers: Array<string> = []
   let named: Set<string> | undefined
   for (let i = 0; i < raw.length; i += 2) {
@@ -117,6 +118,7 @@ export const ofResponse = (raw: ReadonlyArray<Buffer>): Array<string> => {
     headers.push(name, value)
   }
   if (named !== undefined) withoutNamed(headers, named)
+  if (status < 200 || status === 204) remove(headers, "content-length")
   return headers
 }
 

@@ -192,7 +192,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     const { socket } = this.#response
     // These aren't queued without bound for a client that doesn't read.
     if (socket === null || this.#request.httpVersionMinor === 0 || socket.writableNeedDrain) return
-    const headers = ForwardedHeaders.ofResponse(rawHeaders)
+    const headers = ForwardedHeaders.ofResponse(rawHeaders, status)
     let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
     socket.write(`${text}\r\n`, "latin1")
@@ -200,7 +200,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
 
   #relayHead(status: number, statusMessage: string, rawHeaders: ReadonlyArray<Buffer>): void {
     const response = this.#response
-    const headers = ForwardedHeaders.ofResponse(rawHeaders)
+    const headers = ForwardedHeaders.ofResponse(rawHeaders, status)
     const length = ForwardedHeaders.get(headers, "content-length")
     const hasBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304
     // Node refuses to announce trailers where it can't send them.

@@ -8,7 +8,7 @@ import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
 import { untilSo } from "../../support/turns.js"
-import { ask, askJson, connect, serveGateway } from "./support.js"
+import { ask, askJson, connect, converse, serveGateway } from "./support.js"
 
 const text = (chunk: string) => new TextEncoder().encode(chunk)
 
@@ -103,6 +103,103 @@ describe("what a route answers that HTTP doesn't allow", () => {
           assert.isTrue(Either.isLeft(yield* Effect.either(ask(`${url}${path}`))), path)
         }
       })
+  )
+})
+
+describe("a response without content", () => {
+  it.scopedLive("sends none, by whatever status or method, and the next response is read", () =>
+    Effect.gen(function* () {
+      const { gateway, port } = yield* serveGateway()
+      const bodies: Record<string, (status: number) => unknown> = {
+        text: (status) => HttpServerResponse.text("content", { status }),
+        stream: (status) => HttpServerResponse.stream(Stream.make(text("content")), { status }),
+        sized: (status) =>
+          HttpServerResponse.stream(Stream.make(text("content")), { status, headers: { "content-length": "7" } }),
+        readable: (status) => HttpServerResponse.raw(Readable.from(["content"]), { status }),
+        json: (status) => HttpServerResponse.unsafeJson({ content: true }, { status }),
+        response: (status) => new Response(null, { status, headers: { "content-length": "7" } })
+      }
+      for (const [name, body] of Object.entries(bodies)) {
+        yield* gateway.route("GET", `/${name}/:status`, ({ params }) => Effect.succeed(body(Number(params.status))))
+        yield* gateway.route("HEAD", `/${name}/:status`, ({ params }) => Effect.succeed(body(Number(params.status))))
+      }
+      yield* gateway.route("GET", "/next", () => Effect.succeed("next"))
+      const client = yield* connect(port)
+      const lengths: Record<string, Array<string | undefined>> = {}
+      for (const target of ["GET 204", "GET 205", "GET 304", "HEAD 200"]) {
+        const [method, status] = target.split(" ")
+        lengths[target] = []
+        for (const name of Object.keys(bodies)) {
+          client.received = ""
+          client.socket.write(
+            `${method} /${name}/${status} HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n`
+          )
+          yield* client.until('\r\n\r\n"next"')
+          const head = client.received.split("\r\n\r\n")[0] as string
+          assert.match(client.received.slice(head.length + 4), /^HTTP\/1\.1 200 OK\r\n/, `${target} ${name}`)
+          assert.notMatch(head, /transfer-encoding/i)
+          lengths[target]?.push(/content-length: (\d+)/i.exec(head)?.[1])
+        }
+      }
+      assert.deepStrictEqual(lengths["GET 204"], Array(6).fill(undefined))
+      assert.deepStrictEqual(lengths["GET 205"], Array(6).fill("0"))
+    })
+  )
+})
+
+describe("headers of a response that concern its connection", () => {
+  const headersOf = (received: string) => {
+    const [, ...lines] = (received.split("\r\n\r\n")[0] as string).split("\r\n")
+    return lines.filter((line) => !/^(date|content-type):/i.test(line)).sort()
+  }
+
+  it.scopedLive("are the server's own, but for a close, and for the protocols that it would switch to", () =>
+    Effect.gen(function* () {
+      const { gateway, port } = yield* serveGateway()
+      const given: Record<string, Readonly<Record<string, string>>> = {
+        "/upgrade": { connection: "upgrade", upgrade: "websocket" },
+        "/required": { upgrade: "foo/2" },
+        "/named": { connection: "x-a, upgrade", "x-a": "1" },
+        "/kept": { connection: "keep-alive", "keep-alive": "timeout=1000, max=1", "proxy-connection": "keep-alive" },
+        "/framed": { "transfer-encoding": "chunked", "content-length": "100", te: "trailers", trailer: "x-a" },
+        "/closed": { connection: "Close" }
+      }
+      for (const [path, headers] of Object.entries(given)) {
+        const status = path === "/required" ? 426 : 200
+        yield* gateway.route("GET", path, () => Effect.succeed(HttpServerResponse.text("body", { status, headers })))
+      }
+      const seen: Record<string, unknown> = {}
+      for (const path of Object.keys(given)) {
+        const asked = (connection: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\n\r\n`
+        const client = yield* connect(port)
+        client.socket.write(asked("keep-alive"))
+        yield* client.until("\r\n\r\nbody")
+        // The connection ends where the client says so.
+        seen[path] = [headersOf(client.received), headersOf(yield* converse(port, asked("close")))]
+      }
+      const kept = ["Connection: keep-alive", "Keep-Alive: timeout=5", "content-length: 4"]
+      const closed = ["Connection: close", "content-length: 4"]
+      assert.deepStrictEqual(seen, {
+        "/upgrade": [
+          ["connection: upgrade", "content-length: 4", "upgrade: websocket"],
+          ["connection: upgrade, close", "content-length: 4", "upgrade: websocket"]
+        ],
+        "/required": [
+          ["connection: upgrade", "content-length: 4", "upgrade: foo/2"],
+          ["connection: upgrade, close", "content-length: 4", "upgrade: foo/2"]
+        ],
+        "/named": [
+          [...kept, "x-a: 1"],
+          ["connection: close", "content-length: 4", "x-a: 1"]
+        ],
+        "/kept": [kept, ["connection: close", "content-length: 4"]],
+        "/framed": [kept, closed],
+        "/closed": [
+          ["connection: close", "content-length: 4"],
+          ["connection: close", "content-length: 4"]
+        ]
+      })
+    })
   )
 })
 

@@ -2,7 +2,9 @@ import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { ask, connect, converse, event, proxied, serveGateway } from "./support.js"
+import { HttpProxyUpstream } from "../../../layers/http-proxy/index.js"
+import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
+import { ask, connect, converse, event, proxied, serveGateway, serveGatewayBy } from "./support.js"
 
 /** An upstream that answers the n-th request's headers with text, and then ends or not. */
 const answering = (
@@ -97,6 +99,37 @@ describe("what an upstream answers", () => {
       )
       text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
       assert.strictEqual((yield* ask(url)).text, "ok")
+    })
+  )
+
+  it.scopedLive("has no length where its status has no content, and its next response is read", () =>
+    Effect.gen(function* () {
+      const answers = [
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 3\r\n\r\nHTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"
+      ]
+      for (const client of [UndiciUpstream.layer(), HttpProxyUpstream.layer()]) {
+        let at = 0
+        const upstream = yield* answering((socket) => socket.write(answers[at++ % 3] as string))
+        const { gateway, port } = yield* serveGatewayBy(client)
+        yield* gateway.proxy(() => upstream.url)
+        const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        const received = yield* converse(port, request.repeat(2) + request.replace("x", "x\r\nConnection: close"))
+        const lengths = received
+          .split(/(?=HTTP\/1\.1 )/)
+          .map((message) => [
+            message.slice(9, 12),
+            /content-length: (\d+)/i.exec(message)?.[1],
+            message.split("\r\n\r\n")[1]
+          ])
+        assert.deepStrictEqual(lengths.slice(-3), [
+          ["204", undefined, ""],
+          ["205", "2", "ok"],
+          ["304", "5", ""]
+        ])
+        if (lengths.length > 3) assert.deepStrictEqual(lengths[0], ["103", undefined, ""])
+      }
     })
   )
 
