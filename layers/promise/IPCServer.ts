@@ -11,11 +11,9 @@ import * as Stream from "effect/Stream"
 import type { HttpMethod, RouteProxyResolver } from "../../src/HttpGateway.js"
 import { PortInUse } from "../../src/IPCError.js"
 import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
-import type { Arguments, BrandedRequest, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
-import { untyped } from "../../src/IPCRequest.js"
+import type { BrandedRequest, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
-import { untypedStream } from "../../src/IPCStream.js"
 import { check } from "../../src/internal/OptionNames.js"
 import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
@@ -23,13 +21,12 @@ import { Callbacks } from "./Callbacks.js"
 import { serverOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
-import { notOpen, ServerNotRunning } from "./NotOpen.js"
-import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import { notOpen } from "./NotOpen.js"
+import { PromisePeer } from "./PromisePeer.js"
 import type { HttpHandler } from "./PromiseRoutes.js"
 import { PromiseRoutes } from "./PromiseRoutes.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
-import { callerOf, openStream, serviceHandler } from "./PromiseStreams.js"
-import { handled, run, runSync } from "./Promises.js"
+import { handled, runSync } from "./Promises.js"
 import { Session } from "./Session.js"
 
 /**
@@ -83,11 +80,10 @@ export class IPCServer {
   static readonly defineStream: typeof Service.defineStream = Service.defineStream
 
   readonly #options: NodeIPCServer.NodeIPCServerOptions
-  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown, caller: ConnectedClient]>()
-  readonly #streamHandlers = PromiseHandlers.ofStreams()
   readonly #routes = new PromiseRoutes()
   readonly #disconnectCallbacks = new Callbacks<Parameters<DisconnectCallback>>("onClientDisconnect")
   readonly #session = new Session<Service.Service>()
+  readonly #peer = new PromisePeer(() => this.#session.value)
   #resolver: RouteProxyResolver | undefined
   #registerResolver: (() => void) | undefined
 
@@ -150,9 +146,7 @@ export class IPCServer {
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, message: SocketMessage<Payload>) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    this.#handlers.set(untyped(request), (payload, caller) =>
-      answer(() => handler(payload as Payload, { ...callerOf(caller), data: payload as Payload }))
-    )
+    this.#peer.onMessage(request, handler)
   }
 
   /**
@@ -177,12 +171,7 @@ export class IPCServer {
     payload: Payload,
     timeoutMs?: number
   ): Promise<Success> {
-    const server = this.#session.value
-    if (server === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
-    const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
-    return run(
-      server.request(runtimeId, request, ...([payload, options] as unknown as Arguments<Payload, RequestOptions>))
-    )
+    return this.#peer.send(runtimeId, request, payload, timeoutMs)
   }
 
   /**
@@ -195,8 +184,7 @@ export class IPCServer {
     stream: ServerStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
   ): void {
-    const definition = untypedStream(stream)
-    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+    this.#peer.onStream(stream, handler)
   }
 
   /**
@@ -211,13 +199,7 @@ export class IPCServer {
     stream: ClientStream<Payload, Element, Failure, Input>,
     ...args: OpenStreamArguments<NoInfer<Payload>, Input>
   ): ElementStream<Element> {
-    return openStream(untypedStream(stream), args, (serviceArgs) =>
-      Stream.suspend(
-        () =>
-          this.#session.value?.stream(runtimeId, stream, ...(serviceArgs as never)) ??
-          Stream.fail(new ServerNotRunning({ runtimeId, connected: [] }))
-      )
-    )
+    return this.#peer.openStream(runtimeId, stream, args)
   }
 
   /**
@@ -277,8 +259,7 @@ export class IPCServer {
           for (const client of clients) present.set(client.clientId, client)
         })
       )
-      yield* Scope.extend(this.#handlers.attach(server.handle as never), handling)
-      yield* Scope.extend(this.#streamHandlers.attach(server.handleStream as never), handling)
+      yield* Scope.extend(this.#peer.attach(server), handling)
       yield* this.#routes.attach(server)
       yield* this.#attachResolver(server)
       open(server)

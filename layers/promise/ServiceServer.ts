@@ -5,13 +5,10 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { Discovery } from "../../src/Discovery.js"
-import type { ConnectedClient, IPCPeer } from "../../src/IPCPeer.js"
-import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
-import { untyped } from "../../src/IPCRequest.js"
+import type { IPCPeer } from "../../src/IPCPeer.js"
+import type { ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
-import { untypedStream } from "../../src/IPCStream.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as Layer from "../../src/ServiceServer.js"
 import { asyncDispose } from "./Disposal.js"
@@ -19,11 +16,10 @@ import type { ElementStream } from "./ElementStream.js"
 import type { Gateway } from "./Gateway.js"
 import type { SocketMessage } from "./IPCServer.js"
 import type { LocalDiscovery } from "./LocalDiscovery.js"
-import { notOpen, ServerNotRunning } from "./NotOpen.js"
-import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import { notOpen } from "./NotOpen.js"
+import { PromisePeer } from "./PromisePeer.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
-import { callerOf, openStream, serviceHandler } from "./PromiseStreams.js"
-import { handled, run } from "./Promises.js"
+import { handled } from "./Promises.js"
 import { Session } from "./Session.js"
 
 /**
@@ -63,9 +59,8 @@ export class ServiceServer {
   readonly #discovery: Gateway | LocalDiscovery
   readonly #api: string
   readonly #options: ServiceServerOptions
-  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown, caller: ConnectedClient]>()
-  readonly #streamHandlers = PromiseHandlers.ofStreams()
   readonly #session = new Session<IPCPeer>()
+  readonly #peer = new PromisePeer(() => this.#session.value)
 
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
   constructor(discovery: Gateway | LocalDiscovery, api: string, options: ServiceServerOptions = {}) {
@@ -98,9 +93,7 @@ export class ServiceServer {
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, message: SocketMessage<Payload>) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    this.#handlers.set(untyped(request), (payload, caller) =>
-      answer(() => handler(payload as Payload, { ...callerOf(caller), data: payload as Payload }))
-    )
+    this.#peer.onMessage(request, handler)
   }
 
   /** Sends a request to the client with this runtimeId, as `sendFrameworkMessage` of an `IPCServer` does. */
@@ -111,12 +104,7 @@ export class ServiceServer {
       ? [payload?: undefined, timeoutMs?: number]
       : [payload: NoInfer<Payload>, timeoutMs?: number]
   ): Promise<Success> {
-    const server = this.#session.value
-    if (server === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
-    const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
-    return run(
-      server.request(runtimeId, request, ...([payload, options] as unknown as Arguments<Payload, RequestOptions>))
-    )
+    return this.#peer.send(runtimeId, request, payload, timeoutMs)
   }
 
   /** Answers a stream, as `onStream` of an `IPCServer` does. */
@@ -124,8 +112,7 @@ export class ServiceServer {
     stream: ServerStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
   ): void {
-    const definition = untypedStream(stream)
-    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+    this.#peer.onStream(stream, handler)
   }
 
   /** Opens a stream at the client with this runtimeId, as `openStream` of an `IPCServer` does. */
@@ -134,13 +121,7 @@ export class ServiceServer {
     stream: ClientStream<Payload, Element, Failure, Input>,
     ...args: OpenStreamArguments<NoInfer<Payload>, Input>
   ): ElementStream<Element> {
-    return openStream(untypedStream(stream), args, (serviceArgs) =>
-      Stream.suspend(
-        () =>
-          this.#session.value?.stream(runtimeId, stream, ...(serviceArgs as never)) ??
-          Stream.fail(new ServerNotRunning({ runtimeId, connected: [] }))
-      )
-    )
+    return this.#peer.openStream(runtimeId, stream, args)
   }
 
   /** `teardown`, for `await using`. */
@@ -154,10 +135,7 @@ export class ServiceServer {
         let server: IPCPeer | undefined
         const setup = (peer: IPCPeer) => {
           server = peer
-          return Effect.zipRight(
-            this.#handlers.attach(peer.handle as never),
-            this.#streamHandlers.attach(peer.handleStream as never)
-          )
+          return this.#peer.attach(peer)
         }
         yield* Layer.make(this.#api, setup, this.#options)
         if (server !== undefined) open(server)

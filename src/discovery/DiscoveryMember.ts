@@ -29,18 +29,15 @@ import * as Protocol from "./DiscoveryProtocol.js"
 import * as DiscoveryService from "./DiscoveryService.js"
 import * as LeaderRoutes from "./LeaderRoutes.js"
 import * as LocalRegistrations from "./LocalRegistrations.js"
+import * as MemberStrategies from "./MemberStrategies.js"
 import * as Owner from "./Owner.js"
 import * as Registry from "./Registry.js"
 import * as RegistryLimits from "./RegistryLimits.js"
 import * as RouteCache from "./RouteCache.js"
 
-export interface DiscoveryMemberOptions {
+export interface DiscoveryMemberOptions extends MemberStrategies.MemberStrategiesOptions {
   /** This participant's name, which owns its entries. */
   readonly runtimeId: string
-  /** For every api without a strategy of its own. Default round robin. */
-  readonly strategy?: RoutingStrategy.RoutingStrategy | undefined
-  /** By api. They apply while this process leads, so every participant should be given the same. */
-  readonly strategies?: Readonly<Record<string, RoutingStrategy.RoutingStrategy>> | undefined
   readonly limits?: RegistryLimits.RegistryLimits | undefined
   /** Whether a request to the base URL would come back to the server's gateway. */
   readonly isOwnUrl?: ((baseUrl: string, server: GatewayServer) => boolean) | undefined
@@ -73,11 +70,10 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
 > = Effect.fnUntraced(function* (options, join) {
   const { runtimeId } = options
   const scope = yield* Effect.scope
-  const strategies = new Map(Object.entries(options.strategies ?? {}))
+  const strategies = MemberStrategies.make(options)
   const owner = Owner.named(runtimeId)
   const limits = RegistryLimits.make(options.limits)
   const { isOwnUrl = () => false } = options
-  const strategyListeners = new Set<() => void>()
   const own = LocalRegistrations.make()
   const known = yield* RouteCache.make(limits.maxEntries)
   /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
@@ -93,7 +89,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
           own: own.entries(),
           inherited: known.routes().filter((route) => route.owner !== owner),
           strategy: options.strategy,
-          strategies,
+          strategies: strategies.byApi,
           limits,
           isOwnUrl: (baseUrl) => isOwnUrl(baseUrl, server),
           isReleased,
@@ -106,7 +102,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         discard: true
       })
       yield* Effect.forEach(
-        strategies,
+        strategies.byApi,
         ([api, strategy]) => Effect.catchTag(sendStrategy(client, api, strategy), "RequestFailed", logRefusal),
         { concurrency: "unbounded", discard: true }
       )
@@ -229,7 +225,6 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     setStrategy: (api, strategy) =>
       Effect.suspend(() => {
         strategies.set(api, strategy)
-        for (const listener of strategyListeners) listener()
         return askLeader(
           Protocol.SetStrategy.name,
           undefined,
@@ -239,25 +234,12 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
       })
   }
 
-  const strategyOf = (api: string, name: string | undefined): RoutingStrategy.RoutingStrategy => {
-    const set = strategies.get(api)
-    // A custom one is a function of this process, and the leader doesn't know it.
-    if (set !== undefined && RoutingStrategy.nameOf(set) === undefined) return set
-    const named = RoutingStrategy.RoutingStrategyName.literals.find((known) => known === name)
-    return named === undefined
-      ? (set ?? options.strategy ?? RoutingStrategy.roundRobin)
-      : RoutingStrategy.fromName(named)
-  }
-
   const member: Member = {
     runtimeId,
     known,
     registerEndpoint: (entry) => DiscoveryService.hold(primitives, [entry]),
-    strategyOf,
-    onStrategySet: (listener) => {
-      strategyListeners.add(listener)
-      return () => strategyListeners.delete(listener)
-    }
+    strategyOf: strategies.of,
+    onStrategySet: strategies.onSet
   }
   return { discovery: DiscoveryService.make(primitives), election, member }
 })

@@ -30,12 +30,12 @@ import { releasePatience, sleepUntil } from "./BucketView.js"
 export const leaderKey = "leader"
 
 /** Whom the record names. */
-const Record = Schema.parseJson(Schema.Struct({ runtimeId: Schema.String, session: Schema.String }))
+const Record = Schema.parseJson(Schema.Struct({ runtimeId: Schema.String, run: Schema.String }))
 
 export interface LeaseElectionOptions {
   readonly runtimeId: string
   /** Tells this process from every other, also of the same runtimeId. */
-  readonly session: string
+  readonly run: string
   /** In milliseconds. */
   readonly lease: number
 }
@@ -55,17 +55,17 @@ export const make: (
   options: LeaseElectionOptions
 ) => Effect.Effect<Terms.Election<number, string>, never, Scope.Scope> = Effect.fnUntraced(
   function* (bucket, view, options) {
-    const { lease, session } = options
+    const { lease, run } = options
     const clock = yield* Effect.clock
     const terms = yield* Terms.make<number, string>()
-    const own = encodeRecord({ runtimeId: options.runtimeId, session })
+    const own = encodeRecord({ runtimeId: options.runtimeId, run })
     /** The revision that this participant has to expect, while it leads. */
     let revision = 0
 
     const now = () => millisOf(clock)
     const holderOf = (seen: Seen | undefined) =>
       seen?.value === undefined ? undefined : Option.getOrUndefined(Either.getRight(decodeRecord(seen.value)))
-    const isOwn = (seen: Seen | undefined): boolean => holderOf(seen)?.session === session
+    const isOwn = (seen: Seen | undefined): boolean => holderOf(seen)?.run === run
 
     /**
      * Until when another participant may lead, as far as this one can know; none where it may bid. A record that isn't there
@@ -83,7 +83,7 @@ export const make: (
     const follow = Effect.suspend(() => {
       const holder = holderOf(view.get(leaderKey))
       const otherHolder = view.until(() =>
-        holderOf(view.get(leaderKey))?.session === holder?.session ? undefined : Effect.void
+        holderOf(view.get(leaderKey))?.run === holder?.run ? undefined : Effect.void
       )
       const silence: Effect.Effect<void> = Effect.suspend(() => {
         const end = heldUntil()

@@ -3,8 +3,8 @@
  *
  * | key | value |
  * | --- | --- |
- * | `owner.NAME` | the owner's session, how often it renews this record, and the strategies that it has set |
- * | `entry.NAME.NUMBER` | one entry, and the session in which it was registered |
+ * | `owner.NAME` | the owner's run (one life of its process), how often it renews this record, and the strategies that it has set |
+ * | `entry.NAME.NUMBER` | one entry, and the run in which it was registered |
  *
  * @internal
  */
@@ -20,14 +20,14 @@ import * as BucketKey from "./BucketKey.js"
 
 export const OwnerRecord = Schema.parseJson(
   Schema.Struct({
-    session: Schema.String,
+    run: Schema.String,
     /** In milliseconds. */
     every: Schema.Positive,
     strategies: Schema.optional(Schema.Record({ key: Schema.String, value: RoutingStrategy.RoutingStrategyName }))
   })
 )
 
-export const EntryRecord = Schema.parseJson(Schema.Struct({ session: Schema.String, entry: Schema.Unknown }))
+export const EntryRecord = Schema.parseJson(Schema.Struct({ run: Schema.String, entry: Schema.Unknown }))
 
 export const ownerKey = (name: string): string => `owner.${BucketKey.toToken(name)}`
 export const entryKey = (name: string, number: number): string => `entry.${BucketKey.toToken(name)}.${number}`
@@ -37,7 +37,7 @@ export interface Owner {
   /** None where its record is missing, or was taken for abandoned. */
   record: typeof OwnerRecord.Type | undefined
   /** By key of the bucket. */
-  readonly entries: Map<string, { readonly session: string; readonly entry: Entry }>
+  readonly entries: Map<string, { readonly run: string; readonly entry: Entry }>
   /** What of them is routed. */
   routed: ReadonlyMap<string, Entry>
 }
@@ -82,7 +82,7 @@ export class OwnerRoutes {
     const record = Either.getOrUndefined(decodeEntry(value))
     if (record === undefined) return undefined
     const entry = Either.getOrUndefined(validateAny(record.entry))
-    return entry === undefined ? undefined : { session: record.session, entry }
+    return entry === undefined ? undefined : { run: record.run, entry }
   }
 
   private setStrategies({ record }: Owner, before: Owner["record"]): void {
@@ -92,9 +92,9 @@ export class OwnerRoutes {
   }
 
   private route(owner: Owner): void {
-    const { session } = owner.record ?? {}
+    const { run } = owner.record ?? {}
     const routed = new Map<string, Entry>()
-    for (const held of owner.entries.values()) if (held.session === session) routed.set(keyOf(held.entry), held.entry)
+    for (const held of owner.entries.values()) if (held.run === run) routed.set(keyOf(held.entry), held.entry)
     const gone = Array.from(owner.routed).flatMap(([key, entry]) => (routed.has(key) ? [] : [entry]))
     owner.routed = routed
     this.publish([...this.table.unregister(owner.name, gone), ...this.table.register(owner.name, routed.values())])

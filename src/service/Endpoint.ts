@@ -7,13 +7,13 @@ import type { IPCSocket } from "../connection/IPCSocket.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import type * as RoutingStrategy from "../RoutingStrategy.js"
 
-/** What a strategy sees of it is public; what the client knows besides is in `link`. */
+/** What a strategy sees of it is public; what the client knows besides is in `state`. */
 export class Endpoint implements RoutingStrategy.Instance {
   readonly pathPrefix = ""
   /** What this client has in flight there. */
   connections = 0
   // A private field keeps it out of what a caller's strategy logs or compares.
-  readonly #link: Link
+  readonly #state: EndpointState
 
   constructor(
     readonly id: number,
@@ -21,16 +21,16 @@ export class Endpoint implements RoutingStrategy.Instance {
     readonly baseUrl: string,
     readonly registeredAt: number
   ) {
-    this.#link = new Link()
+    this.#state = new EndpointState()
   }
 
-  get link(): Link {
-    return this.#link
+  get state(): EndpointState {
+    return this.#state
   }
 }
 
 /** The connection to an endpoint, and whether it may be used. */
-export class Link {
+export class EndpointState {
   /** Who has registered it; none once it was unregistered. */
   readonly owners = new Set<string>()
   socket: IPCSocket<Endpoint> | undefined

@@ -64,7 +64,7 @@ export class EndpointPool {
 
   /** Whether any endpoint is registered. */
   get isEmpty(): boolean {
-    for (const { link } of this.endpoints.values()) if (link.owners.size > 0) return false
+    for (const { state } of this.endpoints.values()) if (state.owners.size > 0) return false
     return true
   }
 
@@ -85,7 +85,7 @@ export class EndpointPool {
         options.onDeclined(strategy.name)
         return undefined
       }
-      if (picked instanceof Endpoint && picked.link.mayBeChosen) return picked
+      if (picked instanceof Endpoint && picked.state.mayBeChosen) return picked
       cause = new TypeError("It returned something that isn't one of the instances it was given.")
     } catch (error) {
       cause = error
@@ -99,10 +99,10 @@ export class EndpointPool {
     if (_tag === "Unregistered") return this.onUnregistered(route.baseUrl, route.owner)
     const known = this.endpoints.get(route.baseUrl)
     // One that is being withdrawn may be heard of again, until the leader knows it.
-    const isNew = known === undefined || (known.link.isWithdrawn && !known.link.owners.has(route.owner))
+    const isNew = known === undefined || (known.state.isWithdrawn && !known.state.owners.has(route.owner))
     const endpoint = isNew ? new Endpoint(++this.latestId, route.api, route.baseUrl, route.registeredAt) : known
     this.endpoints.set(route.baseUrl, endpoint)
-    endpoint.link.owners.add(route.owner)
+    endpoint.state.owners.add(route.owner)
     this.endTimer(endpoint, "grace")
     if (route.strategy !== this.strategyName) this.restart(route.strategy)
     this.refresh()
@@ -116,38 +116,38 @@ export class EndpointPool {
     this.strategy = strategy
   }
 
-  onConnecting({ link }: Endpoint): void {
-    link.isConnecting = true
+  onConnecting({ state }: Endpoint): void {
+    state.isConnecting = true
   }
 
   /** The attempt to connect goes on, and others are preferred meanwhile. */
-  onSlow({ link }: Endpoint): void {
-    if (!link.isConnecting || link.isOpen) return
-    link.isSlow = true
+  onSlow({ state }: Endpoint): void {
+    if (!state.isConnecting || state.isOpen) return
+    state.isSlow = true
     this.refresh()
   }
 
   onConnected(endpoint: Endpoint, socket: IPCSocket<Endpoint>): void {
-    const { link } = endpoint
-    link.socket = socket
-    link.openedAt = this.options.now()
-    link.isConnecting = false
-    link.isSlow = false
+    const { state } = endpoint
+    state.socket = socket
+    state.openedAt = this.options.now()
+    state.isConnecting = false
+    state.isSlow = false
     if (this.sockets.add(socket).size === 1) this.options.onConnected(true)
     socket.onceClosed((event) => this.onClosed(endpoint, socket, event))
-    if (link.isWithdrawn) this.disconnectIdle(endpoint)
+    if (state.isWithdrawn) this.disconnectIdle(endpoint)
     this.refresh()
   }
 
   onConnectFailed(endpoint: Endpoint): void {
-    endpoint.link.isConnecting = false
-    endpoint.link.isSlow = false
+    endpoint.state.isConnecting = false
+    endpoint.state.isSlow = false
     this.onFailure(endpoint)
   }
 
   /** It takes no further requests. */
   withdraw(endpoint: Endpoint): void {
-    endpoint.link.isWithdrawn = true
+    endpoint.state.isWithdrawn = true
     this.endTimer(endpoint, "grace")
     this.disconnectIdle(endpoint)
     this.refresh()
@@ -159,7 +159,7 @@ export class EndpointPool {
 
   leave(endpoint: Endpoint): void {
     endpoint.connections--
-    if (endpoint.link.isWithdrawn) this.disconnectIdle(endpoint)
+    if (endpoint.state.isWithdrawn) this.disconnectIdle(endpoint)
   }
 
   /** Closes every connection; returns their sockets. */
@@ -175,11 +175,11 @@ export class EndpointPool {
 
   private onUnregistered(baseUrl: string, owner: string): void {
     const endpoint = this.endpoints.get(baseUrl)
-    if (endpoint === undefined || !endpoint.link.owners.delete(owner) || endpoint.link.owners.size > 0) return
-    const { link } = endpoint
-    if (link.isOpen && !link.isWithdrawn) {
-      link.grace = this.startTimer(graceMillis, () => {
-        link.grace = undefined
+    if (endpoint === undefined || !endpoint.state.owners.delete(owner) || endpoint.state.owners.size > 0) return
+    const { state } = endpoint
+    if (state.isOpen && !state.isWithdrawn) {
+      state.grace = this.startTimer(graceMillis, () => {
+        state.grace = undefined
         this.withdraw(endpoint)
       })
     }
@@ -188,26 +188,26 @@ export class EndpointPool {
 
   private onClosed(endpoint: Endpoint, socket: IPCSocket<Endpoint>, { code }: CloseEvent): void {
     if (this.sockets.delete(socket) && this.sockets.size === 0) this.options.onConnected(false)
-    const { link } = endpoint
-    if (link.socket === socket) link.socket = undefined
-    if (this.options.now() - link.openedAt >= lastingMillis && code !== CloseCode.Replaced) link.failures = 0
+    const { state } = endpoint
+    if (state.socket === socket) state.socket = undefined
+    if (this.options.now() - state.openedAt >= lastingMillis && code !== CloseCode.Replaced) state.failures = 0
     this.endTimer(endpoint, "grace")
     this.onFailure(endpoint)
   }
 
   private onFailure(endpoint: Endpoint): void {
-    const { link } = endpoint
-    const millis = pauses[Math.min(link.failures++, pauses.length - 1)] as number
+    const { state } = endpoint
+    const millis = pauses[Math.min(state.failures++, pauses.length - 1)] as number
     this.endTimer(endpoint, "pause")
-    link.pause = this.startTimer(millis, () => {
-      link.pause = undefined
+    state.pause = this.startTimer(millis, () => {
+      state.pause = undefined
       this.refresh()
     })
     this.refresh()
   }
 
-  private disconnectIdle({ connections, link }: Endpoint): void {
-    if (connections === 0) link.socket?.startClosing({ code: CloseCode.Normal, reason: "the service is withdrawn" })
+  private disconnectIdle({ connections, state }: Endpoint): void {
+    if (connections === 0) state.socket?.startClosing({ code: CloseCode.Normal, reason: "the service is withdrawn" })
   }
 
   private startTimer(millis: number, onDeadline: () => void): Expiring {
@@ -216,21 +216,21 @@ export class EndpointPool {
     return timer
   }
 
-  private endTimer({ link }: Endpoint, which: "grace" | "pause"): void {
-    const timer = link[which]
-    link[which] = undefined
+  private endTimer({ state }: Endpoint, which: "grace" | "pause"): void {
+    const timer = state[which]
+    state[which] = undefined
     if (timer !== undefined) this.options.deadlines.remove(timer)
   }
 
   private refresh(): void {
     for (const endpoint of this.endpoints.values()) {
-      const { isConnecting, isOpen, owners } = endpoint.link
+      const { isConnecting, isOpen, owners } = endpoint.state
       if (owners.size > 0 || isOpen || isConnecting) continue
       this.endTimer(endpoint, "pause")
       this.endpoints.delete(endpoint.baseUrl)
     }
     // A caller's strategy gets this very array, and a sort in place would break every other choice.
-    this.candidates = Object.freeze(Array.from(this.endpoints.values()).filter(({ link }) => link.mayBeChosen))
+    this.candidates = Object.freeze(Array.from(this.endpoints.values()).filter(({ state }) => state.mayBeChosen))
     this.changes.announce()
   }
 }

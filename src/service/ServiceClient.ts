@@ -1,10 +1,3 @@
-/**
- * A client of a service's instances: each request goes to the one that the strategy chooses, over a connection that is
- * opened when it is first chosen.
- *
- * @internal
- */
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,18 +9,13 @@ import { PCGRandom } from "effect/Utils"
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import * as Handlers from "../connection/Handlers.js"
-import { IPCSocket } from "../connection/IPCSocket.js"
 import type { IPCSocketOptions } from "../connection/IPCSocketOptions.js"
 import { makeContext, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import { acceptMillis } from "../connection/OutgoingStreams.js"
-import { isEndpoint } from "../DiscoveryEntry.js"
 import type { Member } from "../discovery/DiscoveryMember.js"
-import { declined, notRegistered } from "../discovery/DiscoveryService.js"
-import type { RouteCache } from "../discovery/RouteCache.js"
 import * as StrategyLog from "../discovery/StrategyLog.js"
 import type { ClientRequestOptions, Status } from "../IPCClient.js"
-import type { FrameTooLarge, NotifyError, RequestError } from "../IPCError.js"
-import { ConnectFailed, ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
+import type { NotifyError, RequestError, ServiceNotRegistered } from "../IPCError.js"
 import type { Direction, RequestOptions, Shaped } from "../IPCRequest.js"
 import { nameOf, untyped } from "../IPCRequest.js"
 import type { UntypedStream } from "../IPCStream.js"
@@ -35,15 +23,15 @@ import { streamArguments, untypedStream } from "../IPCStream.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import * as Deadlines from "../internal/Deadlines.js"
-import { detached } from "../internal/Detached.js"
 import { CurrentValue } from "../internal/Events.js"
-import { millisOf, timeoutFail } from "../internal/MonotonicTime.js"
+import { millisOf } from "../internal/MonotonicTime.js"
 import type { Service, Services } from "../Services.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
-import * as Metrics from "../telemetry/Metrics.js"
 import * as Tracing from "../telemetry/Tracing.js"
 import type { Endpoint } from "./Endpoint.js"
+import * as EndpointConnections from "./EndpointConnections.js"
 import { EndpointPool } from "./EndpointPool.js"
+import * as PatientSending from "./PatientSending.js"
 import type { ServiceEndpoints } from "./ServiceEndpoints.js"
 import * as Protocol from "./ServiceProtocol.js"
 
@@ -53,9 +41,6 @@ export interface ServiceClientContext extends Pick<Member, "known" | "strategyOf
   /** The name by which instances call the client, until the scope closes. No other client of the api has it. */
   readonly nameFor: (api: string) => Effect.Effect<string, never, Scope.Scope>
 }
-
-/** How long a request waits for one attempt to connect, in milliseconds, before it looks for another instance. */
-const slowMillis = 500
 
 export const connect = (services: ServiceClientContext): Services["connect"] =>
   Effect.fnUntraced(function* (api, options) {
@@ -109,104 +94,17 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
         })
     )
 
-    const openLink = (endpoint: Endpoint): Effect.Effect<void> =>
-      endpoints
-        .connect(
-          endpoint.baseUrl,
-          runtimeId
-        )((transport) => {
-          // The attempt has ended, so nothing else would close this transport.
-          if (end !== undefined) return transport.terminate()
-          const socket = new IPCSocket(context, transport, `${api} at ${endpoint.baseUrl}`, endpoint)
-          Metrics.connections.client(1)
-          socket.onceClosed(() => Metrics.connections.client(-1))
-          pool.onConnected(endpoint, socket)
-        })
-        .pipe(
-          timeoutFail({
-            duration: connectTimeout,
-            onTimeout: () => new ConnectFailed({ url: endpoint.baseUrl, reason: "TimedOut", detail: "no answer" })
-          }),
-          Effect.catchAllCause((cause) =>
-            Effect.suspend(() => {
-              // It may open at the same moment as the limit passes.
-              if (endpoint.link.isOpen || Cause.isInterruptedOnly(cause)) return Effect.void
-              pool.onConnectFailed(endpoint)
-              return Effect.logDebug(`An instance of ${api} can't be connected to`, cause)
-            })
-          )
-        )
-
-    /** Opens the connection in the background; waits until it is open, or has failed, or takes long. */
-    const awaitLink = (endpoint: Endpoint): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (endpoint.link.isOpen) return Effect.void
-        const settled = pool.changes.until(() =>
-          endpoint.link.isConnecting && end === undefined ? undefined : Effect.void
-        )
-        const slow = Effect.sync(() => pool.onSlow(endpoint))
-        const settledSoon = Effect.timeoutTo(settled, {
-          duration: slowMillis,
-          onSuccess: () => Effect.void,
-          onTimeout: () => slow
-        }).pipe(Effect.flatten)
-        if (endpoint.link.isConnecting) return settledSoon
-        pool.onConnecting(endpoint)
-        return Effect.zipRight(Effect.forkIn(Effect.interruptible(detached(openLink(endpoint))), scope), settledSoon)
-      })
-
-    const unavailable = (request: string, millis: number): RequestTimeout | ServiceNotRegistered =>
-      pool.isEmpty
-        ? notRegistered(api, apis(known), words(api, known))
-        : new RequestTimeout({ request, target: api, millis })
-
-    /** Sends to an instance once one is connected, and to another if wanted, within one deadline. */
-    const patiently = <A, E>(
-      request: string,
-      millis: number,
-      send: (endpoint: Endpoint, socket: IPCSocket<Endpoint>, within: RequestOptions) => Effect.Effect<A, E>,
-      idempotent: boolean,
-      first?: Endpoint
-    ): Effect.Effect<A, E | ServiceNotRegistered | ConnectionClosed | FrameTooLarge | RequestTimeout> =>
-      Effect.suspend(() => {
-        type Sent = Effect.Effect<A, E | ServiceNotRegistered | ConnectionClosed | FrameTooLarge | RequestTimeout>
-        const dueAt = millisOf(clock) + millis
-        const left = () => Duration.millis(Math.max(Math.ceil(dueAt - millisOf(clock)), 0))
-        const within = <B>(waiting: Effect.Effect<B>) =>
-          Effect.timeoutFail(waiting, { duration: left(), onTimeout: () => unavailable(request, millis) })
-
-        const sendTo = (endpoint: Endpoint, socket: IPCSocket<Endpoint>): Sent =>
-          Effect.catchAll(send(endpoint, socket, { timeout: left() }), (error): Sent => {
-            // A failure that the request itself declares may be of these classes too.
-            if (error instanceof RequestTimeout && millisOf(clock) >= dueAt - 1) {
-              return Effect.fail(new RequestTimeout({ ...error, millis }))
-            }
-            const isOurEnd = error instanceof ConnectionClosed && socket.state !== "open"
-            if (!idempotent || !isOurEnd) return Effect.fail(error)
-            const refusal = socket.refusal(error)
-            return refusal === undefined ? loop() : Effect.fail(refusal)
-          })
-
-        const loop = (given?: Endpoint): Sent =>
-          Effect.suspend(() => {
-            if (end !== undefined) return Effect.fail(new ConnectionClosed({ request, target: api, ...end }))
-            const chosen = given ?? pool.choose(request)
-            if (chosen === undefined) {
-              if (pool.hasCandidates) return Effect.fail(new ServiceNotRegistered({ api, hint: declined }))
-              const candidates = pool.changes.until(() =>
-                pool.hasCandidates || end !== undefined ? Effect.void : undefined
-              )
-              return Effect.zipRight(within(candidates), loop())
-            }
-            const { isOpen, socket } = chosen.link
-            if (isOpen && socket !== undefined) return sendTo(chosen, socket)
-            return Effect.zipRight(
-              within(awaitLink(chosen)),
-              Effect.suspend(() => loop(chosen.link.isOpen && chosen.link.mayBeChosen ? chosen : undefined))
-            )
-          })
-        return loop(first)
-      })
+    const awaitConnection = EndpointConnections.awaiting({
+      api,
+      pool,
+      context,
+      endpoints,
+      runtimeId,
+      connectTimeout,
+      isOver: () => end !== undefined,
+      scope
+    })
+    const patiently = PatientSending.make({ api, pool, known, clock, end: () => end, awaitConnection })
 
     const entered = <A, E>(endpoint: Endpoint, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.suspend(() => {
@@ -227,7 +125,7 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
       const send = (onEnd: End, span: AnySpan | undefined): Waiting | undefined => {
         const idempotent = requestOptions?.idempotent === true
         const chosen = idempotent ? undefined : pool.choose(name)
-        const socket = chosen?.link.socket
+        const socket = chosen?.state.socket
         if (chosen !== undefined && socket?.state === "open") {
           const exchange = new Exchange(pool, chosen, onEnd)
           exchange.waiting = socket.begin(what, payload, requestOptions, exchange.onEnd, span)
@@ -335,22 +233,5 @@ class Exchange<A, E> implements Waiting {
     if (this.isOver) return
     this.isOver = true
     this.pool.leave(this.endpoint)
-  }
-}
-
-/** The names of the apis that have endpoints. */
-const apis = (known: RouteCache): Iterable<string> =>
-  new Set(known.routes().flatMap((route) => (isEndpoint(route) ? [route.api] : [])))
-
-const words = (api: string, known: RouteCache) => {
-  const none = known.routes().some((route) => route.api === api)
-    ? "It is registered for HTTP alone: does its process have a ServiceServer?"
-    : "None is registered for requests by name: are they running, and do they take part at this port?"
-  return {
-    none,
-    some: (names: string) =>
-      known.routes().some((route) => route.api === api)
-        ? none
-        : `Registered: ${names}. Is the service running, and is its name spelled so?`
   }
 }

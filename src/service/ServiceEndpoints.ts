@@ -1,5 +1,5 @@
 /**
- * How services are reached: the seam between the engine of services and what carries their connections.
+ * How services are reached: what the engine of services needs of whatever carries their connections.
  *
  * @internal
  */

@@ -50,7 +50,7 @@ export const defects: Readonly<Record<string, Defect>> = {
   },
   "kv: an owner's entries outlive its connection": {
     election: "kv",
-    file: "src/lease/LeaseMember.ts",
+    file: "src/lease/Records.ts",
     original: "if (now() - seen.since >= silence(owner.record)) routes.abandon(owner)",
     changed: "",
     seed: 1,

@@ -18,7 +18,7 @@ const writeTimeout = 2000
 const maxAge = 45_000
 
 /** What a host has of the server, until it breaks. */
-interface Link {
+interface Connection {
   isOpen: boolean
   lastArrival: number
   lastAnswer: number
@@ -29,27 +29,27 @@ export const make = (network: Network): Group => {
   const { world } = network
   const server = new Host(world, "server")
   const bucket = new MemoryBucket(() => server.clock.unsafeCurrentTimeMillis(), maxAge)
-  const links = new Map<Host, Link>()
+  const connections = new Map<Host, Connection>()
   /** What the store that leaders write to has taken: the highest token, and whose term it was. */
   let highestToken = 0
 
-  const linkOf = (host: Host): Link => {
-    const existing = links.get(host)
+  const connectionOf = (host: Host): Connection => {
+    const existing = connections.get(host)
     if (existing?.isOpen === true) return existing
-    const link = { isOpen: true, lastArrival: 0, lastAnswer: 0, onBreak: new Set<() => void>() }
-    links.set(host, link)
-    return link
+    const connection = { isOpen: true, lastArrival: 0, lastAnswer: 0, onBreak: new Set<() => void>() }
+    connections.set(host, connection)
+    return connection
   }
 
   /** On one connection, what is sent first arrives first. */
-  const toServer = (host: Host, link: Link, run: () => void): void => {
-    link.lastArrival = Math.max(link.lastArrival, world.now + network.delay(host, server))
-    server.after(link.lastArrival - world.now, run)
+  const toServer = (host: Host, connection: Connection, run: () => void): void => {
+    connection.lastArrival = Math.max(connection.lastArrival, world.now + network.delay(host, server))
+    server.after(connection.lastArrival - world.now, run)
   }
-  const toHost = (host: Host, link: Link, run: () => void): void => {
-    link.lastAnswer = Math.max(link.lastAnswer, world.now + network.delay(server, host))
-    host.after(link.lastAnswer - world.now, () => {
-      if (link.isOpen) run()
+  const toHost = (host: Host, connection: Connection, run: () => void): void => {
+    connection.lastAnswer = Math.max(connection.lastAnswer, world.now + network.delay(server, host))
+    host.after(connection.lastAnswer - world.now, () => {
+      if (connection.isOpen) run()
     })
   }
 
@@ -58,17 +58,17 @@ export const make = (network: Network): Group => {
     write: () => number | undefined
   ): Effect.Effect<number, RevisionMismatch | BucketUnavailable> =>
     Effect.async<number, RevisionMismatch | BucketUnavailable>((resume) => {
-      const link = linkOf(host)
+      const connection = connectionOf(host)
       const onBreak = () => resume(new BucketUnavailable({ detail: "the connection broke" }))
-      link.onBreak.add(onBreak)
-      toServer(host, link, () => {
+      connection.onBreak.add(onBreak)
+      toServer(host, connection, () => {
         const revision = write()
-        toHost(host, link, () => {
-          link.onBreak.delete(onBreak)
+        toHost(host, connection, () => {
+          connection.onBreak.delete(onBreak)
           resume(revision === undefined ? new RevisionMismatch() : Effect.succeed(revision))
         })
       })
-      return Effect.sync(() => link.onBreak.delete(onBreak))
+      return Effect.sync(() => connection.onBreak.delete(onBreak))
     }).pipe(
       Effect.timeoutFail({
         duration: writeTimeout,
@@ -83,24 +83,24 @@ export const make = (network: Network): Group => {
       let last = 0
       /** After a break it goes on from what it has seen; now and then it doesn't notice. */
       const connect = (isFirst: boolean): void => {
-        const link = linkOf(host)
+        const connection = connectionOf(host)
         const tell = (entry: Entry) =>
-          toHost(host, link, () => {
+          toHost(host, connection, () => {
             if (isOver) return
             last = entry.revision
             listener.onEntry(entry)
           })
-        link.onBreak.add(() => {
+        connection.onBreak.add(() => {
           unsubscribe()
           if (!isOver && world.between(0, 1) < 0.8) host.after(world.between(10, 2000), () => connect(false))
         })
-        toServer(host, link, () => {
-          if (isOver || !link.isOpen) return
+        toServer(host, connection, () => {
+          if (isOver || !connection.isOpen) return
           unsubscribe()
           for (const entry of bucket.after(isFirst ? 0 : last)) tell(entry)
           unsubscribe = bucket.subscribe(tell)
           if (isFirst) {
-            toHost(host, link, () => {
+            toHost(host, connection, () => {
               if (!isOver) listener.onCurrent()
             })
           }
@@ -119,23 +119,23 @@ export const make = (network: Network): Group => {
     watch: (listener) => watch(host, listener)
   })
 
-  const breakLink = (host: Host): void => {
-    const link = links.get(host)
-    if (link === undefined || !link.isOpen) return
+  const breakConnection = (host: Host): void => {
+    const connection = connections.get(host)
+    if (connection === undefined || !connection.isOpen) return
     host.after(world.between(0, network.maxDelay), () => {
-      if (!link.isOpen) return
-      link.isOpen = false
-      for (const onBreak of link.onBreak) onBreak()
+      if (!connection.isOpen) return
+      connection.isOpen = false
+      for (const onBreak of connection.onBreak) onBreak()
     })
   }
 
   return {
     server,
     takePart: (host) => LeaseMember.make(bucketOf(host), { runtimeId: host.name, lease, maxAge }),
-    onKill: breakLink,
+    onKill: breakConnection,
     onCut: (host) => {
-      if (host === server) for (const linked of links.keys()) breakLink(linked)
-      else breakLink(host)
+      if (host === server) for (const linked of connections.keys()) breakConnection(linked)
+      else breakConnection(host)
     },
     /** Leaders write to a store, which refuses a token that is lower than one that it has taken. */
     whileLeading: (host, election, term) =>
@@ -143,8 +143,8 @@ export const make = (network: Network): Group => {
         Effect.forever(
           Effect.zipRight(
             Effect.sync(() => {
-              const link = linkOf(host)
-              toServer(host, link, () => {
+              const connection = connectionOf(host)
+              toServer(host, connection, () => {
                 if (Option.isNone(token) || token.value < highestToken) return
                 highestToken = token.value
                 term.accepted()

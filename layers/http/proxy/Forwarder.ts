@@ -1,6 +1,6 @@
 /**
- * What forwards the gateway's requests to upstreams: the seam between the gateway, which chooses the upstream, and the
- * HTTP client that reaches it.
+ * What forwards the gateway's requests to upstreams: the gateway chooses the upstream, and an HTTP client of this interface
+ * reaches it.
  *
  * @since 0.2.0
  */

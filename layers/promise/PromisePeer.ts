@@ -1,0 +1,81 @@
+/**
+ * What the servers of the facade do with their clients: their handlers, and their calls to the clients of a peer that comes
+ * and goes.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ConnectedClient, IPCPeer } from "../../src/IPCPeer.js"
+import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
+import { untyped } from "../../src/IPCRequest.js"
+import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
+import { untypedStream } from "../../src/IPCStream.js"
+import type { ElementStream } from "./ElementStream.js"
+import { ServerNotRunning } from "./NotOpen.js"
+import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
+import { callerOf, openStream, serviceHandler } from "./PromiseStreams.js"
+import { handled, run } from "./Promises.js"
+
+export class PromisePeer {
+  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown, caller: ConnectedClient]>()
+  readonly #streamHandlers = PromiseHandlers.ofStreams()
+
+  /** `peer` gives the peer while the server runs. */
+  constructor(private readonly peer: () => IPCPeer | undefined) {}
+
+  onMessage<Payload, Success, Failure>(
+    request: ServerRequest<Payload, Success, Failure>,
+    handler: (payload: Payload, message: ConnectedClient & { readonly data: Payload }) => unknown
+  ): void {
+    this.#handlers.set(untyped(request), (payload, caller) =>
+      answer(() => handler(payload as Payload, { ...callerOf(caller), data: payload as Payload }))
+    )
+  }
+
+  send<Payload, Success, Failure>(
+    runtimeId: string,
+    request: ClientRequest<Payload, Success, Failure>,
+    payload: unknown,
+    timeoutMs: number | undefined
+  ): Promise<Success> {
+    const peer = this.peer()
+    if (peer === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
+    const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
+    return run(
+      peer.request(runtimeId, request, ...([payload, options] as unknown as Arguments<Payload, RequestOptions>))
+    )
+  }
+
+  onStream<Payload, Element, Failure, Input>(
+    stream: ServerStream<Payload, Element, Failure, Input>,
+    handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
+  ): void {
+    const definition = untypedStream(stream)
+    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+  }
+
+  openStream<Payload, Element, Failure, Input>(
+    runtimeId: string,
+    stream: ClientStream<Payload, Element, Failure, Input>,
+    args: OpenStreamArguments<NoInfer<Payload>, Input>
+  ): ElementStream<Element> {
+    return openStream(untypedStream(stream), args, (serviceArgs) =>
+      Stream.suspend(
+        () =>
+          this.peer()?.stream(runtimeId, stream, ...(serviceArgs as never)) ??
+          Stream.fail(new ServerNotRunning({ runtimeId, connected: [] }))
+      )
+    )
+  }
+
+  /** Registers the handlers with the peer, also those set from now on, until the scope closes. */
+  attach(peer: IPCPeer): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.zipRight(
+      this.#handlers.attach(peer.handle as never),
+      this.#streamHandlers.attach(peer.handleStream as never)
+    )
+  }
+}
