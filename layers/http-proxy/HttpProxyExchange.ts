@@ -18,6 +18,7 @@ import { isIP, type Socket } from "node:net"
 import type httpProxy from "http-proxy"
 import type { Upstream } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as LinkedList from "../../src/internal/LinkedList.js"
 import * as Userinfo from "../../src/internal/Userinfo.js"
 import * as HttpBody from "../http/HttpBody.js"
 import * as BaseUrl from "../http/proxy/BaseUrl.js"
@@ -40,7 +41,7 @@ export interface ProxyContext {
   readonly proxy: httpProxy
   readonly options: HttpProxyOptions
   readonly agentOf: (protocol: "http:" | "https:") => Agent | false
-  readonly exchanges: Set<HttpProxyExchange>
+  readonly exchanges: LinkedList.LinkedList<HttpProxyExchange>
   /** Every request to an upstream that isn't closed. */
   readonly outgoing: Set<ClientRequest>
   /** Called with what the program's own functions threw. */
@@ -86,7 +87,9 @@ class CallbackThrew extends Error {
 /**
  * @internal
  */
-export class HttpProxyExchange {
+export class HttpProxyExchange implements LinkedList.Linked {
+  previous: LinkedList.Linked | undefined = undefined
+  next: LinkedList.Linked | undefined = undefined
   readonly #context: ProxyContext
   readonly #exchange: ForwardedExchange
   readonly #response: ServerResponse
@@ -404,7 +407,7 @@ export class HttpProxyExchange {
   #end(): void {
     if (this.#state === "ended") return
     this.#state = "ended"
-    this.#context.exchanges.delete(this)
+    LinkedList.remove(this)
     this.#release()
     const attempt = this.#attempt
     if (attempt === undefined) return

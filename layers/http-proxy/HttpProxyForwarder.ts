@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import httpProxy from "http-proxy"
 import { logDefect } from "../../src/internal/DefectLog.js"
+import { LinkedList } from "../../src/internal/LinkedList.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import type { MakeForwarder } from "../UpstreamProxy.js"
 import { HttpProxyExchange, type ProxyContext } from "./HttpProxyExchange.js"
@@ -25,7 +26,7 @@ export const make = (options: HttpProxyOptions = {}): MakeForwarder =>
       proxy: httpProxy.createProxyServer({}),
       options,
       agentOf: (protocol) => options.agent ?? agents[protocol],
-      exchanges: new Set(),
+      exchanges: new LinkedList(),
       outgoing: new Set(),
       onDefect: (what, defect) => {
         fork(logDefect(what, defect))
@@ -33,7 +34,7 @@ export const make = (options: HttpProxyOptions = {}): MakeForwarder =>
     }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        for (const exchange of context.exchanges) exchange.abort()
+        for (const exchange of context.exchanges.entries()) exchange.abort()
         for (const request of context.outgoing) request.destroy()
         for (const agent of Object.values(agents)) agent.destroy()
       })

@@ -6,6 +6,7 @@
 
 import type { IncomingMessage } from "node:http"
 import { clearTimeout, setTimeout } from "node:timers"
+import * as EndOfTurn from "./EndOfTurn.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 
 /**
@@ -84,7 +85,7 @@ export const sendErrorEarly = (
 const sendJson = (response: GatewayResponse, status: number, text: string) => {
   if (response.unread?.hold(response, text.length) === false) return sendError(response, 503, response.unread.issue)
   response.writeHead(status, jsonHeaders(text))
-  response.end(text)
+  EndOfTurn.end(response, text, "utf8")
 }
 
 const jsonHeaders = (text: string): Array<string> => [

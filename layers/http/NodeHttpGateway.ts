@@ -281,10 +281,9 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   }
 
   const handler = <E, R>(handle: HttpRouteHandler<E, R>, options: RouteHandler.RouteHandlerOptions = {}) =>
-    // The runtime is taken outside the acquisition, which is uninterruptible: its runs would be, too.
-    Effect.flatMap(Effect.zip(RunFork.runtime<R>(), Tracing.current), ([runtime, tracing]) =>
+    Effect.flatMap(Effect.zip(RunFork.make<R>(), Tracing.current), ([runFork, tracing]) =>
       Effect.acquireRelease(
-        Effect.sync(() => RouteHandler.make(handle, runtime, tracing, runs, options)),
+        Effect.sync(() => RouteHandler.make(handle, runFork, tracing, runs, options)),
         ({ interrupt }) => interrupt
       )
     )

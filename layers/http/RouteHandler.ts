@@ -4,17 +4,18 @@
  * @internal
  */
 
-import type { IncomingMessage } from "node:http"
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import * as Runtime from "effect/Runtime"
-import { ParentSpan } from "effect/Tracer"
+import type * as Fiber from "effect/Fiber"
+import type { AnySpan } from "effect/Tracer"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as Execution from "../../src/internal/Execution.js"
+import * as LinkedList from "../../src/internal/LinkedList.js"
 import { printable } from "../../src/internal/Printable.js"
+import type { RunFork } from "../../src/internal/RunFork.js"
 import * as SyncEffect from "../../src/internal/SyncEffect.js"
 import * as ActiveSpan from "../../src/telemetry/ActiveSpan.js"
 import type { Tracing } from "../../src/telemetry/Tracing.js"
@@ -45,7 +46,7 @@ export interface RouteHandler {
  * @internal
  */
 export class RouteRuns {
-  readonly fibers = new Map<Fiber.RuntimeFiber<unknown, unknown>, GatewayResponse>()
+  readonly #running = new LinkedList.LinkedList<Run>()
   /** Those whose request body is being read, or discarded after an early answer. */
   readonly reading = new Set<GatewayResponse>()
 
@@ -54,17 +55,66 @@ export class RouteRuns {
     readonly unread: UnreadAnswers
   ) {}
 
+  /** Keeps what runs on until it has ended; a client that disconnects interrupts it. */
+  add(execution: AnyExecution, response: GatewayResponse, handler: object): Run {
+    const run = new Run(execution, response, handler)
+    this.#running.add(run)
+    response.on("close", run.interrupt)
+    return run
+  }
+
+  remove(run: Run): void {
+    LinkedList.remove(run)
+    run.response.off("close", run.interrupt)
+    run.onEnd?.()
+  }
+
+  /** Interrupts the runs of one handler, all but the run that asks for it. */
+  interrupt(handler: object, self: AnyFiber): void {
+    for (const run of this.#othersThan(self)) {
+      if (run.handler === handler) run.interrupt()
+    }
+  }
+
   /** Cuts off every client, interrupts every run and waits for it, all but the run that asks for it. */
   readonly end: Effect.Effect<void> = Effect.withFiberRuntime<void>((self) => {
-    const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
     for (const response of this.reading) response.destroy()
-    for (const [fiber, response] of this.fibers) {
-      if (fiber === self) continue
-      response.destroy()
-      fibers.push(fiber)
-    }
-    return Fiber.interruptAll(fibers)
+    const runs = this.#othersThan(self)
+    return Effect.async<void>((resume) => {
+      let left = runs.length
+      if (left === 0) resume(Effect.void)
+      for (const run of runs) {
+        run.onEnd = () => {
+          if (--left === 0) resume(Effect.void)
+        }
+        run.response.destroy()
+        run.interrupt()
+      }
+    })
   })
+
+  #othersThan(self: AnyFiber): ReadonlyArray<Run> {
+    return this.#running.entries().filter(({ execution }) => !execution.isIn(self))
+  }
+}
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+type AnyExecution = Pick<Execution.Execution<unknown, unknown>, "interrupt" | "isIn">
+
+/** A handler that runs on, or the sending of what it gave. */
+class Run implements LinkedList.Linked {
+  previous: LinkedList.Linked | undefined = undefined
+  next: LinkedList.Linked | undefined = undefined
+  onEnd: (() => void) | undefined = undefined
+
+  constructor(
+    readonly execution: AnyExecution,
+    readonly response: GatewayResponse,
+    readonly handler: object
+  ) {}
+
+  readonly interrupt = (): void => this.execution.interrupt()
 }
 
 /**
@@ -98,13 +148,11 @@ export const passedOn: unique symbol = Symbol("passed on")
  */
 export const make = <E, R>(
   handler: HttpRouteHandler<E, R>,
-  runtime: Runtime.Runtime<R>,
+  runFork: RunFork<R>,
   tracing: Tracing,
   runs: RouteRuns,
   { onFailure = nothing, route }: RouteHandlerOptions
 ): RouteHandler => {
-  const fork = Runtime.runFork(runtime)
-  const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   let removed = false
 
   const handle = (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => {
@@ -145,45 +193,36 @@ export const make = <E, R>(
       release()
       return JsonResponse.sendError(response, 503, `The route ${request.method} ${request.path} has just been removed.`)
     }
-    const effect = effectOf(request, response)
-    const onExit = (exit: Exit.Exit<unknown, E>) => {
+    const span = response.call?.begin(tracing)
+    run(effectOf(request, span), response, span, (exit) => {
       release()
       answer(exit, request, response)
-    }
-    // A result that is there already needs no fiber.
-    const exit = SyncEffect.exitOf(effect)
-    if (exit !== undefined) onExit(exit)
-    else run(effect, response, onExit)
+    })
   }
 
-  const effectOf = (request: RouteRequest, response: GatewayResponse): Effect.Effect<unknown, E, R> => {
-    const span = response.call?.begin(tracing)
+  const effectOf = (request: RouteRequest, span: AnySpan | undefined): Effect.Effect<unknown, E, R> => {
     try {
-      if (span === undefined) return handler(request)
-      const effect = ActiveSpan.during(span, () => handler(request))
-      return SyncEffect.exitOf(effect) === undefined ? Effect.provideService(effect, ParentSpan, span) : effect
+      return span === undefined ? handler(request) : ActiveSpan.during(span, () => handler(request))
     } catch (defect) {
-      return Effect.die(defect)
+      return Exit.die(defect)
     }
   }
 
-  /** `onExit` must not throw: it is called by the fiber. */
+  /** `onExit` must not throw: it may be called by a fiber. */
   const run = <A, E1>(
     effect: Effect.Effect<A, E1, R>,
     response: GatewayResponse,
+    span: AnySpan | undefined,
     onExit: (exit: Exit.Exit<A, E1>) => void
   ) => {
-    const fiber = fork(effect)
-    const done = fiber.unsafePoll()
-    if (done !== null) return onExit(done)
-    const onClose = () => fiber.unsafeInterruptAsFork(FiberId.none)
-    fibers.add(fiber)
-    runs.fibers.set(fiber, response)
-    response.once("close", onClose)
-    fiber.addObserver((exit) => {
-      fibers.delete(fiber)
-      runs.fibers.delete(fiber)
-      response.off("close", onClose)
+    // A result that is there already needs nothing more.
+    const settled = SyncEffect.exitOf(effect)
+    if (settled !== undefined) return onExit(settled)
+    const execution = Execution.start(effect, runFork, span)
+    if (execution.exit !== undefined) return onExit(execution.exit)
+    const running = runs.add(execution, response, handler)
+    execution.observe((exit) => {
+      runs.remove(running)
       onExit(exit)
     })
   }
@@ -195,7 +234,7 @@ export const make = <E, R>(
     try {
       const sending = sendingOf(exit.value, response)
       if (sending === undefined) return JsonResponse.sendValue(response, exit.value)
-      run(sending, response, (sent) => {
+      run(sending, response, undefined, (sent) => {
         if (Exit.isFailure(sent)) fail(sent.cause, request, response)
       })
     } catch (error) {
@@ -215,7 +254,8 @@ export const make = <E, R>(
     if (Cause.isDie(cause) || response.headersSent) {
       const what = `The handler of ${request.method} ${printable(request.path)} failed`
       // A logger looks at the error, which may throw when it is looked at.
-      fork(Effect.catchAllCause(Effect.logError(what, cause), () => Effect.logError(`${what}: ${message}`)))
+      const logged = Effect.catchAllCause(Effect.logError(what, cause), () => Effect.logError(`${what}: ${message}`))
+      runFork(logged)
     }
     if (!response.destroyed) JsonResponse.sendError(response, 500, message)
   }
@@ -223,9 +263,7 @@ export const make = <E, R>(
   const interrupt = Effect.withFiberRuntime<void>((self) => {
     // A handler may close its own route (one that answers once, for example); it is left to finish its answer.
     removed = true
-    for (const fiber of fibers) {
-      if (fiber !== self) fiber.unsafeInterruptAsFork(FiberId.none)
-    }
+    runs.interrupt(handler, self)
     return Effect.void
   })
 
@@ -241,13 +279,15 @@ const sendingOf = (value: unknown, response: GatewayResponse): Effect.Effect<voi
 
 const nothing = () => {}
 
-// Getters, since most handlers never read these fields.
+// Getters, since most handlers never read these fields. Of Node's request it keeps what they need alone: whatever a handler's
+// generator refers to may stay in memory until the next full collection.
 class RouteRequest implements HttpRouteRequest {
   readonly method: string
   readonly params: Readonly<Record<string, string | undefined>>
   readonly body: unknown
   readonly bytes: Uint8Array
-  readonly #source: IncomingMessage
+  readonly #url: string
+  readonly #headers: IncomingHttpHeaders
   readonly #rawQuery: string
   #query: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
 
@@ -256,24 +296,25 @@ class RouteRequest implements HttpRouteRequest {
     this.params = match.params
     this.body = body
     this.bytes = bytes
-    this.#source = source
+    this.#url = source.url as string
+    this.#headers = source.headers
     this.#rawQuery = match.query
   }
 
   // What compares or prints a request may make a copy of it, which has no private fields.
   get path(): string {
-    return #source in this ? pathOf(this.#source.url as string) : ""
+    return #url in this ? pathOf(this.#url) : ""
   }
 
   get query(): Readonly<Record<string, string | ReadonlyArray<string>>> {
-    if (!(#source in this)) return {}
+    if (!(#rawQuery in this)) return {}
     this.#query ??= parseQuery(this.#rawQuery)
     return this.#query
   }
 
   get headers(): Readonly<Record<string, string>> {
-    if (!(#source in this)) return {}
-    const headers = this.#source.headers
+    if (!(#headers in this)) return {}
+    const headers = this.#headers
     const cookies = headers["set-cookie"]
     if (cookies !== undefined) return { ...headers, "set-cookie": cookies.join(", ") } as Record<string, string>
     return headers as Record<string, string>

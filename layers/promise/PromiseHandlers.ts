@@ -12,6 +12,7 @@ import type * as Stream from "effect/Stream"
 import type { UntypedRequest } from "../../src/IPCRequest.js"
 import { nameOf } from "../../src/IPCRequest.js"
 import type { UntypedStream } from "../../src/IPCStream.js"
+import type { OnEnd, Traits } from "../../src/internal/CallbackEffect.js"
 import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
 import * as AmbientSpan from "./AmbientSpan.js"
 import { runSync } from "./Promises.js"
@@ -72,24 +73,29 @@ interface Entry<Definition, Args extends ReadonlyArray<unknown>, Answer> {
   handler: (...args: Args) => Answer
 }
 
-/** Calls a request's handler; without a fiber where it returns or throws at once. */
-export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> => {
-  const result = settle(call)
-  return isPromiseLike(result) ? awaiting(result) : result
-}
+/** Calls a request's handler; without a fiber, whether it returns, throws or gives a promise. */
+export const answer = (call: () => unknown): Effect.Effect<unknown, unknown> =>
+  answerBy(call, (promise) => new CallbackEffect((onEnd) => settle(promise, onEnd), untraced))
 
-/** A call's result or throw as an Exit, or its promise of one. */
-export const settle = (call: () => unknown): Exit.Exit<unknown, unknown> | Promise<Exit.Exit<unknown, unknown>> => {
+/** Calls a handler: what it returns or throws at once, or what `wait` makes of its promise. */
+export const answerBy = (
+  call: () => unknown,
+  wait: (promise: PromiseLike<unknown>) => Effect.Effect<unknown, unknown>
+): Effect.Effect<unknown, unknown> => {
   try {
     const result = AmbientSpan.callHandler(call)
-    return isPromiseLike(result) ? Promise.resolve(result).then(Exit.succeed, Exit.fail) : Exit.succeed(result)
+    return isPromiseLike(result) ? wait(result) : Exit.succeed(result)
   } catch (error) {
     return Exit.fail(error)
   }
 }
 
-const awaiting = (promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<unknown, unknown> =>
-  new CallbackEffect((onEnd) => {
-    promise.then(onEnd)
-    return undefined
-  })
+/** Calls back with what a promise settles to. */
+export const settle = (promise: PromiseLike<unknown>, onEnd: OnEnd<unknown, unknown>): undefined => {
+  Promise.resolve(promise).then(
+    (value) => onEnd(Exit.succeed(value)),
+    (error) => onEnd(Exit.fail(error))
+  )
+}
+
+const untraced: Traits = { interruptible: true, traced: false }

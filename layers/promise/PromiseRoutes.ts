@@ -7,15 +7,15 @@
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import { isPromiseLike } from "effect/Predicate"
-import * as RuntimeFlags from "effect/RuntimeFlags"
-import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
 import * as Scope from "effect/Scope"
 import type { HttpMethod, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { IPCServer } from "../../src/IPCServer.js"
+import type { OnEnd, Traits } from "../../src/internal/CallbackEffect.js"
+import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
 import * as JsonBounds from "../../src/internal/JsonBounds.js"
+import * as LinkedList from "../../src/internal/LinkedList.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
-import { settle } from "./PromiseHandlers.js"
+import { answerBy, settle } from "./PromiseHandlers.js"
 import { runSync } from "./Promises.js"
 
 /**
@@ -44,7 +44,7 @@ export class PromiseRoutes {
   // Finds conflicts whether the server runs or not.
   readonly #table = HttpRoutes.make<HttpHandler>()
   readonly #routes = new Map<string, Route>()
-  readonly #inProgress = new Set<() => void>()
+  readonly #waiting = new LinkedList.LinkedList<WaitingRequest>()
   #register: ((route: Route) => void) | undefined
 
   /** Throws `RouteConflict` or `InvalidRoute`. */
@@ -81,35 +81,45 @@ export class PromiseRoutes {
           Effect.sync(() => {
             this.#register = undefined
             for (const route of this.#routes.values()) route.scope = undefined
-            for (const end of this.#inProgress) end()
+            for (const waiting of this.#waiting.entries()) waiting.end(Effect.interrupt)
           })
       )
     )
   }
 
   #answer(handler: HttpHandler, { body, bytes, headers, params }: HttpRouteRequest): Effect.Effect<unknown, unknown> {
-    const result = settle(() => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers))
-    return isPromiseLike(result) ? this.#awaiting(result) : result
-  }
-
-  /**
-   * A handler may remove its own route and a promise can't be interrupted, so only closing the server ends it.
-   */
-  #awaiting(promise: Promise<Exit.Exit<unknown, unknown>>): Effect.Effect<unknown, unknown> {
-    if (this.#register === undefined) return Effect.interrupt
-    return Effect.zipRight(
-      uninterruptibleToTheEnd,
-      Effect.async<unknown, unknown>((resume) => {
-        const end = () => resume(Effect.interrupt)
-        this.#inProgress.add(end)
-        promise.then((exit) => {
-          this.#inProgress.delete(end)
-          resume(exit)
-        })
-      })
+    return answerBy(
+      () => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers),
+      (promise) => new CallbackEffect((onEnd) => this.#wait(promise, onEnd), untilTheEnd)
     )
   }
+
+  /** Only closing the server ends the wait: a promise can't be interrupted, and a handler may remove its own route. */
+  #wait(promise: PromiseLike<unknown>, onEnd: OnEnd<unknown, unknown>): undefined {
+    const waiting = new WaitingRequest(onEnd)
+    if (this.#register === undefined) waiting.end(Effect.interrupt)
+    else this.#waiting.add(waiting)
+    settle(promise, (exit) => waiting.end(exit))
+  }
 }
+
+/** A request whose handler's promise is pending. */
+class WaitingRequest implements LinkedList.Linked {
+  previous: LinkedList.Linked | undefined = undefined
+  next: LinkedList.Linked | undefined = undefined
+  #isOver = false
+
+  constructor(private readonly onEnd: OnEnd<unknown, unknown>) {}
+
+  end(result: Effect.Effect<unknown, unknown>): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    LinkedList.remove(this)
+    this.onEnd(result)
+  }
+}
+
+const untilTheEnd: Traits = { interruptible: false, traced: false }
 
 interface Route {
   readonly registered: HttpRoutes.RegisteredRoute
@@ -132,6 +142,3 @@ const parsed = (body: unknown, bytes: Uint8Array): unknown => {
 }
 
 const decoder = new TextDecoder()
-
-/** Unlike with Effect.uninterruptible, an interruption that arrives meanwhile isn't applied at the end. */
-const uninterruptibleToTheEnd = Effect.patchRuntimeFlags(RuntimeFlagsPatch.disable(RuntimeFlags.Interruption))

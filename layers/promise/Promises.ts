@@ -39,10 +39,8 @@ const runFork: RunFork.RunFork = (effect, span) =>
   Runtime.runFork(span === undefined ? runtime : RunFork.within(runtime, span), effect)
 
 /** In a fiber only where it needs one, or is part of a trace. */
-const start = <A, E>(effect: Effect.Effect<A, E>): Execution.Execution<A, E> => {
-  const span = AmbientSpan.current()
-  return span === undefined ? Execution.start(effect, runFork) : Execution.fork(effect, runFork, span)
-}
+const start = <A, E>(effect: Effect.Effect<A, E>): Execution.Execution<A, E> =>
+  Execution.start(effect, runFork, AmbientSpan.current())
 
 const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
 

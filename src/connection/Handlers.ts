@@ -13,6 +13,7 @@ import type { IPCStream, UntypedStream } from "../IPCStream.js"
 import { untypedStream } from "../IPCStream.js"
 import { total } from "../internal/CallbackEffect.js"
 import type { Execution } from "../internal/Execution.js"
+import * as LinkedList from "../internal/LinkedList.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -39,7 +40,7 @@ interface Registered {
   readonly runFork: RunFork.RunFork
   readonly tracing: Tracing.Tracing
   /** What it is doing now; interrupted when its scope closes. */
-  readonly running: Set<Execution<unknown, Frame.Failure>>
+  readonly running: LinkedList.LinkedList<Execution<unknown, Frame.Failure>>
   /** Whether its scope has closed. */
   gone: boolean
 }
@@ -89,7 +90,7 @@ export const make = <Caller>(): Handlers<Caller> => {
       runFork: runFork as RunFork.RunFork,
       tracing: yield* Tracing.current,
       durations: Metrics.serverDurations(nameOf(request)),
-      running: new Set(),
+      running: new LinkedList.LinkedList(),
       gone: false,
       responseLength: 0
     })
@@ -102,7 +103,7 @@ export const make = <Caller>(): Handlers<Caller> => {
       answer: StreamAnswer.make(stream, handler as UntypedStreamHandler<never>),
       runFork: runFork as RunFork.RunFork,
       tracing: yield* Tracing.current,
-      running: new Set(),
+      running: new LinkedList.LinkedList(),
       gone: false,
       opened: 0
     })
@@ -167,7 +168,7 @@ class NewestFirst<H extends Registered> {
     }
     if (stack?.length === 0) this.beneath.delete(name)
     handler.gone = true
-    for (const running of handler.running) running.interrupt()
+    for (const running of handler.running.entries()) running.interrupt()
   }
 }
 

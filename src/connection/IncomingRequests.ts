@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
+import * as LinkedList from "../internal/LinkedList.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import * as ActiveSpan from "../telemetry/ActiveSpan.js"
@@ -217,8 +218,7 @@ export class IncomingRequests<Caller> {
       this.onHandled(handler, id, settled)
       return false
     }
-    const running =
-      call === undefined ? Execution.start(effect, handler.runFork) : Execution.fork(effect, handler.runFork, call.span)
+    const running = Execution.start(effect, handler.runFork, call?.span)
     if (running.exit !== undefined) {
       if (call !== undefined) CallSpan.endOfHandler(call, running.exit)
       this.timer.onAnswered(handler.durations, running.exit)
@@ -232,7 +232,7 @@ export class IncomingRequests<Caller> {
     if (entry.bytes > granularity) this.memory.settle()
     handler.running.add(running)
     running.observe((exit) => {
-      handler.running.delete(running)
+      LinkedList.remove(running)
       this.inFlight.delete(id)
       Metrics.activeCalls(-1)
       this.memory.inFlight -= entry.bytes

@@ -10,6 +10,7 @@ import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
+import * as LinkedList from "../internal/LinkedList.js"
 import { quote } from "../internal/Printable.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
 import { streams } from "../telemetry/Metrics.js"
@@ -83,12 +84,11 @@ export class IncomingStreams<Caller> {
     const { caller } = this.connection
     const call = CallSpan.ofHandler(handler, trace, caller, "server")
     const effect: Effect.Effect<unknown, Frame.Failure> = handler.answer.run(data, input, caller, entry.sender)
-    const running =
-      call === undefined ? Execution.start(effect, handler.runFork) : Execution.fork(effect, handler.runFork, call.span)
+    const running = Execution.start(effect, handler.runFork, call?.span)
     entry.running = running
     handler.running.add(running)
     running.observe((exit) => {
-      handler.running.delete(running)
+      LinkedList.remove(running)
       if (call !== undefined) CallSpan.endOfHandler(call, exit)
       this.onHandled(handler, entry, exit)
     })

@@ -27,6 +27,7 @@ import { FrameTooLarge, InvalidResponse, StreamsUnsupported } from "../IPCError.
 import type { StreamOptions, UntypedStream } from "../IPCStream.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
+import type { Linked } from "../internal/LinkedList.js"
 import { wholeNumber } from "../internal/WholeNumber.js"
 import { streams } from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
@@ -290,8 +291,8 @@ export class OutgoingStreams {
 /** It is its own deadline for the peer's acceptance, and its own place in the outbox. */
 class OpenedStream implements Expiring, Departure {
   dueAt = 0
-  previous: Expiring | undefined = undefined
-  next: Expiring | undefined = undefined
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
   packet: Packet | undefined = undefined
   inputFiber: Fiber.RuntimeFiber<void> | undefined = undefined
   inputEnded = false

@@ -6,6 +6,7 @@
 import type { UntypedRequest } from "../IPCRequest.js"
 import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
+import type { Linked } from "../internal/LinkedList.js"
 import type { Departure } from "./Departure.js"
 import type { Packet } from "./Transport.js"
 
@@ -21,8 +22,8 @@ export class PendingRequest implements Expiring, Waiting, Departure {
   dueAt = 0
   /** When it was begun, in monotonic milliseconds. */
   startedAt = 0
-  previous: Expiring | undefined = undefined
-  next: Expiring | undefined = undefined
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
   packet: Packet | undefined = undefined
 
   constructor(

@@ -9,6 +9,8 @@ import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
 
 /**
  * A wait that has begun and can be cancelled.
@@ -31,16 +33,33 @@ export type Begin<A, E> = (
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 ) => Waiting | undefined
 
+/**
+ * What a wait is to those who run it.
+ */
+export interface Traits {
+  /** False where an interruption changes nothing: the wait goes on, and ends as it would have ended. */
+  readonly interruptible: boolean
+  /** False where nothing is begun for the fiber that runs it, so that it needs none to belong to its trace. */
+  readonly traced: boolean
+}
+
 export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
   constructor(
     /** Begins it; as an effect does, any number of times. What it throws is a defect. */
-    readonly begin: Begin<A, E>
+    readonly begin: Begin<A, E>,
+    readonly traits: Traits = usual
   ) {
     super()
   }
 
   /** `Effect.async` with a canceller, in half as many steps of the fiber. */
   override commit(): Effect.Effect<A, E> {
+    if (!this.traits.interruptible) {
+      return Effect.zipRight(
+        uninterruptibleToTheEnd,
+        Effect.async<A, E>((resume) => void this.begin(resume, undefined))
+      )
+    }
     return Effect.uninterruptibleMask((restore) => {
       let waiting: Waiting | undefined
       const ended = Effect.async<A, E>((resume) => {
@@ -54,6 +73,11 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
   }
 }
 
+const usual: Traits = { interruptible: true, traced: true }
+
+/** Unlike with Effect.uninterruptible, an interruption that arrives meanwhile isn't applied at the end. */
+const uninterruptibleToTheEnd = Effect.patchRuntimeFlags(RuntimeFlagsPatch.disable(RuntimeFlags.Interruption))
+
 /**
  * Goes on with how it ended, still without a fiber. What `f` throws is a defect.
  */
@@ -61,10 +85,12 @@ export const andThen = <A, E, B, E2>(
   effect: CallbackEffect<A, E>,
   f: (result: Effect.Effect<A, E>) => Effect.Effect<B, E2>
 ): CallbackEffect<B, E2> =>
-  new CallbackEffect((onEnd, fiber) =>
-    effect.begin((result) => {
-      onEnd(total(() => f(result)))
-    }, fiber)
+  new CallbackEffect(
+    (onEnd, fiber) =>
+      effect.begin((result) => {
+        onEnd(total(() => f(result)))
+      }, fiber),
+    effect.traits
   )
 
 /**

@@ -9,18 +9,20 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import type { Linked } from "./LinkedList.js"
+import * as LinkedList from "./LinkedList.js"
 import * as MonotonicTime from "./MonotonicTime.js"
 import * as RunFork from "./RunFork.js"
 
-/** What waits for a deadline. It is its own handle: the same object is given to `add` and to `remove`. */
-export interface Expiring {
+/**
+ * What waits for a deadline, listed among those that wait equally long. It is its own handle: the same object is given to
+ * `add` and to `remove`.
+ */
+export interface Expiring extends Linked {
   /** When it is due, in monotonic milliseconds; infinite once removed. Set by `add` and `remove`. */
   dueAt: number
   /** How long it waits, in milliseconds. */
   readonly millis: number
-  /** Its neighbours among those that wait equally long; none where it doesn't wait. */
-  previous?: Expiring | undefined
-  next?: Expiring | undefined
   /**
    * Called once when the deadline passes, with how many milliseconds too late: this process was stalled then. Must not
    * throw.
@@ -39,7 +41,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   const runFork = yield* RunFork.make()
 
   // Those that wait equally long are due in the order they came, so each duration's list is sorted by itself.
-  const byDuration = new Map<number, Expiring>()
+  const byDuration = new Map<number, LinkedList.LinkedList<Expiring>>()
   let sleeper: Fiber.RuntimeFiber<void> | undefined
   let wakeAt = Number.POSITIVE_INFINITY
   let closed = false
@@ -66,9 +68,9 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     const due: Array<Expiring> = []
     let next = Number.POSITIVE_INFINITY
     for (const [millis, list] of byDuration) {
-      let first = firstOf(list)
-      for (; first !== undefined && first.dueAt <= now; first = firstOf(list)) {
-        unlink(first)
+      let { first } = list
+      for (; first !== undefined && first.dueAt <= now; first = list.first) {
+        LinkedList.remove(first)
         due.push(first)
       }
       if (first === undefined) byDuration.delete(millis)
@@ -96,42 +98,15 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       expiring.dueAt = now + expiring.millis
       let list = byDuration.get(expiring.millis)
       if (list === undefined) {
-        list = makeList(expiring.millis)
+        list = new LinkedList.LinkedList()
         byDuration.set(expiring.millis, list)
       }
-      append(list, expiring)
+      list.add(expiring)
       if (expiring.dueAt < wakeAt) sleepUntil(expiring.dueAt, now)
     },
     remove: (expiring) => {
-      unlink(expiring)
+      LinkedList.remove(expiring)
       expiring.dueAt = Number.POSITIVE_INFINITY
     }
   }
 })
-
-/** The ends of a circular list, so that none in it lacks a neighbour. A `Set` would leave a table behind every so often. */
-const makeList = (millis: number): Expiring => {
-  const ends: Expiring = { dueAt: Number.POSITIVE_INFINITY, millis, onDeadline: () => {} }
-  ends.previous = ends
-  ends.next = ends
-  return ends
-}
-
-const firstOf = (list: Expiring): Expiring | undefined => (list.next === list ? undefined : list.next)
-
-const append = (list: Expiring, expiring: Expiring): void => {
-  unlink(expiring)
-  const last = list.previous as Expiring
-  last.next = expiring
-  expiring.previous = last
-  expiring.next = list
-  list.previous = expiring
-}
-
-const unlink = (expiring: Expiring): void => {
-  if (expiring.next === undefined || expiring.previous === undefined) return
-  expiring.previous.next = expiring.next
-  expiring.next.previous = expiring.previous
-  expiring.previous = undefined
-  expiring.next = undefined
-}

@@ -10,36 +10,38 @@ import * as FiberId from "effect/FiberId"
 import type { AnySpan } from "effect/Tracer"
 import type { Waiting } from "./CallbackEffect.js"
 import { CallbackEffect } from "./CallbackEffect.js"
+import type { Linked } from "./LinkedList.js"
 import type { RunFork } from "./RunFork.js"
 import * as SyncEffect from "./SyncEffect.js"
 
 /**
- * Runs an effect.
+ * Runs an effect, in a span where one is given: then in a fiber from the start, unless nothing of it belongs to a trace.
  */
-export const start = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork): Execution<A, E> => {
-  const running = new Execution<A, E>(runFork)
-  running.run(effect)
-  return running
-}
-
-/**
- * Runs an effect in a fiber from the start, within a span.
- */
-export const fork = <A, E>(effect: Effect.Effect<A, E>, runFork: RunFork, span: AnySpan): Execution<A, E> => {
-  const running = new Execution<A, E>(runFork)
-  running.fork(effect, span)
+export const start = <A, E, R = never>(
+  effect: Effect.Effect<A, E, R>,
+  runFork: RunFork<R>,
+  span?: AnySpan | undefined
+): Execution<A, E> => {
+  const isTraced = span !== undefined && !(effect instanceof CallbackEffect && !effect.traits.traced)
+  // What the effect requires is met by what runs it.
+  const running = new Execution<A, E>(runFork as RunFork)
+  if (isTraced) running.fork(effect as Effect.Effect<A, E>, span)
+  else running.run(effect as Effect.Effect<A, E>)
   return running
 }
 
 /**
  * Fiber-like handle of a running effect; a fiber is allocated only if the effect needs one.
  */
-export class Execution<A, E> {
+export class Execution<A, E> implements Linked {
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
   /** How it ended, once it has. */
   exit: Exit.Exit<A, E> | undefined = undefined
   private observer: ((exit: Exit.Exit<A, E>) => void) | undefined = undefined
   private fiber: Fiber.RuntimeFiber<A, E> | undefined = undefined
   private waiting: Waiting | undefined = undefined
+  private isInterruptible = true
 
   constructor(private readonly runFork: RunFork) {}
 
@@ -53,8 +55,14 @@ export class Execution<A, E> {
   interrupt(): void {
     if (this.exit !== undefined) return
     if (this.fiber !== undefined) return this.fiber.unsafeInterruptAsFork(FiberId.none)
+    if (!this.isInterruptible) return
     this.waiting?.abandon()
     this.end(Exit.interrupt(FiberId.none))
+  }
+
+  /** Whether it runs in this fiber. */
+  isIn(fiber: unknown): boolean {
+    return this.fiber === fiber
   }
 
   /** @internal */
@@ -64,6 +72,7 @@ export class Execution<A, E> {
     if (exit !== undefined) return this.end(exit)
     if (effect instanceof CallbackEffect) return this.begin(effect)
     this.waiting = undefined
+    this.isInterruptible = true
     this.fork(effect, undefined)
   }
 
@@ -74,6 +83,7 @@ export class Execution<A, E> {
   }
 
   private begin(effect: CallbackEffect<A, E>): void {
+    this.isInterruptible = effect.traits.interruptible
     try {
       this.waiting = effect.begin((result) => this.run(result), undefined)
     } catch (defect) {

@@ -6,6 +6,8 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type { AnySpan } from "effect/Tracer"
@@ -35,7 +37,13 @@ export const make = <R = never>(): Effect.Effect<RunFork<R>, never, R> =>
 
 /** `Effect.runtime` without the present span. */
 export const runtime = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
-  Effect.map(Effect.runtime<R>(), Runtime.updateContext(withoutSpan<R>))
+  Effect.map(Effect.runtime<R>(), ({ context, fiberRefs, runtimeFlags }) =>
+    Runtime.make({ context: withoutSpan(context), runtimeFlags, fiberRefs: withoutRuntime(fiberRefs) })
+  )
+
+/** A fiber gets both from its runtime. Each setting that is left would be copied for each fiber. */
+const withoutRuntime = (fiberRefs: FiberRefs.FiberRefs): FiberRefs.FiberRefs =>
+  fiberRefs.pipe(FiberRefs.delete(FiberRef.currentContext), FiberRefs.delete(FiberRef.currentRuntimeFlags))
 
 /** The runtime within a span. */
 export const within = <R>(runtime: Runtime.Runtime<R>, span: AnySpan): Runtime.Runtime<R> =>

@@ -23,7 +23,9 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import type { Upstream } from "../../../src/HttpGateway.js"
+import * as LinkedList from "../../../src/internal/LinkedList.js"
 import * as Userinfo from "../../../src/internal/Userinfo.js"
+import * as EndOfTurn from "../EndOfTurn.js"
 import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
 import * as BaseUrl from "./BaseUrl.js"
@@ -41,7 +43,7 @@ import * as UpstreamSocket from "./UpstreamSocket.js"
  */
 export interface ProxyContext {
   readonly pool: UpstreamPool
-  readonly exchanges: Set<ProxyExchange>
+  readonly exchanges: LinkedList.LinkedList<ProxyExchange>
   /** Called with what the resolver's own functions threw, and with what is the gateway's own fault. */
   readonly onDefect: (what: string, defect: unknown) => void
 }
@@ -57,7 +59,9 @@ type Attempt = "first" | "again" | "elsewhere"
  *
  * @internal
  */
-export class ProxyExchange implements Dispatcher.DispatchHandler {
+export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Linked {
+  previous: LinkedList.Linked | undefined = undefined
+  next: LinkedList.Linked | undefined = undefined
   readonly #context: ProxyContext
   readonly #exchange: ForwardedExchange
   readonly #request: IncomingMessage
@@ -72,6 +76,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #bodyBytesLeft = -1
   #isPaused = false
+  /** Whether the end of the response was written, or is about to be. */
+  #isEnding = false
 
   constructor(context: ProxyContext, exchange: ForwardedExchange) {
     this.#context = context
@@ -211,19 +217,26 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
     this.#sending?.end(status)
     if (!hasBody) {
       // Now, not when undici sees the end: it takes the content-length of a 304 for that of a body to come.
+      this.#isEnding = true
       response.end()
       return
     }
     if (length !== undefined) this.#bodyBytesLeft = Number(length)
-    process.nextTick(flush, response)
+    process.nextTick(flush, this)
+  }
+
+  /** The headers go out by themselves when no body came with them: an event stream's client waits for them. */
+  flushHead(): void {
+    if (!this.#isEnding && !this.#response.destroyed) this.#response.flushHeaders()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response
-    if (this.#state === "ended" || response.writableEnded) return
+    if (this.#state === "ended" || this.#isEnding) return
     if (chunk.length === this.#bodyBytesLeft) {
+      this.#isEnding = true
       // As a string, a small body goes out in one piece with the headers; Latin-1 has a character for each byte.
-      if (chunk.length <= SMALL) response.end(chunk.toString("latin1"), "latin1")
+      if (chunk.length <= SMALL) EndOfTurn.end(response, chunk.toString("latin1"), "latin1")
       else response.end(chunk)
       return
     }
@@ -241,7 +254,8 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#state === "ended") return
     const response = this.#response
-    if (!response.writableEnded) {
+    if (!this.#isEnding) {
+      this.#isEnding = true
       const trailers = ForwardedHeaders.ofTrailers(rawOf(controller.rawTrailers))
       if (trailers.length > 0) response.addTrailers(trailers)
       response.end()
@@ -256,7 +270,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
       case "switched":
         return
       case "relaying": {
-        const isComplete = this.#response.writableEnded
+        const isComplete = this.#isEnding
         this.#end()
         // What was announced didn't come whole, and the client must see that.
         if (!isComplete) this.#response.destroy()
@@ -307,7 +321,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
   #end() {
     if (this.#state === "ended") return
     this.#state = "ended"
-    this.#context.exchanges.delete(this)
+    LinkedList.remove(this)
     this.#release()
     // A client may still be sending what the upstream no longer wants.
     if (this.#body !== null && !this.#body.destroyed) this.#body.destroy()
@@ -327,10 +341,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler {
 
 const clientGone = () => new Error("The client has gone")
 
-// The headers go out by themselves when no body came with them: an event stream's client waits for them.
-const flush = (response: ServerResponse) => {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
-}
+const flush = (exchange: ProxyExchange) => exchange.flushHead()
 
 const rawOf = (raw: Dispatcher.DispatchController["rawHeaders"]): ReadonlyArray<Buffer> =>
   Array.isArray(raw) ? (raw as ReadonlyArray<Buffer>) : []

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { logDefect } from "../../../src/internal/DefectLog.js"
+import { LinkedList } from "../../../src/internal/LinkedList.js"
 import * as RunFork from "../../../src/internal/RunFork.js"
 import type { MakeForwarder } from "./Forwarder.js"
 import { type ProxyContext, ProxyExchange } from "./ProxyExchange.js"
@@ -39,10 +40,10 @@ export const make = (options: UndiciOptions = {}): MakeForwarder =>
       connectTimeout: Duration.toMillis(options.connectTimeout ?? "10 seconds"),
       tls: options.tls ?? {}
     })
-    const exchanges = new Set<ProxyExchange>()
+    const exchanges = new LinkedList<ProxyExchange>()
     yield* Effect.addFinalizer(() =>
       Effect.promise(() => {
-        for (const exchange of exchanges) exchange.abort()
+        for (const exchange of exchanges.entries()) exchange.abort()
         return pool.close()
       })
     )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Scope, Tracer } from "effect"
 import { IPCServer } from "../../../src/IPCServer.js"
 import type { OnEnd } from "../../../src/internal/CallbackEffect.js"
 import { andThen, CallbackEffect } from "../../../src/internal/CallbackEffect.js"
@@ -142,6 +142,62 @@ describe("Execution", () => {
     running.interrupt()
     assert.isTrue(running.exit !== undefined && Exit.isInterrupted(running.exit))
     assert.deepStrictEqual(log, ["began", "abandoned"])
+  })
+})
+
+describe("a wait that can't be interrupted", () => {
+  const promised = () => {
+    const onEnds: Array<OnEnd<number, string>> = []
+    const effect = new CallbackEffect<number, string>(
+      (onEnd) => {
+        onEnds.push(onEnd)
+        return undefined
+      },
+      { interruptible: false, traced: false }
+    )
+    return { effect, end: (result: Effect.Effect<number, string>) => onEnds.at(-1)?.(result) }
+  }
+
+  it("goes on, and ends as it would have ended", () => {
+    const { effect, end } = promised()
+    const running = Execution.start(
+      andThen(effect, (result) => result),
+      noFork
+    )
+    running.interrupt()
+    assert.strictEqual(running.exit, undefined)
+    end(Exit.succeed(1))
+    assert.deepStrictEqual(running.exit, Exit.succeed(1))
+  })
+
+  it.live("is interrupted in what comes after it", () =>
+    Effect.gen(function* () {
+      const { effect, end } = promised()
+      const running = Execution.start(effect, (effect) => Effect.runFork(effect))
+      end(Effect.never)
+      running.interrupt()
+      assert.isTrue(Exit.isInterrupted(yield* ended(running)))
+    })
+  )
+
+  it.effect("is so in a fiber, too", () =>
+    Effect.gen(function* () {
+      const { effect, end } = promised()
+      const fiber = yield* Effect.fork(effect)
+      yield* Effect.yieldNow()
+      yield* Fiber.interruptFork(fiber)
+      yield* Effect.yieldNow()
+      end(Exit.succeed(1))
+      assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed(1))
+    })
+  )
+
+  it("needs no fiber to belong to a trace", () => {
+    const { effect, end } = promised()
+    const span = Tracer.externalSpan({ traceId: "1".repeat(32), spanId: "1".repeat(16) })
+    const running = Execution.start(effect, noFork, span)
+    end(Exit.succeed(1))
+    assert.deepStrictEqual(running.exit, Exit.succeed(1))
   })
 })
 
