@@ -27,8 +27,9 @@ const { metafile, outputFiles } = await build({
   platform: "node",
   format: "esm",
   target: "node20",
-  // Loaded by the first request that is forwarded, or asks for metrics; and what ws asks for, which may be there or not.
-  external: ["undici", "prom-client", "bufferutil", "utf-8-validate"],
+  // Loaded by the first request that is forwarded, or asks for metrics, and by --nats; and what ws asks for, which may be
+  // there or not.
+  external: ["undici", "prom-client", "@nats-io/*", "bufferutil", "utf-8-validate"],
   // The packages that are CommonJS require Node's modules.
   banner: {
     js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);'

@@ -6,14 +6,13 @@
 import type { Route } from "../../src/DiscoveryEntry.js"
 import { printable } from "../../src/internal/Printable.js"
 
-/** One row for each route, sorted by api, prefix and age. */
-export const table = (routes: ReadonlyArray<Route>, gateway: string, now: number): string => {
-  if (routes.length === 0) return `No service is registered at ${gateway}.`
+/** One row for each route, sorted by api, prefix and age. Without the time, no ages are shown. */
+export const table = (routes: ReadonlyArray<Route>, where: string, now?: number): string => {
+  if (routes.length === 0) return `No service is registered at ${where}.`
+  const ageOf = (route: Route) => (now === undefined ? [] : [age(now - route.registeredAt)])
   return aligned([
-    ["API", "PREFIX", "INSTANCE", "OWNER", "STRATEGY", "AGE"],
-    ...[...routes]
-      .sort(byApi)
-      .map((route) => [...naming(route), route.owner, route.strategy, age(now - route.registeredAt)])
+    ["API", "PREFIX", "INSTANCE", "OWNER", "STRATEGY", ...(now === undefined ? [] : ["AGE"])],
+    ...[...routes].sort(byApi).map((route) => [...naming(route), route.owner, route.strategy, ...ageOf(route)])
   ])
 }
 

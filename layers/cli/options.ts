@@ -64,6 +64,31 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
     )
   })
 
+/** Where participants meet on NATS, in place of a gateway. */
+export interface NatsAddress {
+  /** None where `--nats` isn't given. */
+  readonly servers: string | undefined
+  readonly namespace: string
+}
+
+/** `--nats` and `--namespace`. */
+export const nats: Options.Options<NatsAddress> = Options.all({
+  servers: Options.text("nats").pipe(
+    Options.withPseudoName("url"),
+    Options.optional,
+    Options.map(Option.getOrUndefined),
+    Options.withDescription(
+      "Look on NATS in place of a gateway: nats://host:port, of several servers with commas between them. Credentials come from NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY_SEED or NATS_CREDS."
+    )
+  ),
+  namespace: Options.text("namespace").pipe(
+    Options.withPseudoName("name"),
+    Options.withFallbackConfig(Config.string("IPC_NAMESPACE")),
+    Options.withDefault("default"),
+    Options.withDescription("The namespace on NATS. Default IPC_NAMESPACE, else default.")
+  )
+})
+
 export const inspectorPort: Options.Options<number> = Options.text("inspector-port").pipe(
   Options.withPseudoName("number"),
   Options.withFallbackConfig(Config.string("IPC_INSPECTOR_PORT")),

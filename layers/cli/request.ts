@@ -26,12 +26,14 @@ import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import * as LoopbackEndpoints from "../LoopbackEndpoints.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { type CommandFailed, explain, failure } from "./CommandFailed.js"
+import * as Nats from "./Nats.js"
 import * as Output from "./Output.js"
-import type { GatewayAddress } from "./options.js"
-import { gateway, runtimeIdFor, timeout } from "./options.js"
+import type { GatewayAddress, NatsAddress } from "./options.js"
+import { gateway, nats, runtimeIdFor, timeout } from "./options.js"
 
 const call = {
   address: gateway(1),
+  nats,
   timeout,
   service: Args.text({ name: "service" }).pipe(Args.withDescription("The service's name.")),
   name: Args.text({ name: "name" }).pipe(
@@ -54,9 +56,9 @@ const call = {
 
 const parseJson = (text: string) => Effect.try((): unknown => JSON.parse(text))
 
-export const request = Command.make("request", call, ({ address, name, payload, service, timeout }) =>
+export const request = Command.make("request", call, ({ name, payload, service, timeout, ...where }) =>
   Effect.gen(function* () {
-    const client = yield* connect(address, service)
+    const client = yield* connect(where, service)
     const definition = IPCServer.defineRequest<unknown, unknown>(name)
     const response = yield* Effect.mapError(client.request(definition, payload, { timeout }), ({ message }) =>
       failure(message)
@@ -68,9 +70,9 @@ export const request = Command.make("request", call, ({ address, name, payload, 
   Command.withDescription("Sends a request to an instance of a service, and prints its response as JSON on one line.")
 )
 
-export const stream = Command.make("stream", call, ({ address, name, payload, service, timeout }) =>
+export const stream = Command.make("stream", call, ({ name, payload, service, timeout, ...where }) =>
   Effect.gen(function* () {
-    const client = yield* connect(address, service)
+    const client = yield* connect(where, service)
     const definition = IPCServer.defineStream<unknown, unknown>(name)
     const printed = client.stream(definition, payload, { acceptTimeout: timeout }).pipe(
       Stream.mapError(({ message }) => failure(message)),
@@ -84,8 +86,18 @@ export const stream = Command.make("stream", call, ({ address, name, payload, se
   )
 )
 
+const connect = (
+  { address, nats }: { readonly address: GatewayAddress; readonly nats: NatsAddress },
+  service: string
+): Effect.Effect<Service, CommandFailed, Scope.Scope> => {
+  const { namespace, servers } = nats
+  return servers === undefined
+    ? connectLocally(address, service)
+    : Effect.flatMap(Nats.observe({ namespace, servers }, "request"), ({ connect }) => connect(service, {}))
+}
+
 /** Follows the leader for its routes: it neither bids for the port nor registers anything. */
-const connect = (address: GatewayAddress, service: string): Effect.Effect<Service, CommandFailed, Scope.Scope> =>
+const connectLocally = (address: GatewayAddress, service: string): Effect.Effect<Service, CommandFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const runtimeId = runtimeIdFor("request")
     const { token, tokenScheme } = address

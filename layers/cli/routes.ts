@@ -20,9 +20,10 @@ import { quote } from "../../src/internal/Printable.js"
 import { urlOf } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { type CommandFailed, explain } from "./CommandFailed.js"
+import * as Nats from "./Nats.js"
 import * as Output from "./Output.js"
 import type { GatewayAddress } from "./options.js"
-import { gateway, runtimeIdFor } from "./options.js"
+import { gateway, nats, runtimeIdFor } from "./options.js"
 import * as RouteListing from "./RouteListing.js"
 
 /** Only watches: it neither bids for the port nor registers anything. */
@@ -30,6 +31,7 @@ export const routes = Command.make(
   "routes",
   {
     address: gateway(1),
+    nats,
     watch: Options.boolean("watch").pipe(
       Options.withDescription("Print every change, too, until stopped by SIGINT or SIGTERM.")
     ),
@@ -39,8 +41,14 @@ export const routes = Command.make(
       )
     )
   },
-  ({ address, json, watch }) =>
+  ({ address, json, nats: { namespace, servers }, watch }) =>
     Effect.gen(function* () {
+      if (servers !== undefined) {
+        const observer = yield* Nats.observe({ namespace, servers }, "routes")
+        const seen = Nats.snapshots(observer)
+        const show = json ? showJson : showText(`namespace ${namespace}`, false)
+        return yield* Effect.raceFirst(Stream.runForEach(watch ? seen : Stream.take(seen, 1), show), Output.closed)
+      }
       const client = yield* connect(address, watch)
       const show = json ? showJson : showText(urlOf(address))
       if (!watch) return yield* Effect.flatMap(LeaderRoutes.fetch(client, maxRoutes), show)
@@ -57,14 +65,16 @@ type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void, CommandFailed>
 const showJson: Show = (routes) => Output.print(quote(routes))
 
 /** A table first, then a line for each route that came or went. */
-const showText = (url: string): Show => {
+const showText = (where: string, hasAges = true): Show => {
   let shown: ReadonlyArray<Route> | undefined
   return (routes) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const before = shown
       shown = routes
       return Output.print(
-        before === undefined ? RouteListing.table(routes, url, now) : RouteListing.changes(before, routes, now)
+        before === undefined
+          ? RouteListing.table(routes, where, hasAges ? now : undefined)
+          : RouteListing.changes(before, routes, now)
       )
     })
 }

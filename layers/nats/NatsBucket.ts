@@ -15,43 +15,64 @@ import { BucketUnavailable, RevisionMismatch } from "../../src/lease/Bucket.js"
 export interface NatsBucketOptions {
   readonly servers: string
   readonly name: string
+  /** How long the server's answer to a write, or to the begin of a watch, is waited for, in milliseconds. */
+  readonly answerTimeout: number
+}
+
+export interface NewBucketOptions extends NatsBucketOptions {
   readonly replicas: number
   /** In milliseconds. */
   readonly maxAge: number
-  /** How long the server's answer to a write, or to the begin of a watch, is waited for, in milliseconds. */
-  readonly answerTimeout: number
 }
 
 /**
  * Opens the bucket, and makes it where it isn't there.
  */
-export const make = (connection: NatsConnection, options: NatsBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
+export const make = (connection: NatsConnection, options: NewBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
+  opened(connection, options, async (client) => {
+    const { Kvm } = await import("@nats-io/kv")
+    const kvm = new Kvm(client)
+    const { maxAge, name, replicas } = options
+    await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
+      // Somebody has made it with other options.
+      if (codeOf(error) !== streamExists) throw error
+      await kvm.open(name)
+    })
+  })
+
+/**
+ * Opens the bucket where it is there.
+ */
+export const open = (connection: NatsConnection, options: NatsBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
+  // Opening a bucket asks for nothing, and so doesn't tell that it isn't there.
+  opened(connection, options, async (client) => (await client.jetstreamManager(false)).streams.info(streamOf(options)))
+
+const opened = (
+  connection: NatsConnection,
+  options: NatsBucketOptions,
+  prepare: (client: JetStreamClient) => Promise<unknown>
+): Effect.Effect<Bucket, NatsFailed> =>
   Effect.tryPromise({
     try: async () => {
       const { jetstream } = await import("@nats-io/jetstream")
-      const { Kvm } = await import("@nats-io/kv")
       // A cluster takes longer to make a stream than to answer, so this has the client's own timeout.
-      const kvm = new Kvm(jetstream(connection))
-      const { answerTimeout, maxAge, name, replicas } = options
-      await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
-        // Somebody has made it with other options.
-        if (codeOf(error) !== streamExists) throw error
-        await kvm.open(name)
-      })
-      const client = jetstream(connection, { timeout: answerTimeout })
+      await prepare(jetstream(connection))
+      const client = jetstream(connection, { timeout: options.answerTimeout })
       return overJetStream(connection, client, await client.jetstreamManager(false), options)
     },
     catch: (error) => failure(options.servers, error)
   })
 
+const streamOf = ({ name }: NatsBucketOptions): string => `KV_${name}`
+
 const overJetStream = (
   connection: NatsConnection,
   client: JetStreamClient,
   manager: JetStreamManager,
-  { name }: NatsBucketOptions
+  options: NatsBucketOptions
 ): Bucket => {
-  const stream = `KV_${name}`
-  const prefix = `$KV.${name}.`
+  const stream = streamOf(options)
+  const prefix = `$KV.${options.name}.`
 
   const publish = (key: string, value: string, headers: Readonly<Record<string, string>>) =>
     Effect.tryPromise({
@@ -130,6 +151,7 @@ const overJetStream = (
 }
 
 const streamExists = 10058
+const streamMissing = 10059
 /** As servers of 2.9 tell it, and later ones. */
 const wrongLastSequence = new Set([10071, 10164])
 const jetStreamMissing = new Set([10039, 10076])
@@ -143,6 +165,9 @@ const codeOf = (error: unknown): number | undefined =>
 const failure = (servers: string, error: unknown): NatsFailed => {
   const code = codeOf(error) ?? 0
   const detail = error instanceof Error ? error.message : String(error)
+  if (code === streamMissing) {
+    return new NatsFailed({ reason: "InvalidOptions", servers, detail: "nobody has taken part in the namespace yet" })
+  }
   const reason =
     jetStreamMissing.has(code) || /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${detail}`)
       ? "NoJetStream"

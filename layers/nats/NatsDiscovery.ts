@@ -29,6 +29,7 @@ import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import * as ProcessMemory from "../ipc/ProcessMemory.js"
+import * as Namespace from "./Namespace.js"
 import * as NatsBucket from "./NatsBucket.js"
 import * as NatsConnection from "./NatsConnection.js"
 import * as NatsEndpoints from "./NatsEndpoints.js"
@@ -92,10 +93,7 @@ export const make: (
   const { namespace = "default", replicas = 1, runtimeId = randomUUID() } = options
   const lease = Duration.decode(options.lease ?? "5 seconds")
   const servers = NatsConnection.serversOf(options).join(", ")
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(namespace)) {
-    const detail = `the namespace ${JSON.stringify(namespace)} has other than letters, digits, "-" and "_", or more than 64`
-    return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail })
-  }
+  const name = yield* Namespace.bucketOf(namespace, servers)
   if (Duration.lessThan(lease, minLease)) {
     const detail = `a lease of ${Duration.format(lease)} is shorter than a second`
     return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail })
@@ -104,7 +102,7 @@ export const make: (
   const connection = yield* NatsConnection.make(options, runtimeId)
   const bucket = yield* NatsBucket.make(connection, {
     servers,
-    name: `effect-ipc-${namespace}`,
+    name,
     replicas,
     maxAge: Duration.toMillis(maxAge),
     answerTimeout: Math.min(Duration.toMillis(lease) / 3, 2000)
