@@ -19,6 +19,7 @@ import type {
 } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
 import { IPCServer } from "../src/IPCServer.js"
+import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
 import type { RequestMatcher } from "../src/RequestMatcher.js"
 import { fromService } from "./http/NodeHttpGateway.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
@@ -166,6 +167,7 @@ export const make: (
               name,
               matcher,
               options: faultOptions,
+              passesOn: fault._tag === "Delay" || fault._tag === "ResetInBody",
               take: ({ exchange, matched, passOn }) => {
                 const recorded = watch(exchange, matched)
                 apply(recorded.exchange, recorded.fail, passOn)
@@ -220,7 +222,8 @@ export const make: (
           HarRecorder.record(journal, { ...group.view, since: journal.next }, url, file, recordOptions),
         replay: (file, replayOptions = {}) =>
           Effect.gen(function* () {
-            yield* Validation.refuse(HarReplay.optionsIssue(replayOptions), "replay")
+            const issue = ArgumentIssue.fileIssue("the file", file) ?? HarReplay.optionsIssue(replayOptions)
+            yield* Validation.refuse(issue, "replay")
             const path = HarRecorder.pathOf(file)
             const handler = yield* HarReplay.handlerOf(path, replayOptions)
             return yield* service.mock<RequestMatcher, never>(replayOptions.match ?? {}, handler, {

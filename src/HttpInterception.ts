@@ -225,11 +225,15 @@ export interface UnmatchedRequest {
  * @category models
  */
 export interface Redaction {
-  /** Names of headers, in any case. `authorization`, `cookie`, `set-cookie`, `x-api-key` and their like are hidden anyway. */
+  /**
+   * Names of headers, in any case. `authorization`, `cookie`, `set-cookie`, and those with a word such as `token` or `api-key` in
+   * their name are hidden anyway.
+   */
   readonly headers?: ReadonlyArray<string> | undefined
   /**
-   * Names of parameters of queries, and of fields of JSON, form, multipart and XML bodies at any depth; case, hyphens and
-   * underscores don't matter. `password`, `token`, `access_token`, `api_key`, `secret` and their like are hidden anyway.
+   * Names of parameters of queries and fragments, and of fields of JSON, form, multipart and XML bodies at any depth; case,
+   * hyphens and underscores don't matter. Those with a word such as `password`, `token`, `api_key` or `secret` in their name are
+   * hidden anyway, unless the value is true, false or a count.
    */
   readonly fields?: ReadonlyArray<string> | undefined
 }

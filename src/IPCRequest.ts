@@ -11,6 +11,7 @@ import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { InvalidRequestName } from "./IPCError.js"
+import { check, kindOf } from "./internal/OptionNames.js"
 
 /**
  * Which end answers a request.
@@ -265,8 +266,9 @@ export interface DefineRequest<D extends Direction> {
  */
 export const define = <D extends Direction>(): DefineRequest<D> =>
   ((name: string, schemas?: Partial<Record<"payload" | "success" | "failure", WireSchema>>) => {
-    if (!isValidRequestName(name)) throw new InvalidRequestName({ request: name })
+    checkDefinition("defineRequest", name)
     if (schemas === undefined) return name
+    checkSchemas("defineRequest", schemas, { payload: true, success: true, failure: true })
     return {
       name,
       payload: codec(schemas.payload ?? Schema.Void),
@@ -274,6 +276,29 @@ export const define = <D extends Direction>(): DefineRequest<D> =>
       failure: codec(schemas.failure ?? Schema.Never)
     }
   }) as DefineRequest<D>
+
+/**
+ * Throws `InvalidRequestName` where the name can't be on the wire.
+ *
+ * @internal
+ */
+export const checkDefinition = (call: string, name: string): void => {
+  if (typeof name !== "string") throw new TypeError(`${call}: its name is a string, not ${kindOf(name)}.`)
+  if (!isValidRequestName(name)) throw new InvalidRequestName({ request: name })
+}
+
+/**
+ * Throws a `TypeError` where one has an unknown name, or is no Schema.
+ *
+ * @internal
+ */
+export const checkSchemas = (call: string, schemas: object, names: Readonly<Record<string, true>>): void => {
+  check(`${call}: its Schemas`, schemas, names)
+  for (const [name, schema] of Object.entries(schemas)) {
+    if (schema === undefined || schema === IPCRequest.Bytes || Schema.isSchema(schema)) continue
+    throw new TypeError(`${call}: its ${name} is a Schema or IPCRequest.Bytes, not ${kindOf(schema)}.`)
+  }
+}
 
 /**
  * The request with a limit of its own for what comes as its payload.

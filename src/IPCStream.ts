@@ -6,9 +6,8 @@
 import type { DurationInput } from "effect/Duration"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { InvalidRequestName } from "./IPCError.js"
 import type { AnySchema, Codec, Direction, HandlerFailure, NoServices, WireSchema, WireType } from "./IPCRequest.js"
-import { codec, isValidRequestName } from "./IPCRequest.js"
+import { checkDefinition, checkSchemas, codec } from "./IPCRequest.js"
 
 declare const Shape: unique symbol
 
@@ -143,8 +142,15 @@ export const defineStream = <D extends Direction>(): DefineStream<D> =>
     name: string,
     options?: Partial<Record<"payload" | "element" | "failure", WireSchema>> & { input?: WireSchema | true }
   ) => {
-    if (!isValidRequestName(name)) throw new InvalidRequestName({ request: name })
+    checkDefinition("defineStream", name)
     const { input, ...schemas } = options ?? {}
+    if (options !== undefined) {
+      const checked = input === true ? schemas : options
+      checkSchemas("defineStream", checked, { payload: true, element: true, failure: true, input: true })
+      if (schemas.element === undefined && (input !== true || Object.keys(schemas).length > 0)) {
+        throw new TypeError("defineStream: its element is a Schema or IPCRequest.Bytes, not undefined.")
+      }
+    }
     const definition: UntypedStream = {
       name,
       hasInput: input !== undefined,

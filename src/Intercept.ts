@@ -1,5 +1,6 @@
 /**
- * Constructors for interception: request matchers, answers, faults and counts.
+ * Constructors for interception: request matchers, answers, faults and counts. Each throws a `TypeError` that says what to
+ * pass where it is called with something else.
  *
  * @example
  * ```ts
@@ -18,11 +19,14 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type * as Stream from "effect/Stream"
 import type { HttpMethod, HttpRouteHandler } from "./HttpGateway.js"
 import type { Fault } from "./HttpInterception.js"
 import { Answer } from "./internal/Answer.js"
-import { check, kindOf, type OptionNames } from "./internal/OptionNames.js"
+import * as ArgumentIssue from "./internal/ArgumentIssue.js"
+import { issueOf, kindOf, type OptionNames } from "./internal/OptionNames.js"
+import * as ServerSentEvents from "./internal/ServerSentEvents.js"
 import type { Absent, Exact, NoMore, RequestMatcher } from "./RequestMatcher.js"
 
 /**
@@ -50,7 +54,14 @@ export type MatcherOf<Given> = Omit<RequestMatcher, "body"> &
  */
 export const any = <const Given extends Omit<RequestMatcher, "method">>(
   where?: Given & NoMore<Given, Omit<RequestMatcher, "method">>
-): MatcherOf<Given> => ({ ...where }) as MatcherOf<Given>
+): MatcherOf<Given> => {
+  ArgumentIssue.refuse(
+    "Intercept.any",
+    issueOf("its matcher", where, anyNames) ??
+      (where?.path === undefined ? undefined : ArgumentIssue.pathIssue(where.path))
+  )
+  return { ...where } as MatcherOf<Given>
+}
 
 /**
  * Requests of this method.
@@ -62,7 +73,12 @@ export const request = <const Given extends Where>(
   method: HttpMethod,
   path: string | RegExp,
   where?: Given & NoMore<Given, Where>
-): MatcherOf<Given> => ({ ...where, method, path }) as MatcherOf<Given>
+): MatcherOf<Given> => {
+  if (typeof method !== "string") {
+    ArgumentIssue.refuse("Intercept.request", `its method is a string like "GET", not ${kindOf(method)}`)
+  }
+  return ofMethod("request", method, path, where)
+}
 
 /**
  * Takes GET requests to a path.
@@ -73,7 +89,7 @@ export const request = <const Given extends Where>(
 export const get = <const Given extends Where>(
   path: string | RegExp,
   where?: Given & NoMore<Given, Where>
-): MatcherOf<Given> => request("GET", path, where)
+): MatcherOf<Given> => ofMethod("get", "GET", path, where)
 
 /**
  * Takes POST requests to a path.
@@ -84,7 +100,7 @@ export const get = <const Given extends Where>(
 export const post = <const Given extends Where>(
   path: string | RegExp,
   where?: Given & NoMore<Given, Where>
-): MatcherOf<Given> => request("POST", path, where)
+): MatcherOf<Given> => ofMethod("post", "POST", path, where)
 
 /**
  * Takes PUT requests to a path.
@@ -95,7 +111,7 @@ export const post = <const Given extends Where>(
 export const put = <const Given extends Where>(
   path: string | RegExp,
   where?: Given & NoMore<Given, Where>
-): MatcherOf<Given> => request("PUT", path, where)
+): MatcherOf<Given> => ofMethod("put", "PUT", path, where)
 
 /**
  * Takes PATCH requests to a path.
@@ -106,7 +122,7 @@ export const put = <const Given extends Where>(
 export const patch = <const Given extends Where>(
   path: string | RegExp,
   where?: Given & NoMore<Given, Where>
-): MatcherOf<Given> => request("PATCH", path, where)
+): MatcherOf<Given> => ofMethod("patch", "PATCH", path, where)
 
 /**
  * Takes DELETE requests to a path.
@@ -117,7 +133,7 @@ export const patch = <const Given extends Where>(
 export const del = <const Given extends Where>(
   path: string | RegExp,
   where?: Given & NoMore<Given, Where>
-): MatcherOf<Given> => request("DELETE", path, where)
+): MatcherOf<Given> => ofMethod("del", "DELETE", path, where)
 
 /**
  * A header, a parameter or a field that mustn't be there.
@@ -134,7 +150,10 @@ export const absent: Absent = { _tag: "effect-ipc/Absent" }
  * @since 0.2.0
  * @category matchers
  */
-export const exact = <const A>(value: A): Exact<A> => ({ _tag: "effect-ipc/Exact", value })
+export const exact = <const A>(value: A): Exact<A> => {
+  if (value === undefined) ArgumentIssue.refuse("Intercept.exact", "it takes a value; Intercept.absent is for none")
+  return { _tag: "effect-ipc/Exact", value }
+}
 
 /**
  * Status and headers of an answer.
@@ -155,7 +174,11 @@ export interface AnswerOptions {
  * @category answers
  */
 export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<unknown> => {
-  const head = given(options)
+  const head = given("json", options)
+  ArgumentIssue.refuse(
+    "Intercept.json",
+    ArgumentIssue.jsonIssue("it takes a value that JSON has", value, "; Intercept.status(…) answers without a body")
+  )
   return () =>
     Effect.try({
       // A value that is changed between two requests is answered as it is then.
@@ -171,7 +194,11 @@ export const json = (value: unknown, options?: AnswerOptions): HttpRouteHandler<
  * @category answers
  */
 export const text = (value: string, options?: AnswerOptions): HttpRouteHandler<unknown> => {
-  const answer = answerOf("text/plain", value, given(options))
+  const head = given("text", options)
+  if (typeof value !== "string") {
+    ArgumentIssue.refuse("Intercept.text", `it takes a string, not ${kindOf(value)}; Intercept.json(…) takes any value`)
+  }
+  const answer = answerOf("text/plain", value, head)
   return () => Effect.succeed(answer)
 }
 
@@ -182,7 +209,8 @@ export const text = (value: string, options?: AnswerOptions): HttpRouteHandler<u
  * @category answers
  */
 export const status = (code: number, headers?: Readonly<Record<string, string>>): HttpRouteHandler<unknown> => {
-  const answer = answerOf(undefined, undefined, given({ status: code, headers }))
+  ArgumentIssue.refuse("Intercept.status", ArgumentIssue.statusIssue(code) ?? ArgumentIssue.headersIssue(headers))
+  const answer = answerOf(undefined, undefined, { status: code, headers })
   return () => Effect.succeed(answer)
 }
 
@@ -193,7 +221,14 @@ export const status = (code: number, headers?: Readonly<Record<string, string>>)
  * @category answers
  */
 export const bytes = (value: Uint8Array, options?: AnswerOptions): HttpRouteHandler<unknown> => {
-  const answer = answerOf("application/octet-stream", value, given(options))
+  const head = given("bytes", options)
+  if (!(value instanceof Uint8Array)) {
+    ArgumentIssue.refuse(
+      "Intercept.bytes",
+      `it takes a Uint8Array, not ${kindOf(value)}; Intercept.text(…) takes a string`
+    )
+  }
+  const answer = answerOf("application/octet-stream", value, head)
   return () => Effect.succeed(answer)
 }
 
@@ -204,7 +239,9 @@ export const bytes = (value: Uint8Array, options?: AnswerOptions): HttpRouteHand
  * @category answers
  */
 export const file = (path: string | URL, options?: AnswerOptions): HttpRouteHandler<unknown> => {
-  const answered: FileAnswer = { _tag: "effect-ipc/File", path, ...given(options) }
+  const head = given("file", options)
+  ArgumentIssue.refuse("Intercept.file", ArgumentIssue.fileIssue("its file", path))
+  const answered: FileAnswer = { _tag: "effect-ipc/File", path, ...head }
   return () => Effect.succeed(answered)
 }
 
@@ -217,7 +254,8 @@ export interface FileAnswer extends AnswerOptions {
 }
 
 /**
- * One event of an event stream. Data that isn't text is sent in JSON.
+ * One event of an event stream. Data that isn't text is sent in JSON. `event` and `id` have no line breaks, which would end
+ * them.
  *
  * @since 0.2.0
  * @category answers
@@ -253,10 +291,7 @@ export const sse = (
   events: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, unknown>,
   options: SseOptions = {}
 ): HttpRouteHandler<unknown> => {
-  check("the options of an event stream", options, sseOptions)
-  if (Object(events) !== events || !(Symbol.iterator in events || Symbol.asyncIterator in events || TypeId in events)) {
-    throw new TypeError(`events are an array, an iterable or a Stream, not ${kindOf(events)}`)
-  }
+  ArgumentIssue.refuse("Intercept.sse", sseIssue(events, options))
   const answered: SseAnswer = { _tag: "effect-ipc/Sse", events, ...options }
   return () => Effect.succeed(answered)
 }
@@ -278,10 +313,11 @@ export interface SseAnswer extends SseOptions {
 export const sequence = <Request, const Answers extends ReadonlyArray<SequenceHandler<Request>>>(
   ...answers: Answers
 ): ((request: Request, signal?: AbortSignal) => ReturnType<Answers[number]>) => {
-  if (answers.length === 0) throw new TypeError("a sequence has at least one handler")
-  const wrong = answers.find((answer) => typeof answer !== "function")
-  if (wrong !== undefined)
-    throw new TypeError(`a sequence is of handlers, such as Intercept.json(…), not ${kindOf(wrong)}`)
+  if (answers.length === 0) ArgumentIssue.refuse("Intercept.sequence", "it takes at least one handler")
+  for (const answer of answers) {
+    if (typeof answer === "function") continue
+    ArgumentIssue.refuse("Intercept.sequence", `it takes handlers, such as Intercept.json(…), not ${kindOf(answer)}`)
+  }
   let calls = 0
   return (request, signal) => {
     const handler = answers[Math.min(calls++, answers.length - 1)] as SequenceHandler<Request>
@@ -338,7 +374,10 @@ export const once: { readonly times: number } = { times: 1 }
  * @since 0.1.0
  * @category counts
  */
-export const times = (count: number): { readonly times: number } => ({ times: count })
+export const times = (count: number): { readonly times: number } => {
+  ArgumentIssue.refuse("Intercept.times", ArgumentIssue.countIssue("its count", count))
+  return { times: count }
+}
 
 /**
  * Passes requests on after the duration, by the gateway's clock: with `GatewayTest.layer` the real one, in `it.effect` too.
@@ -346,7 +385,10 @@ export const times = (count: number): { readonly times: number } => ({ times: co
  * @since 0.1.0
  * @category faults
  */
-export const delay = (duration: Duration.DurationInput): Fault => ({ _tag: "Delay", duration })
+export const delay = (duration: Duration.DurationInput): Fault => {
+  ArgumentIssue.refuse("Intercept.delay", ArgumentIssue.durationIssue("its duration", duration))
+  return { _tag: "Delay", duration }
+}
 
 /**
  * Answers with this status and an error in JSON.
@@ -354,7 +396,10 @@ export const delay = (duration: Duration.DurationInput): Fault => ({ _tag: "Dela
  * @since 0.1.0
  * @category faults
  */
-export const failWith = (code: number): Fault => ({ _tag: "Status", status: code })
+export const failWith = (code: number): Fault => {
+  ArgumentIssue.refuse("Intercept.failWith", ArgumentIssue.statusIssue(code))
+  return { _tag: "Status", status: code }
+}
 
 /**
  * Closes the connection without an answer.
@@ -371,10 +416,27 @@ export const drop: Fault = { _tag: "Drop" }
  * @since 0.1.0
  * @category faults
  */
-export const resetInBody = (options: { readonly afterBytes: number }): Fault => ({
-  _tag: "ResetInBody",
-  afterBytes: options.afterBytes
-})
+export const resetInBody = (options: { readonly afterBytes: number }): Fault => {
+  const issue =
+    options === undefined ? "it takes { afterBytes: 100 }" : issueOf("its options", options, { afterBytes: true })
+  ArgumentIssue.refuse("Intercept.resetInBody", issue ?? ArgumentIssue.bytesIssue("afterBytes", options.afterBytes))
+  return { _tag: "ResetInBody", afterBytes: options.afterBytes }
+}
+
+const ofMethod = <const Given extends Where>(
+  called: string,
+  method: HttpMethod,
+  path: string | RegExp,
+  where: (Given & NoMore<Given, Where>) | undefined
+): MatcherOf<Given> => {
+  const any = path === undefined ? "; Intercept.any() takes requests at any path" : ""
+  const issue = ArgumentIssue.pathIssue(path)
+  ArgumentIssue.refuse(
+    `Intercept.${called}`,
+    issue === undefined ? issueOf("its second argument", where, whereNames) : `${issue}${any}`
+  )
+  return { ...where, method, path } as MatcherOf<Given>
+}
 
 const answerOf = (
   contentType: string | undefined,
@@ -389,18 +451,44 @@ const answerOf = (
   )
 }
 
-const given = (options: AnswerOptions = {}) => {
-  check("the options of an answer", options, answerOptions)
-  const { headers, status: code } = options
+const given = (called: string, options: AnswerOptions = {}) => {
+  const { headers, status: code } = options ?? {}
+  ArgumentIssue.refuse(
+    `Intercept.${called}`,
+    issueOf("its options", options, answerOptions) ??
+      (code === undefined ? undefined : ArgumentIssue.statusIssue(code)) ??
+      ArgumentIssue.headersIssue(headers)
+  )
   return {
     ...(code === undefined ? {} : { status: code }),
     ...(headers === undefined ? {} : { headers })
   }
 }
 
+const sseIssue = (events: unknown, options: SseOptions): string | undefined => {
+  const issue = issueOf("its options", options, sseOptions)
+  if (issue !== undefined) return issue
+  const { headers, interval } = options
+  if (!ITERABLE.some((symbol) => Predicate.hasProperty(events, symbol))) {
+    return `events are an array, an iterable or a Stream, not ${kindOf(events)}`
+  }
+  const wrong = Array.isArray(events)
+    ? events.map(ServerSentEvents.issueOf).find((one) => one !== undefined)
+    : undefined
+  return (
+    wrong ??
+    (interval === undefined ? undefined : ArgumentIssue.durationIssue("its interval", interval)) ??
+    ArgumentIssue.headersIssue(headers)
+  )
+}
+
+const whereNames: OptionNames<Where> = { query: true, headers: true, body: true, api: true }
+
+const anyNames: OptionNames<Omit<RequestMatcher, "method">> = { path: true, ...whereNames }
+
 const answerOptions: OptionNames<AnswerOptions> = { status: true, headers: true }
 
-/** That of a Stream, which costs start-up time. */
-const TypeId = Symbol.for("effect/Stream")
+/** The last is that of a Stream, which costs start-up time. */
+const ITERABLE = [Symbol.iterator, Symbol.asyncIterator, Symbol.for("effect/Stream")]
 
 const sseOptions: OptionNames<SseOptions> = { interval: true, headers: true }

@@ -40,7 +40,10 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
     ),
     { default: () => [] }
   ),
-  /** Of a session: requests that its interceptors would have taken, had they carried its trace context. */
+  /**
+   * Of a session: requests that its interceptors would have taken, had they carried its trace context. A registered service
+   * may have answered them.
+   */
   strays: Schema.optionalWith(
     Schema.Array(
       Schema.Struct({

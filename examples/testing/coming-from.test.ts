@@ -107,7 +107,9 @@ describe("an idiom of another library", () => {
     await session.mock(Intercept.get("/users/:id"), Intercept.json({ name: "Ada" }))
     await fetch(`${gateway.url}/users/7`, { headers: session.headers })
     // #endregion
-    assert.deepStrictEqual(await json("/users/7"), { name: "real" })
+    await using other = await gateway.session()
+    const user = await get("/users/7", { headers: other.headers })
+    assert.deepStrictEqual([session.calls().length, await user.json()], [1, { name: "real" }])
   })
 
   it("of msw: fail where nothing matches, and reset after each test", async () => {
@@ -302,7 +304,7 @@ describe("an idiom of another library", () => {
     // #region why-nothing-matched
     const nearest = gateway.unmatched().map(({ nearest }) => nearest)
     // #endregion
-    assert.deepStrictEqual(nearest, ["mock GET /nothing/:id, but the method is GET"])
+    assert.deepStrictEqual(nearest, ["mock GET /nothing/:id, but the method is DELETE, not GET"])
   })
 
   it("of WireMock: a service in a process of its own", async () => {

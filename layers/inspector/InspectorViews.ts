@@ -8,6 +8,7 @@ import * as Owner from "../../src/discovery/Owner.js"
 import * as Har from "../../src/internal/Har.js"
 import * as ContentType from "../interception/ContentType.js"
 import * as ReadableBody from "../interception/ReadableBody.js"
+import * as Redaction from "../interception/Redaction.js"
 import { callersOf, Edges, outside, traceOf } from "./CallGraph.js"
 import type { StoredExchange } from "./ExchangeStore.js"
 import type { BodyRecord, HeaderList, ProcessRecord } from "./InspectorProtocol.js"
@@ -158,31 +159,46 @@ export const search = (state: InspectorState, text: string): ReadonlyArray<numbe
 
 export const harEntry = (state: InspectorState, stored: StoredExchange, showSecrets: boolean): Har.HarEntry => {
   const { record } = stored
-  const headers = (of: HeaderList) => (showSecrets ? of : Har.hideSecrets(of))
   const answerer = record.answerers.at(-1)
-  return Har.toEntry({
-    startedAt: record.startedAt,
-    durationMillis: record.durationMillis ?? 0,
-    waitMillis: record.waitMillis,
-    request: {
-      method: record.method,
-      url: urlOf(state, stored),
-      httpVersion: `HTTP/${record.httpVersion}`,
-      headers: headers(record.requestHeaders),
-      body: { bytes: bytesOf(record.requestBody), size: record.requestBody.size }
-    },
-    response:
-      record.status === undefined
-        ? undefined
-        : {
-            status: record.status,
-            headers: headers(record.responseHeaders),
-            body: { bytes: bytesOf(record.responseBody), size: record.responseBody.size }
-          },
-    failure: record.failure,
-    comment: answerer === undefined ? undefined : `answered by ${answerer.kind} ${answerer.name}`
-  })
+  const { exchange } = showSecrets ? Redaction.none : redaction
+  return Har.toEntry(
+    exchange({
+      startedAt: record.startedAt,
+      durationMillis: record.durationMillis ?? 0,
+      waitMillis: record.waitMillis,
+      request: {
+        method: record.method,
+        url: urlOf(state, stored),
+        httpVersion: `HTTP/${record.httpVersion}`,
+        headers: record.requestHeaders,
+        body: harBody(record.requestHeaders, record.requestBody)
+      },
+      response:
+        record.status === undefined
+          ? undefined
+          : {
+              status: record.status,
+              headers: record.responseHeaders,
+              body: harBody(record.responseHeaders, record.responseBody)
+            },
+      failure: record.failure,
+      comment: answerer === undefined ? undefined : `answered by ${answerer.kind} ${answerer.name}`
+    })
+  )
 }
+
+const redaction = Redaction.make()
+
+/** Without its content encoding, as HAR wants it. */
+const harBody = (headers: HeaderList, body: BodyRecord): Har.HarBody => {
+  const bytes = bytesOf(body)
+  const plain = ReadableBody.decompress(named(headers), bytes) ?? bytes
+  const truncated = bytes.length < body.size
+  return { bytes: plain, size: plain === bytes ? body.size : plain.length + (truncated ? 1 : 0) }
+}
+
+const named = (headers: HeaderList): Readonly<Record<string, string>> =>
+  Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
 
 export const bytesOf = ({ base64, text }: BodyRecord): Buffer =>
   text === undefined ? Buffer.from(base64 ?? "", "base64") : Buffer.from(text, "utf8")
@@ -196,9 +212,9 @@ const bodyView = (headers: HeaderList, body: BodyRecord): BodyView => {
   const bytes = bytesOf(body)
   const truncated = bytes.length < body.size
   if (bytes.length === 0) return { size: body.size, truncated }
-  const named = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
-  const contentType = ReadableBody.contentTypeOf(named)
-  const plain = ReadableBody.decompress(named, bytes) ?? bytes
+  const byName = named(headers)
+  const contentType = ReadableBody.contentTypeOf(byName)
+  const plain = ReadableBody.decompress(byName, bytes) ?? bytes
   const isText = body.text !== undefined || ["json", "form", "text"].includes(String(ContentType.kindOf(contentType)))
   const shown = plain.subarray(0, maxShownBytes)
   return {

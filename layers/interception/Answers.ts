@@ -8,8 +8,9 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { FileAnswer, ServerSentEvent, SseAnswer } from "../../src/Intercept.js"
+import type { FileAnswer, SseAnswer } from "../../src/Intercept.js"
 import { Answer } from "../../src/internal/Answer.js"
+import * as ServerSentEvents from "../../src/internal/ServerSentEvents.js"
 import { imported } from "../http/Lazily.js"
 
 /** What a handler gave as what the gateway sends; `clock` is the gateway's. */
@@ -34,7 +35,11 @@ const file = ({ headers, path, status }: FileAnswer): Effect.Effect<unknown, unk
 const sse = ({ events, headers, interval }: SseAnswer, clock: Clock.Clock): Answer => {
   const pause = interval === undefined ? Effect.void : Effect.withClock(Effect.sleep(interval), clock)
   const texts = Stream.zipWithIndex(streamOf(events)).pipe(
-    Stream.mapEffect(([event, at]) => Effect.as(at === 0 ? Effect.void : pause, encoder.encode(textOf(event))))
+    Stream.mapEffect(([event, at]) => {
+      const issue = ServerSentEvents.issueOf(event)
+      if (issue !== undefined) return Effect.fail(new TypeError(`${issue}.`))
+      return Effect.as(at === 0 ? Effect.void : pause, encoder.encode(ServerSentEvents.textOf(event)))
+    })
   )
   const head = { "content-type": "text/event-stream", "cache-control": "no-cache", ...headers }
   return new Answer(200, head, texts)
@@ -46,24 +51,5 @@ const streamOf = (events: SseAnswer["events"]): Stream.Stream<unknown, unknown> 
     ? Stream.fromAsyncIterable(events as AsyncIterable<unknown>, (error) => error)
     : Stream.fromIterable(events as Iterable<unknown>)
 }
-
-/** The event stream format of the HTML standard, section 9.2.5. */
-const textOf = (event: unknown): string => {
-  const { data, event: type, id, retry } = isEvent(event) ? event : { data: event }
-  const text = typeof data === "string" ? data : JSON.stringify(data)
-  const fields = [
-    ...(type === undefined ? [] : [`event: ${type}`]),
-    ...(id === undefined ? [] : [`id: ${id}`]),
-    ...(retry === undefined ? [] : [`retry: ${retry}`]),
-    ...text.split(/\r\n|\r|\n/).map((line) => `data: ${line}`)
-  ]
-  return `${fields.join("\n")}\n\n`
-}
-
-/** Any other object is the data itself. */
-const isEvent = (event: unknown): event is ServerSentEvent =>
-  Predicate.isRecord(event) &&
-  "data" in event &&
-  Object.keys(event).every((name) => name === "data" || name === "event" || name === "id" || name === "retry")
 
 const encoder = new TextEncoder()

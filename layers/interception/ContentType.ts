@@ -27,6 +27,19 @@ export const textOf = (contentType: string, bytes: Uint8Array): string => {
   }
 }
 
+/** The text in the charset of the content type; in UTF-8 where that isn't one that can be written. */
+export const bytesOf = (contentType: string, text: string): Buffer =>
+  Buffer.from(text, ENCODINGS[charsetOf(contentType)?.toLowerCase() ?? ""] ?? "utf8")
+
+const ENCODINGS: Readonly<Record<string, BufferEncoding | undefined>> = {
+  "utf-16": "utf16le",
+  "utf-16le": "utf16le",
+  "iso-8859-1": "latin1",
+  latin1: "latin1",
+  "us-ascii": "latin1",
+  "windows-1252": "latin1"
+}
+
 /** The text of bytes that are UTF-8 and have no control characters that text doesn't have. */
 export const utf8Of = (bytes: Uint8Array): string | undefined => {
   try {

@@ -8,6 +8,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { kindOf } from "../../src/internal/OptionNames.js"
 import type { Absent, AsymmetricMatcher, Exact } from "../../src/RequestMatcher.js"
 
 /** One place that differs. */
@@ -116,14 +117,23 @@ const textOf = (value: unknown): string => {
   if (typeof value === "function") return value.name === "" ? "what its predicate takes" : `what ${value.name} takes`
   if (value instanceof RegExp) return String(value)
   if (value instanceof Uint8Array) return `${value.length} bytes`
+  if (typeof value === "symbol" || typeof value === "bigint") return String(value)
   try {
-    return JSON.stringify(value, shownField) ?? String(value)
+    return JSON.stringify(value, shownField) ?? ofItsKind(value)
   } catch {
-    return Object.prototype.toString.call(value)
+    // It refers to itself, for example.
+    return ofItsKind(value)
   }
 }
 
+const ofItsKind = (value: unknown): string => {
+  const name = (value as { readonly constructor?: { readonly name?: unknown } }).constructor?.name
+  return typeof name === "string" && name !== "" && name !== "Object" ? `an instance of ${name}` : kindOf(value)
+}
+
 const shownField = (_name: string, field: unknown): unknown => {
+  if (typeof field === "bigint") return String(field)
+  if (field instanceof Map || field instanceof Set) return Array.from(field)
   const isShownOtherwise =
     field instanceof RegExp ||
     field instanceof Uint8Array ||
@@ -141,10 +151,12 @@ const asymmetricText = (matcher: AsymmetricMatcher): string => {
   }
   try {
     if (typeof toAsymmetricMatcher === "function") return toAsymmetricMatcher.call(matcher)
-    return sample === undefined ? String(matcher) : `${matcher} ${textOf(sample)}`
+    const name = String(matcher)
+    if (!name.startsWith("[object ")) return sample === undefined ? name : `${name} ${textOf(sample)}`
   } catch {
-    return "an asymmetric matcher"
+    // Its text is a part of what a report says.
   }
+  return "what its asymmetricMatch takes"
 }
 
 /** The first of the differences in words, and how many more there are. */
@@ -152,16 +164,16 @@ export const inWords = (differences: ReadonlyArray<Difference>): string => {
   const [first, ...rest] = differences
   if (first === undefined) return "it matches"
   const { expected, part, received } = first
-  if (part === "path") return "the path differs"
-  if (part === "method") return `the method is ${expected}`
+  if (part === "path" || part === "method") return `the ${part} is ${received}, not ${expected}`
   if (part === TRACE_CONTEXT) {
     const carried = received ?? "no trace context"
     return `the request carries ${carried}, and not that of its session: does the service that sent it pass traceparent on?`
   }
-  const more = rest.length === 0 ? "" : `, and ${rest.length} more`
-  if (received === undefined) return `${part} is missing; ${expected} was expected${more}`
+  const more =
+    rest.length === 0 ? "" : `, and ${rest.length} more ${rest.length === 1 ? "part differs" : "parts differ"}`
+  if (received === undefined) return `${part} is missing, and should be ${expected}${more}`
   return expected === NOTHING
-    ? `${part} is ${received}; it was to be absent${more}`
+    ? `${part} is ${received}, and should be absent${more}`
     : `${part} is ${received}, not ${expected}${more}`
 }
 

@@ -13,7 +13,9 @@ import * as Effect from "effect/Effect"
 import type { AnySpan } from "effect/Tracer"
 import type { HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { ForwardChanges } from "../../src/HttpInterception.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { issueOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as HttpTraceContext from "../../src/telemetry/HttpTraceContext.js"
 import { ofConnection } from "../http/HeaderPairs.js"
 import * as Undici from "../http/proxy/Undici.js"
@@ -66,8 +68,11 @@ export class Forwarding {
     mock: Installed,
     request: HttpRouteRequest,
     target: string,
-    { body, headers = {}, method = request.method, path = target }: ForwardChanges = {}
+    changes: ForwardChanges = {}
   ): Effect.Effect<Response, Cause.UnknownException> {
+    const issue = changesIssue(changes)
+    if (issue !== undefined) return refuse(issue)
+    const { body, headers = {}, method = request.method, path = target } = changes
     const send = async (url: URL, span: AnySpan | undefined, signal: AbortSignal) => {
       const token = randomUUID()
       const { fetch } = await Undici.load()
@@ -119,6 +124,24 @@ export class Forwarding {
     })
   }
 }
+
+const changesIssue = (changes: ForwardChanges): string | undefined =>
+  issueOf("what it is changed by", changes, changeNames) ??
+  methodIssue(changes.method) ??
+  ArgumentIssue.headersIssue(changes.headers, true) ??
+  bodyIssue(changes)
+
+const methodIssue = (method: unknown): string | undefined =>
+  method === undefined || (typeof method === "string" && /^[A-Za-z-]+$/.test(method))
+    ? undefined
+    : `its method is a string like "GET", not ${show(method)}`
+
+const bodyIssue = ({ body }: ForwardChanges): string | undefined =>
+  body === undefined || typeof body === "string" || body instanceof Uint8Array
+    ? undefined
+    : ArgumentIssue.jsonIssue("its body is text, bytes or a value that JSON has", body)
+
+const changeNames: OptionNames<ForwardChanges> = { method: true, path: true, headers: true, body: true }
 
 const refuse = (reason: string): Effect.Effect<never, Cause.UnknownException> =>
   Effect.fail(new Cause.UnknownException(undefined, `It can't be forwarded: ${reason}.`))

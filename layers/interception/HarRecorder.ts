@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import type { RecordOptions, Redaction as RedactionOptions } from "../../src/HttpInterception.js"
 import { HarFailed, type InvalidInterceptor } from "../../src/InterceptionError.js"
 import type { InvalidRoute } from "../../src/IPCError.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import * as Har from "../../src/internal/Har.js"
 import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { RecordedCall, RecordedMessage } from "../../src/RecordedCall.js"
@@ -34,7 +35,7 @@ export const record: (
   options: RecordOptions
 ) => Effect.Effect<void, HarFailed | InvalidInterceptor | InvalidRoute, Scope.Scope> = Effect.fnUntraced(
   function* (journal, view, baseUrl, file, options) {
-    yield* Validation.refuse(optionsIssue(options), "record")
+    yield* Validation.refuse(ArgumentIssue.fileIssue("the file", file) ?? optionsIssue(options), "record")
     const { match, redact } = options
     const path = pathOf(file)
     const redactor = redact === false ? Redaction.none : Redaction.make(redact)

@@ -29,11 +29,11 @@ interface Recorded {
   asked: number
 }
 
-export const optionsIssue = ({ ignore, ...options }: ReplayOptions): string | undefined => {
+export const optionsIssue = (options: ReplayOptions): string | undefined => {
   const names: OptionNames<ReplayOptions> = { unmatched: true, match: true, ignore: true }
   const issue = issueOf("its options", options, names)
   if (issue !== undefined) return issue
-  const { unmatched } = options
+  const { ignore, unmatched } = options
   if (unmatched !== undefined && unmatched !== "fail" && unmatched !== "forward") {
     return `unmatched is "fail" or "forward", not ${Difference.show(unmatched)}`
   }
@@ -171,19 +171,31 @@ const answerOf = (recorded: Recorded): unknown => {
   ] as Recorded["answers"][number]
   const cut = (body.size ?? 0) > body.bytes.length && status !== 304
   if (cut) {
-    const error = `The recorded answer of ${recorded.method} ${recorded.path} was cut: record it with a greater { maxRecordedBytes }`
+    const error = `The recorded answer of ${recorded.method} ${recorded.path} isn't whole: record it with a greater { maxRecordedBytes }, or with { redact: false } where its content encoding is one that can't be searched for secrets`
     return new FailedAnswer(Response.json({ error }, { status: 500 }), error)
   }
   const sent = new Headers()
   const encoding = headers.find(([name]) => name.toLowerCase() === "content-encoding")?.[1] ?? ""
   const isEncoded = ReadableBody.decompress({ "content-encoding": encoding }, Buffer.from(body.bytes)) !== undefined
-  for (const [name, value] of headers) {
+  for (const [name, given] of headers) {
     const lower = name.toLowerCase()
-    const isSent = !OF_CONNECTION.has(lower) && value !== Har.hidden && (lower !== "content-encoding" || isEncoded)
-    if (isSent) sent.append(name, value)
+    const isSent = HEADER_NAME.test(name) && !OF_CONNECTION.has(lower) && (lower !== "content-encoding" || isEncoded)
+    if (!isSent) continue
+    // Browsers write the values of a header that came more than once in lines.
+    for (const value of given.split("\n")) if (value !== Har.hidden) sent.append(name, sendable(value))
   }
   const hasNone = status === 204 || status === 205 || status === 304 || recorded.method === "HEAD"
   return new Response(hasNone ? null : new Uint8Array(body.bytes), { status, headers: sent })
+}
+
+/** RFC 9110 section 5.6.2; those of HTTP/2 that begin with a colon are no headers (RFC 9113 section 8.3). */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+
+/** As it came: a file has it as text, and it was sent as bytes. */
+const sendable = (value: string): string => {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it removes
+  const plain = value.replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f]/g, "").trim()
+  return /[\u0100-\uffff]/.test(plain) ? Buffer.from(plain, "utf8").toString("latin1") : plain
 }
 
 /** What is made anew for each connection and body. */

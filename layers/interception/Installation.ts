@@ -42,6 +42,8 @@ export interface Installation {
   readonly name: string
   readonly matcher: RequestMatcher
   readonly options: InterceptorOptions & { readonly cors?: boolean | undefined }
+  /** Whether the interceptor beneath or the service answers all the same. */
+  readonly passesOn?: boolean
   /** Handles one exchange. */
   readonly take: (taken: Taken) => void
 }
@@ -56,7 +58,7 @@ export const make = (
   forwarding: Forwarding,
   maxBytes: number
 ): Install =>
-  Effect.fnUntraced(function* (group, { kind, matcher, name, options, take }) {
+  Effect.fnUntraced(function* (group, { kind, matcher, name, options, passesOn, take }) {
     const matching = yield* Matching.make(matcher)
     const reading = new Set<GatewayResponse>()
     yield* Effect.addFinalizer(() =>
@@ -104,15 +106,17 @@ export const make = (
       installed.calls++
       const { response } = exchange
       if (response.isTapped && answers(kind)) response.tellAnswerer({ kind, name })
+      if (passesOn !== true && answers(kind)) interceptors.setIntercepted(exchange.request, true)
       const decline = () => {
         installed.calls--
+        interceptors.setIntercepted(exchange.request, false)
       }
       take({ exchange, matched, body, installed, passOn, decline })
     }
 
     /** It would take the request if that belonged to its session. */
     const noteStray: typeof claim = (exchange, _matched, _body, passOn) => {
-      interceptors.noteStray(group, installed, exchange.request)
+      interceptors.noteStray(group, installed, exchange)
       passOn(exchange)
     }
 

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { UnmatchedRequest } from "../../src/HttpInterception.js"
 import { UnverifiedInterception } from "../../src/InterceptionError.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
+import type { Exchange } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import { isBelow } from "./ApiRequests.js"
 import * as Difference from "./Difference.js"
@@ -66,8 +67,8 @@ export interface Group {
 export interface Stray {
   readonly installed: Installed
   readonly request: Pick<IncomingMessage, "method" | "url" | "headers" | "rawHeaders">
-  /** Whether nothing took it at all. */
-  unmatched: boolean
+  /** `missed` once it was answered, and not by an interceptor that belongs to no session, for a test that has none. */
+  outcome: "open" | "intercepted" | "missed"
 }
 
 /** A request that nothing matched, and where it differs from the nearest interceptor. */
@@ -142,9 +143,27 @@ export class Interceptors {
   }
 
   /** Keeps a request that belongs to no session, and that the interceptor would have taken if it belonged to its own. */
-  noteStray(group: Group, installed: Installed, { headers, method, rawHeaders, url }: IncomingMessage): void {
-    if (group.strays.some(({ request }) => request.rawHeaders === rawHeaders)) return
-    push(group.strays, { installed, request: { headers, method, rawHeaders, url }, unmatched: false })
+  noteStray(group: Group, installed: Installed, { request, response }: Exchange): void {
+    const { headers, method, rawHeaders, url } = request
+    if (group.strays.some((other) => other.request.rawHeaders === rawHeaders)) return
+    const stray: Stray = { installed, request: { headers, method, rawHeaders, url }, outcome: "open" }
+    push(group.strays, stray)
+    response.once("close", () => {
+      if (stray.outcome === "open") stray.outcome = "missed"
+    })
+  }
+
+  /** Tells whether an interceptor answers the request. */
+  setIntercepted({ rawHeaders }: IncomingMessage, intercepted: boolean): void {
+    this.#settleStrays(rawHeaders, intercepted ? "intercepted" : "open")
+  }
+
+  #settleStrays(rawHeaders: object, outcome: Stray["outcome"]): void {
+    if (!this.#sessions.areOpen) return
+    for (const { strays } of this.#groups) {
+      const stray = strays.findLast(({ request }) => request.rawHeaders === rawHeaders)
+      if (stray !== undefined) stray.outcome = outcome
+    }
   }
 
   /** Keeps the request for the groups that it is for, and gives a hint for its 404. */
@@ -156,8 +175,8 @@ export class Interceptors {
     }
     for (const group of this.#groups) {
       if (this.isFor(group, request)) push(group.unmatched, unmatched)
-      for (const stray of group.strays) stray.unmatched ||= stray.request.rawHeaders === request.rawHeaders
     }
+    this.#settleStrays(request.rawHeaders, "missed")
     if (near !== undefined) return `The interceptor that came nearest: ${near.text}.`
     return this.#installed.length === 0 ? undefined : "No interceptor is like it."
   }
@@ -211,8 +230,8 @@ export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception
     const uncalled = Array.from(group.installed).filter(
       ({ calls, optional, times }) => !optional && calls < (times ?? 1)
     )
-    const isStray = group.strays.some(({ unmatched }) => unmatched)
-    if (uncalled.length === 0 && group.unmatched.length === 0 && group.failed.length === 0 && !isStray) {
+    const isMissing = group.strays.some(({ outcome }) => outcome === "missed")
+    if (uncalled.length === 0 && group.unmatched.length === 0 && group.failed.length === 0 && !isMissing) {
       return Effect.void
     }
     const unverified = new UnverifiedInterception({

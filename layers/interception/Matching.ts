@@ -6,6 +6,7 @@
 import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import { InvalidRoute } from "../../src/IPCError.js"
+import { printable } from "../../src/internal/Printable.js"
 import type { BodyMatcher, RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
 import { parseQuery, pathOf } from "../http/RequestTarget.js"
@@ -67,7 +68,10 @@ export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRo
         const url = request.url as string
         const matched = path(url)
         if (matched === undefined) {
-          return { agreed: 0, differences: [{ part: "path", expected: pathText(matcher), received: pathOf(url) }] }
+          return {
+            agreed: 0,
+            differences: [{ part: "path", expected: pathText(matcher), received: printable(pathOf(url)) }]
+          }
         }
         if (!takesMethod(request.method as string)) {
           return { agreed: 1, differences: [{ part: "method", expected: method, received: request.method }] }
@@ -157,23 +161,31 @@ const valueDifferences = (
       differences.push({
         part: `${part}.${name}`,
         expected: Difference.show(wanted),
-        received: all.length === 0 ? undefined : all.map(Difference.show).join(", ")
+        received: all.length === 0 ? undefined : shownValues(all)
       })
     }
   }
   if (!exactly) return differences
   for (const [name, value] of Object.entries(given)) {
-    if (wantedNames.has(name) || (isHeaders && OF_EVERY_REQUEST.has(name))) continue
+    if (wantedNames.has(name) || (isHeaders && isOfEveryRequest(name))) continue
     differences.push({
       part: `${part}.${name}`,
       expected: Difference.NOTHING,
-      received: Difference.show(valuesOf(value))
+      received: shownValues(valuesOf(value))
     })
   }
   return differences
 }
 
-/** Headers that HTTP clients add by themselves; `Intercept.exact` leaves them aside. */
+const shownValues = (values: ReadonlyArray<string>): string => values.map(Difference.show).join(", ")
+
+/**
+ * Headers that HTTP clients, and those who trace them, add by themselves; `Intercept.exact` leaves them aside. Whoever wants
+ * one to be absent says so by name.
+ */
+const isOfEveryRequest = (name: string): boolean =>
+  OF_EVERY_REQUEST.has(name) || /^(?:x-b3|sec|x-datadog|uberctx|ot-baggage)-/.test(name)
+
 const OF_EVERY_REQUEST: ReadonlySet<string> = new Set([
   "host",
   "connection",
@@ -183,12 +195,27 @@ const OF_EVERY_REQUEST: ReadonlySet<string> = new Set([
   "accept",
   "accept-encoding",
   "accept-language",
-  "sec-fetch-mode",
+  "cache-control",
+  "pragma",
+  "expect",
+  "te",
+  "upgrade",
+  "origin",
+  "referer",
+  "priority",
+  "upgrade-insecure-requests",
   "user-agent",
   "traceparent",
   "tracestate",
   "baggage",
-  "b3"
+  "b3",
+  "uber-trace-id",
+  "x-amzn-trace-id",
+  "x-cloud-trace-context",
+  "ot-tracer-spanid",
+  "ot-tracer-traceid",
+  "ot-tracer-sampled",
+  "sentry-trace"
 ])
 
 const valuesOf = (value: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
@@ -197,6 +224,8 @@ const valuesOf = (value: string | ReadonlyArray<string> | undefined): ReadonlyAr
 const takesValue = (all: ReadonlyArray<string>, each: ReadonlyArray<string>, wanted: ValueMatcher): boolean => {
   const takes = (value: unknown) => Difference.between(value, wanted, "").length === 0
   if (Array.isArray(wanted)) return takes(all)
+  // Such as expect.arrayContaining; that something isn't what it takes is no list's alone.
+  if (Difference.isAsymmetric(wanted) && all.length > 0 && takes(all) && !takes({})) return true
   return all.length === 0 ? takes(undefined) && typeof wanted !== "function" : each.some(takes)
 }
 

@@ -10,6 +10,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Ws from "ws"
 import type { MockedWebSocket } from "../../src/HttpInterception.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
+import { kindOf } from "../../src/internal/OptionNames.js"
 import type { Account, Budget } from "../../src/MemoryBudget.js"
 import type { WebSocketRecord } from "./WebSocketRecord.js"
 
@@ -63,7 +65,11 @@ export class MockedSocket {
       // One by one: a handler may read some in one place, and the rest in another.
       messages: Stream.repeatEffectOption(Effect.mapError(this.#next, () => Option.none())),
       send: this.#send,
-      close: (code, reason) => Effect.sync(() => this.close(code, reason))
+      close: (code, reason) =>
+        Effect.sync(() => {
+          ArgumentIssue.refuse("close", codeIssue(code) ?? reasonIssue(reason))
+          this.close(code, reason)
+        })
     }
   }
 
@@ -92,6 +98,9 @@ export class MockedSocket {
   /** In the order of the calls; waits where the client is slow to read. */
   readonly #send = (data: Message): Effect.Effect<void> =>
     Effect.suspend(() => {
+      if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+        return Effect.die(new TypeError(`send: a message is a string or a Uint8Array, not ${kindOf(data)}.`))
+      }
       // At once where nobody waits: the handler may close it next.
       if (!this.#isOpen || (this.#waiting === 0 && this.#hasRoom)) return this.#sendNow(data)
       const size = sizeOf(data)
@@ -163,6 +172,23 @@ export class MockedSocket {
     for (const look of [...this.#senders]) look()
   }
 }
+
+/** Those that an end may send (RFC 6455 section 7.4). */
+const codeIssue = (code: unknown): string | undefined =>
+  code === undefined ||
+  (Number.isInteger(code) &&
+    (((code as number) >= 1000 && (code as number) <= 1014 && !UNSENT_CODES.has(code as number)) ||
+      ((code as number) >= 3000 && (code as number) <= 4999)))
+    ? undefined
+    : `its code is 1000, another that may be sent, or one from 3000 to 4999, not ${ArgumentIssue.shown(code)}`
+
+const UNSENT_CODES: ReadonlySet<number> = new Set([1004, 1005, 1006])
+
+/** A control frame has 125 bytes, of which two are the code. */
+const reasonIssue = (reason: unknown): string | undefined =>
+  reason === undefined || (typeof reason === "string" && Buffer.byteLength(reason) <= 123)
+    ? undefined
+    : `its reason is a string of at most 123 bytes, not ${typeof reason === "string" ? "a longer one" : kindOf(reason)}`
 
 const sizeOf = (message: Message): number => Buffer.byteLength(message)
 

@@ -43,12 +43,8 @@ export const contentTypeOf = (headers: Headers): string => String(headers["conte
 /** Without its content encodings; `undefined` where one isn't known, or the bytes aren't in it. */
 export const decompress = (headers: Headers, bytes: Buffer): Buffer | undefined => {
   let plain = bytes
-  const names = String(headers["content-encoding"] ?? "")
-    .split(",")
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== "" && name !== "identity")
   try {
-    for (const name of names.reverse()) {
+    for (const name of encodingsOf(headers).reverse()) {
       const expand = expanders[name]
       if (expand === undefined) return undefined
       plain = expand(plain)
@@ -58,6 +54,16 @@ export const decompress = (headers: Headers, bytes: Buffer): Buffer | undefined 
     return undefined
   }
 }
+
+/** Whether each of its content encodings is known. */
+export const isReadable = (headers: Headers): boolean =>
+  encodingsOf(headers).every((name) => expanders[name] !== undefined)
+
+const encodingsOf = (headers: Headers): Array<string> =>
+  String(headers["content-encoding"] ?? "")
+    .split(",")
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== "" && name !== "identity")
 
 // A body that was cut gives what is there; one that expands beyond the limit is left compressed.
 const zlib = { finishFlush: Zlib.constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }
@@ -72,9 +78,13 @@ const inflate = (bytes: Buffer): Buffer => {
   }
 }
 
+/** Of Node 22.15 and later. */
+const zstd = (Zlib as { readonly zstdDecompressSync?: (bytes: Buffer, options: object) => Buffer }).zstdDecompressSync
+
 const expanders: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   gzip: (bytes) => Zlib.gunzipSync(bytes, zlib),
   "x-gzip": (bytes) => Zlib.gunzipSync(bytes, zlib),
   deflate: inflate,
-  br: (bytes) => Zlib.brotliDecompressSync(bytes, brotli)
+  br: (bytes) => Zlib.brotliDecompressSync(bytes, brotli),
+  ...(zstd === undefined ? {} : { zstd: (bytes) => zstd(bytes, { maxOutputLength: zlib.maxOutputLength }) })
 }

@@ -65,7 +65,7 @@ export class Recording<A> {
   readonly awaitNth =
     (call: string) =>
     (n: number, options: AwaitOptions = {}): Effect.Effect<A> => {
-      const { timeout } = options
+      const { timeout } = options ?? {}
       const waiting = Effect.map(
         this.#await(() => this.#forgotten + n - 1, `number ${n}`),
         ({ item }) => item

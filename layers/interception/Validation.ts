@@ -4,9 +4,7 @@
  *
  * @internal
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type {
   AwaitOptions,
@@ -17,6 +15,7 @@ import type {
   MockOptions
 } from "../../src/HttpInterception.js"
 import { InvalidInterceptor } from "../../src/InterceptionError.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
 import * as Difference from "./Difference.js"
@@ -38,12 +37,15 @@ export const mockOptions: OptionNames<MockOptions> = { ...interceptorOptions, co
 export const check = (
   matcher: RequestMatcher,
   names: Readonly<Record<string, true>>,
-  options: InterceptorOptions & Pick<MockOptions, "delay">
+  options: MockOptions
 ): Effect.Effect<void, InvalidInterceptor> =>
   refuse(
     matcherIssue(matcher) ??
       issueOf("its options", options, names) ??
       countIssue("times", options.times) ??
+      ArgumentIssue.textIssue("name", options.name) ??
+      ArgumentIssue.flagIssue("optional", options.optional) ??
+      ArgumentIssue.flagIssue("cors", options.cors) ??
       durationIssue("delay", options.delay)
   )
 
@@ -51,9 +53,9 @@ const matcherIssue = (matcher: RequestMatcher): string | undefined =>
   matcher === undefined
     ? "its request matcher is missing; Intercept.any() takes every request"
     : (issueOf("a request matcher", matcher, matcherNames) ??
-      textIssue("method", matcher.method) ??
-      textIssue("api", matcher.api) ??
-      pathIssue(matcher.path) ??
+      ArgumentIssue.textIssue("its method", matcher.method) ??
+      ArgumentIssue.nameIssue("its api", matcher.api) ??
+      (matcher.path === undefined ? undefined : ArgumentIssue.pathIssue(matcher.path)) ??
       valuesIssue("query", matcher.query) ??
       valuesIssue("headers", matcher.headers))
 
@@ -84,10 +86,7 @@ export const checkNth = (call: string, n: number, options: AwaitOptions): Effect
 export const checkSession = (options: HttpInterception.SessionOptions): Effect.Effect<void> =>
   Effect.orDie(
     refuse(
-      issueOf("its options", options, sessionOptions) ??
-        (options.strict === undefined || typeof options.strict === "boolean"
-          ? undefined
-          : `strict is true or false, not ${kindOf(options.strict)}`),
+      issueOf("its options", options, sessionOptions) ?? ArgumentIssue.flagIssue("strict", options.strict),
       "session"
     )
   )
@@ -95,9 +94,7 @@ export const checkSession = (options: HttpInterception.SessionOptions): Effect.E
 const sessionOptions: OptionNames<HttpInterception.SessionOptions> = { strict: true }
 
 const durationIssue = (name: string, duration: unknown): string | undefined =>
-  duration === undefined || Option.isSome(Duration.decodeUnknown(duration))
-    ? undefined
-    : `${name} is a duration, such as "20 millis" or a number of milliseconds, not ${Difference.show(duration)}`
+  duration === undefined ? undefined : ArgumentIssue.durationIssue(name, duration)
 
 const awaitOptions: OptionNames<AwaitOptions> = { timeout: true }
 
@@ -124,38 +121,17 @@ export const checkFault = (fault: Fault): Effect.Effect<void, InvalidInterceptor
   }
   const issue = issueOf(`the fault ${fault._tag}`, fault, faultNames[fault._tag])
   if (issue !== undefined) return refuse(issue)
-  if (fault._tag === "Delay") return refuse(durationIssue("its duration", fault.duration ?? null))
-  if (fault._tag === "Status") return refuse(statusIssue(fault.status))
-  if (fault._tag !== "ResetInBody") return Effect.void
-  const { afterBytes } = fault
-  return refuse(
-    Number.isInteger(afterBytes) && afterBytes >= 0
-      ? undefined
-      : `resetInBody takes { afterBytes } with a number of bytes, not ${Difference.show(afterBytes)}`
-  )
+  if (fault._tag === "Delay") return refuse(ArgumentIssue.durationIssue("its duration", fault.duration))
+  if (fault._tag === "Status") return refuse(ArgumentIssue.statusIssue(fault.status))
+  return fault._tag === "ResetInBody" ? refuse(ArgumentIssue.bytesIssue("afterBytes", fault.afterBytes)) : Effect.void
 }
 
 /** Fails with the issue, where there is one. */
 export const refuse = (issue: string | undefined, call?: string): Effect.Effect<void, InvalidInterceptor> =>
   issue === undefined ? Effect.void : new InvalidInterceptor({ issue, ...(call === undefined ? {} : { call }) })
 
-const textIssue = (name: string, value: unknown): string | undefined =>
-  value === undefined || typeof value === "string" ? undefined : `its ${name} is a string, not ${kindOf(value)}`
-
-const pathIssue = (path: unknown): string | undefined =>
-  path === undefined || typeof path === "string" || path instanceof RegExp
-    ? undefined
-    : `its path is a string like "/users/:id" or an expression, not ${kindOf(path)}`
-
-const statusIssue = (status: unknown): string | undefined =>
-  Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 999
-    ? undefined
-    : `its status is a whole number from 200 to 999, not ${Difference.show(status)}`
-
 const countIssue = (name: string, count: unknown): string | undefined =>
-  count === undefined || (Number.isInteger(count) && (count as number) > 0)
-    ? undefined
-    : `${name} is a whole number from 1, not ${Difference.show(count)}`
+  count === undefined ? undefined : ArgumentIssue.countIssue(name, count)
 
 const valuesIssue = (part: string, matchers: ValueMatchers | undefined): string | undefined => {
   if (matchers === undefined) return undefined

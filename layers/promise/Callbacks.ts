@@ -3,9 +3,11 @@
  *
  * @internal
  */
+
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as AmbientSpan from "./AmbientSpan.js"
+import * as CallArguments from "./CallArguments.js"
 import { fork } from "./Promises.js"
 
 /**
@@ -21,11 +23,13 @@ export class Callbacks<Args extends ReadonlyArray<unknown>> {
   }
 
   add(callback: (...args: Args) => unknown): void {
+    CallArguments.checkFunction(this.#method, "callback", callback)
     this.#callbacks.push(callback)
   }
 
   /** Registers for the next call alone. */
   addOnce(callback: (...args: Args) => unknown): void {
+    CallArguments.checkFunction(this.#method, "callback", callback)
     const once = (...args: Args) => {
       this.#callbacks.splice(this.#callbacks.indexOf(once), 1)
       return callback(...args)

@@ -18,6 +18,7 @@ import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as Userinfo from "../../src/internal/Userinfo.js"
 import { defaultHost } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
+import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
 import { connectionOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
@@ -103,6 +104,8 @@ export class IPCClient {
 
   /** The server's port on 127.0.0.1, or its address, `http://host:port` or `ws://host:port`. */
   constructor(address: number | string, options: IPCClientOptions = {}) {
+    if (typeof address === "number") CallArguments.checkPort("new IPCClient", address)
+    else CallArguments.checkText("new IPCClient", "address", address)
     this.#url = typeof address === "number" ? `http://${defaultHost}:${address}` : address
     check("new IPCClient(address, options): options", options, optionNames)
     this.#options = options
@@ -157,6 +160,8 @@ export class IPCClient {
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
+    CallArguments.checkRequest("onFrameworkRequest", request)
+    CallArguments.checkFunction("onFrameworkRequest", "handler", handler)
     this.#handlers.set(untyped(request), (payload) => answer(() => handler(payload as Payload)))
   }
 
@@ -180,6 +185,8 @@ export class IPCClient {
     payload: Payload,
     timeoutMs?: number
   ): Promise<Success> {
+    const issue = CallArguments.sendingIssue("sendFrameworkRequest", request, "", timeoutMs)
+    if (issue !== undefined) return issue
     const client = this.#session.value
     if (client === undefined) return handled(Promise.reject(this.#notConnected(nameOf(untyped(request)))))
     const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
@@ -196,6 +203,8 @@ export class IPCClient {
     stream: ClientStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
   ): void {
+    CallArguments.checkStream("onStream", stream)
+    CallArguments.checkFunction("onStream", "handler", handler)
     const definition = untypedStream(stream)
     this.#streamHandlers.set(definition, serviceHandler(definition, handler))
   }
@@ -211,6 +220,7 @@ export class IPCClient {
     stream: ServerStream<Payload, Element, Failure, Input>,
     ...args: OpenStreamArguments<NoInfer<Payload>, Input>
   ): ElementStream<Element> {
+    CallArguments.checkStream("openStream", stream)
     const definition = untypedStream(stream)
     return openStream(definition, args, (serviceArgs) =>
       Stream.suspend(

@@ -17,6 +17,7 @@ import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { check } from "../../src/internal/OptionNames.js"
 import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
+import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
 import { serverOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
@@ -89,6 +90,7 @@ export class IPCServer {
 
   /** Port 0 is any free port. */
   constructor(port = 0, options: IPCServerOptions = {}) {
+    CallArguments.checkPort("new IPCServer", port)
     check("new IPCServer(port, options): options", options, serverOptionNames)
     this.#options = { ...options, port }
   }
@@ -229,6 +231,7 @@ export class IPCServer {
    * Forwards requests that no route matches, HTTP and WebSocket alike, to the upstream that the resolver returns.
    */
   setRouteProxyResolver(resolver: RouteProxyResolver): void {
+    CallArguments.checkFunction("setRouteProxyResolver", "resolver", resolver)
     const isFirst = this.#resolver === undefined
     this.#resolver = resolver
     if (isFirst) this.#registerResolver?.()

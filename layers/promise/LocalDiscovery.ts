@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { LeaderElection, type Role } from "../../src/LeaderElection.js"
 import { defaultPort } from "../ipc/Address.js"
 import * as Layer from "../LocalDiscovery.js"
+import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
 import { notOpen } from "./NotOpen.js"
 import { Participant, type ParticipantOptions, type Participation } from "./Participant.js"
@@ -90,6 +92,8 @@ export class LocalDiscovery extends Participant<LeaderElection> {
    * this process waits up to a second for that end.
    */
   whileLeader<A>(work: (signal: AbortSignal) => A | PromiseLike<A>): Promise<A> {
+    const issue = CallArguments.functionIssue("whileLeader", "argument", work)
+    if (issue !== undefined) return issue
     return this.ask("whileLeader", (participation) =>
       // A function that ignores its signal doesn't delay the scope's end.
       Effect.disconnect(electionOf(participation).whileLeader(abortable(work)))

@@ -20,6 +20,7 @@ import { check } from "../../src/internal/OptionNames.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import { addressOf } from "../ipc/Address.js"
 import type * as Layer from "../LocalDiscovery.js"
+import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
 import { participantOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
@@ -69,6 +70,7 @@ export abstract class Participant<Services> {
 
   /** @internal `begin` is the name of the method by which it takes part, `name` that of the class. */
   protected constructor(name: string, begin: string, port: number, given: ParticipantOptions) {
+    CallArguments.checkPort(`new ${name}`, port)
     check(`new ${name}(port, options): options`, given, participantOptionNames)
     const { strategies, strategy, ...options } = given
     this.#begin = begin
@@ -103,12 +105,17 @@ export abstract class Participant<Services> {
    * registered.
    */
   discover(api: string, timeoutMs?: number): Promise<string> {
-    return this.#discovery("discover", (discovery) => discovery.discover(api, within(timeoutMs)))
+    return (
+      CallArguments.apiIssue("discover", api, timeoutMs) ??
+      this.#discovery("discover", (discovery) => discovery.discover(api, within(timeoutMs)))
+    )
   }
 
   /** The api's registered instances. */
   instances(api: string): Promise<ReadonlyArray<Route>> {
-    return this.#discovery("instances", (discovery) => discovery.instances(api))
+    return (
+      CallArguments.apiIssue("instances", api) ?? this.#discovery("instances", (discovery) => discovery.instances(api))
+    )
   }
 
   /** Every registered instance of every api. */
@@ -120,6 +127,8 @@ export abstract class Participant<Services> {
    * How the gateway chooses among an api's instances, until `teardown`. A function applies while this process leads.
    */
   setStrategy(api: string, strategy: Strategy): Promise<void> {
+    const issue = CallArguments.apiIssue("setStrategy", api)
+    if (issue !== undefined) return issue
     return this.#discovery("setStrategy", (discovery) =>
       Effect.flatMap(
         Effect.try({ try: () => toRoutingStrategy(strategy), catch: (error) => error }),

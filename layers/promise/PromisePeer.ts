@@ -4,6 +4,7 @@
  *
  * @internal
  */
+
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -12,6 +13,7 @@ import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "..
 import { untyped } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
+import * as CallArguments from "./CallArguments.js"
 import type { ElementStream } from "./ElementStream.js"
 import { ServerNotRunning } from "./NotOpen.js"
 import { answer, PromiseHandlers } from "./PromiseHandlers.js"
@@ -30,6 +32,8 @@ export class PromisePeer {
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, message: ConnectedClient & { readonly data: Payload }) => unknown
   ): void {
+    CallArguments.checkRequest("onFrameworkMessage", request)
+    CallArguments.checkFunction("onFrameworkMessage", "handler", handler)
     this.#handlers.set(untyped(request), (payload, caller) =>
       answer(() => handler(payload as Payload, { ...callerOf(caller), data: payload as Payload }))
     )
@@ -41,6 +45,8 @@ export class PromisePeer {
     payload: unknown,
     timeoutMs: number | undefined
   ): Promise<Success> {
+    const issue = CallArguments.sendingIssue("sendFrameworkMessage", request, runtimeId, timeoutMs)
+    if (issue !== undefined) return issue
     const peer = this.peer()
     if (peer === undefined) return handled(Promise.reject(new ServerNotRunning({ runtimeId, connected: [] })))
     const options = timeoutMs === undefined ? {} : { timeout: timeoutMs }
@@ -53,6 +59,8 @@ export class PromisePeer {
     stream: ServerStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
   ): void {
+    CallArguments.checkStream("onStream", stream)
+    CallArguments.checkFunction("onStream", "handler", handler)
     const definition = untypedStream(stream)
     this.#streamHandlers.set(definition, serviceHandler(definition, handler))
   }
@@ -62,6 +70,7 @@ export class PromisePeer {
     stream: ClientStream<Payload, Element, Failure, Input>,
     args: OpenStreamArguments<NoInfer<Payload>, Input>
   ): ElementStream<Element> {
+    CallArguments.checkStream("openStream", stream)
     return openStream(untypedStream(stream), args, (serviceArgs) =>
       Stream.suspend(
         () =>

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
@@ -15,6 +16,7 @@ import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
 import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import * as LinkedList from "../../src/internal/LinkedList.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
+import * as CallArguments from "./CallArguments.js"
 import { answerBy, settle } from "./PromiseHandlers.js"
 import { runSync } from "./Promises.js"
 
@@ -49,6 +51,8 @@ export class PromiseRoutes {
 
   /** Throws `RouteConflict` or `InvalidRoute`. */
   add(method: HttpMethod, path: string, handler: HttpHandler): void {
+    checkRoute("interceptHttp", method, path)
+    CallArguments.checkFunction("interceptHttp", "handler", handler)
     const registered = runSync(this.#table.add(method, path, handler))
     const route: Route = { registered, handler, scope: undefined }
     this.#routes.set(key(method, path), route)
@@ -57,6 +61,7 @@ export class PromiseRoutes {
 
   /** Removes the route if there is one. Requests in flight are still answered. */
   remove(method: HttpMethod, path: string): void {
+    checkRoute("removeInterceptHttp", method, path)
     const route = this.#routes.get(key(method, path))
     if (route === undefined) return
     this.#routes.delete(key(method, path))
@@ -126,6 +131,11 @@ interface Route {
   readonly handler: HttpHandler
   /** The scope of its registration with the running server. */
   scope: Scope.CloseableScope | undefined
+}
+
+const checkRoute = (call: string, method: unknown, path: unknown): void => {
+  CallArguments.checkText(call, "method", method)
+  CallArguments.checkText(call, "path", path)
 }
 
 const key = (method: HttpMethod, path: string): string => `${method.toUpperCase()} ${path}`

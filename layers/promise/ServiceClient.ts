@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -14,6 +15,7 @@ import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as Layer from "../../src/ServiceClient.js"
+import * as CallArguments from "./CallArguments.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
 import type { Gateway } from "./Gateway.js"
@@ -78,6 +80,7 @@ export class ServiceClient {
 
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
   constructor(discovery: Gateway | LocalDiscovery, api: string, options: ServiceClientOptions = {}) {
+    CallArguments.checkService("new ServiceClient", discovery, api)
     check("new ServiceClient(discovery, api, options): options", options, optionNames)
     this.#discovery = discovery
     this.#api = api
@@ -94,6 +97,8 @@ export class ServiceClient {
       ? [payload?: undefined, options?: ServiceRequestOptions]
       : [payload: NoInfer<Payload>, options?: ServiceRequestOptions]
   ): Promise<Success> {
+    const issue = CallArguments.sendingIssue("sendFrameworkRequest", request, "", timeoutMs)
+    if (issue !== undefined) return issue
     const options = { idempotent, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) }
     const args = [payload, options] as unknown as Arguments<Payload, ClientRequestOptions>
     return handled(this.#open(nameOf(untyped(request))).then((client) => run(client.request(request, ...args))))
@@ -104,6 +109,8 @@ export class ServiceClient {
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
+    CallArguments.checkRequest("onFrameworkRequest", request)
+    CallArguments.checkFunction("onFrameworkRequest", "handler", handler)
     this.#handlers.set(untyped(request), (payload) => answer(() => handler(payload as Payload)))
   }
 
@@ -112,6 +119,7 @@ export class ServiceClient {
     stream: ServerStream<Payload, Element, Failure, Input>,
     ...args: OpenStreamArguments<NoInfer<Payload>, Input>
   ): ElementStream<Element> {
+    CallArguments.checkStream("openStream", stream)
     const definition = untypedStream(stream)
     return openStream(definition, args, (serviceArgs) =>
       Stream.unwrap(
@@ -127,6 +135,8 @@ export class ServiceClient {
     stream: ClientStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
   ): void {
+    CallArguments.checkStream("onStream", stream)
+    CallArguments.checkFunction("onStream", "handler", handler)
     const definition = untypedStream(stream)
     this.#streamHandlers.set(definition, serviceHandler(definition, handler))
   }

@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { Discovery } from "../../src/Discovery.js"
@@ -11,6 +12,7 @@ import type { ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as Layer from "../../src/ServiceServer.js"
+import * as CallArguments from "./CallArguments.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
 import type { Gateway } from "./Gateway.js"
@@ -64,6 +66,7 @@ export class ServiceServer {
 
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
   constructor(discovery: Gateway | LocalDiscovery, api: string, options: ServiceServerOptions = {}) {
+    CallArguments.checkService("new ServiceServer", discovery, api)
     check("new ServiceServer(discovery, api, options): options", options, optionNames)
     this.#discovery = discovery
     this.#api = api

@@ -9,12 +9,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { Discovery } from "../../src/Discovery.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import { check, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
+import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import { type WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 import * as ListeningPort from "../process/ListeningPort.js"
+import * as WorkerArguments from "./WorkerArguments.js"
 import type { LaunchOptions, WorkerControl } from "./WorkerControl.js"
 import * as WorkerEnvironment from "./WorkerEnvironment.js"
 import type { WorkerProcessOptions } from "./WorkerProcess.js"
@@ -55,19 +58,6 @@ export interface CommandWorker extends WorkerControl {
   readonly url: Effect.Effect<string>
 }
 
-const optionNames: OptionNames<CommandWorkerOptions> = {
-  command: true,
-  api: true,
-  pathPrefix: true,
-  ready: true,
-  runtimeId: true,
-  env: true,
-  cwd: true,
-  stdio: true,
-  startTimeout: true,
-  stopGrace: true
-}
-
 /** What one process is known by. */
 interface Place {
   readonly port: number
@@ -87,7 +77,8 @@ export const make: (
     checkOptions(options)
     const server = yield* IPCServer
     const discovery = yield* Discovery
-    const shown = commandOf(options, 0)
+    let first: Start | undefined = yield* nextStart(options)
+    const shown = first.command
     const program = { module: shown.join(" "), kind: "command" as const }
     const runtimeId = options.runtimeId ?? WorkerEnvironment.nameFor(options.api ?? basename(shown[0] as string))
     const limit = options.startTimeout ?? "20 seconds"
@@ -112,21 +103,22 @@ export const make: (
         yield* Scope.extend(discovery.register([{ api, baseUrl, pathPrefix }]), entry)
       }).pipe(Effect.mapError(({ message }) => failed("NotRegistered", message)))
 
-    const nextOptions = Effect.map(
-      Effect.mapError(ListeningPort.free, ({ message }) => failed("NotSpawned", message)),
-      (port): WorkerProcessOptions => {
-        place = { port, url: undefined, saidReady: false }
-        const [file = "", ...args] = commandOf(options, port)
-        return {
-          file,
-          args,
-          env: WorkerEnvironment.ofCommand(options.env, { PORT: String(port), IPC_URL: server.url }),
-          cwd: options.cwd,
-          capture: options.stdio === "capture",
-          stopGrace: options.stopGrace ?? "2 seconds"
-        }
+    const start = Effect.suspend(() => {
+      const prepared = first
+      first = undefined
+      return prepared === undefined ? nextStart(options) : Effect.succeed(prepared)
+    })
+    const nextOptions = Effect.map(start, ({ command: [file = "", ...args], port }): WorkerProcessOptions => {
+      place = { port, url: undefined, saidReady: false }
+      return {
+        file,
+        args,
+        env: WorkerEnvironment.ofCommand(options.env, { PORT: String(port), IPC_URL: server.url }),
+        cwd: options.cwd,
+        capture: options.stdio === "capture",
+        stopGrace: options.stopGrace ?? "2 seconds"
       }
-    )
+    })
 
     const awaitReady = (run: WorkerRuns.Run) =>
       Effect.gen(function* () {
@@ -154,36 +146,98 @@ export const make: (
     return { ...runs.control, url: Effect.sync(() => place.url as string) }
   })
 
-/** The port at which the program listens once its output has what is wanted. */
-const readyPort = ({ process }: WorkerRuns.Run, ready: RegExp, given: number): Effect.Effect<number> =>
-  Effect.async((resume) => {
-    const look = () => {
-      for (const tail of [process.stdout, process.stderr]) {
-        ready.lastIndex = 0
-        const found = ready.exec(tail.text())
-        if (found !== null) return resume(Effect.succeed(Number(found.groups?.port ?? given)))
-      }
-    }
-    const stop = process.onOutput(look)
-    look()
-    return Effect.sync(stop)
-  })
+/** One start of the program. */
+interface Start {
+  readonly port: number
+  readonly command: ReadonlyArray<string>
+}
 
-const commandOf = ({ command }: CommandWorkerOptions, port: number): ReadonlyArray<string> =>
-  typeof command === "function" ? command(port) : command
+/** Asks for the command once a start. */
+const nextStart = ({ api, command, runtimeId }: CommandWorkerOptions): Effect.Effect<Start, WorkerStartFailed> => {
+  const unnamed = typeof command === "function"
+  const failed = ({ message }: Error) =>
+    new WorkerStartFailed({
+      runtimeId: runtimeId ?? api ?? "worker",
+      module: unnamed ? "its command" : command.join(" "),
+      kind: "command",
+      reason: "NotSpawned",
+      detail: message,
+      stderr: "",
+      stdout: ""
+    })
+  return Effect.map(Effect.mapError(ListeningPort.free, failed), (port) => {
+    const given = unnamed ? command(port) : command
+    refuse(commandIssue(given))
+    return { port, command: given }
+  })
+}
+
+/**
+ * The port at which the program listens once its output has what is wanted. What ends with the output may go on in what is
+ * yet to come, so it is waited for; and a port that was told so is taken once something listens there.
+ */
+const readyPort = ({ process }: WorkerRuns.Run, ready: RegExp, given: number): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    const outputs = yield* Queue.sliding<void>(1)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => process.onOutput(() => outputs.unsafeOffer(undefined))),
+      (stop) => Effect.sync(stop)
+    )
+    while (true) {
+      const said = saidIn(process.stdout.text(), ready) ?? saidIn(process.stderr.text(), ready)
+      if (said?.isWhole === true) return said.port ?? given
+      if (said === undefined) {
+        yield* outputs.take
+        continue
+      }
+      const isListening = said.port === undefined ? Effect.void : ListeningPort.awaitListening(said.port)
+      const settled = Effect.zipRight(Effect.sleep(unfinishedMillis), isListening)
+      const isSettled = yield* Effect.raceFirst(Effect.as(settled, true), Effect.as(outputs.take, false))
+      if (isSettled) return said.port ?? given
+    }
+  }).pipe(Effect.scoped)
+
+/** What the output has of what is wanted; not whole where it ends with it. */
+const saidIn = (text: string, ready: RegExp) => {
+  ready.lastIndex = 0
+  const found = ready.exec(text)
+  if (found === null) return undefined
+  const port = found.groups?.port
+  return { port: port === undefined ? undefined : Number(port), isWhole: found.index + found[0].length < text.length }
+}
+
+/** How long more of a line is waited for, in milliseconds. */
+const unfinishedMillis = 250
 
 const checkOptions = (options: CommandWorkerOptions): void => {
-  check("a worker from a command", options, optionNames)
-  const command: unknown = commandOf(options, 0)
-  if (!Array.isArray(command) || command.length === 0 || command.some((part) => typeof part !== "string")) {
-    const line = typeof command === "string" ? `, such as ["sh", "-c", ${JSON.stringify(command)}]` : ""
-    throw new TypeError(`command is an array of strings, the program and its arguments${line}; not ${kindOf(command)}.`)
-  }
-  const { api, pathPrefix, ready } = options
-  if (ready !== undefined && !(ready instanceof RegExp)) {
-    throw new TypeError(`ready is an expression that its output matches, such as /listening/; not ${kindOf(ready)}.`)
-  }
-  if (pathPrefix !== undefined && api === undefined) {
-    throw new TypeError("pathPrefix is the api's: pass { api } as well, or leave both to register it yourself.")
-  }
+  const { api, command, pathPrefix, ready } = options
+  refuse(
+    issueOf("its options", options, optionNames) ??
+      (typeof command === "function" ? undefined : commandIssue(command)) ??
+      ArgumentIssue.nameIssue("its api", api) ??
+      ArgumentIssue.textIssue("its pathPrefix", pathPrefix) ??
+      (ready === undefined || ready instanceof RegExp
+        ? undefined
+        : `ready is an expression that its output matches, such as /listening/; not ${kindOf(ready)}`) ??
+      (pathPrefix === undefined || api !== undefined
+        ? undefined
+        : "pathPrefix is the api's: pass { api } as well, or leave both to register it yourself") ??
+      WorkerArguments.launchIssue(options)
+  )
+}
+
+const commandIssue = (command: unknown): string | undefined => {
+  if (WorkerArguments.isTexts(command) && command.length > 0) return undefined
+  const line = typeof command === "string" ? `, such as ["sh", "-c", ${JSON.stringify(command)}]` : ""
+  return `command is an array of strings, the program and its arguments${line}; not ${kindOf(command)}`
+}
+
+const refuse = (issue: string | undefined): void => ArgumentIssue.refuse("a worker from a command", issue)
+
+const optionNames: OptionNames<CommandWorkerOptions> = {
+  command: true,
+  api: true,
+  pathPrefix: true,
+  ready: true,
+  ...WorkerArguments.launchNames
 }

@@ -11,10 +11,13 @@ import type { HttpInterception } from "../../src/HttpInterception.js"
 import type { ListenError } from "../../src/IPCError.js"
 import type { IPCPeer } from "../../src/IPCPeer.js"
 import type { IPCServer } from "../../src/IPCServer.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
+import { issueOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
 import * as NodeHttpInterception from "../NodeHttpInterception.js"
 import { realTime } from "../process/RealClock.js"
+import { participantOptionNames } from "../promise/ConnectionOptions.js"
 import { endWithRunner } from "./RunnerProcess.js"
 
 /**
@@ -64,7 +67,44 @@ export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | Htt
  * @category layers
  */
 export const layer = (options: GatewayTestOptions = {}): Layer.Layer<GatewayTest, ListenError> => {
+  checkOptions("GatewayTest.layer", options)
   const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", drainTimeout: 0, ...options })
   const stack = Layer.provideMerge(NodeHttpInterception.layer(options), gateway)
   return Layer.scopedContext(Effect.zipRight(endWithRunner, realTime(Layer.build(stack))))
+}
+
+/**
+ * Throws a `TypeError` where an option has an unknown name or a wrong value.
+ *
+ * @internal
+ */
+export const checkOptions = (call: string, options: GatewayTestOptions = {}): void => {
+  const { cors, maxRecordedBytes, maxTotalRecordedBytes, ...others } = options ?? {}
+  ArgumentIssue.refuse(
+    call,
+    issueOf("its options", options, optionNames) ??
+      ArgumentIssue.flagIssue("cors", cors) ??
+      (maxRecordedBytes === undefined ? undefined : ArgumentIssue.bytesIssue("maxRecordedBytes", maxRecordedBytes)) ??
+      (maxTotalRecordedBytes === undefined
+        ? undefined
+        : ArgumentIssue.bytesIssue("maxTotalRecordedBytes", maxTotalRecordedBytes)) ??
+      durationsIssue(others)
+  )
+}
+
+const durationsIssue = (options: LocalDiscovery.LocalDiscoveryOptions): string | undefined => {
+  for (const name of ["requestTimeout", "heartbeat", "connectTimeout", "drainTimeout", "bodyIdleTimeout"] as const) {
+    const duration = options[name]
+    const issue = duration === undefined ? undefined : ArgumentIssue.durationIssue(name, duration)
+    if (issue !== undefined) return issue
+  }
+  return undefined
+}
+
+const optionNames: OptionNames<GatewayTestOptions> = {
+  port: true,
+  maxRecordedBytes: true,
+  maxTotalRecordedBytes: true,
+  cors: true,
+  ...participantOptionNames
 }

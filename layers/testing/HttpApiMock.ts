@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
@@ -22,9 +22,11 @@ import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.j
 import type { InterceptError, Interceptor, MockOptions } from "../../src/HttpInterception.js"
 import { HttpInterception } from "../../src/HttpInterception.js"
 import { InvalidInterceptor } from "../../src/InterceptionError.js"
+import { kindOf } from "../../src/internal/OptionNames.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import { show } from "../interception/Difference.js"
 import { FailedAnswer } from "../interception/Mock.js"
+import * as Validation from "../interception/Validation.js"
 
 /**
  * The options of a mock, and what has to match beside the endpoint's method and path.
@@ -100,7 +102,7 @@ export const endpoint = <
       HttpApiEndpoint.HttpApiEndpoint.ContextWithName<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, Group>, Name>
     >
 > => {
-  const issue = nameIssue(api as unknown as AnyApi, group, name)
+  const issue = apiIssue(api) ?? nameIssue(api as unknown as AnyApi, group, name) ?? handlerIssue(handler)
   if (issue !== undefined) return new InvalidInterceptor({ issue })
   const only = onlyEndpoint(api as unknown as AnyApi, group, name)
   const handlers = HttpApiBuilder.group(only, group, (all) =>
@@ -131,6 +133,7 @@ export const all = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.
   | Exclude<ApiR | HttpApiGroup.HttpApiGroup.ErrorContext<Groups>, HttpApiGroup.HttpApiGroup.ToService<Id, Groups>>
 > =>
   Effect.gen(function* () {
+    yield* Validation.refuse(apiIssue(api) ?? handlersIssue(handlers))
     const untyped = api as unknown as AnyApi
     const answer = yield* answerOf(untyped, handlers as unknown as Layer.Layer<never, E, R>)
     const mocks: Record<string, Record<string, Interceptor>> = {}
@@ -227,6 +230,17 @@ const webRequest = ({ bytes, headers, method, path, query }: HttpRouteRequest): 
     ...(hasBody ? { body: new Uint8Array(bytes) } : {})
   })
 }
+
+const apiIssue = (api: unknown): string | undefined =>
+  HttpApi.isHttpApi(api) ? undefined : `its api is a platform HttpApi, such as HttpApi.make("api"), not ${kindOf(api)}`
+
+const handlerIssue = (handler: unknown): string | undefined =>
+  typeof handler === "function" ? undefined : `its handler is a function, not ${kindOf(handler)}`
+
+const handlersIssue = (handlers: unknown): string | undefined =>
+  Layer.isLayer(handlers)
+    ? undefined
+    : `its handlers are a Layer, such as HttpApiBuilder.group(…) gives, not ${kindOf(handlers)}`
 
 const nameIssue = (api: AnyApi, group: string, name: string): string | undefined => {
   const groups: Readonly<Record<string, HttpApiGroup.HttpApiGroup.AnyWithProps>> = api.groups

@@ -13,6 +13,8 @@ import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed } from "../../src/IPCError.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
+import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import { connectionOptionNames } from "../promise/ConnectionOptions.js"
 
 /**
  * How a client in memory reconnects, and its name.
@@ -88,14 +90,23 @@ export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<Memor
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCPeer | IPCClient | MemoryIPC> =>
-  Layer.scopedContext(
+export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCPeer | IPCClient | MemoryIPC> => {
+  check("MemoryIPC.layer: its options", options, optionNames)
+  return Layer.scopedContext(
     Effect.gen(function* () {
       const { network, peer } = yield* make(options)
       const client = yield* Effect.orDie(network.connect(options))
       return Context.make(IPCPeer, peer).pipe(Context.add(IPCClient, client), Context.add(MemoryIPC, network))
     })
   )
+}
+
+const optionNames: OptionNames<MemoryIPCOptions> = {
+  runtimeId: true,
+  connectTimeout: true,
+  reconnect: true,
+  ...connectionOptionNames
+}
 
 const make = Effect.fnUntraced(function* (serverOptions: MemoryIPCOptions) {
   const clients = yield* ClientConnections.make(serverOptions)

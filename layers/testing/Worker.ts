@@ -9,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Discovery } from "../../src/Discovery.js"
@@ -17,11 +18,13 @@ import { ClientNotConnected, ConnectionClosed, NoHandler } from "../../src/IPCEr
 import type { Arguments, ClientRequest, RequestOptions } from "../../src/IPCRequest.js"
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
+import { issueOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { WorkerDied, WorkerStartFailed } from "../../src/WorkerError.js"
 import { elapsedMillis, realTime } from "../process/RealClock.js"
 import type { CommandWorker, CommandWorkerOptions } from "./CommandWorker.js"
 import * as FromCommand from "./CommandWorker.js"
+import * as WorkerArguments from "./WorkerArguments.js"
 import type { LaunchOptions, WorkerControl } from "./WorkerControl.js"
 import * as WorkerEnvironment from "./WorkerEnvironment.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
@@ -45,19 +48,6 @@ export interface WorkerOptions extends LaunchOptions {
   readonly execArgv?: ReadonlyArray<string> | undefined
   /** The token of the runner's server, where it has one. */
   readonly token?: string | Redacted.Redacted | undefined
-}
-
-const optionNames: OptionNames<WorkerOptions> = {
-  module: true,
-  runtimeId: true,
-  env: true,
-  args: true,
-  execArgv: true,
-  cwd: true,
-  token: true,
-  stdio: true,
-  startTimeout: true,
-  stopGrace: true
 }
 
 /**
@@ -111,21 +101,40 @@ export const make: {
   ): Effect.Effect<CommandWorker, WorkerDied | WorkerStartFailed, IPCServer | Discovery | Scope.Scope>
 } = (options: WorkerOptions | CommandWorkerOptions) =>
   // What the overloads promise.
-  ("command" in options ? FromCommand.make(options) : fromModule(options)) as Effect.Effect<
-    never,
-    WorkerDied | WorkerStartFailed,
-    IPCServer | Scope.Scope
-  >
+  Effect.suspend(
+    (): Effect.Effect<unknown, WorkerDied | WorkerStartFailed, IPCServer | Discovery | Scope.Scope> =>
+      isCommand(options) ? FromCommand.make(options) : fromModule(options)
+  ) as Effect.Effect<never, WorkerDied | WorkerStartFailed, IPCServer | Scope.Scope>
+
+const isCommand = (options: WorkerOptions | CommandWorkerOptions): options is CommandWorkerOptions => {
+  if (Predicate.isRecord(options) && ("command" in options || "module" in options)) return "command" in options
+  throw new TypeError(
+    'a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.'
+  )
+}
+
+const checkOptions = (options: WorkerOptions): void =>
+  ArgumentIssue.refuse(
+    "a worker from a module",
+    issueOf("its options", options, optionNames) ??
+      ArgumentIssue.fileIssue("its module", options.module) ??
+      WorkerArguments.textsIssue("its args", options.args) ??
+      WorkerArguments.textsIssue("its execArgv", options.execArgv) ??
+      (Redacted.isRedacted(options.token) ? undefined : ArgumentIssue.textIssue("its token", options.token)) ??
+      WorkerArguments.launchIssue(options)
+  )
+
+const optionNames: OptionNames<WorkerOptions> = {
+  module: true,
+  args: true,
+  execArgv: true,
+  token: true,
+  ...WorkerArguments.launchNames
+}
 
 const fromModule = Effect.fnUntraced(function* (options: WorkerOptions) {
   const server = yield* IPCServer
-  check("a worker from a module", options, optionNames)
-  const given: unknown = options.module
-  if (typeof given !== "string" && !(given instanceof URL)) {
-    throw new TypeError(
-      `a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.`
-    )
-  }
+  checkOptions(options)
   const path = pathOf(options.module)
   const runtimeId = options.runtimeId ?? WorkerEnvironment.nameFor(basename(path))
   const args = [...(options.execArgv ?? []), path, ...(options.args ?? [])]

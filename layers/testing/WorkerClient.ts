@@ -35,6 +35,7 @@ import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import * as LoopbackEndpoints from "../LoopbackEndpoints.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as AmbientSpan from "../promise/AmbientSpan.js"
+import * as CallArguments from "../promise/CallArguments.js"
 import { asyncDispose } from "../promise/Disposal.js"
 import * as Promises from "../promise/Promises.js"
 import * as WorkerProtocol from "./WorkerProtocol.js"
@@ -156,6 +157,7 @@ export interface WorkerConnection extends AsyncDisposable {
  * @category running
  */
 export const connect = async (setup: (runner: WorkerConnection) => unknown = () => {}): Promise<WorkerConnection> => {
+  CallArguments.checkFunction("WorkerClient.connect", "setup", setup)
   const exit = await Effect.runPromiseExit(
     Effect.gen(function* () {
       const scope = yield* Scope.make()
@@ -283,6 +285,8 @@ const promised = (
       request: ClientRequest<Payload, Success, Failure>,
       handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
     ) => {
+      CallArguments.checkRequest("handle", request)
+      CallArguments.checkFunction("handle", "handler", handler)
       const answer = (payload: Payload) =>
         AmbientSpan.tryPromise(
           () => handler(payload),
@@ -290,9 +294,10 @@ const promised = (
         )
       Promises.runSync(Scope.extend(client.handle(request, answer), scope))
     },
-    request: (request, ...args) => Promises.run(client.request(request, ...args)),
+    request: (request, ...args) =>
+      CallArguments.sendingIssue("request", request) ?? Promises.run(client.request(request, ...args)),
     register: (entries) => Promises.run(Scope.extend(discovery.register(entries), scope)),
-    discover: (api) => Promises.run(discovery.discover(api)),
+    discover: (api) => CallArguments.apiIssue("discover", api) ?? Promises.run(discovery.discover(api)),
     close,
     [asyncDispose]: close
   }

@@ -123,7 +123,11 @@ const toExchange = ({
     url: request.url,
     httpVersion: request.httpVersion,
     headers: pairsOf(request.headers),
-    body: bodyOf(request.postData?.text, request.postData?._encoding, request.bodySize)
+    body: bodyOf(
+      request.postData?.text ?? formOf(request.postData?.params),
+      request.postData?._encoding,
+      request.bodySize
+    )
   },
   response:
     response.status === 0
@@ -209,6 +213,12 @@ const bodyOf = (text: string | undefined, encoding: string | undefined, size: nu
   return { bytes, ...(size === undefined || size <= bytes.length ? {} : { size }) }
 }
 
+/** Of a form, some tools write the fields alone. */
+const formOf = (params: ReadonlyArray<{ readonly name: string; readonly value?: string | undefined }> | undefined) =>
+  params === undefined || params.length === 0
+    ? undefined
+    : new URLSearchParams(params.map(({ name, value = "" }): [string, string] => [name, value])).toString()
+
 const bytesOf = (text: string, encoding: string | undefined): Uint8Array =>
   encoding === "base64"
     ? Either.getOrElse(Encoding.decodeBase64(text), () => new TextEncoder().encode(text))
@@ -226,7 +236,13 @@ const Entry = Schema.Struct({
     httpVersion: Schema.optional(Schema.String),
     headers: Headers,
     postData: Schema.optional(
-      Schema.Struct({ text: Schema.optional(Schema.String), _encoding: Schema.optional(Schema.String) })
+      Schema.Struct({
+        text: Schema.optional(Schema.String),
+        params: Schema.optional(
+          Schema.Array(Schema.Struct({ name: Schema.String, value: Schema.optional(Schema.String) }))
+        ),
+        _encoding: Schema.optional(Schema.String)
+      })
     ),
     bodySize: Schema.optional(Schema.Number)
   }),

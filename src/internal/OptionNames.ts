@@ -12,7 +12,7 @@ export type OptionNames<Options> = Readonly<Record<keyof Options & string, true>
 export const issueOf = (what: string, options: unknown, names: Readonly<Record<string, true>>): string | undefined => {
   if (options === undefined) return undefined
   const known = Object.keys(names)
-  const isPlural = /^(?:its|the) options\b/.test(what)
+  const isPlural = /\b(?:its|the) (?:options|Schemas)\b/.test(what)
   if (!Predicate.isRecord(options))
     return `${what} ${isPlural ? "are" : "is"} an object of ${known.join(", ")}, not ${kindOf(options)}`
   const unknown = Object.keys(options).find((name) => !known.includes(name) && options[name] !== undefined)

@@ -15,10 +15,9 @@ import { HttpInterception } from "../../../src/HttpInterception.js"
 import type { ConnectedClient } from "../../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../../src/IPCRequest.js"
 import { IPCServer } from "../../../src/IPCServer.js"
-import { issueOf, type OptionNames } from "../../../src/internal/OptionNames.js"
 import type { WorkerDied, WorkerStartFailed } from "../../../src/WorkerError.js"
 import * as AmbientSpan from "../../promise/AmbientSpan.js"
-import { participantOptionNames } from "../../promise/ConnectionOptions.js"
+import * as CallArguments from "../../promise/CallArguments.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import { type Acquired, ScopeHandle } from "../../promise/ScopeHandle.js"
@@ -136,19 +135,11 @@ export interface TestGateway extends TestInterception.TestInterception, AsyncDis
  * @category constructors
  */
 export const start = (options?: GatewayTest.GatewayTestOptions): Promise<TestGateway> => {
-  const issue = issueOf("TestGateway.start(options): options", options, optionNames)
-  if (issue !== undefined) return Promises.run(Effect.fail(new TypeError(`${issue}.`)))
-  return Promises.run(
-    Effect.map(ScopeHandle.make("the gateway", Layer.build(GatewayTest.layer(options))), behindPromises)
-  )
-}
-
-const optionNames: OptionNames<GatewayTest.GatewayTestOptions> = {
-  port: true,
-  maxRecordedBytes: true,
-  maxTotalRecordedBytes: true,
-  cors: true,
-  ...participantOptionNames
+  const starting = Effect.suspend(() => {
+    GatewayTest.checkOptions("TestGateway.start", options)
+    return ScopeHandle.make("the gateway", Layer.build(GatewayTest.layer(options)))
+  })
+  return Promises.run(Effect.map(starting, behindPromises))
 }
 
 const behindPromises = ({
@@ -171,14 +162,17 @@ const behindPromises = ({
     url: server.url,
     port: server.port,
     ...TestInterception.make(Context.get(services, HttpInterception), handle),
-    worker: ((workerOptions: Worker.WorkerOptions | Worker.CommandWorkerOptions) =>
-      "command" in workerOptions
-        ? startWorker(Worker.make(workerOptions), commandBehindPromises)
-        : startWorker(Worker.make(workerOptions), workerBehindPromises)) as TestGateway["worker"],
+    worker: ((workerOptions: Worker.WorkerOptions) =>
+      startWorker<Worker.Worker | Worker.CommandWorker, WithoutClose<TestProcess>>(
+        Worker.make(workerOptions),
+        (worker) => ("url" in worker ? commandBehindPromises(worker) : workerBehindPromises(worker))
+      )) as never,
     handle: <Payload, Success, Failure>(
       request: ServerRequest<Payload, Success, Failure>,
       handler: (payload: Payload, caller: ConnectedClient) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
     ) => {
+      CallArguments.checkRequest("handle", request)
+      CallArguments.checkFunction("handle", "handler", handler)
       const answer = (payload: Payload, caller: ConnectedClient) =>
         AmbientSpan.tryPromise(
           () => handler(payload, caller),
@@ -187,8 +181,10 @@ const behindPromises = ({
       Promises.runSync(handle.use("handle", server.handle(request, answer)))
     },
     register: (entries) => Promises.run(handle.use("register", discovery.register(entries))),
-    discover: (api) => Promises.run(handle.use("discover", discovery.discover(api))),
-    instances: (api) => Promises.run(handle.use("instances", discovery.instances(api))),
+    discover: (api) =>
+      CallArguments.apiIssue("discover", api) ?? Promises.run(handle.use("discover", discovery.discover(api))),
+    instances: (api) =>
+      CallArguments.apiIssue("instances", api) ?? Promises.run(handle.use("instances", discovery.instances(api))),
     routes: () => Promises.run(handle.use("routes", discovery.routes)),
     close: handle.close,
     [asyncDispose]: handle.close
@@ -210,8 +206,10 @@ const processBehindPromises = (worker: WorkerControl): WithoutClose<TestProcess>
 
 const workerBehindPromises = (worker: Worker.Worker): WithoutClose<TestWorker> => ({
   ...processBehindPromises(worker),
-  request: (request, ...args) => Promises.run(worker.request(request, ...args)),
-  notify: (request, ...args) => Promises.run(worker.notify(request, ...args))
+  request: (request, ...args) =>
+    CallArguments.sendingIssue("request", request) ?? Promises.run(worker.request(request, ...args)),
+  notify: (request, ...args) =>
+    CallArguments.sendingIssue("notify", request) ?? Promises.run(worker.notify(request, ...args))
 })
 
 const commandBehindPromises = (worker: Worker.CommandWorker): WithoutClose<TestCommandWorker> => ({

@@ -30,6 +30,7 @@ import type { RecordedCall, RecordedRequest } from "../../../src/RecordedCall.js
 import type { BodyOf, NoMore, RequestMatcher } from "../../../src/RequestMatcher.js"
 import * as HttpTraceContext from "../../../src/telemetry/HttpTraceContext.js"
 import * as AmbientSpan from "../../promise/AmbientSpan.js"
+import * as CallArguments from "../../promise/CallArguments.js"
 import { asyncDispose } from "../../promise/Disposal.js"
 import * as Promises from "../../promise/Promises.js"
 import type { ScopeHandle } from "../../promise/ScopeHandle.js"
@@ -355,7 +356,10 @@ export const make = (http: HttpInterception.Service, handle: ScopeHandle): TestI
             ...make(session, own),
             traceId: session.traceId,
             headers: session.headers,
-            run: (call) => AmbientSpan.within(HttpTraceContext.fromHeaders(session.headers), call),
+            run: (call) => {
+              CallArguments.checkFunction("run", "argument", call)
+              return AmbientSpan.within(HttpTraceContext.fromHeaders(session.headers), call)
+            },
             ...closeableBy(own)
           })
         )

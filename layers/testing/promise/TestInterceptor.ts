@@ -140,5 +140,5 @@ export const webSocketOf = ({ close, messages, request, send }: MockedWebSocket)
   request,
   messages: toAsyncIterable(messages),
   send: (data) => Promises.run(send(data)),
-  close: (code, reason) => Effect.runSync(close(code, reason))
+  close: (code, reason) => Promises.runSync(close(code, reason))
 })

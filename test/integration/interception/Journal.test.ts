@@ -141,11 +141,11 @@ describe("awaitRequest", () => {
       expect(yield* dying(http.awaitRequest(order, timeout))).toMatchInlineSnapshot(`
         "No request for POST /orders with x-key: 1 with body {"item":"tea"} arrived within 30ms.
         What has arrived:
-          - GET /users/7, answered 200: the path differs
-          - GET /user/7, answered 404: the path differs
-          - DELETE /users/7, answered 404: the path differs
-          - GET /cut, cut off: the path differs
-          - POST /never, not answered yet: the path differs"
+          - GET /users/7, answered 200: the path is /users/7, not /orders
+          - GET /user/7, answered 404: the path is /user/7, not /orders
+          - DELETE /users/7, answered 404: the path is /users/7, not /orders
+          - GET /cut, cut off: the path is /cut, not /orders
+          - POST /never, not answered yet: the path is /never, not /orders"
       `)
       expect(
         yield* dying(http.awaitRequest(Intercept.get("/users/:id"), { ...timeout, count: 2 }))
@@ -153,28 +153,28 @@ describe("awaitRequest", () => {
         "Only one request for GET /users/:id arrived within 30ms; number 2 was awaited.
         What has arrived:
           - GET /users/7, answered 200: it matches
-          - GET /user/7, answered 404: the path differs
-          - DELETE /users/7, answered 404: the method is GET
-          - GET /cut, cut off: the path differs
-          - POST /never, not answered yet: the path differs"
+          - GET /user/7, answered 404: the path is /user/7, not /users/:id
+          - DELETE /users/7, answered 404: the method is DELETE, not GET
+          - GET /cut, cut off: the path is /cut, not /users/:id
+          - POST /never, not answered yet: the path is /never, not /users/:id"
       `)
       expect(yield* dying(users.awaitCall(2, timeout))).toMatchInlineSnapshot(`
         "The mock GET /users/:id recorded only 1 within 30ms; number 2 was awaited.
         What has arrived:
           - GET /users/7, answered 200: it matches
-          - GET /user/7, answered 404: the path differs
-          - DELETE /users/7, answered 404: the method is GET
-          - GET /cut, cut off: the path differs
-          - POST /never, not answered yet: the path differs"
+          - GET /user/7, answered 404: the path is /user/7, not /users/:id
+          - DELETE /users/7, answered 404: the method is DELETE, not GET
+          - GET /cut, cut off: the path is /cut, not /users/:id
+          - POST /never, not answered yet: the path is /never, not /users/:id"
       `)
       expect(yield* dying(users.awaitRequest(2, timeout))).toMatchInlineSnapshot(`
         "The mock GET /users/:id received only 1 within 30ms; number 2 was awaited.
         What has arrived:
           - GET /users/7, answered 200: it matches
-          - GET /user/7, answered 404: the path differs
-          - DELETE /users/7, answered 404: the method is GET
-          - GET /cut, cut off: the path differs
-          - POST /never, not answered yet: the path differs"
+          - GET /user/7, answered 404: the path is /user/7, not /users/:id
+          - DELETE /users/7, answered 404: the method is DELETE, not GET
+          - GET /cut, cut off: the path is /cut, not /users/:id
+          - POST /never, not answered yet: the path is /never, not /users/:id"
       `)
       const removed = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -185,11 +185,11 @@ describe("awaitRequest", () => {
       expect(yield* Fiber.join(removed)).toMatchInlineSnapshot(`
         "The mock GET /x was removed and had recorded nothing, so number 1 never comes.
         What has arrived:
-          - GET /users/7, answered 200: the path differs
-          - GET /user/7, answered 404: the path differs
-          - DELETE /users/7, answered 404: the path differs
-          - GET /cut, cut off: the path differs
-          - POST /never, not answered yet: the path differs"
+          - GET /users/7, answered 200: the path is /users/7, not /x
+          - GET /user/7, answered 404: the path is /user/7, not /x
+          - DELETE /users/7, answered 404: the path is /users/7, not /x
+          - GET /cut, cut off: the path is /cut, not /x
+          - POST /never, not answered yet: the path is /never, not /x"
       `)
     })
   )

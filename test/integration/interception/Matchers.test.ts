@@ -90,7 +90,7 @@ describe("a body matcher", () => {
       assert.strictEqual(yield* simple.send("/b", post("tag=a&tag=b&x=1&name=Ada", type)), "matched")
       assert.strictEqual(
         yield* simple.send("/b", post("tag=a&name=Bob", type)),
-        'body.name is "Bob", not "Ada", and 1 more'
+        'body.name is "Bob", not "Ada", and 1 more part differs'
       )
     })
   )
@@ -122,8 +122,8 @@ describe("a body matcher", () => {
       assert.deepStrictEqual(wrong, [
         'body.id is "7", not Any<Number>',
         'body.tags[1] is "b", not what its predicate takes',
-        "body.by.age is 36; it was to be absent",
-        "body.secret is 1; it was to be absent",
+        "body.by.age is 36, and should be absent",
+        "body.secret is 1, and should be absent",
         'body.tags is ["xy"], not ["<StringContaining \\"x\\">","<what its predicate takes>"]',
         `body is [], not {"id":"<Any<Number>>","name":"</^A/>","tags":["<StringContaining \\"x\\">","<what its predicate takes>"],"by":"<exactly {\\"name\\":\\"Ada\\"}>","secret":"<nothing>"}`
       ])
@@ -168,7 +168,7 @@ describe("a body matcher", () => {
         yield* send("/a", post('{"a":1}')),
         'body is text of content type text/plain;charset=UTF-8: "{\\"a\\":1}", not {"a":1}'
       )
-      assert.strictEqual(yield* send("/a", { method: "POST" }), 'body is missing; {"a":1} was expected')
+      assert.strictEqual(yield* send("/a", { method: "POST" }), 'body is missing, and should be {"a":1}')
     })
   )
 })
@@ -200,19 +200,36 @@ describe("a query or a header", () => {
         'query.page is "1", not what page takes',
         'query.sort is "date", not StringMatching /^n/',
         'query.tag is "b", "a", not ["a","b"]',
-        'query.debug is ""; it was to be absent',
-        'headers.x-debug is "1"; it was to be absent',
-        "query.page is missing; what page takes was expected"
+        'query.debug is "", and should be absent',
+        'headers.x-debug is "1", and should be absent',
+        "query.page is missing, and should be what page takes"
       ])
+      const lists = yield* trial(
+        Intercept.get("/a", {
+          query: {
+            tag: expect.arrayContaining(["b"]),
+            id: expect.not.stringContaining("x"),
+            list: expect.any(Array)
+          }
+        })
+      )
+      assert.strictEqual(yield* lists.send("/a?tag=a&tag=b&id=1&list=1&list=2"), "matched")
+      assert.strictEqual(yield* lists.send("/a?tag=b&id=1&list=1"), "matched")
+      assert.deepStrictEqual(
+        [yield* lists.send("/a?tag=a&tag=c&id=1&list=1"), yield* lists.send("/a?tag=b&id=x&list=1")],
+        ['query.tag is "a", "c", not ArrayContaining ["b"]', 'query.id is "x", not StringNotContaining "x"']
+      )
       const exact = yield* trial(
         Intercept.get("/a", { query: Intercept.exact({ page: "1" }), headers: Intercept.exact({ "x-a": "1" }) })
       )
       const headers = { "x-a": "1" }
       assert.strictEqual(yield* exact.send("/a?page=1", { headers }), "matched")
-      assert.strictEqual(yield* exact.send("/a?page=1&x=1", { headers }), 'query.x is ["1"]; it was to be absent')
+      const traced = { "x-b3-traceid": "1", "x-b3-sampled": "1", b3: "0", "uber-trace-id": "1", "x-amzn-trace-id": "1" }
+      assert.strictEqual(yield* exact.send("/a?page=1", { headers: { ...headers, ...traced } }), "matched")
+      assert.strictEqual(yield* exact.send("/a?page=1&x=1", { headers }), 'query.x is "1", and should be absent')
       assert.strictEqual(
         yield* exact.send("/a?page=1", { headers: { ...headers, "x-b": "1" } }),
-        'headers.x-b is ["1"]; it was to be absent'
+        'headers.x-b is "1", and should be absent'
       )
     })
   )
@@ -252,7 +269,12 @@ describe("in plain JavaScript", () => {
         mock({ path: "/a" }, { times: 0 }),
         mock({ path: "/a" }, {}, { name: "Ada" }),
         Effect.scoped(http.spy({ path: "/a" }, { cors: true } as object)),
-        Effect.scoped(http.fault({ path: "/a" }, Intercept.resetInBody({ after: 4 } as never))),
+        Effect.scoped(http.fault({ path: "/a" }, { _tag: "ResetInBody", after: 4 } as never)),
+        Effect.scoped(http.fault({ path: "/a" }, { _tag: "ResetInBody" } as never)),
+        mock({ path: "/a" }, { name: 7 }),
+        mock({ path: "/a" }, { optional: "yes" }),
+        mock({ path: "/a" }, { cors: 1 }),
+        mock({ api: "" }),
         Effect.scoped(http.fault({ path: "/a" }, { _tag: "Delay", durration: 4 } as never)),
         Effect.scoped(http.fault({ path: "/a" }, Intercept.json({}) as never))
       ]
@@ -272,7 +294,12 @@ describe("in plain JavaScript", () => {
         "The interceptor can't be made: times is a whole number from 1, not 0.",
         "The interceptor can't be made: its handler is a function, not an object; for a fixed answer pass Intercept.json(…) or its like.",
         'The interceptor can\'t be made: its options have no "cors". They take times, name, optional.',
-        "The interceptor can't be made: resetInBody takes { afterBytes } with a number of bytes, not nothing.",
+        'The interceptor can\'t be made: the fault ResetInBody has no "after". It takes _tag, afterBytes.',
+        "The interceptor can't be made: afterBytes is a number of bytes, a whole one from 0, not undefined.",
+        "The interceptor can't be made: name is a string, not a number.",
+        "The interceptor can't be made: optional is true or false, not a string.",
+        "The interceptor can't be made: cors is true or false, not a number.",
+        "The interceptor can't be made: its api is empty.",
         'The interceptor can\'t be made: the fault Delay has no "durration". Did you mean "duration"? It takes _tag, duration.',
         "The interceptor can't be made: its fault is Intercept.delay(…), failWith(…), drop or resetInBody(…); an answer goes to mock."
       ])
@@ -293,15 +320,24 @@ describe("in plain JavaScript", () => {
         ) as unknown as Effect.Effect<unknown, Error>
       const refused: ReadonlyArray<Effect.Effect<unknown, Error, Scope.Scope>> = [
         http.mock(any, status, { delay: "1 secnd" as never }),
-        http.fault(any, Intercept.delay("soon" as never)),
-        http.fault(any, Intercept.failWith("500" as never)),
+        http.fault(any, { _tag: "Delay", duration: "soon" } as never),
+        http.fault(any, { _tag: "Status", status: "500" } as never),
         http.awaitRequest(any, { timeout: "soon" as never }),
         mock.awaitCall(1, { timeout: "soon" as never }),
         mock.awaitCall(undefined as never),
         endpoint("nobody", "find"),
         endpoint("users", "lose"),
-        Effect.try({ try: () => Intercept.sequence({ a: 1 } as never), catch: (error) => error as Error }),
-        Effect.try({ try: () => Intercept.sse(7 as never), catch: (error) => error as Error })
+        HttpApiMock.endpoint({} as never, "users" as never, "find" as never, (() => Effect.void) as never).pipe(
+          Effect.provideService(HttpInterception, http)
+        ) as unknown as Effect.Effect<unknown, Error>,
+        HttpApiMock.all(Api, {} as never).pipe(
+          Effect.provideService(HttpInterception, http)
+        ) as unknown as Effect.Effect<unknown, Error>,
+        http.session({ strict: 1 } as never),
+        http.record(undefined as never),
+        http.record(new URL("https://users.test/a.har")),
+        http.replay(7 as never),
+        mock.awaitCall(1, null as never)
       ]
       const messages = yield* Effect.forEach(refused, (effect) =>
         Effect.map(
@@ -319,8 +355,13 @@ describe("in plain JavaScript", () => {
           "awaitCall() can't do this: it takes the number of what is awaited, counted from 1.",
           "The interceptor can't be made: the api has no group "nobody"; it has users.",
           "The interceptor can't be made: the group "users" has no endpoint "lose"; it has find, create, remove.",
-          "a sequence is of handlers, such as Intercept.json(…), not an object",
-          "events are an array, an iterable or a Stream, not a number",
+          "The interceptor can't be made: its api is a platform HttpApi, such as HttpApi.make("api"), not an object.",
+          "The interceptor can't be made: its handlers are a Layer, such as HttpApiBuilder.group(…) gives, not an object.",
+          "session() can't do this: strict is true or false, not a number.",
+          "record() can't do this: the file is a path or a URL, not undefined.",
+          "record() can't do this: the file is at the URL of a file, not at https:.",
+          "replay() can't do this: the file is a path or a URL, not 7.",
+          "awaitCall() can't do this: its options are an object of timeout, not null.",
         ]
       `)
     })

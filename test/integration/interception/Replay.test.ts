@@ -216,7 +216,7 @@ describe("a recorded file", () => {
          [
           500,
           {
-           "error": "The recorded answer of GET /real/long was cut: record it with a greater { maxRecordedBytes }"
+           "error": "The recorded answer of GET /real/long isn't whole: record it with a greater { maxRecordedBytes }, or with { redact: false } where its content encoding is one that can't be searched for secrets"
           }
          ]
         ]"
@@ -226,7 +226,7 @@ describe("a recorded file", () => {
           - mock replay of /tests/a.har, asked GET /real/a: the handler failed: /tests/a.har has no answer for GET /real/a. The one that came nearest: GET /real/a, but query.page is "2", not "1". Record it anew, or pass { unmatched: "forward" } or { ignore }
           - mock replay of /tests/a.har, asked POST /real/b: the handler failed: /tests/a.har has no answer for POST /real/b. The one that came nearest: POST /real/b, but body.item is "coffee", not "tea". Record it anew, or pass { unmatched: "forward" } or { ignore }
           - mock replay of /tests/a.har, asked GET /real/c: the handler failed: /tests/a.har has no answer for GET /real/c. Record it anew, or pass { unmatched: "forward" } or { ignore }
-          - mock replay of /tests/a.har, asked GET /real/long: the handler failed: The recorded answer of GET /real/long was cut: record it with a greater { maxRecordedBytes }"
+          - mock replay of /tests/a.har, asked GET /real/long: the handler failed: The recorded answer of GET /real/long isn't whole: record it with a greater { maxRecordedBytes }, or with { redact: false } where its content encoding is one that can't be searched for secrets"
       `)
       yield* Effect.scoped(
         Effect.gen(function* () {
@@ -241,6 +241,53 @@ describe("a recorded file", () => {
       )
     })
   )
+
+  it("of a browser has headers of HTTP/2, several values in lines, and forms by their fields", async () => {
+    const path = mkdtempSync(join(tmpdir(), "effect-ipc-har-"))
+    const file = join(path, "browser.har")
+    const entry = (request: object, response: object) => ({
+      startedDateTime: "2026-01-01T00:00:00.000Z",
+      time: 1,
+      request: { method: "GET", url: "https://users.test/a", headers: [], bodySize: 0, ...request },
+      response: { status: 200, headers: [], content: { size: 2, text: "ok" }, ...response }
+    })
+    const headers = (pairs: ReadonlyArray<readonly [string, string]>) => pairs.map(([name, value]) => ({ name, value }))
+    const login = headers([["content-type", "application/x-www-form-urlencoded"]])
+    const entries = [
+      entry(
+        {
+          headers: headers([
+            [":method", "GET"],
+            [":path", "/a"]
+          ])
+        },
+        {
+          headers: headers([
+            [":status", "200"],
+            ["set-cookie", "a=1; path=/\nb=2"],
+            ["set-cookie", "c=3"],
+            ["x-many", "1\n2"],
+            ["x-name", "Zo\u00eb \u20ac"],
+            ["not a name", "1"]
+          ])
+        }
+      ),
+      entry(
+        { method: "POST", headers: login, postData: { mimeType: "", params: [{ name: "user", value: "ada b" }] } },
+        { content: { size: 5, text: "hello" } }
+      )
+    ]
+    writeFileSync(file, JSON.stringify({ log: { entries } }))
+    await using gateway = await TestGateway.start()
+    await gateway.replay(file)
+    const response = await fetch(`${gateway.url}/a`)
+    assert.deepStrictEqual(response.headers.getSetCookie(), ["a=1; path=/", "b=2", "c=3"])
+    // A value that isn't Latin-1 is sent all the same.
+    assert.deepStrictEqual([response.headers.get("x-many"), response.headers.has("x-name")], ["1, 2", true])
+    const posted = await fetch(`${gateway.url}/a`, { method: "POST", body: new URLSearchParams({ user: "ada b" }) })
+    assert.strictEqual(await posted.text(), "hello")
+    rmSync(path, { recursive: true })
+  })
 
   it("of a session has the session's requests; wrong files and words are refused", async () => {
     const path = mkdtempSync(join(tmpdir(), "effect-ipc-har-"))

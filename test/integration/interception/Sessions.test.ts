@@ -243,6 +243,38 @@ describe("a session", () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
   })
 
+  it("says so of a request that a registered service answered, though its own mocks were called", async () => {
+    await using gateway = await TestGateway.start()
+    const scope = Effect.runSync(Scope.make())
+    const { url } = await Effect.runPromise(Scope.extend(serve({ onRequest: says("real") }), scope))
+    await gateway.register({ api: "users", baseUrl: url, pathPrefix: "/users" })
+    const session = await gateway.session()
+    await session.mock(Intercept.get("/users/:id"), Intercept.json({ name: "Ada" }))
+    await session.spy(Intercept.get("/users/8"), { optional: true })
+    assert.strictEqual(await body(`${gateway.url}/users/7`, session.headers), '{"name":"Ada"}')
+    assert.strictEqual(await body(`${gateway.url}/users/7`), "real")
+    expect((await rejection(session.close())).message).toMatchInlineSnapshot(`
+      "Came without this session's trace context, so its interceptors left it alone (the service that sent it has to pass the header traceparent, or baggage, of the request that it answers on to the requests that it makes; docs/testing.md shows how):
+        - GET /users/7, which mock GET /users/:id would have taken; it carried no trace context"
+    `)
+
+    // What a mock of the gateway answers is meant for a test without a session; what it leaves to the service isn't.
+    const other = await gateway.session()
+    await other.mock(Intercept.get("/users/:id"), () => ({}), { optional: true })
+    await using mock = await gateway.mock(Intercept.get("/users/:id"), () => "all")
+    await body(`${gateway.url}/users/7`)
+    other.verify()
+    await mock.close()
+    await using _slow = await gateway.fault(Intercept.any(), Intercept.delay(0))
+    await using _passes = await gateway.mock(Intercept.any(), () => Intercept.pass)
+    await body(`${gateway.url}/users/7`)
+    assert.match(
+      (await rejection(other.close())).message,
+      /GET \/users\/7, which mock GET \/users\/:id would have taken/
+    )
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
   it("that isn't strict is verified when it is asked, and what is late is nobody else's", async () => {
     await using gateway = await TestGateway.start()
     const session = await gateway.session({ strict: false })

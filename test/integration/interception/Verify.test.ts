@@ -39,15 +39,15 @@ describe("verify", () => {
   - fault Delay of GET /slow?page=2: never called
   - mock GET /secret with x-key: /^k/: never called
 Answered 404, since nothing matched (mock it, or register the service):
-  - DELETE /users/7; nearest: mock GET /users/:id, but the method is GET
+  - DELETE /users/7; nearest: mock GET /users/:id, but the method is DELETE, not GET
   - GET /user/7
   - GET /slow; nearest: fault Delay of GET /slow?page=2, but query.page is "1", not "2"
-  - GET /secret; nearest: mock GET /secret with x-key: /^k/, but headers.x-key is missing; /^k/ was expected
+  - GET /secret; nearest: mock GET /secret with x-key: /^k/, but headers.x-key is missing, and should be /^k/
   - POST /orders; nearest: mock POST /orders with body {"item":"book"}, but body.item is "pen", not "book"
-  - GET /users/7/friends; nearest: mock GET /users/:id, but the path differs`
+  - GET /users/7/friends; nearest: mock GET /users/:id, but the path is /users/7/friends, not /users/:id`
       )
       assert.deepStrictEqual((yield* http.unmatched).slice(0, 2), [
-        { method: "DELETE", path: "/users/7", nearest: "mock GET /users/:id, but the method is GET" },
+        { method: "DELETE", path: "/users/7", nearest: "mock GET /users/:id, but the method is DELETE, not GET" },
         { method: "GET", path: "/user/7", nearest: undefined }
       ])
     })
@@ -60,7 +60,7 @@ Answered 404, since nothing matched (mock it, or register the service):
       const answer = yield* ask(`${url}/users/7`, { method: "DELETE" })
       assert.deepStrictEqual(JSON.parse(answer.text), {
         error:
-          "No route for DELETE /users/7. No route matches, and the proxy resolver knows no upstream for it: is the service registered? The interceptor that came nearest: mock GET /users/:id, but the method is GET."
+          "No route for DELETE /users/7. No route matches, and the proxy resolver knows no upstream for it: is the service registered? The interceptor that came nearest: mock GET /users/:id, but the method is DELETE, not GET."
       })
     })
   )

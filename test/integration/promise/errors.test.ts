@@ -2,9 +2,10 @@
  * Each typed failure as it reaches a caller of the facade: its tag, and the message that says what to do.
  */
 import * as http from "node:http"
+import * as Schema from "effect/Schema"
 import * as errors from "effect-ipc/promise"
 import { IPCClient, IPCServer } from "effect-ipc/promise"
-import { assert, describe, it, onTestFinished } from "vitest"
+import { assert, describe, expect, it, onTestFinished } from "vitest"
 import { Double, Find, Greet, Hang, Stall } from "./requests.js"
 import { clientOf, connect, event, post, rejection, relayTo, serve } from "./support.js"
 
@@ -311,5 +312,92 @@ describe("HTTP", () => {
     }
     assert.deepStrictEqual(await ask("/throws"), [500, { error: "users is undefined" }])
     assert.deepStrictEqual(await ask("/rejects"), [500, { error: "users is late" }])
+  })
+})
+
+describe("plain JavaScript that passes something else is told at once", () => {
+  const told = (call: () => unknown): Promise<string> =>
+    Promise.resolve()
+      .then(call)
+      .then(
+        () => assert.fail(`${call} is taken`),
+        (error: Error) => error.message
+      )
+
+  it("where it defines, registers and asks", async () => {
+    const server = new errors.IPCServer() as unknown as Record<string, (...args: ReadonlyArray<unknown>) => unknown>
+    const client = new errors.IPCClient(1) as unknown as typeof server
+    const gateway = new errors.Gateway(0) as unknown as typeof server
+    const define = errors.IPCServer.defineRequest as (...args: ReadonlyArray<unknown>) => unknown
+    const defineStream = errors.IPCServer.defineStream as typeof define
+    const none = undefined as never
+    const calls: ReadonlyArray<() => unknown> = [
+      () => define(),
+      () => define("find", { pyload: Schema.String }),
+      () => define("find", { payload: "string" }),
+      () => define("find", 7),
+      () => defineStream("all", { payload: Schema.String }),
+      () => defineStream(7),
+      () => new errors.IPCServer("9000" as never),
+      () => new errors.IPCClient(none),
+      () => new errors.IPCClient(70_000),
+      () => new errors.LocalDiscovery(-1),
+      () => new errors.ServiceServer(none, "users"),
+      () => new errors.ServiceClient(new errors.Gateway(0), none),
+      () => server.onFrameworkMessage?.(),
+      () => server.onFrameworkMessage?.("find"),
+      () => server.sendFrameworkMessage?.(7, "find"),
+      () => server.sendFrameworkMessage?.("worker", none),
+      () => server.onStream?.("all"),
+      () => server.onClientDisconnect?.(),
+      () => server.interceptHttp?.(7, "/a", () => 1),
+      () => server.interceptHttp?.("GET", "/a"),
+      () => server.removeInterceptHttp?.("GET"),
+      () => server.setRouteProxyResolver?.("http://127.0.0.1:4001"),
+      () => client.onFrameworkRequest?.("find", {}),
+      () => client.sendFrameworkRequest?.("find", 1, "1 second"),
+      () => client.openStream?.(),
+      () => client.onClose?.(),
+      () => gateway.discover?.(),
+      () => gateway.discover?.("users", "1 second"),
+      () => gateway.instances?.(7),
+      () => gateway.onChange?.()
+    ]
+    const messages: Array<string> = []
+    for (const call of calls) messages.push(await told(call))
+    expect(messages).toMatchInlineSnapshot(`
+      [
+        "defineRequest: its name is a string, not undefined.",
+        "defineRequest: its Schemas have no "pyload". Did you mean "payload"? They take payload, success, failure.",
+        "defineRequest: its payload is a Schema or IPCRequest.Bytes, not a string.",
+        "defineRequest: its Schemas are an object of payload, success, failure, not a number.",
+        "defineStream: its element is a Schema or IPCRequest.Bytes, not undefined.",
+        "defineStream: its name is a string, not a number.",
+        "new IPCServer: its port is a whole number from 0 to 65535, not "9000".",
+        "new IPCClient: its address is a string, not undefined.",
+        "new IPCClient: its port is a whole number from 0 to 65535, not 70000.",
+        "new LocalDiscovery: its port is a whole number from 0 to 65535, not -1.",
+        "new ServiceServer: its discovery is a LocalDiscovery or a Gateway, not undefined.",
+        "new ServiceClient: its api is a string, not undefined.",
+        "onFrameworkMessage: its request is what defineRequest("name") gives, not undefined.",
+        "onFrameworkMessage: its handler is a function, not undefined.",
+        "sendFrameworkMessage: its runtimeId is a string, not a number.",
+        "sendFrameworkMessage: its request is what defineRequest("name") gives, not undefined.",
+        "onStream: its stream is what defineStream("name") gives, not a string.",
+        "onClientDisconnect: its callback is a function, not undefined.",
+        "interceptHttp: its method is a string, not a number.",
+        "interceptHttp: its handler is a function, not undefined.",
+        "removeInterceptHttp: its path is a string, not undefined.",
+        "setRouteProxyResolver: its resolver is a function, not a string.",
+        "onFrameworkRequest: its handler is a function, not an object.",
+        "sendFrameworkRequest: its timeout is a number of milliseconds, not "1 second".",
+        "openStream: its stream is what defineStream("name") gives, not undefined.",
+        "onClose: its callback is a function, not undefined.",
+        "discover: its api is a string, not undefined.",
+        "discover: its timeout is a number of milliseconds, not "1 second".",
+        "instances: its api is a string, not a number.",
+        "onChange: its callback is a function, not undefined.",
+      ]
+    `)
   })
 })

@@ -226,6 +226,6 @@ describe("options in plain JavaScript", () => {
     )
     assert.include(messages[5], 'Did you mean "drainTimeout"?')
     assert.include(messages[6], "new Gateway(port, options): options is an object of")
-    assert.include(messages[7] as string, 'TestGateway.start(options): options has no "maxRecordedByte".')
+    assert.include(messages[7] as string, 'TestGateway.start: its options have no "maxRecordedByte".')
   })
 })

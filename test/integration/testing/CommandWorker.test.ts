@@ -94,9 +94,15 @@ describe("a worker from a command", () => {
 
   live("takes the port as an argument, or chooses one and tells it", () =>
     Effect.gen(function* () {
-      const [argument, chosen] = yield* Effect.all(
+      const ports: Array<number> = []
+      const command = (port: number) => {
+        ports.push(port)
+        return node("", String(port)) as Array<string>
+      }
+      const split = `const s=require("http").createServer((q,r)=>r.end("split")).listen(0,"127.0.0.1",()=>{const p=String(s.address().port);process.stdout.write("at port "+p.slice(0,2));setTimeout(()=>process.stdout.write(p.slice(2)),400)})`
+      const [argument, chosen, halves] = yield* Effect.all(
         [
-          Worker.make({ command: (port) => [...(node("", String(port)) as Array<string>)], ...quiet }),
+          Worker.make({ command, ...quiet }),
           Worker.make({
             command: [
               process.execPath,
@@ -105,10 +111,14 @@ describe("a worker from a command", () => {
             ],
             ready: /at port (?<port>\d+)/,
             ...quiet
-          })
+          }),
+          // In two pieces, and without the end of its line.
+          Worker.make({ command: [process.execPath, "-e", split], ready: /at port (?<port>\d+)/, ...quiet })
         ],
-        { concurrency: 2 }
+        { concurrency: 3 }
       )
+      assert.strictEqual(ports.length, 1)
+      assert.strictEqual(yield* get(yield* halves.url), "split")
       assert.strictEqual(yield* get(yield* argument.url), `hello ${yield* argument.pid}`)
       assert.strictEqual(yield* get(yield* chosen.url), "mine")
     })
@@ -208,21 +218,51 @@ describe("a command that doesn't become ready", () => {
       { command: ["a"], ready: "listening" },
       { command: ["a"], pathPrefix: "/a" },
       { comand: ["a"] },
-      {}
+      {},
+      undefined,
+      "./worker.js",
+      { command: () => "a" },
+      { command: ["a"], api: 7 },
+      { command: ["a"], api: "" },
+      { command: ["a"], env: { COLOUR: 7 } },
+      { command: ["a"], stdio: "pipe" },
+      { command: ["a"], runtimeId: 7 },
+      { command: ["a"], startTimeout: "soon" },
+      { command: ["a"], cwd: 7 },
+      { module: 7 },
+      { module: new URL("https://users.test/worker.js") },
+      { module: "a.js", args: "--port" },
+      { module: "a.js", execArgv: "--import tsx" },
+      { module: "a.js", token: 7 }
     ]
     const messages = await Promise.all(
       wrong.map((options) => gateway.worker(options as never).then(String, (error: Error) => error.message))
     )
     expect(messages).toMatchInlineSnapshot(`
       [
-        "command is an array of strings, the program and its arguments, such as ["sh", "-c", "python3 app.py"]; not a string.",
-        "command is an array of strings, the program and its arguments; not an array.",
-        "a worker from a command has no "comand". Did you mean "command"? It takes command, api, pathPrefix, ready, runtimeId, env, cwd, stdio, startTimeout, stopGrace.",
-        "a worker from a command has no "module". It takes command, api, pathPrefix, ready, runtimeId, env, cwd, stdio, startTimeout, stopGrace.",
-        "ready is an expression that its output matches, such as /listening/; not a string.",
-        "pathPrefix is the api's: pass { api } as well, or leave both to register it yourself.",
-        "a worker from a module has no "comand". It takes module, runtimeId, env, args, execArgv, cwd, token, stdio, startTimeout, stopGrace.",
+        "a worker from a command: command is an array of strings, the program and its arguments, such as ["sh", "-c", "python3 app.py"]; not a string.",
+        "a worker from a command: command is an array of strings, the program and its arguments; not an array.",
+        "a worker from a command: its options have no "comand". Did you mean "command"? They take command, api, pathPrefix, ready, runtimeId, env, cwd, stdio, startTimeout, stopGrace.",
+        "a worker from a command: its options have no "module". They take command, api, pathPrefix, ready, runtimeId, env, cwd, stdio, startTimeout, stopGrace.",
+        "a worker from a command: ready is an expression that its output matches, such as /listening/; not a string.",
+        "a worker from a command: pathPrefix is the api's: pass { api } as well, or leave both to register it yourself.",
         "a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.",
+        "a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.",
+        "a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.",
+        "a worker has { module: new URL("./worker.js", import.meta.url) } or { command: ["python3", "app.py"] }.",
+        "a worker from a command: command is an array of strings, the program and its arguments, such as ["sh", "-c", "a"]; not a string.",
+        "a worker from a command: its api is a string, not a number.",
+        "a worker from a command: its api is empty.",
+        "a worker from a command: its variable COLOUR is a string, not a number.",
+        "a worker from a command: its stdio is "inherit" or "capture", not "pipe".",
+        "a worker from a command: its runtimeId is a string, not a number.",
+        "a worker from a command: its startTimeout is a duration, such as "20 millis" or a number of milliseconds, not "soon".",
+        "a worker from a command: its cwd is a string, not a number.",
+        "a worker from a module: its module is a path or a URL, not 7.",
+        "a worker from a module: its module is at the URL of a file, not at https:.",
+        "a worker from a module: its args is an array of strings, not a string.",
+        "a worker from a module: its execArgv is an array of strings, not a string.",
+        "a worker from a module: its token is a string, not a number.",
       ]
     `)
   })

@@ -403,7 +403,7 @@ describe("verify behind promises", () => {
   const list = `Not called as often as expected (call it, remove it, or pass { optional: true }):
   - mock GET /users/:id: never called
 Answered 404, since nothing matched (mock it, or register the service):
-  - DELETE /users/7; nearest: mock GET /users/:id, but the method is GET`
+  - DELETE /users/7; nearest: mock GET /users/:id, but the method is DELETE, not GET`
 
   it("throws the readable list, and is content when nothing is left", async () => {
     const gateway = await start()
@@ -414,7 +414,7 @@ Answered 404, since nothing matched (mock it, or register the service):
     assert.instanceOf(error, UnverifiedInterception)
     assert.strictEqual(error.message, list)
     assert.deepStrictEqual(gateway.unmatched(), [
-      { method: "DELETE", path: "/users/7", nearest: "mock GET /users/:id, but the method is GET" }
+      { method: "DELETE", path: "/users/7", nearest: "mock GET /users/:id, but the method is DELETE, not GET" }
     ])
     await users.close()
   })
