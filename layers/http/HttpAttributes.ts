@@ -38,7 +38,7 @@ export const exitOf = (status: number, isError: boolean): Exit.Exit<void, HttpEr
   isError ? Exit.fail(new HttpError(status)) : Exit.void
 
 /** A response that is an error; its name is the status, as conventions have it. */
-export class HttpError extends Error {
+class HttpError extends Error {
   constructor(status: number) {
     super(`${status} ${STATUS_CODES[status] ?? ""}`.trimEnd())
     this.name = String(status)

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import FindMyWay from "find-my-way"
 import type { HttpMethod } from "../../src/HttpGateway.js"
 import { InvalidRoute, RouteConflict } from "../../src/IPCError.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { pathOf } from "./RequestTarget.js"
 
 /**
@@ -108,7 +109,7 @@ export const make = <A>(): HttpRoutes<A> => {
         } catch (error) {
           // A path with an optional part is two paths; the first may be in when the second is refused.
           stale = true
-          const issue = (error instanceof Error ? error.message : String(error)).replace(/\.+$/, "")
+          const issue = messageOf(error).replace(/\.+$/, "")
           return issue.includes("already declared")
             ? Effect.fail(new RouteConflict({ method: route.method, path }))
             : Effect.fail(new InvalidRoute({ method: route.method, path, issue }))

@@ -3,13 +3,14 @@
  *
  * @internal
  */
-import { isUtf8 } from "node:buffer"
+
 import type { IncomingMessage } from "node:http"
 import type { Answerer, ResponseTap } from "../http/GatewayResponse.js"
 import { pairsOf } from "../http/HeaderPairs.js"
 import * as HttpBody from "../http/HttpBody.js"
 import type { Exchange } from "../http/NodeHttpGateway.js"
 import { tap } from "../http/StandInRequest.js"
+import * as BodyBytes from "./BodyBytes.js"
 import type { BodyRecord, FlatExchange, HeaderList } from "./InspectorProtocol.js"
 
 export interface ExchangeRecorder {
@@ -172,20 +173,8 @@ interface Body {
   size: number
 }
 
-const bodyOf = ({ chunks, kept, size }: Body): BodyRecord => {
-  if (kept === 0) return { size }
-  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, kept)
-  // A text that is cut within a character is shown as text all the same.
-  const text = kept < size ? withoutCutCharacter(bytes) : bytes
-  return isUtf8(text) ? { text: text.toString("utf8"), size } : { base64: bytes.toString("base64"), size }
-}
-
-/** Without the bytes of a character of which the last ones are missing. */
-const withoutCutCharacter = (bytes: Buffer): Buffer => {
-  let start = bytes.length - 1
-  while (start > bytes.length - 4 && start > 0 && ((bytes[start] as number) & 0xc0) === 0x80) start--
-  return bytes.subarray(0, (bytes[start] as number) >= 0xc0 ? start : bytes.length)
-}
+const bodyOf = ({ chunks, kept, size }: Body): BodyRecord =>
+  BodyBytes.toRecord(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, kept), size)
 
 /** How many are named: an exchange may try very many instances. */
 const maxAnswerers = 8

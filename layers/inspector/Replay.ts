@@ -11,7 +11,8 @@ import { messageOf } from "../../src/internal/ErrorMessage.js"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
 import { ofConnection, pairsOf } from "../http/HeaderPairs.js"
 import * as PathPrefix from "../http/proxy/PathPrefix.js"
-import type { BodyRecord, ExchangeRecord, HeaderList } from "./InspectorProtocol.js"
+import * as BodyBytes from "./BodyBytes.js"
+import type { ExchangeRecord, HeaderList } from "./InspectorProtocol.js"
 import { bytesOf } from "./InspectorViews.js"
 
 /** Why the request can't be sent again. */
@@ -75,7 +76,7 @@ const send = (record: ExchangeRecord, baseUrl: string, body: Buffer): Effect.Eff
               Effect.succeed({
                 status: response.statusCode,
                 responseHeaders: pairsOf(response.rawHeaders),
-                responseBody: bodyOf(Buffer.concat(chunks), size),
+                responseBody: BodyBytes.toRecord(Buffer.concat(chunks), size),
                 failure
               })
             )
@@ -98,11 +99,6 @@ const send = (record: ExchangeRecord, baseUrl: string, body: Buffer): Effect.Eff
       return undefined
     }
   })
-
-const bodyOf = (bytes: Buffer, size: number): BodyRecord => {
-  const text = bytes.toString("utf8")
-  return bytes.equals(Buffer.from(text, "utf8")) ? { text, size } : { base64: bytes.toString("base64"), size }
-}
 
 const headersOf = (headers: HeaderList, body: Buffer, prefix: string | undefined): ReadonlyArray<string> => [
   ...headers.filter(([name]) => !ofConnection.has(name.toLowerCase())).flat(),

@@ -66,7 +66,7 @@ const optionsIssue = (options: RecordOptions): string | undefined =>
   issueOf("its options", options, { match: true, redact: true } satisfies OptionNames<RecordOptions>) ??
   (options.redact === false ? undefined : redactionIssue(options.redact))
 
-export const redactionIssue = (redact: unknown): string | undefined => {
+const redactionIssue = (redact: unknown): string | undefined => {
   if (redact === undefined) return undefined
   const issue = issueOf("redact", redact, { headers: true, fields: true } satisfies OptionNames<RedactionOptions>)
   if (issue !== undefined) return `${issue}; false hides nothing`

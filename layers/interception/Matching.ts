@@ -230,7 +230,7 @@ const takesValue = (all: ReadonlyArray<string>, each: ReadonlyArray<string>, wan
 }
 
 /** The `agreed` of a mismatch where every part matches. */
-export const ALL_AGREED = 5
+const ALL_AGREED = 5
 
 /** How much two paths resemble each other: the segments that they have in common, from the left. */
 export const resemblance = (pattern: string | RegExp | undefined, url: string): number => {

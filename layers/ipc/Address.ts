@@ -91,7 +91,7 @@ export const isWildcard = (host: string): boolean => {
  *
  * @category conversions
  */
-export const reachableHost = (host: string): string => {
+const reachableHost = (host: string): string => {
   const name = canonicalHost(host)
   if (!isWildcard(name)) return name
   return name === "::" ? "::1" : defaultHost
@@ -102,7 +102,7 @@ export const reachableHost = (host: string): string => {
  *
  * @category conversions
  */
-export const hostInUrl = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host)
+const hostInUrl = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host)
 
 /**
  * `host:port` as a URL has it.

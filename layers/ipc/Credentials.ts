@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import { isPrintable } from "../../src/internal/Printable.js"
 
 /** The longest name a client can have, in characters: it is in every log line and error about that client. */
-export const maxRuntimeIdLength = 256
+const maxRuntimeIdLength = 256
 
 export const isValidRuntimeId = (runtimeId: string): boolean =>
   runtimeId.length <= maxRuntimeIdLength && isPrintable(runtimeId)
@@ -22,7 +22,7 @@ export const tokenOf = (token: string | Redacted.Redacted | undefined): string |
   (Redacted.isRedacted(token) ? Redacted.value(token) : token)?.trim() || undefined
 
 /** A program that has seen a proof can try tokens on its own, without a limit, and would find a shorter one. */
-export const minTokenBytes = 16
+const minTokenBytes = 16
 
 /** Why a token can't be proved; undefined where it can. */
 export const issueOfToken = (token: string): string | undefined => {

@@ -35,7 +35,7 @@ const schedule = (task: () => void, duration: Duration.Duration): (() => boolean
 }
 
 /** The machine's time, which is monotonic from the start of the process. */
-export const realClock: Clock.Clock = {
+const realClock: Clock.Clock = {
   [Clock.ClockTypeId]: Clock.ClockTypeId,
   unsafeCurrentTimeMillis,
   unsafeCurrentTimeNanos,

@@ -115,7 +115,7 @@ const listenTo = (group: ProcessGroup.ProcessGroup, { capture, stopGrace }: Work
 }
 
 /** The end of a stream of text. */
-export class Tail {
+class Tail {
   private readonly chunks: Array<Buffer> = []
   private size = 0
 

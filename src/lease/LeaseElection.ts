@@ -27,7 +27,7 @@ import type { BucketView, Seen } from "./BucketView.js"
 import { releasePatience, sleepUntil } from "./BucketView.js"
 
 /** The key of the leader's record. */
-export const leaderKey = "leader"
+const leaderKey = "leader"
 
 /** Whom the record names. */
 const Record = Schema.parseJson(Schema.Struct({ runtimeId: Schema.String, run: Schema.String }))

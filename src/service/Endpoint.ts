@@ -30,7 +30,7 @@ export class Endpoint implements RoutingStrategy.Instance {
 }
 
 /** The connection to an endpoint, and whether it may be used. */
-export class EndpointState {
+class EndpointState {
   /** Who has registered it; none once it was unregistered. */
   readonly owners = new Set<string>()
   socket: IPCSocket<Endpoint> | undefined

@@ -1,3 +1,9 @@
+/**
+ * A client of a service's instances: each request goes to the one that the strategy chooses, over a connection that is
+ * opened when it is first chosen.
+ *
+ * @internal
+ */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -48,20 +48,13 @@ export const ofHandler = (
   return call
 }
 
-/** A handler's failure as the wire has it. */
-interface WireFailure {
-  readonly error: string
-  readonly reason?: string
-  readonly tag?: string
-}
-
-export const endOfHandler = (call: Tracing.TracedCall, exit: Exit.Exit<unknown, WireFailure>): void =>
+export const endOfHandler = (call: Tracing.TracedCall, exit: Exit.Exit<unknown, Tracing.WireFailure>): void =>
   call.end(Exit.isSuccess(exit) ? exit : Exit.failCause(Cause.map(exit.cause, toError)))
 
 /** What exporters show of a failure is the message of an error. */
-const toError = ({ error, reason, tag }: WireFailure): Error => {
-  const shown = new Error(error)
-  shown.name = reason ?? tag ?? "_OTHER"
+const toError = (failure: Tracing.WireFailure): Error => {
+  const shown = new Error(failure.error)
+  shown.name = Tracing.wireType(failure)
   return shown
 }
 
@@ -160,8 +153,6 @@ const ofCaller = (
 }
 
 const describe = (call: Tracing.TracedCall, method: string): void => {
-  call.attribute("rpc.system.name", system)
+  call.attribute("rpc.system.name", Tracing.rpcSystem)
   call.attribute("rpc.method", method)
 }
-
-const system = "effect-ipc"

@@ -4,8 +4,10 @@
  *
  * @internal
  */
+import type { Role } from "../LeaderElection.js"
 import type { LabeledMetric, Series } from "./LabeledMetric.js"
 import { counter, durations, maxSeries, upDownCounter } from "./LabeledMetric.js"
+import { rpcSystem } from "./Tracing.js"
 
 /** How long the calls of one method take, by outcome. */
 export class MethodDurations {
@@ -44,7 +46,7 @@ export class MethodDurations {
   private seriesOf(errorType: string | undefined): Series {
     const { method } = this
     return this.metric.of(JSON.stringify([method, errorType]), () => ({
-      "rpc.system.name": system,
+      "rpc.system.name": rpcSystem,
       "rpc.method": method,
       "error.type": errorType
     }))
@@ -62,8 +64,6 @@ export const clientDurations = (method: string): MethodDurations => {
   if (byMethod.size < maxSeries) byMethod.set(method, durations)
   return durations
 }
-
-export const system = "effect-ipc"
 
 const byMethod = new Map<string, MethodDurations>()
 
@@ -100,7 +100,7 @@ export const queuedCalls = gauge("effect_ipc.server.queued_requests", "Requests 
 export const memory = gauge("effect_ipc.memory.usage", "Memory held for peers.", "By")
 export const routes = gauge("effect_ipc.routes", "Registered routes, where this process leads.", "{route}")
 
-export type Side = "client" | "server"
+type Side = "client" | "server"
 
 const bySide = (name: string, description: string, unit: string) => {
   const metric = upDownCounter(name, description, unit)
@@ -112,8 +112,6 @@ const bySide = (name: string, description: string, unit: string) => {
 export const connections = bySide("effect_ipc.connections", "Open IPC connections.", "{connection}")
 export const streams = bySide("effect_ipc.streams", "Open streams.", "{stream}")
 
-export type RoleName = "leader" | "follower" | "electing"
-
 const roles = upDownCounter(
   "effect_ipc.election.participants",
   "Participants of this process, by role.",
@@ -122,8 +120,8 @@ const roles = upDownCounter(
 const roleChanges = counter("effect_ipc.election.role_changes", "Changes of role.", "{change}")
 
 /** A participant has another role; before its first and after its last it has none. */
-export const onRoleChange = (before: RoleName | undefined, after: RoleName | undefined): void => {
-  const labelsOf = (role: RoleName) => () => ({ "effect_ipc.role": role })
+export const onRoleChange = (before: Role | undefined, after: Role | undefined): void => {
+  const labelsOf = (role: Role) => () => ({ "effect_ipc.role": role })
   if (before === after) return
   if (before !== undefined) roles.of(before, labelsOf(before))(-1)
   if (after === undefined) return

@@ -15,7 +15,7 @@ export interface TraceContext {
 }
 
 /** What came with a span of another process, found in that span's context. */
-export class Received extends Context.Tag("effect-ipc/TraceContext/Received")<
+class Received extends Context.Tag("effect-ipc/TraceContext/Received")<
   Received,
   { readonly tracestate: string | undefined; readonly baggage: string | undefined }
 >() {}

@@ -109,19 +109,27 @@ export const endWith = <A, E, R>(call: TracedCall, effect: Effect.Effect<A, E, R
 export const errorType = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (hasStringTag(error)) return error._tag
-  if (isWireFailure(error)) return error.reason ?? error.tag ?? "_OTHER"
+  if (isWireFailure(error)) return wireType(error)
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code
   return error instanceof Error && error.name !== "" ? error.name : "_OTHER"
 }
 
-interface WireFailure {
+/** A handler's failure as the wire has it. */
+export interface WireFailure {
   readonly success: false
+  readonly error: string
   readonly reason?: string
   readonly tag?: string
 }
 
+/** What names it. */
+export const wireType = ({ reason, tag }: WireFailure): string => reason ?? tag ?? "_OTHER"
+
 const isWireFailure = (error: unknown): error is WireFailure =>
   Predicate.hasProperty(error, "success") && error.success === false
+
+/** What spans and metrics call the protocol. */
+export const rpcSystem = "effect-ipc"
 
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 

@@ -14,7 +14,23 @@ const sources = ["src", "layers"].flatMap((folder) =>
     .map((name) => join(folder, name))
 )
 
-const textOf = (name: string) => readFileSync(join(root, name), "utf8")
+/** What may use the sources. */
+const everything = [
+  ...sources,
+  ...["test", "bench", "examples", "scripts"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.m?[jt]s$/.test(name) && !name.includes("node_modules"))
+      .map((name) => join(folder, name))
+  )
+]
+
+const texts = new Map<string, string>()
+
+const textOf = (name: string): string => {
+  const text = texts.get(name) ?? readFileSync(join(root, name), "utf8")
+  texts.set(name, text)
+  return text
+}
 
 /** The sources of which a user can import something by one of the package's entries. */
 const reachable = (() => {
@@ -82,11 +98,37 @@ describe("the sources", () => {
 
   it("each docstring with @since says in a sentence what it is about", () => {
     const docstrings = sources.flatMap((name) =>
-      Array.from(textOf(name).matchAll(/\/\*\*(?:(?!\*\/).)*@since.*?\*\/\n[^\n]*/gs), ([text]) => [name, text] as const)
+      Array.from(
+        textOf(name).matchAll(/\/\*\*(?:(?!\*\/).)*@since.*?\*\/\n[^\n]*/gs),
+        ([text]) => [name, text] as const
+      )
     )
     assert.isAbove(docstrings.length, 300)
     const silent = docstrings.filter(([, text]) => !/^[^@\s]/.test(plain(text)))
     assert.deepStrictEqual(silent, [])
+  })
+
+  it("what an internal module exports is used elsewhere", () => {
+    const users = new Map<string, Array<string>>()
+    for (const name of everything) {
+      for (const [, target = ""] of textOf(name).matchAll(/(?:from|import\()\s*"(\.[^"]+?)\.js"/g)) {
+        const path = join(name, "..", `${target}.ts`)
+        users.set(path, [...(users.get(path) ?? []), name])
+      }
+    }
+    const exported = sources.flatMap((name) =>
+      Array.from(
+        textOf(name).matchAll(/(\/\*\*(?:(?!\*\/).)*\*\/\n)?^export (?:const|function|class) (\w+)/gms),
+        ([, docstring = "", value]) => ({ name, docstring, value: value as string })
+      )
+    )
+    assert.isAbove(exported.length, 500)
+    const unused = exported.filter(({ docstring, name, value }) => {
+      if (reachable.has(name) && docstring.includes("@since")) return false
+      const isNamed = new RegExp(`\\b${value}\\b`)
+      return !(users.get(name) ?? []).some((user) => isNamed.test(textOf(user)))
+    })
+    assert.deepStrictEqual(unused, [])
   })
 
   it("the linter finds a circle of imports of types alone", async () => {

@@ -17,7 +17,7 @@ export const takeToken = (): void => {
 
 export const hasToken = (): boolean => sessionStorage.getItem(key) !== null
 
-export class Refused extends Error {
+class Refused extends Error {
   constructor(
     readonly status: number,
     message: string

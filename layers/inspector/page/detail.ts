@@ -42,7 +42,7 @@ export class Detail {
       const exchange = await api.get<ExchangeView>(`exchanges/${id}${this.#showsSecrets ? "?secrets=shown" : ""}`)
       if (asked === this.#asked) this.#draw(exchange)
     } catch (error) {
-      if (asked === this.#asked) this.#drawProblem(error instanceof Error ? error.message : String(error))
+      if (asked === this.#asked) this.#drawProblem(format.messageOf(error))
     }
   }
 
@@ -60,7 +60,7 @@ export class Detail {
       say(`Replayed: ${answer.failure ?? answer.status}`)
       if (answer.id !== undefined) this.options.onShow(answer.id)
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error))
+      say(format.messageOf(error))
     }
   }
 

@@ -15,7 +15,7 @@ export interface Filter {
   readonly found: ReadonlySet<number> | undefined
 }
 
-export const noFilter: Filter = { text: "", outcome: "", method: "", api: "", found: undefined }
+const noFilter: Filter = { text: "", outcome: "", method: "", api: "", found: undefined }
 
 /** The most that are kept. The inspector keeps as many. */
 const maxExchanges = 20_000

@@ -64,3 +64,6 @@ export const hex = (base64: string): string =>
   Array.from(atob(base64.slice(0, 1024)), (character) => character.charCodeAt(0).toString(16).padStart(2, "0"))
     .join(" ")
     .replaceAll(/(.{47}) /g, "$1\n")
+
+/** What a thrown value says. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -3,9 +3,11 @@
  *
  * @internal
  */
+
 import type { MocksView } from "../Views.js"
 import * as api from "./api.js"
 import { button, h, say } from "./dom.js"
+import * as format from "./format.js"
 
 export interface MockDraft {
   readonly method: string
@@ -49,7 +51,7 @@ export const openMockDialog = (draft: MockDraft, onInstalled: () => void = () =>
       onInstalled()
     } catch (error) {
       problem.hidden = false
-      problem.textContent = error instanceof Error ? error.message : String(error)
+      problem.textContent = format.messageOf(error)
     }
   }
 

@@ -3,8 +3,10 @@
  *
  * @internal
  */
+
 import * as api from "./api.js"
 import { empty, h } from "./dom.js"
+import * as format from "./format.js"
 
 export class PolledView<A> {
   readonly element: HTMLElement
@@ -39,7 +41,7 @@ export class PolledView<A> {
       this.element.replaceChildren(...this.draw(value, () => void this.#refresh()))
     } catch (error) {
       this.#text = ""
-      this.element.replaceChildren(empty(error instanceof Error ? error.message : String(error)))
+      this.element.replaceChildren(empty(format.messageOf(error)))
     }
   }
 

@@ -218,7 +218,7 @@ export class TrafficView {
       h("a", { href: url, download: "traffic.har" }).click()
       setTimeout(() => URL.revokeObjectURL(url), 10_000)
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error))
+      say(format.messageOf(error))
     }
   }
 }
