@@ -9,6 +9,7 @@ import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg, PushCo
 import type { NatsConnection } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import { NatsFailed } from "../../src/IPCError.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { Bucket, Entry } from "../../src/lease/Bucket.js"
 import { BucketUnavailable, RevisionMismatch } from "../../src/lease/Bucket.js"
 
@@ -86,7 +87,7 @@ const overJetStream = (
       catch: (error) =>
         wrongLastSequence.has(codeOf(error) ?? 0)
           ? new RevisionMismatch()
-          : new BucketUnavailable({ detail: error instanceof Error ? error.message : String(error) })
+          : new BucketUnavailable({ detail: messageOf(error) })
     })
 
   const expecting = (revision: number) => ({ "Nats-Expected-Last-Subject-Sequence": String(revision) })
@@ -164,7 +165,7 @@ const codeOf = (error: unknown): number | undefined =>
 
 const failure = (servers: string, error: unknown): NatsFailed => {
   const code = codeOf(error) ?? 0
-  const detail = error instanceof Error ? error.message : String(error)
+  const detail = messageOf(error)
   if (code === streamMissing) {
     return new NatsFailed({ reason: "InvalidOptions", servers, detail: "nobody has taken part in the namespace yet" })
   }

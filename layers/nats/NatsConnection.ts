@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { NatsFailed } from "../../src/IPCError.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
 
 /** Without what a URL may have of credentials: messages and logs show these. */
@@ -120,7 +121,7 @@ const withoutUndefined = <A extends object>(options: A): { [K in keyof A]: NonNu
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
 
 const failure = (servers: ReadonlyArray<string>, error: unknown): NatsFailed => {
-  const detail = error instanceof Error ? error.message : String(error)
+  const detail = messageOf(error)
   const isRefused = /authorization|authentication|permissions|certificate|tls|nkey|creds/i.test(`${error} ${detail}`)
   const isMissing = /doesn't exist|ENOENT/.test(detail)
   const reason = isMissing ? "InvalidOptions" : isRefused ? "Refused" : "Unreachable"
