@@ -4,7 +4,6 @@
  * @internal
  */
 import { messageOf } from "../internal/ErrorMessage.js"
-import * as JsonBounds from "../internal/JsonBounds.js"
 
 /**
  * A fire-and-forget message: `m::path:data`.
@@ -204,7 +203,7 @@ export const parse = (text: string, version: 0 | 1 | 2 = 1): Frame | Malformed =
     case typeMessage: {
       if (idEnd !== 2 && !(version === 2 && text.charCodeAt(2) === semicolon)) return malformed("a message has no id")
       const data = parseData(text, pathEnd + 1)
-      if (data instanceof Refused) return malformed(data.issue)
+      if (data === notJson) return malformed("its data isn't JSON")
       const path = text.slice(idEnd + 1, pathEnd)
       return idEnd === 2 ? { type: "m", path, data } : { type: "m", path, data, trace: text.slice(3, idEnd) }
     }
@@ -214,7 +213,7 @@ export const parse = (text: string, version: 0 | 1 | 2 = 1): Frame | Malformed =
       if (id === -1) return malformed(notAnId)
       const path = text.slice(idEnd + 1, pathEnd)
       const data = parseData(text, pathEnd + 1)
-      if (data instanceof Refused) return malformed(data.issue)
+      if (data === notJson) return malformed("its data isn't JSON")
       return traceAt === -1
         ? { type: "r", id, path, data }
         : { type: "r", id, path, data, trace: text.slice(traceAt + 1, idEnd) }
@@ -223,8 +222,8 @@ export const parse = (text: string, version: 0 | 1 | 2 = 1): Frame | Malformed =
       const id = parseId(text, idEnd)
       if (id === -1) return malformed(notAnId)
       const data = parseData(text, pathEnd + 1)
-      return data instanceof Refused
-        ? malformed(data.issue)
+      return data === notJson
+        ? malformed("its data isn't JSON")
         : { type: "s", id, path: text.slice(idEnd + 1, pathEnd), data }
     }
     case typeCancel: {
@@ -245,7 +244,7 @@ const parseStreaming = (text: string, idEnd: number, pathEnd: number): Frame | M
   const id = type === "v" || type === "k" ? 0 : parseId(text, traceAt === -1 ? idEnd : traceAt)
   if (id === -1) return malformed(notAnId)
   const data = parseData(text, pathEnd + 1)
-  if (data instanceof Refused) return malformed(data.issue)
+  if (data === notJson) return malformed("its data isn't JSON")
   switch (type) {
     case "v":
       return { type, data }
@@ -364,19 +363,10 @@ const traceStart = (text: string, idEnd: number): number => {
   return start < idEnd ? start : -1
 }
 
-/** Stands for data that isn't JSON, or isn't parsed. */
-class Refused {
-  constructor(readonly issue: string) {}
-}
-
-const notJson = new Refused("its data isn't JSON")
+const notJson = Symbol("notJson")
 
 const parseData = (text: string, start: number): unknown => {
   if (start === text.length) return undefined
-  if (text.length > JsonBounds.uncheckedLength) {
-    const issue = JsonBounds.issueOf(text, start)
-    if (issue !== undefined) return new Refused(`its data has ${issue}`)
-  }
   // JSON.parse tells bad input only by throwing.
   try {
     return JSON.parse(text.slice(start))

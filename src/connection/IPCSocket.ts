@@ -50,6 +50,7 @@ import * as JoinedFrames from "./JoinedFrames.js"
 import { Outbox } from "./Outbox.js"
 import { OutgoingRequests } from "./OutgoingRequests.js"
 import { OutgoingStreams } from "./OutgoingStreams.js"
+import * as PayloadWeight from "./PayloadWeight.js"
 import { Replies } from "./Replies.js"
 import { StreamTurns } from "./StreamTurns.js"
 import type { Agreement } from "./Subprotocol.js"
@@ -282,6 +283,8 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     if (isRequest || (type === Frame.typeOpen && this.agreement.version === 2)) {
       return this.incoming.take(packet, batch, start)
     }
+    const weight = PayloadWeight.of(packet)
+    if (typeof weight === "string") return this.onMalformed(packet, weight)
     this.onFrame(
       typeof packet === "string"
         ? Frame.parse(packet, this.agreement.version)

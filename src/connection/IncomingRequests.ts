@@ -28,6 +28,7 @@ import type { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import * as PayloadLimit from "./PayloadLimit.js"
+import * as PayloadWeight from "./PayloadWeight.js"
 import type { Replies } from "./Replies.js"
 import { headOf } from "./Replies.js"
 import { RequestBacklog } from "./RequestBacklog.js"
@@ -36,8 +37,6 @@ import type { Packet } from "./Transport.js"
 /** A handler that hasn't ended yet. */
 interface InFlight {
   readonly id: number
-  /** What it holds: its payload, and the response that is expected of it. */
-  readonly bytes: number
   readonly running: Execution.Execution<unknown, Frame.Failure>
   cancelled: boolean
 }
@@ -47,6 +46,8 @@ export class IncomingRequests<Caller> {
   private readonly backlog: RequestBacklog
   private readonly credit: CreditReturn | undefined
   private lastMessageId = 0
+  /** What the payload that is being handled takes beside its text. */
+  private parsedBytes = 0
 
   constructor(
     private readonly context: IPCSocketContext<Caller>,
@@ -146,6 +147,12 @@ export class IncomingRequests<Caller> {
     const over = packet.length > PayloadLimit.unlimitedLength ? this.overLimit(packet) : undefined
     if (over !== undefined) return this.drop(packet, over, "InvalidPayload")
     const { agreement } = this.connection
+    const weight = PayloadWeight.of(packet)
+    if (typeof weight === "string") return this.drop(packet, weight)
+    if (weight > 0 && this.memory.isTooMuch(packet.length + weight)) {
+      return this.drop(packet, this.memory.fullness, "Overloaded")
+    }
+    this.parsedBytes = weight
     const frame =
       typeof packet === "string"
         ? Frame.parse(packet, agreement.version)
@@ -153,7 +160,7 @@ export class IncomingRequests<Caller> {
     if (frame.type === "r") return this.onRequest(frame, packet.length)
     if (frame.type === "m") return this.onMessage(frame, packet.length)
     if (frame.type === "q") {
-      this.streams.open(frame, packet.length)
+      this.streams.open(frame, packet.length + weight)
       return false
     }
     return this.drop(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")
@@ -225,17 +232,21 @@ export class IncomingRequests<Caller> {
       this.onHandled(handler, id, running.exit)
       return false
     }
-    const entry: InFlight = { id, bytes: length + handler.responseLength, running, cancelled: false }
+    // What it holds: its payload, and the response that is expected of it.
+    const bytes = length + this.parsedBytes + handler.responseLength
+    const entry: InFlight = { id, running, cancelled: false }
     this.inFlight.add(entry)
     Metrics.activeCalls(1)
-    this.memory.inFlight += entry.bytes
-    if (entry.bytes > granularity) this.memory.settle()
+    this.memory.inFlight += bytes
+    if (this.memory.inFlight > granularity) this.memory.settle()
     handler.running.add(running)
     running.observe((exit) => {
       LinkedList.remove(running)
       this.inFlight.delete(id)
       Metrics.activeCalls(-1)
-      this.memory.inFlight -= entry.bytes
+      const wasMuch = this.memory.inFlight > granularity
+      this.memory.inFlight -= bytes
+      if (wasMuch) this.memory.settle()
       this.timer.onEnded(handler.durations, startedAt, exit)
       if (call !== undefined) CallSpan.endOfHandler(call, exit)
       this.onHandled(handler, id, exit, entry.cancelled)

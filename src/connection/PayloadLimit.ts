@@ -21,11 +21,9 @@ export const issueOf = (packet: Packet, name: string, limit: PayloadLimit): stri
   const { collections } = limit
   // Bytes were bounded in depth as they were read.
   if (collections === undefined || typeof packet !== "string") return undefined
-  const over = JsonBounds.exceeded(packet, Frame.dataStart(packet), {
-    collections,
-    values: collections * valuesPerCollection
-  })
-  return over === undefined ? undefined : `a payload of ${over}; ${name} takes no more`
+  const values = collections * valuesPerCollection
+  const { issue } = JsonBounds.count(packet, Frame.dataStart(packet), { collections, values })
+  return issue === undefined ? undefined : `a payload of ${issue}; ${name} takes no more`
 }
 
 /** What discovery's own requests have is fewer, and many names of fields are as slow to parse as many objects. */

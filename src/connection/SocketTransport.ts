@@ -15,6 +15,7 @@ import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import { detached } from "../internal/Detached.js"
 import { messageOf } from "../internal/ErrorMessage.js"
+import * as JsonBounds from "../internal/JsonBounds.js"
 import * as RunFork from "../internal/RunFork.js"
 import * as Frame from "./Frame.js"
 import * as FrameLimit from "./FrameLimit.js"
@@ -365,12 +366,14 @@ const closeEventOf = (error: unknown): CloseEvent => {
 }
 
 const runtimeIdOf = (text: string): string | undefined => {
+  if (text.length > JsonBounds.uncheckedLength) return undefined
   const frame = Frame.parse(`m::introduction:${text.slice(introduction.length)}`)
   const data = frame.type === "m" ? (frame.data as { readonly runtimeId?: unknown } | null | undefined) : undefined
   return typeof data?.runtimeId === "string" ? data.runtimeId : undefined
 }
 
 const closeEventOfFrame = (text: string): CloseEvent => {
+  if (text.length > JsonBounds.uncheckedLength) return lost
   const frame = Frame.parse(`m::close:${text.slice(closeFrame.length)}`)
   const event = frame.type === "m" ? (frame.data as Partial<CloseEvent> | null | undefined) : undefined
   return typeof event?.code === "number" && typeof event.reason === "string"

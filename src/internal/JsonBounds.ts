@@ -11,17 +11,19 @@ export const maxDepth = 512
 /** A text no longer than this isn't looked at: it can't do much. In UTF-16 units. */
 export const uncheckedLength = 4096
 
-/** Why the JSON from `start` on isn't parsed; undefined where it may be. */
-export const issueOf = (text: string, start = 0): string | undefined => {
+/** About how many bytes the JSON from `start` on takes beside its text once it is parsed; or why it isn't to be parsed. */
+export const weigh = (text: string, start = 0): number | string => {
   const length = text.length - start
-  if (length <= uncheckedLength) return undefined
-  return exceeded(text, start, { collections: Math.max(leastCollections, Math.floor(length / unitsPerCollection)) })
+  if (length <= uncheckedLength) return 0
+  const most = Math.max(leastCollections, Math.floor(length / unitsPerCollection))
+  const { collections, fields, issue } = count(text, start, { collections: most })
+  return issue ?? collections * collectionBytes + fields * fieldBytes
 }
 
 /** As JSON.parse. Throws a `RangeError` for what is over the bounds. */
 export const parse = (text: string): unknown => {
-  const issue = issueOf(text)
-  if (issue !== undefined) throw new RangeError(`its JSON has ${issue}`)
+  const weight = weigh(text)
+  if (typeof weight === "string") throw new RangeError(`its JSON has ${weight}`)
   return JSON.parse(text)
 }
 
@@ -32,25 +34,36 @@ export interface Limit {
   readonly values?: number
 }
 
-/** Which bound the JSON from `start` on exceeds; undefined where it is none. */
-export const exceeded = (text: string, start: number, limit: Limit): string | undefined => {
+/** What JSON holds, as far as it was read; with the bound that it exceeds, if any. */
+export interface Counts {
+  readonly collections: number
+  readonly values: number
+  readonly fields: number
+  readonly issue: string | undefined
+}
+
+/** Counts what the JSON from `start` on holds, up to the limit. */
+export const count = (text: string, start: number, limit: Limit): Counts => {
   const { collections: mostCollections, values: mostValues = Number.POSITIVE_INFINITY } = limit
   let depth = 0
   let collections = 0
   let values = 0
-  for (let i = start; i < text.length; i++) {
+  let fields = 0
+  let issue: string | undefined
+  for (let i = start; i < text.length && issue === undefined; i++) {
     const code = text.charCodeAt(i)
     if (code === doubleQuote) {
       i = endOfString(text, i)
-      if (i === -1) return undefined
+      if (i === -1) break
     } else if (code === comma) {
-      if (++values > mostValues) return `more than ${mostValues} values`
-    } else if ((code | caseBit) === openBrace) {
-      if (++collections > mostCollections) return `more than ${mostCollections} lists and objects`
-      if (++depth > maxDepth) return `lists and objects nested more than ${maxDepth} deep`
+      if (++values > mostValues) issue = `more than ${mostValues} values`
+    } else if (code === colon) fields++
+    else if ((code | caseBit) === openBrace) {
+      if (++collections > mostCollections) issue = `more than ${mostCollections} lists and objects`
+      else if (++depth > maxDepth) issue = `lists and objects nested more than ${maxDepth} deep`
     } else if ((code | caseBit) === closeBrace) depth--
   }
-  return undefined
+  return { collections, values, fields, issue }
 }
 
 /** Where the string that begins at `start` ends; -1 where it doesn't. */
@@ -70,8 +83,13 @@ const isEscaped = (text: string, at: number): boolean => {
 const leastCollections = 1_000_000
 const unitsPerCollection = 16
 
+/** What V8 takes at most for one, about: for a field whose name occurs once. */
+const collectionBytes = 56
+const fieldBytes = 96
+
 const doubleQuote = 34
 const comma = 44
+const colon = 58
 const backslash = 92
 /** A bracket's code differs from that of its brace in this alone. */
 const caseBit = 32

@@ -1365,6 +1365,45 @@ describe("IPCSocket", () => {
       })
     )
 
+    it.scoped("counts a payload as what is parsed of it, and refuses another connection's before it is parsed", () =>
+      Effect.gen(function* () {
+        const budget = new Budget(1_000_000)
+        let handled = 0
+        const connected = Effect.gen(function* () {
+          const transport = new ScriptedTransport(1)
+          const end = yield* Effect.provideService(makeEnd(transport, "peer"), MemoryBudget, budget)
+          yield* end.handle(Echo, () =>
+            Effect.zipRight(
+              Effect.sync(() => handled++),
+              Effect.never
+            )
+          )
+          return { ...end, hears: (text: string) => transport.listener.onText(text), sent: transport.sent }
+        })
+        const [first, second] = [yield* connected, yield* connected]
+        const payload = JSON.stringify(Object.fromEntries(Array.from({ length: 8000 }, (_, i) => [`k${i}`, i])))
+        first.hears(`r:1:echo:${payload}`)
+        assert.isAbove(first.socket.heldBytes, 8 * payload.length)
+        first.hears(`r:2:echo:${payload}`)
+        assert.isTrue(budget.isFull)
+        second.hears(`r:3:echo:${payload}`)
+        second.hears(`m::echo:${payload}`)
+        assert.match(
+          second.sent.join(),
+          /^s:3:echo:\{"success":false,"error":"the process holds \d+ bytes for its peers","tag":"Overloaded"\}$/
+        )
+        assert.strictEqual(handled, 2)
+        first.hears("c:1::\nc:2::")
+        yield* settled
+        assert.deepStrictEqual([first.socket.heldBytes, budget.heldBytes], [0, 0])
+        second.hears(`r:4:echo:${payload}`)
+        assert.strictEqual(handled, 3)
+        // Many small ones count as well.
+        for (let id = 1; id <= 100; id++) first.hears(`r:${id}:echo:"${"x".repeat(4000)}"`)
+        assert.isAbove(budget.heldBytes - second.socket.heldBytes, 300_000)
+      })
+    )
+
     it.scoped("well past the bound of the process nothing larger than a share is answered, sent or received", () =>
       Effect.gen(function* () {
         const budget = new Budget(200_000)

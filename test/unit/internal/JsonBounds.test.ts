@@ -7,15 +7,17 @@ interface Shape {
   readonly collections: number
   /** The values beside the first of each list and object. */
   readonly values: number
+  readonly fields: number
 }
 
 const shapeOf = (value: unknown): Shape => {
-  if (typeof value !== "object" || value === null) return { depth: 0, collections: 0, values: 0 }
+  if (typeof value !== "object" || value === null) return { depth: 0, collections: 0, values: 0, fields: 0 }
   const inner = Object.values(value).map(shapeOf)
   return {
     depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth)),
     collections: inner.reduce((sum, { collections }) => sum + collections, 1),
-    values: inner.reduce((sum, { values }) => sum + values, Math.max(0, inner.length - 1))
+    values: inner.reduce((sum, { values }) => sum + values, Math.max(0, inner.length - 1)),
+    fields: inner.reduce((sum, { fields }) => sum + fields, Array.isArray(value) ? 0 : inner.length)
   }
 }
 
@@ -33,11 +35,12 @@ describe("JSON of a peer", () => {
   it("is counted as what is parsed of it", () => {
     FastCheck.assert(
       FastCheck.property(text, (json) => {
-        const { collections, values } = shapeOf(JSON.parse(json))
-        assert.isUndefined(JsonBounds.exceeded(json, 0, { collections, values }))
+        const { collections, fields, values } = shapeOf(JSON.parse(json))
+        const counts = JsonBounds.count(json, 0, { collections, values })
+        assert.deepStrictEqual(counts, { collections, values, fields, issue: undefined })
         const issues = [
-          JsonBounds.exceeded(json, 0, { collections: collections - 1 }),
-          JsonBounds.exceeded(json, 0, { collections, values: values - 1 })
+          JsonBounds.count(json, 0, { collections: collections - 1 }).issue,
+          JsonBounds.count(json, 0, { collections, values: values - 1 }).issue
         ]
         assert.deepStrictEqual(issues, [
           collections === 0 ? undefined : `more than ${collections - 1} lists and objects`,
@@ -64,6 +67,6 @@ describe("JSON of a peer", () => {
       assert.throws(() => JsonBounds.parse(json), RangeError, "its JSON has more than 1000000 lists and objects")
     }
     // As many as there are in large records.
-    assert.isUndefined(JsonBounds.issueOf(`[${'{"id":123456789},'.repeat(1_100_000)}0]`))
+    assert.isNumber(JsonBounds.weigh(`[${'{"id":123456789},'.repeat(1_100_000)}0]`))
   })
 })
