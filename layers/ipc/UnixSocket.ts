@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
+import * as StaleSockets from "./StaleSockets.js"
 
 /** What stands for the server's IP address in a proof of the token. */
 export const address = "unix"
@@ -64,6 +65,9 @@ export const listen = (
       Option.match(placed, { onNone: () => Effect.void, onSome: (at) => remove(server, at) })
     )
     yield* Effect.addFinalizer(() => release)
+    if (path !== undefined && Option.isSome(placed)) {
+      yield* Effect.forkScoped(Effect.interruptible(StaleSockets.remove(path.directory)))
+    }
     return { release }
   }).pipe(Effect.uninterruptible)
 

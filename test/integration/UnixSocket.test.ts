@@ -1,5 +1,6 @@
 import * as Fs from "node:fs"
 import * as http from "node:http"
+import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it, vi } from "@effect/vitest"
@@ -9,8 +10,10 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
+import * as StaleSockets from "../../layers/ipc/StaleSockets.js"
 import { ConnectFailed } from "../../src/index.js"
 import * as Child from "../support/Child.js"
+import { until } from "../support/discovery.js"
 import { live } from "../support/live.js"
 import * as Port from "../support/Port.js"
 import { Add, add } from "../support/requests.js"
@@ -286,6 +289,51 @@ describe("A server", () => {
       yield* killed.exit
       yield* serve({ port })
       assert.strictEqual(yield* sum(yield* beside(port)), 3)
+    })
+  )
+
+  live("removes what killed ones left on other ports, and nothing else", () =>
+    Effect.gen(function* () {
+      yield* temporary()
+      const directory = join(tmpdir(), `effect-ipc-${user}`)
+      Fs.mkdirSync(directory, { mode: 0o700 })
+      const old = new Date(Date.now() - 120_000)
+      const listening = yield* serve()
+      const nobody = Net.createServer()
+      yield* Effect.async<void>((resume) => void nobody.listen(join(directory, "bound"), () => resume(Effect.void)))
+      const left = (name: string, of = "bound") => Fs.linkSync(join(directory, of), join(directory, name))
+      left("1-1001")
+      left(`${namespace}-1002.0123abcd`)
+      left("notes")
+      // A file of a closed server, as a killed one's.
+      yield* Effect.async<void>((resume) => void nobody.close(() => resume(Effect.void)))
+      Fs.utimesSync(join(directory, "1-1001"), old, old)
+      left("1-1003", `${namespace}-${listening.port}`)
+      Fs.utimesSync(join(directory, "1-1003"), old, old)
+      Fs.writeFileSync(join(directory, "1-1004"), "")
+      Fs.utimesSync(join(directory, "1-1004"), old, old)
+      const { port } = yield* serve()
+      const kept = [`${namespace}-${listening.port}`, `${namespace}-${port}`, "1-1003", "1-1004", "notes"].sort()
+      yield* until(
+        Effect.sync(() => Fs.readdirSync(directory)),
+        ({ length }) => length === kept.length
+      )
+      assert.deepStrictEqual(Fs.readdirSync(directory).sort(), kept)
+      assert.strictEqual(yield* sum(yield* beside(listening.port)), 3)
+    })
+  )
+
+  live("leaves alone what may be of a server that is about to listen", () =>
+    Effect.gen(function* () {
+      yield* temporary()
+      const directory = join(tmpdir(), `effect-ipc-${user}`)
+      Fs.mkdirSync(directory, { mode: 0o700 })
+      const bound = Net.createServer()
+      yield* Effect.async<void>((resume) => void bound.listen(join(directory, "bound"), () => resume(Effect.void)))
+      Fs.linkSync(join(directory, "bound"), join(directory, "1-1001"))
+      yield* Effect.async<void>((resume) => void bound.close(() => resume(Effect.void)))
+      yield* StaleSockets.remove(directory)
+      assert.deepStrictEqual(Fs.readdirSync(directory), ["1-1001"])
     })
   )
 })
