@@ -18,8 +18,7 @@ import * as Layer from "effect/Layer"
  * @category models
  */
 export class Budget {
-  private held = 0
-  private holders = 0
+  private readonly ledger = new Ledger()
 
   constructor(
     /** The bound in bytes. */
@@ -28,47 +27,34 @@ export class Budget {
 
   /** The bytes held now. */
   get heldBytes(): number {
-    return this.held
+    return this.ledger.held
   }
 
   /** Whether more is held than the bound. */
   get isExceeded(): boolean {
-    return this.held > this.maxBytes
+    return this.ledger.held > this.maxBytes
   }
 
   /** Whether so much more is held than the bound that nothing larger than a share is taken on. */
   get isFull(): boolean {
-    return this.held > fullFactor * this.maxBytes
+    return this.ledger.held > fullFactor * this.maxBytes
   }
 
   /** What one holder may have while the bound is exceeded, in bytes. */
   get share(): number {
-    return Math.max(leastShare, this.maxBytes / Math.max(this.holders, 1))
+    return Math.max(leastShare, this.maxBytes / Math.max(this.ledger.holders, 1))
   }
 
   /** Adds a holder, for example a connection. */
   open(): Account {
-    this.holders++
-    let bytes = 0
-    let closed = false
-    return {
-      get bytes() {
-        return bytes
-      },
-      set: (now) => {
-        if (closed) return
-        this.held += now - bytes
-        bytes = now
-      },
-      close: () => {
-        if (closed) return
-        closed = true
-        this.holders--
-        this.held -= bytes
-        bytes = 0
-      }
-    }
+    return new OpenAccount(this.ledger)
   }
+}
+
+/** What all holders together have. */
+class Ledger {
+  held = 0
+  holders = 0
 }
 
 /**
@@ -83,6 +69,28 @@ export interface Account {
   readonly set: (bytes: number) => void
   /** The holder has nothing any more. */
   readonly close: () => void
+}
+
+class OpenAccount implements Account {
+  bytes = 0
+  private closed = false
+
+  constructor(private readonly ledger: Ledger) {
+    ledger.holders++
+  }
+
+  set(now: number): void {
+    if (this.closed) return
+    this.ledger.held += now - this.bytes
+    this.bytes = now
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.set(0)
+    this.closed = true
+    this.ledger.holders--
+  }
 }
 
 /** A connection can always do a little, however many there are. */

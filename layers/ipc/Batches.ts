@@ -12,6 +12,8 @@ export interface Sink {
   /** Bytes that were written and haven't left yet. */
   readonly buffered: () => number
   readonly write: (packets: ReadonlyArray<Packet>) => void
+  /** Told when what was sent has left, wholly or for the most part. */
+  readonly onDrain: () => void
 }
 
 /**
@@ -30,8 +32,6 @@ const nothing = Buffer.alloc(0)
 
 /** The packets of one connection on their way to its socket. */
 export class Batches {
-  /** Told when what was sent has left, wholly or for the most part. */
-  onDrain: () => void = () => {}
   private queue: Array<Packet> = []
   private queuedLength = 0
   private batchCount = leastBatchCount
@@ -77,7 +77,7 @@ export class Batches {
     this.usualCount = Math.max(this.writtenInTurn, remembered * this.usualCount)
     this.batchCount = Math.max(leastBatchCount, Math.floor(this.usualCount / 2))
     this.writtenInTurn = 0
-    if (this.sink.buffered() === 0) this.onDrain()
+    if (this.sink.buffered() === 0) this.sink.onDrain()
     else this.awaitDrain()
   }
 
@@ -87,7 +87,7 @@ export class Batches {
     // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
     this.socket.write(nothing, (error) => {
       this.awaitsDrain = false
-      this.onDrain()
+      this.sink.onDrain()
       // What was sent meanwhile is behind this.
       if (!error && this.sink.buffered() > 0) this.awaitDrain()
     })

@@ -12,8 +12,8 @@ import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement } from "../../src/connection/Subprotocol.js"
 import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
-import { Batches } from "./Batches.js"
-import { Kind, printHeader, printText, Reader } from "./LengthPrefix.js"
+import { Batches, type Sink } from "./Batches.js"
+import { type FrameListener, Kind, printHeader, printText, Reader } from "./LengthPrefix.js"
 import { ReadAhead } from "./ReadAhead.js"
 
 /** Takes over the socket. A frame over `maxFrameBytes` closes the connection with 1009. */
@@ -34,7 +34,7 @@ const maxReasonBytes = 1024
 
 const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
 
-class UnixTransport implements Transport {
+class UnixTransport implements Transport, Sink, FrameListener {
   private readonly batches: Batches
   private readonly reader: Reader
   private listener: TransportListener | undefined
@@ -53,25 +53,25 @@ class UnixTransport implements Transport {
     readonly agreement: Agreement,
     private readonly maxFrameBytes: number
   ) {
-    this.batches = new Batches(socket, {
-      isOpen: () => socket.writable,
-      buffered: () => socket.writableLength,
-      write: (packets) => this.write(packets)
-    })
-    this.reader = new Reader({
-      onHeader: (kind, length) => this.onHeader(kind, length),
-      onFrame: (kind, body) => this.onArrived(kind, body),
-      onReceiving: (bytes) => {
-        this.received = bytes
-        this.tellReceived()
-      }
-    })
+    this.batches = new Batches(socket, this)
+    this.reader = new Reader(this)
+  }
+
+  isOpen(): boolean {
+    return this.socket.writable
+  }
+
+  buffered(): number {
+    return this.socket.writableLength
+  }
+
+  onDrain(): void {
+    this.listener?.onDrain()
   }
 
   listen(listener: TransportListener): void {
     const { socket } = this
     this.listener = listener
-    this.batches.onDrain = listener.onDrain
     socket.on("error", ({ message }: Error) => this.onLost({ code: CloseCode.Abnormal, reason: message }))
     socket.on("end", () => this.onLost(lost))
     socket.on("close", () => {
@@ -84,7 +84,7 @@ class UnixTransport implements Transport {
     })
   }
 
-  private onHeader(kind: number, length: number): boolean {
+  onHeader(kind: number, length: number): boolean {
     if (this.closing !== undefined) return false
     switch (kind) {
       case Kind.text:
@@ -107,17 +107,22 @@ class UnixTransport implements Transport {
     this.close(event)
   }
 
-  private onArrived(kind: number, body: Buffer): void {
+  onFrame(kind: number, body: Buffer): void {
     const takesLong = body.length >= largeFrameBytes && this.isParsed(kind)
     if (this.readAhead === undefined) {
-      if (!takesLong) return this.onFrame(kind, body)
+      if (!takesLong) return this.handle(kind, body)
       this.readAhead = new ReadAhead(
-        (kind, body) => this.onFrame(kind, body),
+        (kind, body) => this.handle(kind, body),
         () => this.readOn()
       )
     }
     this.readAhead.add(kind, body, takesLong)
     if (this.readAhead.isFull) this.socket.pause()
+    this.tellReceived()
+  }
+
+  onReceiving(bytes: number): void {
+    this.received = bytes
     this.tellReceived()
   }
 
@@ -131,7 +136,7 @@ class UnixTransport implements Transport {
     this.tellReceived()
   }
 
-  private onFrame(kind: number, body: Buffer): void {
+  private handle(kind: number, body: Buffer): void {
     const { listener } = this
     if (listener === undefined || this.closing !== undefined) return
     switch (kind) {
@@ -176,7 +181,7 @@ class UnixTransport implements Transport {
     return this.batches.unsent()
   }
 
-  private write(packets: ReadonlyArray<Packet>): void {
+  write(packets: ReadonlyArray<Packet>): void {
     const messages = packets.length === 1 ? packets : JoinedFrames.join(packets)
     const { socket } = this
     socket.cork()

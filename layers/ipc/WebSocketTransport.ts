@@ -14,7 +14,7 @@ import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
-import { Batches } from "./Batches.js"
+import { Batches, type Sink } from "./Batches.js"
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
@@ -43,10 +43,10 @@ export const webSocketClass = (maxFrameBytes: number): typeof WebSocket =>
     }
   }
 
-class WebSocketTransport implements Transport {
+class WebSocketTransport implements Transport, Sink {
   readonly agreement: Agreement
   private readonly batches: Batches
-  private onReceiving: (bytes: number) => void = () => {}
+  private listener: TransportListener | undefined
   /** The bytes that came since the last message. */
   private received = 0
   /** What the listener knows of them. */
@@ -61,16 +61,26 @@ class WebSocketTransport implements Transport {
     serialization: Serialization | undefined
   ) {
     this.agreement = Subprotocol.agreementOf(webSocket.protocol, serialization)
-    this.batches = new Batches(socket, {
-      // ws would count what is sent after the end as unsent for ever.
-      isOpen: () => webSocket.readyState === webSocket.OPEN,
-      buffered: () => webSocket.bufferedAmount,
-      write: (packets) => this.write(packets)
-    })
+    this.batches = new Batches(socket, this)
+  }
+
+  /** ws would count what is sent after the end as unsent for ever. */
+  isOpen(): boolean {
+    return this.webSocket.readyState === this.webSocket.OPEN
+  }
+
+  buffered(): number {
+    return this.webSocket.bufferedAmount
+  }
+
+  onDrain(): void {
+    this.listener?.onDrain()
   }
 
   listen(listener: TransportListener): void {
     const { webSocket } = this
+    this.listener = listener
+    const onAlive = () => listener.onAlive()
     // Before ws reads it, which tells of a message as soon as it is whole.
     this.socket.prependListener("data", (chunk: Buffer) => this.onReceived(this.received + chunk.length))
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
@@ -79,8 +89,8 @@ class WebSocketTransport implements Transport {
       if (isBinary) listener.onBytes(data)
       else listener.onText(data.toString())
     })
-    webSocket.on("ping", listener.onAlive)
-    webSocket.on("pong", listener.onAlive)
+    webSocket.on("ping", onAlive)
+    webSocket.on("pong", onAlive)
     webSocket.on("error", (error: Error & { readonly code?: string }) => {
       // ws has told the peer why, where the protocol has a code for it; it need not wait for the answer.
       const code = protocolCloseCode(error.code)
@@ -92,15 +102,13 @@ class WebSocketTransport implements Transport {
       clearTimeout(this.grace)
       listener.onClosed(this.error ?? { code, reason: reason.toString() })
     })
-    this.batches.onDrain = listener.onDrain
-    this.onReceiving = listener.onReceiving
   }
 
   private onReceived(bytes: number): void {
     this.received = bytes
     if (bytes < this.toldReceived || bytes - this.toldReceived >= receivingStep) {
       this.toldReceived = bytes
-      this.onReceiving(bytes)
+      this.listener?.onReceiving(bytes)
     }
   }
 
@@ -112,7 +120,7 @@ class WebSocketTransport implements Transport {
     return this.batches.unsent()
   }
 
-  private write(packets: ReadonlyArray<Packet>): void {
+  write(packets: ReadonlyArray<Packet>): void {
     const { webSocket } = this
     if (packets.length === 1) return webSocket.send(packets[0] as Packet)
     this.socket.cork()

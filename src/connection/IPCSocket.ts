@@ -38,26 +38,24 @@ import { Waiters } from "../internal/Waiters.js"
 import { CallTimer } from "../telemetry/CallTimer.js"
 import type { Connection, State } from "./Connection.js"
 import { ConnectionMemory } from "./ConnectionMemory.js"
+import { ConnectionStreams } from "./ConnectionStreams.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
 import * as FrameLimit from "./FrameLimit.js"
 import * as Hello from "./Hello.js"
 import { IncomingRequests } from "./IncomingRequests.js"
-import { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
 import * as JoinedFrames from "./JoinedFrames.js"
 import { Outbox } from "./Outbox.js"
 import { OutgoingRequests } from "./OutgoingRequests.js"
-import { OutgoingStreams } from "./OutgoingStreams.js"
 import * as PayloadWeight from "./PayloadWeight.js"
 import { Replies } from "./Replies.js"
-import { StreamTurns } from "./StreamTurns.js"
 import type { Agreement } from "./Subprotocol.js"
-import type { Packet, Transport } from "./Transport.js"
+import type { Packet, Transport, TransportListener } from "./Transport.js"
 
 /** Requests and messages over one open transport. */
-export class IPCSocket<Caller> implements Connection<Caller> {
+export class IPCSocket<Caller> implements Connection<Caller>, TransportListener {
   state: State = "open"
   closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
   readonly agreement: Agreement
@@ -67,11 +65,10 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private readonly outbox: Outbox
   private readonly outgoing: OutgoingRequests
   private readonly incoming: IncomingRequests<Caller>
-  private readonly turns: StreamTurns
-  private readonly opened: OutgoingStreams
-  private readonly served: IncomingStreams<Caller>
-  private readonly heartbeat: Expiring
+  private readonly connectionStreams: ConnectionStreams<Caller>
+  private readonly heartbeat: Heartbeat
   private readonly awaitingEnd = new Waiters()
+  private onceClosedListeners: Array<(event: CloseEvent) => void> | undefined
   private greeted = false
   private dropped = 0
   private receivedSinceHeartbeat = true
@@ -90,28 +87,14 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     this.timer = new CallTimer(context.clock)
     this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
     this.outbox = new Outbox(transport, this.memory)
-    this.turns = new StreamTurns(transport, this.outbox)
     this.outgoing = new OutgoingRequests(context, this, this.outbox, this.timer)
-    this.opened = new OutgoingStreams(context, this, this.outbox, this.memory, this.turns, this.outgoing)
     const replies = new Replies(this, this.outbox, this.memory)
-    this.served = new IncomingStreams(context, this, this.outbox, this.memory, this.turns, replies)
-    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory, replies, this.served, this.timer)
-    this.heartbeat = {
-      dueAt: 0,
-      millis: context.heartbeatMillis,
-      onDeadline: (lateMillis) => this.onHeartbeat(lateMillis)
-    }
+    const streams = new ConnectionStreams(context, this, transport, this.outbox, this.memory, this.outgoing, replies)
+    this.connectionStreams = streams
+    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory, replies, streams, this.timer)
+    this.heartbeat = new Heartbeat(context.heartbeatMillis, this)
     context.deadlines.add(this.heartbeat)
-    transport.listen({
-      onText: (text) => this.onText(text),
-      onBytes: (bytes) => this.onBytes(bytes),
-      onReceiving: (bytes) => this.onReceiving(bytes),
-      onAlive: () => {
-        this.receivedSinceHeartbeat = true
-      },
-      onDrain: () => this.onDrain(),
-      onClosed: (event) => this.onClosed(event)
-    })
+    transport.listen(this)
     if (this.agreement.version === 2) {
       const { maxFrameBytes, requestCredit: credit } = context
       transport.send(Hello.print({ maxFrameBytes, credit }))
@@ -179,7 +162,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     input: Stream.Stream<unknown, unknown, unknown> | undefined,
     options: StreamOptions | undefined
   ): Stream.Stream<unknown, unknown, unknown> {
-    const opened = this.opened.stream(definition, payload, input, options)
+    const opened = this.connectionStreams.opened.stream(definition, payload, input, options)
     return this.context.calls.stream(definition.name, this.target, opened)
   }
 
@@ -198,10 +181,8 @@ export class IPCSocket<Caller> implements Connection<Caller> {
 
   /** Calls back when the connection has ended; without a fiber, for a server with very many. */
   onceClosed(listener: (event: CloseEvent) => void): void {
-    this.awaitingEnd.add(() => {
-      listener(this.closeEvent)
-      return true
-    })
+    this.onceClosedListeners ??= []
+    this.onceClosedListeners.push(listener)
   }
 
   /** How much the connection holds; all zero at rest. */
@@ -216,7 +197,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
 
   /** How many streams are open, those of this end and those of the peer. */
   get streams(): number {
-    return this.opened.open + this.served.running
+    return this.connectionStreams.open
   }
 
   /** How many bytes the connection holds. */
@@ -238,7 +219,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     this.transport.close(event)
   }
 
-  private onText(text: string): void {
+  onText(text: string): void {
     this.receivedSinceHeartbeat = true
     this.timer.begin()
     this.incoming.beginBatch()
@@ -255,7 +236,7 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     }
   }
 
-  private onBytes(bytes: Uint8Array): void {
+  onBytes(bytes: Uint8Array): void {
     this.receivedSinceHeartbeat = true
     if (!this.agreement.binary) return this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
     this.timer.begin()
@@ -264,7 +245,11 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     this.timer.end()
   }
 
-  private onReceiving(bytes: number): void {
+  onAlive(): void {
+    this.receivedSinceHeartbeat = true
+  }
+
+  onReceiving(bytes: number): void {
     const { memory } = this
     memory.receiving = bytes
     memory.settle()
@@ -302,21 +287,21 @@ export class IPCSocket<Caller> implements Connection<Caller> {
       case "v":
         return this.onHello(frame.data)
       case "d":
-        return this.opened.onElements(frame)
+        return this.connectionStreams.opened.onElements(frame)
       case "i":
-        return this.served.onInput(frame)
+        return this.connectionStreams.served.onInput(frame)
       case "k":
       case "w":
       case "g":
         return this.onGrant(frame, packet)
       case "o":
-        return this.opened.onAccept(frame.id)
+        return this.connectionStreams.opened.onAccept(frame.id)
       case "e":
-        return this.opened.onEnd(frame)
+        return this.connectionStreams.opened.onEnd(frame)
       case "j":
-        return this.served.onInputEnd(frame.id)
+        return this.connectionStreams.served.onInputEnd(frame.id)
       case "h":
-        return this.opened.onInputRefused(frame.id)
+        return this.connectionStreams.opened.onInputRefused(frame.id)
       case "malformed":
         return this.onMalformed(packet, frame.issue)
       default:
@@ -334,9 +319,9 @@ export class IPCSocket<Caller> implements Connection<Caller> {
         return this.outgoing.onUnreadable(id, issue)
       case "d":
       case "e":
-        return this.opened.onUnreadable(id, issue)
+        return this.connectionStreams.opened.onUnreadable(id, issue)
       case "i":
-        return this.served.onUnreadable(id, issue)
+        return this.connectionStreams.served.onUnreadable(id, issue)
     }
   }
 
@@ -355,18 +340,18 @@ export class IPCSocket<Caller> implements Connection<Caller> {
   private onGrant({ data, id, type }: Frame.Grant, packet: Packet): void {
     const credit = Hello.creditOf(data, type === "k" ? "requests" : "items")
     if (credit === undefined) this.logDropped(packet, "it grants nothing")
-    else if (type === "w") this.served.grant(id, credit)
-    else if (type === "g") this.opened.grant(id, credit)
+    else if (type === "w") this.connectionStreams.served.grant(id, credit)
+    else if (type === "g") this.connectionStreams.opened.grant(id, credit)
     else this.outbox.grant(credit)
   }
 
-  private onDrain(): void {
+  onDrain(): void {
     this.outbox.drain()
     this.incoming.resume()
-    this.turns.onDrain()
+    this.connectionStreams.onDrain()
   }
 
-  private onHeartbeat(lateMillis: number): void {
+  onHeartbeat(lateMillis: number): void {
     if (this.state !== "open") return
     if (this.receivedSinceHeartbeat) this.silentHeartbeats = 0
     // A time in which this end itself was stalled isn't the peer's silence.
@@ -390,20 +375,20 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     this.context.runFork(Effect.logWarning(`The connection to ${this.target} stays at its bound: ${held}`))
   }
 
-  private onClosed(event: CloseEvent): void {
+  onClosed(event: CloseEvent): void {
     if (this.state === "closed") return
     // This end's own reason is more specific than how the transport then ended.
     if (this.state === "open" && this.closeEvent.code === CloseCode.Abnormal) this.closeEvent = event
     this.state = "closed"
     this.release()
+    for (const listener of this.onceClosedListeners ?? []) listener(this.closeEvent)
     this.awaitingEnd.announce()
   }
 
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
     this.incoming.clear()
-    this.served.clear()
-    this.opened.clear()
+    this.connectionStreams.clear()
     this.outgoing.clear()
     this.outbox.clear()
     this.memory.close()
@@ -414,6 +399,22 @@ export class IPCSocket<Caller> implements Connection<Caller> {
     const last = this.dropped === maxDroppedLogged ? "; further ones of this connection are dropped in silence" : ""
     const shown = quote(FrameBytes.textOf(packet).slice(0, 100))
     this.context.runFork(Effect.logWarning(`Dropped a frame of ${this.target}, since ${issue}: ${shown}${last}`))
+  }
+}
+
+/** The deadline at which a connection pings its peer. */
+class Heartbeat implements Expiring {
+  dueAt = 0
+  previous: Expiring | undefined = undefined
+  next: Expiring | undefined = undefined
+
+  constructor(
+    readonly millis: number,
+    private readonly connection: { readonly onHeartbeat: (lateMillis: number) => void }
+  ) {}
+
+  onDeadline(lateMillis: number): void {
+    this.connection.onHeartbeat(lateMillis)
   }
 }
 

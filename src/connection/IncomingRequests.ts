@@ -18,13 +18,13 @@ import * as Metrics from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
+import type { ConnectionStreams } from "./ConnectionStreams.js"
 import { CreditReturn } from "./CreditReturn.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
 import { Grants } from "./Grants.js"
 import { failureOf } from "./HandlerFailures.js"
 import type { Handler } from "./Handlers.js"
-import type { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import * as PayloadLimit from "./PayloadLimit.js"
@@ -55,7 +55,7 @@ export class IncomingRequests<Caller> {
     outbox: Outbox,
     private readonly memory: ConnectionMemory,
     private readonly replies: Replies,
-    private readonly streams: IncomingStreams<Caller>,
+    private readonly streams: ConnectionStreams<Caller>,
     private readonly timer: CallTimer
   ) {
     this.backlog = new RequestBacklog(memory)
@@ -160,7 +160,7 @@ export class IncomingRequests<Caller> {
     if (frame.type === "r") return this.onRequest(frame, packet.length)
     if (frame.type === "m") return this.onMessage(frame, packet.length)
     if (frame.type === "q") {
-      this.streams.open(frame, packet.length + weight)
+      this.streams.served.open(frame, packet.length + weight)
       return false
     }
     return this.drop(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")

@@ -14,7 +14,8 @@ import type { Packet, Transport } from "./Transport.js"
 
 /** The frames of one connection on their way out. */
 export class Outbox {
-  private readonly departures = new Set<Departure>()
+  /** Made when the first frame has to wait. */
+  private departures: Set<Departure> | undefined
   private readonly credit: RequestCredit | undefined
 
   constructor(
@@ -26,17 +27,17 @@ export class Outbox {
 
   /** How many frames wait. */
   get waiting(): number {
-    return this.departures.size + (this.credit?.waiting ?? 0)
+    return (this.departures?.size ?? 0) + (this.credit?.waiting ?? 0)
   }
 
   /** Whether frames wait for others to leave. */
   get isWaiting(): boolean {
-    return this.departures.size > 0
+    return this.departures !== undefined && this.departures.size > 0
   }
 
   /** Whether what is sent now has to wait: too much is unsent, or frames wait already. */
   isCongested(): boolean {
-    if (this.departures.size > 0) this.drain()
+    if (this.isWaiting) this.drain()
     const unsent = this.transport.unsent()
     if (unsent > granularity) this.memory.settle()
     return unsent > this.memory.mark
@@ -66,6 +67,7 @@ export class Outbox {
 
   /** Sends the frame when enough has left. */
   add(departure: Departure): void {
+    this.departures ??= new Set()
     this.departures.add(departure)
     this.memory.departing += departure.packet?.length ?? 0
     this.memory.settle()
@@ -80,7 +82,7 @@ export class Outbox {
 
   /** The peer takes no larger frame than this, in bytes. */
   limit(maxFrameBytes: number): void {
-    for (const departure of [...this.departures, ...(this.credit?.entries() ?? [])]) {
+    for (const departure of [...(this.departures ?? []), ...(this.credit?.entries() ?? [])]) {
       const { packet } = departure
       if (packet === undefined || !FrameLimit.isExceeded(packet, maxFrameBytes)) continue
       departure.onTooLarge?.(FrameLimit.sizeOf(packet), maxFrameBytes)
@@ -97,7 +99,7 @@ export class Outbox {
 
   /** Sends what waits, up to the mark. */
   drain(): void {
-    for (const departure of this.departures) {
+    for (const departure of this.departures ?? []) {
       if (this.transport.unsent() > this.memory.mark) break
       this.remove(departure)
       this.depart(departure)
@@ -107,15 +109,15 @@ export class Outbox {
 
   /** Forgets what waits: the connection has ended. */
   clear(): void {
-    const departures = [...this.departures]
-    this.departures.clear()
+    const departures = [...(this.departures ?? [])]
+    this.departures?.clear()
     this.memory.departing = 0
     for (const departure of departures) departure.onDeparted?.()
     this.credit?.clear()
   }
 
   private remove(departure: Departure): boolean {
-    if (!this.departures.delete(departure)) return false
+    if (this.departures?.delete(departure) !== true) return false
     this.memory.departing -= departure.packet?.length ?? 0
     return true
   }

@@ -10,7 +10,7 @@ export class IdMap<A extends { readonly id: number }> {
   /** How many there are. */
   size = 0
   /** Each at the last bits of its id; a power of two of them. */
-  private slots: Array<A | undefined> = []
+  private slots: Array<A | undefined> = noSlots
   /** Those that have outlived so many others that their slot was wanted. */
   private displaced: Map<number, A> | undefined = undefined
 
@@ -32,13 +32,13 @@ export class IdMap<A extends { readonly id: number }> {
     if (this.slots[index]?.id === id) this.slots[index] = undefined
     else if (this.displaced === undefined || !this.displaced.delete(id)) return false
     this.size--
-    if (this.size === 0 && this.slots.length > mostIdleSlots) this.slots = []
+    if (this.size === 0 && this.slots.length > mostIdleSlots) this.slots = noSlots
     return true
   }
 
   clear(): void {
     this.size = 0
-    this.slots = []
+    this.slots = noSlots
     this.displaced = undefined
   }
 
@@ -65,6 +65,9 @@ export class IdMap<A extends { readonly id: number }> {
     for (const entry of entries) this.place(entry)
   }
 }
+
+/** Never written to. */
+const noSlots: Array<never> = []
 
 const leastSlots = 8
 

@@ -7,15 +7,16 @@ import * as Effect from "effect/Effect"
 
 /** Each waits until its own look finds what it waits for. */
 export class Waiters {
-  private readonly waiting = new Set<() => boolean>()
+  private waiting: Set<() => boolean> | undefined
 
   /** How many wait. */
   get size(): number {
-    return this.waiting.size
+    return this.waiting?.size ?? 0
   }
 
   /** Calls back at each `announce` until it returns true. */
   add(look: () => boolean): void {
+    this.waiting ??= new Set()
     this.waiting.add(look)
   }
 
@@ -29,12 +30,14 @@ export class Waiters {
       }
       if (attempt()) return
       this.add(attempt)
-      return Effect.sync(() => this.waiting.delete(attempt))
+      return Effect.sync(() => this.waiting?.delete(attempt))
     })
   }
 
   /** Something has changed: each looks again. */
   announce(): void {
-    for (const attempt of this.waiting) if (attempt()) this.waiting.delete(attempt)
+    const { waiting } = this
+    if (waiting === undefined) return
+    for (const attempt of waiting) if (attempt()) waiting.delete(attempt)
   }
 }

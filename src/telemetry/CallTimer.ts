@@ -14,8 +14,8 @@ import { errorType } from "./Tracing.js"
 export class CallTimer {
   private arrivedAt = Number.NaN
   /** What was answered at once. */
-  private answered: Array<MethodDurations> = []
-  private errorTypes: Array<string | undefined> = []
+  private answered: Array<MethodDurations> | undefined
+  private errorTypes: Array<string | undefined> | undefined
 
   constructor(private readonly clock: Clock.Clock) {}
 
@@ -32,16 +32,18 @@ export class CallTimer {
 
   /** A call that has just arrived is answered. */
   onAnswered(durations: MethodDurations, exit: Exit.Exit<unknown, unknown>): void {
+    this.answered ??= []
     this.answered.push(durations)
+    this.errorTypes ??= []
     this.errorTypes.push(outcomeOf(exit))
   }
 
   /** All that arrived at once was read. */
   end(): void {
-    if (this.answered.length === 0) return
     const { answered, errorTypes } = this
-    this.answered = []
-    this.errorTypes = []
+    if (answered === undefined || errorTypes === undefined) return
+    this.answered = undefined
+    this.errorTypes = undefined
     const seconds = (millisOf(this.clock) - this.arrival) / 1000
     for (let i = 0; i < answered.length; i++) answered[i]?.record(seconds, errorTypes[i])
   }
