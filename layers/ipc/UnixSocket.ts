@@ -66,10 +66,13 @@ export const listen = (
     )
     yield* Effect.addFinalizer(() => release)
     if (path !== undefined && Option.isSome(placed)) {
-      yield* Effect.forkScoped(Effect.interruptible(StaleSockets.remove(path.directory)))
+      yield* Effect.forkScoped(Effect.interruptible(Effect.delay(StaleSockets.remove(path.directory), sweepDelay)))
     }
     return { release }
   }).pipe(Effect.uninterruptible)
+
+/** A new leader has more urgent things to do first. */
+const sweepDelay = "10 seconds"
 
 interface Path {
   readonly directory: string

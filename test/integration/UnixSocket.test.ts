@@ -9,6 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import * as TestServices from "effect/TestServices"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
 import * as StaleSockets from "../../layers/ipc/StaleSockets.js"
 import { ConnectFailed } from "../../src/index.js"
@@ -292,8 +294,9 @@ describe("A server", () => {
     })
   )
 
-  live("removes what killed ones left on other ports, and nothing else", () =>
+  it.scoped("removes what killed ones left on other ports, and nothing else", () =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(Date.now())
       yield* temporary()
       const directory = join(tmpdir(), `effect-ipc-${user}`)
       Fs.mkdirSync(directory, { mode: 0o700 })
@@ -313,10 +316,13 @@ describe("A server", () => {
       Fs.writeFileSync(join(directory, "1-1004"), "")
       Fs.utimesSync(join(directory, "1-1004"), old, old)
       const { port } = yield* serve()
+      yield* TestClock.adjust("10 seconds")
       const kept = [`${namespace}-${listening.port}`, `${namespace}-${port}`, "1-1003", "1-1004", "notes"].sort()
-      yield* until(
-        Effect.sync(() => Fs.readdirSync(directory)),
-        ({ length }) => length === kept.length
+      yield* TestServices.provideLive(
+        until(
+          Effect.sync(() => Fs.readdirSync(directory)),
+          ({ length }) => length === kept.length
+        )
       )
       assert.deepStrictEqual(Fs.readdirSync(directory).sort(), kept)
       assert.strictEqual(yield* sum(yield* beside(listening.port)), 3)
