@@ -16,11 +16,11 @@ class Users extends ServiceClient.Tag("users") {}
 const ask = Effect.gen(function* () {
   const users = yield* Users
   yield* Console.log(yield* users.request(GetUser, { id: 7 }))
-})
+}).pipe(Effect.provide(Users.layer))
 // #endregion
 
 // Each runtime stands for a process.
-const caller = ManagedRuntime.make(Users.layer.pipe(Layer.provide(LocalDiscovery.layerConfig())))
+const caller = ManagedRuntime.make(LocalDiscovery.layerConfig())
 const server = ManagedRuntime.make(UsersServer.pipe(Layer.provide(LocalDiscovery.layerConfig())))
 await caller.runtime()
 const answered = caller.runPromise(ask)

@@ -15,8 +15,7 @@ const startServer = (name: string) =>
   ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
 // #region service
-// All that the processes have in common is a port: the first one there binds it and leads, the others follow.
-// It is IPC_PORT, or 9000.
+// All that the processes have in common is a port, IPC_PORT or 9000: the first one there leads, the others follow.
 const AtTheKnownPort = LocalDiscovery.layerConfig()
 
 const register = (api: string) =>

@@ -25,6 +25,11 @@ await caller.join()
 const gateway = await caller.discover("orders")
 console.log(`caller: ${caller.getRole()}: ${await (await fetch(`${gateway}/orders/7`)).text()}`)
 
+// #endregion
+// #region end
+process.once("SIGINT", () => Promise.all([orders.teardown(), caller.teardown()]))
+// #endregion
+// #region departure
 await orders.teardown() // its entries go, and the caller leads
 await caller.discover("orders").catch((error) => console.log(error.message))
 await caller.teardown()

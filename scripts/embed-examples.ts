@@ -10,17 +10,40 @@ export const pages = (): ReadonlyArray<string> => [
 
 /**
  * A page with the examples' present code in its blocks. A block is told by the comment before it, which names a file
- * of examples/ and, where not all of it is meant, its regions: `<!-- example: typed-request.ts request, server -->`.
+ * of examples/ and, where not all of it is meant, its regions: `<!-- example: typed-request.ts request, server -->`. The region
+ * `imports` is what the others import.
  */
 export const embedExamples = (page: string): string =>
   page.replace(block, (_, marker: string, file: string, regions: string | undefined) => {
     const code = readFileSync(new URL(`../examples/${file}`, import.meta.url), "utf8")
-    const shown =
-      regions === undefined ? withoutMarks(code) : regions.split(", ").map((name) => region(code, file, name))
-    return `${marker}\n\`\`\`ts\n${[shown].flat().join("\n\n")}\n\`\`\`\n`
+    const shown = regions === undefined ? withoutMarks(code) : regionsOf(code, file, regions.split(", "))
+    return `${marker}\n\`\`\`ts\n${shown}\n\`\`\`\n`
   })
 
 const block = /^(<!-- example: (\S+?\.ts)(?: ([\w, -]+?))? -->)\n(?:```ts\n[\s\S]*?\n```\n)?/gm
+
+const regionsOf = (code: string, file: string, names: ReadonlyArray<string>): string => {
+  const shown = names.filter((name) => name !== "imports").map((name) => region(code, file, name))
+  const imports = names.includes("imports") ? [importsOf(code, shown.join("\n"))] : []
+  return [...imports, ...shown].join("\n\n")
+}
+
+/** The code's imports of the names that occur in what is shown, comments apart. */
+const importsOf = (code: string, shown: string): string => {
+  const commentless = shown.replace(/\/\/ [^\n]*|\/\*\*.*?\*\//gs, "")
+  const isUsed = (name: string) => new RegExp(`\\b${name.replace(/^type |^\* as /, "")}\\b`).test(commentless)
+  return Array.from(code.matchAll(/^import (\w+|\* as \w+|\{[^}]+\}) from (".+")$/gm))
+    .flatMap(([, imported = "", from]) => {
+      if (!imported.startsWith("{")) return isUsed(imported) ? [`import ${imported} from ${from}`] : []
+      const used = imported
+        .slice(1, -1)
+        .split(",")
+        .map((name) => name.trim())
+        .filter(isUsed)
+      return used.length === 0 ? [] : [`import { ${used.join(", ")} } from ${from}`]
+    })
+    .join("\n")
+}
 
 const region = (code: string, file: string, name: string): string => {
   const start = code.indexOf(`// #region ${name}\n`)

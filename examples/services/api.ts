@@ -2,11 +2,11 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
 import { Schema } from "effect"
 import { IPCServer, ServiceClient } from "effect-ipc"
 
+// #region requests
 export class User extends Schema.Class<User>("User")({ id: Schema.Number, name: Schema.String }) {}
 
 export class UnknownUser extends Schema.TaggedError<UnknownUser>()("UnknownUser", { id: Schema.Number }) {}
 
-// #region requests
 /** What `users` answers by its name. */
 export const GetUser = IPCServer.defineRequest("users/get", {
   payload: Schema.Struct({ id: Schema.Number }),

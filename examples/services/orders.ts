@@ -28,6 +28,7 @@ const byHttp = Effect.gen(function* () {
 })
 // #endregion
 
+// #region launch
 const Asking = Layer.scopedDiscard(
   Effect.gen(function* () {
     const { awaitApi } = yield* Discovery
@@ -46,3 +47,4 @@ Asking.pipe(
   Layer.launch,
   NodeRuntime.runMain
 )
+// #endregion

@@ -6,10 +6,10 @@ import { Discovery, ServiceServer } from "effect-ipc"
 import { LocalDiscovery } from "effect-ipc/node"
 import { GetUser, Logins, UnknownUser, User, UsersApi } from "./api.js"
 
+// #region service
 const find = (id: number) =>
   id === 1 ? Effect.succeed(new User({ id, name: "Ada" })) : Effect.fail(new UnknownUser({ id }))
 
-// #region service
 // Typed requests and streams, at an endpoint of their own.
 const Service = ServiceServer.layer("users", (server) =>
   Effect.gen(function* () {

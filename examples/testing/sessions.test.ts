@@ -37,6 +37,16 @@ describe("greetings", () => {
     }
   })
   // #endregion
+
+  // #region javascript
+  it("greet Barbara", async ({ onTestFinished }) => {
+    const session = await gateway.session()
+    onTestFinished(() => session.close())
+    await session.mock(Intercept.get("/users/7"), Intercept.json({ name: "Barbara" }))
+    const response = await fetch(`${gateway.url}/greetings/7`, { headers: session.headers })
+    assert.strictEqual(await response.text(), "Hello, Barbara!")
+  })
+  // #endregion
 })
 
 // #region passing-on

@@ -53,6 +53,7 @@ const printed: Record<string, ReadonlyArray<string>> = {
     "caller: follower: orders answers /orders/7",
     'No service is registered as "orders". None is registered at all: are they running, and do they take part at this port?'
   ],
+  "promise-failure.ts": ["OutOfStock: 4 left"],
   "promise-tracing.ts": ["the trace at the last server: 0af7651916cd43dd8448eb211c80319c"],
   "promise.ts": ["Hello, Ada! You are worker-1.", "144", "1", "{ hello: 'Ada' }", "ClientNotConnected"],
   "rpc.ts": ["user 1", "Ada", "Grace"],
