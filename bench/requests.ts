@@ -35,6 +35,7 @@ const peers: ReadonlyArray<Peer> = [
   { name: "effect-ipc, branded", module: "ours", variant: "branded", bothWays: true },
   { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },
+  { name: "effect-ipc, branded, a runPromise for each", module: "ours", variant: "promises", bothWays: true },
   { name: "effect-ipc, Schemas", module: "ours", variant: "schemas", bothWays: true },
   { name: "effect-ipc, MessagePack", module: "ours", variant: "msgpack", bothWays: true },
   { name: "effect-ipc, promise facade", module: "facade", bothWays: true },

@@ -8,9 +8,11 @@ import type { DurationInput } from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
+import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { InvalidRequestName } from "./IPCError.js"
+import * as Conformance from "./internal/Conformance.js"
 import { check, kindOf } from "./internal/OptionNames.js"
 
 /**
@@ -349,13 +351,17 @@ export class RawBytes {
 }
 
 /** @internal */
-export const codec = (schema: WireSchema): Codec<unknown> =>
-  isSchema(schema)
-    ? {
-        decode: ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext),
-        encode: ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
-      }
-    : bytesCodec
+export const codec = (schema: WireSchema): Codec<unknown> => {
+  if (!isSchema(schema)) return bytesCodec
+  const decode = ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext)
+  const encode = ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
+  const conforms = Conformance.of(schema.ast)
+  if (conforms === undefined) return { decode, encode }
+  return {
+    decode: (json) => (conforms(json) ? Exit.succeed(json) : decode(json)),
+    encode: (value) => (conforms(value) ? Exit.succeed(value) : encode(value))
+  }
+}
 
 const isSchema = (schema: WireSchema): schema is AnySchema => schema !== IPCRequest.Bytes
 

@@ -103,8 +103,11 @@ export const forwarding = (server: Http.Server): Net.Server =>
     server.emit("connection", socket)
   )
 
-/** Large bodies pass in fewer, larger steps; a peer that reads slowly holds back the other one after this many bytes. */
-export const socketHighWaterMark = 256 * 1024
+/**
+ * A peer that reads slowly holds back the other one after this many bytes, one read of a socket. More lets large bodies pass
+ * in fewer steps, but what waits longer is collected less cheaply.
+ */
+export const socketHighWaterMark = 64 * 1024
 
 /** The machine has no such address, or no IPv6 at all. */
 const isMissing = (code: string): boolean => code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT"

@@ -1,6 +1,7 @@
 /**
  * The Effect API as a program uses it. Variants: `branded` requests; `tcp`, the same by the port; `generators`, the same with handlers that are
- * generators and so need a fiber each; `schemas` at both ends; `msgpack`, branded over MessagePack.
+ * generators and so need a fiber each; `promises`, branded and each asked by a `runPromise` of its own; `schemas` at both ends; `msgpack`,
+ * branded over MessagePack.
  */
 
 import * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import * as Schema from "effect/Schema"
 import { IPCClient, IPCServer } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
 import { effectLoadOf, running } from "../effects.mjs"
+import { loadOf } from "../load.mjs"
 
 const runtimeId = "bench"
 
@@ -24,7 +26,7 @@ export const serve = (variant) =>
       const requests = requestsOf(IPCClient.defineRequest, variant)
       return {
         port: server.port,
-        load: effectLoadOf(runPromise, (kind) => (payload) => server.request(runtimeId, requests[kind], payload))
+        load: loadBy(variant, runPromise, requests, (request, payload) => server.request(runtimeId, request, payload))
       }
     })
   )
@@ -39,10 +41,15 @@ export const connect = (port, variant) =>
       const requests = requestsOf(IPCServer.defineRequest, variant)
       return {
         call: (payload) => runPromise(client.request(Array.isArray(payload) ? requests.big : requests.small, payload)),
-        load: effectLoadOf(runPromise, (kind) => (payload) => client.request(requests[kind], payload))
+        load: loadBy(variant, runPromise, requests, (request, payload) => client.request(request, payload))
       }
     })
   )
+
+const loadBy = (variant, runPromise, requests, ask) =>
+  variant === "promises"
+    ? loadOf((payload) => runPromise(ask(Array.isArray(payload) ? requests.big : requests.small, payload)))
+    : effectLoadOf(runPromise, (kind) => (payload) => ask(requests[kind], payload))
 
 const Small = Schema.Struct({
   runtimeId: Schema.String,
