@@ -10,9 +10,9 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ListenFailed, PortInUse } from "../src/IPCError.js"
+import * as Variable from "../src/internal/Variable.js"
 import type { GatewayTarget } from "./inspector/GatewayTarget.js"
 import * as GatewayWatch from "./inspector/GatewayWatch.js"
 import * as InspectorApi from "./inspector/InspectorApi.js"
@@ -133,7 +133,7 @@ export const layer = (options?: InspectorOptions): Layer.Layer<Inspector, PortIn
  * @category config
  */
 export const config: Config.Config<InspectorOptions> = Config.all({
-  port: Config.map(Config.option(Config.integer("IPC_INSPECTOR_PORT")), Option.getOrUndefined),
+  port: Variable.optional(Variable.port("IPC_INSPECTOR_PORT", 0)),
   gateway: Config.map(NodeIPCClient.config, ({ host, port, token, tokenScheme, url }) => ({
     host,
     port,

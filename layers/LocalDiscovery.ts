@@ -196,4 +196,7 @@ export const layerStandalone = (
 export const layerStandaloneConfig = (
   options?: ConfigOptions.ConfigOptions<LocalDiscoveryOptions>
 ): Layer.Layer<Discovery | LeaderElection | IPCServer | IPCPeer | HttpGateway, ListenError | ConfigError> =>
-  Layer.scopedContext(Effect.flatMap(ConfigOptions.read(PortElection.environment, options), makeStandalone))
+  Layer.scopedContext(Effect.flatMap(ConfigOptions.read(standaloneEnvironment, options), makeStandalone))
+
+/** A gateway may show the port that it got. */
+const standaloneEnvironment = { ...PortElection.environment, port: ConfigOptions.port }

@@ -141,7 +141,7 @@ export const layer = (options?: NodeIPCClientOptions): Layer.Layer<IPCClient, Co
 
 const environment: ConfigOptions.Environment<NodeIPCClientOptions> = {
   host: ConfigOptions.host,
-  port: ConfigOptions.port,
+  port: ConfigOptions.knownPort,
   token: Credentials.token,
   tokenScheme: Credentials.tokenScheme,
   runtimeId: ConfigOptions.runtimeId

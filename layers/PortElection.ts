@@ -117,7 +117,7 @@ export const layer = (options: PortElectionOptions = {}): Layer.Layer<LeaderElec
  */
 export const environment: ConfigOptions.Environment<PortElectionOptions> = {
   host: ConfigOptions.host,
-  port: ConfigOptions.port,
+  port: ConfigOptions.knownPort,
   token: Credentials.token,
   tokenScheme: Credentials.tokenScheme,
   runtimeId: ConfigOptions.runtimeId,

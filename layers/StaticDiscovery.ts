@@ -17,6 +17,7 @@ import * as LocalRegistrations from "../src/discovery/LocalRegistrations.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
 import * as StrategyLog from "../src/discovery/StrategyLog.js"
 import { Events } from "../src/internal/Events.js"
+import * as Variable from "../src/internal/Variable.js"
 import { Waiters } from "../src/internal/Waiters.js"
 import type * as RoutingStrategy from "../src/RoutingStrategy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
@@ -186,7 +187,7 @@ export const parse = (text: string): Either.Either<Services, string> =>
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<Services> = Config.mapOrFail(Config.string("IPC_SERVICES"), (text) =>
+export const config: Config.Config<Services> = Config.mapOrFail(Variable.text("IPC_SERVICES"), (text) =>
   Either.mapLeft(parse(text), (issue) => ConfigError.InvalidData([], issue))
 )
 

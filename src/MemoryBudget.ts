@@ -8,6 +8,7 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Variable from "./internal/Variable.js"
 
 /**
  * What the library keeps in memory because a peer sent it or hasn't read it yet: frames that wait to be sent, requests in
@@ -135,11 +136,13 @@ export class MemoryBudget extends Context.Reference<MemoryBudget>()("effect-ipc/
    * @since 0.2.0
    */
   static layerConfig(
-    options: Config.Config<{ readonly maxBytes: number }> = Config.all({ maxBytes: Config.integer("IPC_MAX_MEMORY") })
+    options: Config.Config<{ readonly maxBytes: number }> = Config.all({ maxBytes: maxMemory })
   ): Layer.Layer<never, ConfigError> {
     return Layer.unwrapEffect(Effect.map(options, MemoryBudget.layer))
   }
 }
+
+const maxMemory = Variable.wholeNumber("IPC_MAX_MEMORY", "a number of bytes, a whole one", 0, Number.MAX_SAFE_INTEGER)
 
 /** @internal */
 export const defaultMaxBytes = 256 * 1024 * 1024

@@ -7,7 +7,6 @@ import { randomBytes } from "node:crypto"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,6 +15,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { BaseUrl, DiscoveryEntry, PathPrefix } from "../../src/DiscoveryEntry.js"
 import { quote } from "../../src/internal/Printable.js"
+import * as Variable from "../../src/internal/Variable.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 import * as Address from "../ipc/Address.js"
 import type { TokenScheme } from "../NodeIPCClient.js"
@@ -33,20 +33,20 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
   Options.all({
     port: Options.text("port").pipe(
       Options.withPseudoName("number"),
-      Options.withFallbackConfig(Config.string("IPC_PORT")),
+      Options.withFallbackConfig(Variable.text("IPC_PORT")),
       Options.withDefault(String(Address.defaultPort)),
       checked("--port (or IPC_PORT)", portFrom(lowestPort)),
       Options.withDescription(`The gateway's port. Default IPC_PORT, else ${Address.defaultPort}.`)
     ),
     host: Options.text("host").pipe(
-      Options.withFallbackConfig(Config.string("IPC_HOST")),
+      Options.withFallbackConfig(Variable.text("IPC_HOST")),
       Options.withDefault(Address.defaultHost),
       checked("--host (or IPC_HOST)", hostName()),
       Options.withDescription(`The gateway's host. Default IPC_HOST, else ${Address.defaultHost}: only this machine.`)
     ),
     token: Options.redacted("token").pipe(
       Options.withPseudoName("secret"),
-      Options.withFallbackConfig(Config.redacted("IPC_TOKEN")),
+      Options.withFallbackConfig(Variable.secret("IPC_TOKEN")),
       Options.optional,
       Options.map(Option.getOrUndefined),
       Options.withDescription(
@@ -55,7 +55,7 @@ export const gateway = (lowestPort: 0 | 1): Options.Options<GatewayAddress> =>
     ),
     tokenScheme: Options.text("token-scheme").pipe(
       Options.withPseudoName("name"),
-      Options.withFallbackConfig(Config.string("IPC_TOKEN_SCHEME")),
+      Options.withFallbackConfig(Variable.text("IPC_TOKEN_SCHEME")),
       Options.withDefault<string>("proof"),
       checked("--token-scheme (or IPC_TOKEN_SCHEME)", oneOf("proof", "bearer")),
       Options.withDescription(
@@ -83,7 +83,7 @@ export const nats: Options.Options<NatsAddress> = Options.all({
   ),
   namespace: Options.text("namespace").pipe(
     Options.withPseudoName("name"),
-    Options.withFallbackConfig(Config.string("IPC_NAMESPACE")),
+    Options.withFallbackConfig(Variable.text("IPC_NAMESPACE")),
     Options.withDefault("default"),
     Options.withDescription("The namespace on NATS. Default IPC_NAMESPACE, else default.")
   )
@@ -91,7 +91,7 @@ export const nats: Options.Options<NatsAddress> = Options.all({
 
 export const inspectorPort: Options.Options<number> = Options.text("inspector-port").pipe(
   Options.withPseudoName("number"),
-  Options.withFallbackConfig(Config.string("IPC_INSPECTOR_PORT")),
+  Options.withFallbackConfig(Variable.text("IPC_INSPECTOR_PORT")),
   Options.withDefault("0"),
   checked("--inspector-port (or IPC_INSPECTOR_PORT)", portFrom(0)),
   Options.withDescription("The port of the inspector's page. Default IPC_INSPECTOR_PORT, else any free one.")

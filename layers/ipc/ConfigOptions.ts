@@ -6,7 +6,7 @@
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Variable from "../../src/internal/Variable.js"
 
 /**
  * Options of a `layerConfig`: one Config of them all, or of each a value or a Config. What is given here is used instead
@@ -82,27 +82,20 @@ export const read = <Options extends object>(
 export const all = <Options extends object>(environment: Environment<Options>): Config.Config<Options> =>
   Config.all(environment as { readonly [name: string]: Config.Config<unknown> }) as unknown as Config.Config<Options>
 
-const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
-  Config.map(Config.option(config), Option.getOrUndefined)
+/** @internal */
+export const url = Variable.optional(Variable.text("IPC_URL"))
 
 /** @internal */
-export const url = optional(Config.string("IPC_URL"))
+export const host = Variable.optional(Variable.text("IPC_HOST"))
+
+/** @internal Of a server. */
+export const port = Variable.optional(Variable.port("IPC_PORT", 0))
+
+/** @internal Of a client and a participant: with any free port, none would meet another. */
+export const knownPort = Variable.optional(Variable.port("IPC_PORT", 1))
 
 /** @internal */
-export const host = optional(Config.string("IPC_HOST"))
-
-/** @internal Config.port refuses 0, which a server takes for any free port. */
-export const port = optional(
-  Config.integer("IPC_PORT").pipe(
-    Config.validate({
-      message: "a port is a whole number from 0 to 65535",
-      validation: (port) => port >= 0 && port <= 65_535
-    })
-  )
-)
+export const metrics = Variable.optional(Variable.flag("IPC_METRICS"))
 
 /** @internal */
-export const metrics = optional(Config.boolean("IPC_METRICS"))
-
-/** @internal */
-export const runtimeId = optional(Config.string("IPC_RUNTIME_ID"))
+export const runtimeId = Variable.optional(Variable.text("IPC_RUNTIME_ID"))

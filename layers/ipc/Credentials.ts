@@ -4,9 +4,9 @@
  * @internal
  */
 import * as Config from "effect/Config"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { isPrintable } from "../../src/internal/Printable.js"
+import * as Variable from "../../src/internal/Variable.js"
 
 /** The longest name a client can have, in characters: it is in every log line and error about that client. */
 const maxRuntimeIdLength = 256
@@ -31,16 +31,13 @@ export const issueOfToken = (token: string): string | undefined => {
 }
 
 /** `IPC_TOKEN`. */
-export const token: Config.Config<Redacted.Redacted | undefined> = Config.redacted("IPC_TOKEN").pipe(
-  Config.option,
-  Config.map(Option.getOrUndefined)
-)
+export const token: Config.Config<Redacted.Redacted | undefined> = Variable.optional(Variable.secret("IPC_TOKEN"))
 
 /** `IPC_TOKEN_SCHEME`, by default `proof`. */
-export const tokenScheme: Config.Config<"proof" | "bearer"> = Config.literal(
-  "proof",
-  "bearer"
-)("IPC_TOKEN_SCHEME").pipe(Config.withDefault("proof"))
+export const tokenScheme: Config.Config<"proof" | "bearer"> = Config.withDefault(
+  Variable.oneOf("IPC_TOKEN_SCHEME", "proof", "bearer"),
+  "proof"
+)
 
 /** Whether an HTTP header can carry the token as it is. */
 export const fitsHeader = (token: string): boolean => /^[\x20-\x7e]*$/.test(token)

@@ -16,13 +16,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../../src/Discovery.js"
 import type { Entry, InvalidEntry } from "../../src/DiscoveryEntry.js"
 import { invalidEntry, isEndpoint, validateEntry } from "../../src/DiscoveryEntry.js"
 import type { RegistryLimits } from "../../src/discovery/RegistryLimits.js"
 import { NatsFailed } from "../../src/IPCError.js"
+import * as Variable from "../../src/internal/Variable.js"
 import { LeaderElection } from "../../src/LeaderElection.js"
 import * as LeaseMember from "../../src/lease/LeaseMember.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
@@ -152,24 +152,21 @@ export const make: (
 export const layer = (options?: NatsDiscoveryOptions): Layer.Layer<Discovery | LeaderElection, NatsFailed> =>
   Layer.scopedContext(make(options))
 
-const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
-  Config.map(Config.option(config), Option.getOrUndefined)
-
 const environment: ConfigOptions.Environment<NatsDiscoveryOptions> = {
-  servers: optional(Config.string("NATS_URL")),
-  namespace: optional(Config.string("IPC_NAMESPACE")),
+  servers: Variable.optional(Variable.text("NATS_URL")),
+  namespace: Variable.optional(Variable.text("IPC_NAMESPACE")),
   runtimeId: ConfigOptions.runtimeId,
-  advertise: optional(Config.string("IPC_ADVERTISE")),
+  advertise: Variable.optional(Variable.text("IPC_ADVERTISE")),
   credentials: Config.all({
-    user: optional(Config.string("NATS_USER")),
-    password: optional(Config.redacted("NATS_PASSWORD")),
-    token: optional(Config.redacted("NATS_TOKEN")),
-    nkeySeed: optional(Config.redacted("NATS_NKEY_SEED")),
-    credsFile: optional(Config.string("NATS_CREDS")),
+    user: Variable.optional(Variable.text("NATS_USER")),
+    password: Variable.optional(Variable.secret("NATS_PASSWORD")),
+    token: Variable.optional(Variable.secret("NATS_TOKEN")),
+    nkeySeed: Variable.optional(Variable.secret("NATS_NKEY_SEED")),
+    credsFile: Variable.optional(Variable.text("NATS_CREDS")),
     tls: Config.all({
-      caFile: optional(Config.string("NATS_CA")),
-      certFile: optional(Config.string("NATS_CERT")),
-      keyFile: optional(Config.string("NATS_KEY"))
+      caFile: Variable.optional(Variable.text("NATS_CA")),
+      certFile: Variable.optional(Variable.text("NATS_CERT")),
+      keyFile: Variable.optional(Variable.text("NATS_KEY"))
     }).pipe(Config.map((files) => (Object.values(files).some((file) => file !== undefined) ? files : undefined)))
   })
 }

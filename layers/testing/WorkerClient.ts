@@ -28,6 +28,7 @@ import type { ConnectFailed, RequestError } from "../../src/IPCError.js"
 import type { Arguments, ClientRequest, HandlerFailure, ServerRequest } from "../../src/IPCRequest.js"
 import { closeReason } from "../../src/internal/ErrorMessage.js"
 import { quote } from "../../src/internal/Printable.js"
+import * as Variable from "../../src/internal/Variable.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
 import { sigtermExitCode } from "../../src/WorkerError.js"
 import * as Credentials from "../ipc/Credentials.js"
@@ -216,7 +217,7 @@ const makeConnection = Effect.gen(function* () {
 })
 
 const fromRunner = (variable: string) =>
-  Config.mapOrFail(Config.option(Config.string(variable)), (value) =>
+  Config.mapOrFail(Config.option(Variable.text(variable)), (value) =>
     Either.fromOption(value, () => ConfigError.MissingData([variable], noRunner))
   )
 

@@ -4,7 +4,8 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { Discovery, IPCClient, IPCPeer, IPCServer, LeaderElection } from "effect-ipc"
+import { Discovery, IPCClient, IPCPeer, IPCServer, LeaderElection, MemoryBudget } from "effect-ipc"
+import { NatsDiscovery } from "effect-ipc/nats"
 import * as Node from "effect-ipc/node"
 import { LocalDiscovery, NodeIPCClient, NodeIPCServer, PortElection, StaticDiscovery } from "effect-ipc/node"
 import * as OverSockets from "effect-ipc/socket"
@@ -48,6 +49,48 @@ describe("layerConfig", () => {
           )
       ).pipe(withEnv({}))
       assert.isFalse(ports.includes(0) || ports.includes(9000))
+    })
+  )
+
+  live("an empty variable counts as missing, in every module", () =>
+    Effect.gen(function* () {
+      const names = [
+        ...["IPC_HOST", "IPC_PORT", "IPC_URL", "IPC_TOKEN", "IPC_TOKEN_SCHEME", "IPC_RUNTIME_ID", "IPC_METRICS"],
+        ...["IPC_INSPECTOR_PORT", "IPC_NAMESPACE", "IPC_ADVERTISE", "NATS_URL", "NATS_USER", "NATS_PASSWORD"],
+        ...["NATS_TOKEN", "NATS_NKEY_SEED", "NATS_CREDS", "NATS_CA", "NATS_CERT", "NATS_KEY"]
+      ]
+      const configs: ReadonlyArray<Config.Config<unknown>> = [
+        NodeIPCServer.config,
+        NodeIPCClient.config,
+        PortElection.config,
+        LocalDiscovery.config,
+        Node.Inspector.config,
+        NatsDiscovery.config
+      ]
+      for (const empty of ["", " "]) {
+        const env = Object.fromEntries(names.map((name) => [name, empty]))
+        for (const config of configs) {
+          assert.deepStrictEqual(yield* withEnv(env)(config), yield* withEnv({})(config))
+        }
+        const layers = [
+          StaticDiscovery.layerConfig({ users: "http://127.0.0.1:1" }),
+          MemoryBudget.layerConfig(Config.succeed({ maxBytes: 1 }))
+        ]
+        for (const layer of layers) yield* Effect.scoped(Layer.build(layer)).pipe(withEnv({ IPC_SERVICES: empty }))
+        const error = yield* Layer.build(MemoryBudget.layerConfig()).pipe(withEnv({ IPC_MAX_MEMORY: empty }), Effect.flip)
+        assert.include(String(error), "Expected IPC_MAX_MEMORY to exist in the process context, and it is empty")
+      }
+    })
+  )
+
+  live("IPC_PORT=0 is for a server alone: participants and clients would never meet", () =>
+    Effect.gen(function* () {
+      const read = <A>(config: Config.Config<A>) => Effect.either(withEnv({ IPC_PORT: "0" })(config))
+      assert.include(yield* read(NodeIPCServer.config).pipe(Effect.flatten), { port: 0 })
+      for (const config of [NodeIPCClient.config, PortElection.config, LocalDiscovery.config]) {
+        const error = yield* Effect.flip(Effect.flatten(read<unknown>(config)))
+        assert.include(String(error), "at IPC_PORT: \"Expected a port, a whole number from 1 to 65535, not \"0\"")
+      }
     })
   )
 
