@@ -21,7 +21,7 @@ server.onFrameworkMessage(Price, async (item) => {
   const response = await fetch(`${prices.url}/${item}`, { headers: traceHeaders() })
   return response.text()
 })
-await server.start()
+if (!(await server.start())) throw new Error("Another program holds the port.")
 
 // In a server of another library: the trace of the request that came.
 const client = new IPCClient(server.getPort())

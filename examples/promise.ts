@@ -11,7 +11,7 @@ server.onStream(Count, async function* (to) {
   for (let n = 1; n <= to; n++) yield n
 })
 server.interceptHttp("GET", "/hello/:name", async (_body, { name }) => ({ hello: name }))
-await server.start()
+if (!(await server.start())) throw new Error("Another program holds the port.")
 
 const client = new IPCClient(server.getPort())
 client.onFrameworkRequest(Square, async (n) => n * n)
@@ -25,7 +25,7 @@ for await (const n of client.openStream(Count, 1_000_000)) {
 }
 console.log(await (await fetch(`${server.getUrl()}/hello/Ada`)).json())
 
-// Failures reject with the same tagged errors.
+// Failures reject with the same tagged errors; only a port in use is told by what start() resolves with.
 await server.sendFrameworkMessage("worker-2", Square, 12).catch((error) => console.log(error._tag))
 
 await client.disconnect()

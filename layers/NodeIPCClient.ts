@@ -15,9 +15,10 @@ import { defaultMaxFrameBytes } from "../src/connection/IPCSocketOptions.js"
 import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
+import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
 import * as Userinfo from "../src/internal/Userinfo.js"
 import * as ProcessReport from "./inspector/ProcessReport.js"
-import { defaultPort, urlOf } from "./ipc/Address.js"
+import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as MessagePack from "./ipc/MessagePack.js"
@@ -94,14 +95,18 @@ export const connection = (
   }
 ): Effect.Effect<{ readonly base: string; readonly connect: ReconnectingClient.Connect }, ConnectFailed> =>
   Effect.suspend(() => {
-    const given = options.url ?? urlOf({ host: options.host, port: options.port ?? defaultPort })
+    const given = options.url ?? Address.urlOf({ host: options.host, port: options.port ?? Address.defaultPort })
     const base = Userinfo.hidden(given)
     const unreachable = (detail: string) => Effect.fail(new ConnectFailed({ url: base, reason: "Unreachable", detail }))
     const rejected = (status: number, detail: string) =>
       Effect.fail(new ConnectFailed({ url: base, reason: "Rejected", status, detail }))
     const url = upgradeUrl(given, options)
     const token = Credentials.tokenOf(options.token)
-    if (url === undefined) return unreachable("it isn't a URL like http://127.0.0.1:9000")
+    const port = portIn(options.url, options.port)
+    if (port !== undefined && !(Address.isPort(Number(port)) && Number(port) > 0)) {
+      return unreachable(`its port is a whole number from 1 to 65535, not ${ArgumentIssue.shown(port)}`)
+    }
+    if (url === undefined) return unreachable("it isn't a URL")
     // As the server would answer, had the request come through.
     if (!Credentials.isValidRuntimeId(options.runtimeId ?? "")) return rejected(400, Credentials.invalidRuntimeId)
     const credential = credentialOf(token, options.tokenScheme)
@@ -176,6 +181,10 @@ export const layerConfig = (
       )
     })
   )
+
+/** As it is written, since a URL whose port is none can't be parsed. */
+const portIn = (url: string | undefined, port: unknown): unknown =>
+  url === undefined ? port : /^\w+:\/\/[^/?#]*?:([^:/?#\]]+)(?:[/?#]|$)/.exec(url)?.[1]
 
 const upgradeUrl = (base: string, options: Pick<NodeIPCClientOptions, "path" | "runtimeId">): URL | undefined => {
   if (!URL.canParse(base)) return undefined

@@ -36,6 +36,7 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>("effect-ipc/L
   reason: Schema.String
 }) {
   override get message() {
+    if (this.code === "ERR_SOCKET_BAD_PORT") return `Could not listen on ${this.host}: ${this.reason}.`
     return `Could not listen on ${this.host}:${this.port}: ${this.reason} (${this.code}). Check that the host is an address of this machine and that the port may be bound.`
   }
 }
@@ -50,7 +51,7 @@ export class TokenRequired extends Schema.TaggedError<TokenRequired>("effect-ipc
   host: Schema.String
 }) {
   override get message() {
-    return `Listening on ${this.host} lets other machines connect. Pass { token } (or set IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.`
+    return `Listening on ${this.host} lets other machines connect. Pass { token } (layerConfig reads IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.`
   }
 }
 
@@ -64,7 +65,7 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>("effect-ipc/I
   issue: Schema.String
 }) {
   override get message() {
-    return `The token can't be used: ${this.issue}. Pass a random one as { token } (or set IPC_TOKEN), such as "openssl rand -hex 32" prints.`
+    return `The token can't be used: ${this.issue}. Pass a random one as { token } (layerConfig reads IPC_TOKEN), such as "openssl rand -hex 32" prints.`
   }
 }
 
@@ -106,20 +107,20 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>("effect-ipc
   detail: Schema.String
 }) {
   override get message() {
-    return `Could not connect to ${this.url}: ${oneLine(this.detail)}. ${connectHint(this.reason, this.status)}`
+    return `Could not connect to ${this.url}: ${oneLine(this.detail)}. ${connectHint(this)}`
   }
 }
 
-const connectHint = (reason: ConnectFailed["reason"], status: number | undefined): string => {
+const connectHint = ({ reason, status, url }: ConnectFailed): string => {
   switch (reason) {
     case "Refused":
       return "Is the server running, and is the port right?"
     case "TimedOut":
       return "Something holds the port but doesn't answer; is it an IPC server?"
     case "Unreachable":
-      return "Check the host."
+      return isAddress(url) ? "Check the host." : "Pass a port as a number, or a URL like http://127.0.0.1:9000."
     case "Rejected":
-      if (status === 401) return "Pass the server's token as { token } (or set IPC_TOKEN)."
+      if (status === 401) return "Pass the server's token as { token } (layerConfig reads IPC_TOKEN)."
       if (status === 403)
         return "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."
       if (status === 404 || status === 426) return "Is it an IPC server, and is { path } right?"
@@ -127,6 +128,12 @@ const connectHint = (reason: ConnectFailed["reason"], status: number | undefined
       if (status === 400 || status === 431) return "Pass a { runtimeId } that the server takes."
       return "Is it an IPC server?"
   }
+}
+
+const isAddress = (text: string): boolean => {
+  if (!URL.canParse(text)) return false
+  const { port, protocol } = new URL(text)
+  return /^(?:http|ws)s?:$/.test(protocol) && port !== "0"
 }
 
 /**

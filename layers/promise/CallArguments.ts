@@ -56,9 +56,21 @@ export const checkText = (call: string, name: string, value: unknown): void => {
   if (typeof value !== "string") ArgumentIssue.refuse(call, `its ${name} is a string, not ${kindOf(value)}`)
 }
 
-export const checkPort = (call: string, port: unknown): void => {
-  if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535) return
-  ArgumentIssue.refuse(call, `its port is a whole number from 0 to 65535, not ${ArgumentIssue.shown(port)}`)
+export const checkPort = (call: string, port: unknown, lowest: 0 | 1 = 0): void => {
+  if (Number.isInteger(port) && (port as number) >= lowest && (port as number) <= 65_535) return
+  const order = Predicate.isObject(port) ? `: it comes before the options, ${call}(port, options)` : ""
+  ArgumentIssue.refuse(
+    call,
+    `its port is a whole number from ${lowest} to 65535, not ${ArgumentIssue.shown(port)}${order}`
+  )
+}
+
+/** Of a client: a port, or a URL. */
+export const checkAddress = (call: string, address: unknown): void => {
+  if (typeof address === "number") return checkPort(call, address, 1)
+  if (typeof address === "string") return
+  const order = Predicate.isObject(address) ? `: it comes before the options, ${call}(address, options)` : ""
+  ArgumentIssue.refuse(call, `its address is a port or a URL, not ${kindOf(address)}${order}`)
 }
 
 /** Of a service: who takes part in discovery for it, and its name. */

@@ -5,13 +5,12 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { PortInUse } from "../../src/IPCError.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import { defaultPort, urlOf } from "../ipc/Address.js"
 import * as Layer from "../LocalDiscovery.js"
 import { notOpen } from "./NotOpen.js"
 import { Participant, type ParticipantOptions, type Participation } from "./Participant.js"
-import { handled } from "./Promises.js"
+import { Starting } from "./Starting.js"
 
 /**
  * The options of a gateway, beside the port.
@@ -47,6 +46,8 @@ export interface GatewayOptions extends ParticipantOptions {}
  * @category models
  */
 export class Gateway extends Participant<IPCServer> {
+  readonly #starting = new Starting()
+
   /** The port that all participants know. Port 0 is any free port. */
   constructor(port = defaultPort, options: GatewayOptions = {}) {
     super("Gateway", "start", port, options)
@@ -62,15 +63,7 @@ export class Gateway extends Participant<IPCServer> {
       (open) => this.#program(open),
       () => notOpen("start", this.address, "teardown() was called before the gateway had started.")
     )
-    return handled(
-      started.then(
-        () => true,
-        (error) => {
-          if (error instanceof PortInUse) return false
-          throw error
-        }
-      )
-    )
+    return this.#starting.settle(started)
   }
 
   /**
@@ -83,9 +76,12 @@ export class Gateway extends Participant<IPCServer> {
     throw notOpen("getPort", this.address, "Any free port was asked for, so there is none yet. Await start() first.")
   }
 
-  /** `http://host:port`. Throws as {@link getPort} does. */
+  /** `http://host:port`. Throws as {@link getPort} does, and where `start` found that another process holds the port. */
   getUrl(): string {
-    return this.#server?.url ?? urlOf({ host: this.options.host, port: this.getPort() })
+    const server = this.#server
+    if (server !== undefined) return server.url
+    this.#starting.checkUrl(this.address)
+    return urlOf({ host: this.options.host, port: this.getPort() })
   }
 
   get #server(): IPCServer.Service | undefined {

@@ -104,8 +104,7 @@ export class IPCClient {
 
   /** The server's port on 127.0.0.1, or its address, `http://host:port` or `ws://host:port`. */
   constructor(address: number | string, options: IPCClientOptions = {}) {
-    if (typeof address === "number") CallArguments.checkPort("new IPCClient", address)
-    else CallArguments.checkText("new IPCClient", "address", address)
+    CallArguments.checkAddress("new IPCClient", address)
     this.#url = typeof address === "number" ? `http://${defaultHost}:${address}` : address
     check("new IPCClient(address, options): options", options, optionNames)
     this.#options = options

@@ -9,7 +9,6 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { HttpMethod, RouteProxyResolver } from "../../src/HttpGateway.js"
-import { PortInUse } from "../../src/IPCError.js"
 import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
 import type { BrandedRequest, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
@@ -27,8 +26,9 @@ import { PromisePeer } from "./PromisePeer.js"
 import type { HttpHandler } from "./PromiseRoutes.js"
 import { PromiseRoutes } from "./PromiseRoutes.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
-import { handled, runSync } from "./Promises.js"
+import { runSync } from "./Promises.js"
 import { Session } from "./Session.js"
+import { Starting } from "./Starting.js"
 
 /**
  * Where to listen beside the port, and which clients may connect.
@@ -84,6 +84,7 @@ export class IPCServer {
   readonly #routes = new PromiseRoutes()
   readonly #disconnectCallbacks = new Callbacks<Parameters<DisconnectCallback>>("onClientDisconnect")
   readonly #session = new Session<Service.Service>()
+  readonly #starting = new Starting()
   readonly #peer = new PromisePeer(() => this.#session.value)
   #resolver: RouteProxyResolver | undefined
   #registerResolver: (() => void) | undefined
@@ -96,7 +97,7 @@ export class IPCServer {
   }
 
   /**
-   * Listens. Resolves with `false` where the port is in use; any other failure rejects: `ListenFailed`, `TokenRequired`, `InvalidToken`,
+   * Listens. Resolves with `false`, and listens nowhere, where the port is in use; any other failure rejects: `ListenFailed`, `TokenRequired`, `InvalidToken`,
    * and `ConnectionClosed` where `teardown` was called meanwhile. A server that runs, or is starting, isn't started twice.
    */
   start(): Promise<boolean> {
@@ -104,15 +105,7 @@ export class IPCServer {
       (open) => this.#program(open),
       () => notOpen("start", this.#address, "teardown() was called before the server had started.")
     )
-    return handled(
-      started.then(
-        () => true,
-        (error) => {
-          if (error instanceof PortInUse) return false
-          throw error
-        }
-      )
-    )
+    return this.#starting.settle(started)
   }
 
   /**
@@ -134,10 +127,13 @@ export class IPCServer {
   }
 
   /**
-   * `http://host:port`. Throws as {@link getPort} does.
+   * `http://host:port`. Throws as {@link getPort} does, and where `start` found that another program holds the port.
    */
   getUrl(): string {
-    return this.#session.value?.url ?? urlOf({ host: this.#options.host, port: this.getPort() })
+    const server = this.#session.value
+    if (server !== undefined) return server.url
+    this.#starting.checkUrl(this.#address)
+    return urlOf({ host: this.#options.host, port: this.getPort() })
   }
 
   /**

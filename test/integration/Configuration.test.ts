@@ -77,7 +77,10 @@ describe("layerConfig", () => {
           MemoryBudget.layerConfig(Config.succeed({ maxBytes: 1 }))
         ]
         for (const layer of layers) yield* Effect.scoped(Layer.build(layer)).pipe(withEnv({ IPC_SERVICES: empty }))
-        const error = yield* Layer.build(MemoryBudget.layerConfig()).pipe(withEnv({ IPC_MAX_MEMORY: empty }), Effect.flip)
+        const error = yield* Layer.build(MemoryBudget.layerConfig()).pipe(
+          withEnv({ IPC_MAX_MEMORY: empty }),
+          Effect.flip
+        )
         assert.include(String(error), "Expected IPC_MAX_MEMORY to exist in the process context, and it is empty")
       }
     })
@@ -89,7 +92,7 @@ describe("layerConfig", () => {
       assert.include(yield* read(NodeIPCServer.config).pipe(Effect.flatten), { port: 0 })
       for (const config of [NodeIPCClient.config, PortElection.config, LocalDiscovery.config]) {
         const error = yield* Effect.flip(Effect.flatten(read<unknown>(config)))
-        assert.include(String(error), "at IPC_PORT: \"Expected a port, a whole number from 1 to 65535, not \"0\"")
+        assert.include(String(error), 'at IPC_PORT: "Expected a port, a whole number from 1 to 65535, not "0"')
       }
     })
   )

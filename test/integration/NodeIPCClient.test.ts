@@ -129,19 +129,32 @@ describe("NodeIPCClient", () => {
       30_000
     )
 
-    for (const url of ["nonsense", "foo://127.0.0.1:9000", "http://127.0.0.1:70000", ""]) {
+    for (const url of ["nonsense", "9000", "foo://127.0.0.1:9000", ""]) {
       live(`where ${JSON.stringify(url)} is no URL of a server`, () =>
         Effect.map(told(NodeIPCClient.make({ url })), (error) => {
           assert.deepStrictEqual(error, {
             tag: "ConnectFailed",
-            message: `Could not connect to ${url}: it isn't a URL like http://127.0.0.1:9000. Check the host.`
+            message: `Could not connect to ${url}: it isn't a URL. Pass a port as a number, or a URL like http://127.0.0.1:9000.`
           })
         })
       )
     }
 
+    live("where the port is none, of a URL or alone", () =>
+      Effect.gen(function* () {
+        for (const port of [0, 70_000, -1, 1.5, Number.NaN, "http"] as ReadonlyArray<number>) {
+          const url = `http://127.0.0.1:${port}`
+          const written = (value: string) =>
+            `Could not connect to ${url}: its port is a whole number from 1 to 65535, not ${value}. Pass a port as a number, or a URL like http://127.0.0.1:9000.`
+          const { message } = yield* told(NodeIPCClient.make({ port }))
+          assert.strictEqual(message, written(typeof port === "string" ? `"${port}"` : String(port)))
+          assert.strictEqual((yield* told(NodeIPCClient.make({ url: `${url}` }))).message, written(`"${port}"`))
+        }
+      })
+    )
+
     for (const [status, hint] of [
-      [401, "Pass the server's token as { token } (or set IPC_TOKEN)."],
+      [401, "Pass the server's token as { token } (layerConfig reads IPC_TOKEN)."],
       [403, "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."],
       [404, "Is it an IPC server, and is { path } right?"],
       [426, "Is it an IPC server, and is { path } right?"],

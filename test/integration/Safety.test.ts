@@ -46,7 +46,7 @@ describe("By default", () => {
       Effect.map(told(NodeIPCServer.make({ host })), (error) =>
         assert.deepStrictEqual(error, {
           tag: "TokenRequired",
-          message: `Listening on ${host} lets other machines connect. Pass { token } (or set IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.`
+          message: `Listening on ${host} lets other machines connect. Pass { token } (layerConfig reads IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.`
         })
       )
     )
@@ -89,7 +89,7 @@ describe("A server with a token", () => {
       const { port } = yield* server
       assert.deepStrictEqual(yield* told(NodeIPCClient.make({ port })), {
         tag: "ConnectFailed",
-        message: `Could not connect to http://127.0.0.1:${port}: the server answered 401 Unauthorized: This server asks for a token: send it as Authorization: Bearer …. Pass the server's token as { token } (or set IPC_TOKEN).`
+        message: `Could not connect to http://127.0.0.1:${port}: the server answered 401 Unauthorized: This server asks for a token: send it as Authorization: Bearer …. Pass the server's token as { token } (layerConfig reads IPC_TOKEN).`
       })
     })
   )

@@ -133,7 +133,7 @@ describe("A token that is too short", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* told(NodeIPCServer.make({ token: "fifteen bytes.." })), {
         tag: "InvalidToken",
-        message: `The token can't be used: ${issue}. Pass a random one as { token } (or set IPC_TOKEN), such as "openssl rand -hex 32" prints.`
+        message: `The token can't be used: ${issue}. Pass a random one as { token } (layerConfig reads IPC_TOKEN), such as "openssl rand -hex 32" prints.`
       })
       const { port } = yield* server
       assert.deepStrictEqual(yield* refusal({ port, token: "fifteen bytes.." }), {
@@ -180,7 +180,7 @@ describe("A client without the server's token", () => {
       const { port } = yield* server
       assert.strictEqual(
         (yield* told(NodeIPCClient.make({ port, token: anotherToken }))).message,
-        `Could not connect to http://127.0.0.1:${port}: the server answered 401 Unauthorized: The token is not this server's. Pass the server's token as { token } (or set IPC_TOKEN).`
+        `Could not connect to http://127.0.0.1:${port}: the server answered 401 Unauthorized: The token is not this server's. Pass the server's token as { token } (layerConfig reads IPC_TOKEN).`
       )
     })
   )

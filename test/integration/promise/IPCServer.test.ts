@@ -28,8 +28,13 @@ describe("start and teardown", () => {
     onTestFinished(() => server.teardown())
     assert.isFalse(await server.start())
     assert.strictEqual(server.getPort(), holder.getPort())
+    assert.strictEqual(
+      thrown(() => server.getUrl()).message,
+      `Another program holds 127.0.0.1:${holder.getPort()}, so this one doesn't listen there: start() resolved with false. Check what it resolves with.`
+    )
     await holder.teardown()
     assert.isTrue(await server.start())
+    assert.strictEqual(server.getUrl(), `http://127.0.0.1:${server.getPort()}`)
   })
 
   it("knows a given port before it starts, and no other", () => {
@@ -97,7 +102,7 @@ describe("start and teardown", () => {
     assert.strictEqual(beyond._tag, "TokenRequired")
     assert.strictEqual(
       beyond.message,
-      "Listening on 0.0.0.0 lets other machines connect. Pass { token } (or set IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted."
+      "Listening on 0.0.0.0 lets other machines connect. Pass { token } (layerConfig reads IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted."
     )
     const nowhere = await rejection(new IPCServer(0, { host: "192.0.2.1", token: "a secret of the tests" }).start())
     assert.strictEqual(nowhere._tag, "ListenFailed")

@@ -94,7 +94,7 @@ describe("join and teardown", () => {
     const { port } = await leading({ token: "a secret of the tests" })
     const refused = await rejection(participant(port).join())
     assert.strictEqual(refused._tag, "ConnectFailed")
-    assert.isTrue(refused.message.endsWith("Pass the server's token as { token } (or set IPC_TOKEN)."))
+    assert.isTrue(refused.message.endsWith("Pass the server's token as { token } (layerConfig reads IPC_TOKEN)."))
     assert.strictEqual((await joined(port, { token: "a secret of the tests" })).getRole(), "follower")
     assert.strictEqual((await rejection(participant(0, { host: "0.0.0.0" }).join()))._tag, "TokenRequired")
   })

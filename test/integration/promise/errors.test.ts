@@ -36,7 +36,7 @@ describe("connecting", () => {
     await expectRejection(
       clientOf("9000").connect(),
       "ConnectFailed",
-      "Could not connect to 9000: it isn't a URL like http://127.0.0.1:9000. Check the host."
+      "Could not connect to 9000: it isn't a URL. Pass a port as a number, or a URL like http://127.0.0.1:9000."
     )
   })
 
@@ -53,7 +53,7 @@ describe("connecting", () => {
         error.message.startsWith(`Could not connect to ${server.getUrl()}: the server answered 401 Unauthorized`)
       )
       assert.include(error.message, said)
-      assert.isTrue(error.message.endsWith("Pass the server's token as { token } (or set IPC_TOKEN)."))
+      assert.isTrue(error.message.endsWith("Pass the server's token as { token } (layerConfig reads IPC_TOKEN)."))
     }
     const client = clientOf(server.getPort(), { token: "a secret of the tests" })
     await client.connect()
@@ -339,7 +339,10 @@ describe("plain JavaScript that passes something else is told at once", () => {
       () => defineStream("all", { payload: Schema.String }),
       () => defineStream(7),
       () => new errors.IPCServer("9000" as never),
+      () => new errors.IPCServer({ port: 9000 } as never),
       () => new errors.IPCClient(none),
+      () => new errors.IPCClient({ url: "http://127.0.0.1:9000" } as never),
+      () => new errors.IPCClient(0),
       () => new errors.IPCClient(70_000),
       () => new errors.LocalDiscovery(-1),
       () => new errors.ServiceServer(none, "users"),
@@ -374,8 +377,11 @@ describe("plain JavaScript that passes something else is told at once", () => {
         "defineStream: its element is a Schema or IPCRequest.Bytes, not undefined.",
         "defineStream: its name is a string, not a number.",
         "new IPCServer: its port is a whole number from 0 to 65535, not "9000".",
-        "new IPCClient: its address is a string, not undefined.",
-        "new IPCClient: its port is a whole number from 0 to 65535, not 70000.",
+        "new IPCServer: its port is a whole number from 0 to 65535, not an object: it comes before the options, new IPCServer(port, options).",
+        "new IPCClient: its address is a port or a URL, not undefined.",
+        "new IPCClient: its address is a port or a URL, not an object: it comes before the options, new IPCClient(address, options).",
+        "new IPCClient: its port is a whole number from 1 to 65535, not 0.",
+        "new IPCClient: its port is a whole number from 1 to 65535, not 70000.",
         "new LocalDiscovery: its port is a whole number from 0 to 65535, not -1.",
         "new ServiceServer: its discovery is a LocalDiscovery or a Gateway, not undefined.",
         "new ServiceClient: its api is a string, not undefined.",
