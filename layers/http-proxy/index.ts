@@ -5,6 +5,13 @@
  * @module effect-ipc/http-proxy
  */
 export type { ConfigOptions } from "../ipc/ConfigOptions.js"
-export type { MakeForwarder, UpstreamProxy } from "../UpstreamProxy.js"
+export type {
+  ForwardedExchange,
+  Forwarder,
+  MakeForwarder,
+  Upgrade,
+  UpstreamAttempt,
+  UpstreamProxy
+} from "../UpstreamProxy.js"
 export type { HttpProxyEvents, HttpProxyOptions } from "./HttpProxyOptions.js"
 export * as HttpProxyUpstream from "./HttpProxyUpstream.js"

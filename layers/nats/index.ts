@@ -6,6 +6,7 @@
  */
 
 export { NatsFailed } from "../../src/IPCError.js"
+export type { ConfigOptions } from "../ipc/ConfigOptions.js"
 export type { NatsDiscoveryOptions } from "./NatsDiscovery.js"
 export * as NatsDiscovery from "./NatsDiscovery.js"
 export type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"

@@ -1,8 +1,9 @@
 /**
  * Writes exports.ts, which exports every value of every entry and the result of every function and class, so that the
  * compiler has to name their types in declarations. The list is made of the entries themselves: none can be forgotten.
- * Fails where a type that appears in the API has no name that a consumer could import, or where an entry's declarations and
- * its module differ.
+ * Fails where a type that appears in the API has no name that a consumer could import, where one that a consumer writes
+ * beside an entry's values has its name neither there nor in `effect-ipc`, or where an entry's declarations and its module
+ * differ.
  */
 import assert from "node:assert/strict"
 import { realpathSync, writeFileSync } from "node:fs"
@@ -37,10 +38,16 @@ const isTypeOnly = (symbol) => symbol.declarations?.some((node) => ts.isTypeOnly
 
 /** Every symbol that a consumer can name, by its name. */
 const named = new Map()
+/** The same, for each entry. */
+const namedBy = entries.map(() => new Set())
 const lines = []
+
+const entryOf = (name) => Number(name.split(".")[0].slice("Entry".length))
 
 const add = (name, symbol, typeOnly) => {
   if (!named.has(symbol)) named.set(symbol, name)
+  if (namedBy[entryOf(name)].has(symbol)) return
+  namedBy[entryOf(name)].add(symbol)
   if (has(symbol, ts.SymbolFlags.Namespace)) addExports(name, symbol)
   if (typeOnly || !has(symbol, ts.SymbolFlags.Value) || has(symbol, ts.SymbolFlags.ValueModule)) return
   const type = checker.getTypeOfSymbol(symbol)
@@ -108,6 +115,35 @@ for (const [symbol, name] of named) {
   lookAt(symbol, `${entries[Number(entry.slice("Entry".length))]}: ${path.join(".")}`)
 }
 assert.deepEqual([...unnameable.values()], [], "types that no entry exports")
+
+/** What the types of an entry's exports name, but for what they are made from: `extends`, `Omit` and `Pick`. */
+const references = (node, found) => {
+  if (ts.isHeritageClause(node)) return
+  if (ts.isTypeReferenceNode(node)) {
+    if (node.typeName.getText() === "Omit" || node.typeName.getText() === "Pick") return
+    const symbol = checker.getSymbolAtLocation(node.typeName)
+    if (symbol) found.add(original(symbol))
+  }
+  ts.forEachChild(node, (child) => references(child, found))
+}
+
+const elsewhere = namedBy.flatMap((symbols, index) => {
+  const found = new Set()
+  for (const symbol of symbols) {
+    for (const declaration of symbol.declarations ?? []) {
+      if (isOurs(declaration) && !ts.isSourceFile(declaration)) references(declaration, found)
+    }
+  }
+  return [...found]
+    .filter((symbol) => symbol.declarations?.some(isStatement))
+    .filter((symbol) => !symbols.has(symbol) && !namedBy[0].has(symbol))
+    .map((symbol) => `${symbol.name} of ${named.get(symbol)} in ${entries[index]}`)
+})
+assert.deepEqual(
+  elsewhere,
+  [],
+  "types that are to be named beside the values of one entry, and are exported by another"
+)
 
 writeFileSync(file, [...imports, ...lines, ""].join("\n"))
 console.log(`${named.size} names, ${lines.length} values and results in ${entries.length} entries`)
