@@ -1,6 +1,7 @@
 /**
  * Two hundred tests that use interceptors, in eight suites side by side, and two hundred in eight more whose tests all run at
- * the same time in sessions; each run in another random order. Says each run's seed; `--seed` repeats one.
+ * the same time in sessions; each run in another random order. Says each run's seed: `--seed 7` repeats that run, and
+ * `--seed 7 --runs 10` that and the nine after it.
  */
 import { mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -11,10 +12,10 @@ import { build } from "esbuild"
 import { createVitest } from "vitest/node"
 
 const { values } = parseArgs({
-  options: { runs: { type: "string", default: "10" }, seed: { type: "string" } }
+  options: { runs: { type: "string" }, seed: { type: "string" } }
 })
 const first = Number(values.seed ?? Date.now() % 1_000_000)
-const runs = values.seed === undefined ? Number(values.runs) : 1
+const runs = Number(values.runs ?? (values.seed === undefined ? 10 : 1))
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 // Bundled, since otherwise each run would load the library file by file, which takes longer than the tests.

@@ -142,7 +142,19 @@ export interface MultipartFile {
  * @since 0.2.0
  * @category types
  */
-export type NoMore<Given, Known> = { readonly [Name in Exclude<keyof Given, keyof Known>]: never }
+export type NoMore<Given, Known> = {
+  readonly [Name in Exclude<keyof Given, keyof Known>]: NoSuchPart<Name>
+}
+
+/**
+ * What the compiler says of a part that no request matcher has.
+ *
+ * @since 0.2.0
+ * @category types
+ */
+export interface NoSuchPart<Name> {
+  readonly "A request matcher has method, path, query, headers, body and api, and no": Name
+}
 
 /**
  * What a handler knows of the body of a request that the matcher took: the type of its Schema or type guard, or the shape

@@ -99,6 +99,7 @@ export type {
   MatchedField,
   MultipartFile,
   NoMore,
+  NoSuchPart,
   RequestMatcher,
   ValueMatcher,
   ValueMatchers,

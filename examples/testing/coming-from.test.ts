@@ -144,6 +144,18 @@ describe("an idiom of another library", () => {
     assert.strictEqual((await chat.awaitMessage(1)).data, "welcome")
   })
 
+  it("of nock: as exact as nock, and once", async () => {
+    // #region as-exact-as-nock-and-once
+    const exactly = { body: Intercept.exact({ name: "Ada" }), query: Intercept.exact({ page: "2" }) }
+    await gateway.mock(Intercept.post("/users", exactly), Intercept.status(201), Intercept.once)
+    // #endregion
+    const statusOf = async (path: string, body: unknown) => (await get(path, post(body))).status
+    assert.strictEqual(await statusOf("/users?page=2", { name: "Ada", id: 7 }), 200)
+    assert.strictEqual(await statusOf("/users?page=2&sort=name", { name: "Ada" }), 200)
+    assert.strictEqual(await statusOf("/users?page=2", { name: "Ada" }), 201)
+    assert.strictEqual(await statusOf("/users?page=2", { name: "Ada" }), 200)
+  })
+
   it("of nock: match a JSON body", async () => {
     // #region match-a-json-body
     await gateway.mock(Intercept.post("/users", { body: { name: "Ada" } }), Intercept.status(201))

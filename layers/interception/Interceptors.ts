@@ -66,7 +66,11 @@ export interface Group {
 /** A request without a session's trace context that an interceptor of the session would have taken. */
 export interface Stray {
   readonly installed: Installed
-  readonly request: Pick<IncomingMessage, "method" | "url" | "headers" | "rawHeaders">
+  readonly request: StrayRequest
+}
+
+/** What the strays of one request share. */
+interface StrayRequest extends Pick<IncomingMessage, "method" | "url" | "headers"> {
   /** `missed` once it was answered, and not by an interceptor that belongs to no session, for a test that has none. */
   outcome: "open" | "intercepted" | "missed"
 }
@@ -85,6 +89,9 @@ export class Interceptors {
   #count = 0
   /** The bodies that were read for matching, by the request's raw headers, which every form of a request shares. */
   readonly #bodies = new WeakMap<object, MatchedBody>()
+
+  /** The requests that belong to no session, and that one would have taken; as the bodies. */
+  readonly #strays = new WeakMap<object, StrayRequest>()
 
   constructor(sessions: SessionTrace.SessionTraces) {
     this.#sessions = sessions
@@ -143,27 +150,27 @@ export class Interceptors {
   }
 
   /** Keeps a request that belongs to no session, and that the interceptor would have taken if it belonged to its own. */
-  noteStray(group: Group, installed: Installed, { request, response }: Exchange): void {
-    const { headers, method, rawHeaders, url } = request
-    if (group.strays.some((other) => other.request.rawHeaders === rawHeaders)) return
-    const stray: Stray = { installed, request: { headers, method, rawHeaders, url }, outcome: "open" }
-    push(group.strays, stray)
+  noteStray(group: Group, installed: Installed, exchange: Exchange): void {
+    const request = this.#strayOf(exchange)
+    if (group.strays.some((other) => other.request === request)) return
+    push(group.strays, { installed, request })
+  }
+
+  #strayOf({ request: { headers, method, rawHeaders, url }, response }: Exchange): StrayRequest {
+    const known = this.#strays.get(rawHeaders)
+    if (known !== undefined) return known
+    const stray: StrayRequest = { headers, method, url, outcome: "open" }
+    this.#strays.set(rawHeaders, stray)
     response.once("close", () => {
       if (stray.outcome === "open") stray.outcome = "missed"
     })
+    return stray
   }
 
   /** Tells whether an interceptor answers the request. */
   setIntercepted({ rawHeaders }: IncomingMessage, intercepted: boolean): void {
-    this.#settleStrays(rawHeaders, intercepted ? "intercepted" : "open")
-  }
-
-  #settleStrays(rawHeaders: object, outcome: Stray["outcome"]): void {
-    if (!this.#sessions.areOpen) return
-    for (const { strays } of this.#groups) {
-      const stray = strays.findLast(({ request }) => request.rawHeaders === rawHeaders)
-      if (stray !== undefined) stray.outcome = outcome
-    }
+    const stray = this.#strays.get(rawHeaders)
+    if (stray !== undefined) stray.outcome = intercepted ? "intercepted" : "open"
   }
 
   /** Keeps the request for the groups that it is for, and gives a hint for its 404. */
@@ -176,7 +183,8 @@ export class Interceptors {
     for (const group of this.#groups) {
       if (this.isFor(group, request)) push(group.unmatched, unmatched)
     }
-    this.#settleStrays(request.rawHeaders, "missed")
+    const stray = this.#strays.get(request.rawHeaders)
+    if (stray !== undefined) stray.outcome = "missed"
     if (near !== undefined) return `The interceptor that came nearest: ${near.text}.`
     return this.#installed.length === 0 ? undefined : "No interceptor is like it."
   }
@@ -230,7 +238,7 @@ export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception
     const uncalled = Array.from(group.installed).filter(
       ({ calls, optional, times }) => !optional && calls < (times ?? 1)
     )
-    const isMissing = group.strays.some(({ outcome }) => outcome === "missed")
+    const isMissing = group.strays.some(({ request }) => request.outcome === "missed")
     if (uncalled.length === 0 && group.unmatched.length === 0 && group.failed.length === 0 && !isMissing) {
       return Effect.void
     }

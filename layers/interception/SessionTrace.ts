@@ -37,11 +37,6 @@ export class SessionTraces {
   /** What a session has started may go on after it. Oldest first. */
   readonly #closed = new Set<string>()
 
-  /** Whether there is one. */
-  get areOpen(): boolean {
-    return this.#open.size > 0
-  }
-
   open(): SessionTrace {
     const trace = new SessionTrace()
     this.#open.set(trace.traceId, trace)

@@ -16,7 +16,7 @@ interface Test {
   readonly text: (path: string, options?: Place.Asking) => Promise<string>
 }
 
-/** Runs in a session of its own, which is verified at its end; a request of nobody's goes to the service meanwhile. */
+/** Runs in a session of its own, which is verified at its end; a request of another goes to the service meanwhile. */
 const inSession =
   (test: (test: Test) => Promise<void>) =>
   async (n: number, gateway: TestGateway.TestGateway): Promise<void> => {
@@ -24,8 +24,10 @@ const inSession =
     const { url } = gateway
     const text: Test["text"] = (path, options) =>
       Place.text(url + path, { ...options, headers: { ...session.headers, ...options?.headers } })
-    const [other] = await Promise.all([Place.text(`${url}/real/again`), test({ n, url, session, text })])
-    assert.strictEqual(other, "the real service")
+    await using other = await gateway.session()
+    const asked = Place.text(`${url}/real/again`, { headers: other.headers })
+    const [answer] = await Promise.all([asked, test({ n, url, session, text })])
+    assert.deepStrictEqual([answer, other.calls().length], ["the real service", 1])
   }
 
 const rejection = (promise: Promise<unknown>): Promise<Error> =>

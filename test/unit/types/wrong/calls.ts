@@ -3,9 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { HttpInterception } from "effect-ipc"
 import { IPCClient, IPCPeer, IPCServer } from "effect-ipc"
 import { NodeIPCServer } from "effect-ipc/node"
-import { MemoryIPC } from "effect-ipc/testing"
+import type { TestGateway } from "effect-ipc/testing"
+import { HttpApiMock, Intercept, MemoryIPC } from "effect-ipc/testing"
+import { Api } from "../../../integration/interception/api.js"
 
 class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { id: Schema.Number }) {}
 class Database extends Effect.Service<Database>()("Database", { succeed: {} }) {}
@@ -66,3 +69,44 @@ NodeIPCServer.layerConfig({ port: "9000" })
 //! Type 'string' is not assignable to type 'number | Config<number> | undefined'.
 Effect.flatMap(IPCPeer, ({ interceptHttp }) => interceptHttp)
 //! Property 'interceptHttp' does not exist on type 'IPCPeer'.
+
+// Interception.
+
+declare const gateway: TestGateway.TestGateway
+declare const http: HttpInterception.Service
+const Order = Schema.Struct({ item: Schema.String, count: Schema.NumberFromString })
+
+Intercept.get("/users", { header: { a: "1" } })
+//! 'header' does not exist in type 'Where & NoMore<Where, Where>'. Did you mean to write 'headers'?
+gateway.mock({ path: "/users", qeury: { page: "2" } }, () => 1)
+//! Property '"A request matcher has method, path, query, headers, body and api, and no"' is missing in type '{ page: "2"; }' but required in type 'NoSuchPart<"qeury">'.
+http.mock({ path: "/users", url: "/" }, () => Effect.void)
+//! Type 'string' is not assignable to type 'NoSuchPart<"url">'.
+gateway.spy(Intercept.get("/users", { query: { page: 2 } }))
+//! Type 'number' is not assignable to type 'ValueMatcher'.
+gateway.mock(Intercept.get("/users"), () => Intercept.status(404))
+//! A function isn't an answer: pass Intercept.status(404) itself, or return Intercept.status(404)(request)
+gateway.mock(Intercept.get("/users"), Intercept.json({}), { time: 1 })
+//! 'time' does not exist in type 'MockOptions'. Did you mean to write 'times'?
+gateway.mock(Intercept.post("/orders", { body: Order }), ({ body }) => body.count.length)
+//! Property 'length' does not exist on type 'number'.
+gateway.mock(Intercept.post("/orders", { body: { item: "tea" } }), ({ body }) => body.name)
+//! Property 'name' does not exist on type '{ readonly item: string; }'.
+gateway.mock(Intercept.post("/orders"), ({ forward }) => forward({ pth: "/" }))
+//! 'pth' does not exist in type 'ForwardChanges'. Did you mean to write 'path'?
+gateway.session().then((session) => session.mock({ paht: "/" }, () => 1))
+//! 'paht' does not exist in type
+gateway.session({ strickt: false })
+//! 'strickt' does not exist in type 'SessionOptions'. Did you mean to write 'strict'?
+gateway.fault(Intercept.any(), Intercept.status(500))
+//! Argument of type 'HttpRouteHandler<unknown>' is not assignable to parameter of type 'Fault'.
+gateway.replay("a.har", { unmatched: "pass" })
+//! Type '"pass"' is not assignable to type '"fail" | "forward" | undefined'.
+gateway.worker({ command: "python3 app.py" })
+//! Type 'string' is not assignable to type 'readonly string[] | ((port: number) => readonly string[])'.
+HttpApiMock.endpoint(Api, "users", "lose", () => Effect.void)
+//! Argument of type '"lose"' is not assignable to parameter of type '"create" | "find" | "remove"'.
+HttpApiMock.endpoint(Api, "health", "check", () => Effect.succeed(7))
+//! Type 'number' is not assignable to type 'string | HttpServerResponse'.
+gateway.mockEndpoint(Api, "users", "remove", ({ path }) => path.id.length)
+//! Property 'length' does not exist on type 'number'.
