@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { ListenFailed, PortInUse } from "../src/IPCError.js"
 import * as Variable from "../src/internal/Variable.js"
+import { limit } from "../src/internal/WholeNumber.js"
 import type { GatewayTarget } from "./inspector/GatewayTarget.js"
 import * as GatewayWatch from "./inspector/GatewayWatch.js"
 import * as InspectorApi from "./inspector/InspectorApi.js"
@@ -84,12 +85,12 @@ export const makeWithState: (
   PortInUse | ListenFailed,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: InspectorOptions = {}) {
-  const { gateway = {}, maxBytes = 64 * 1024 * 1024, maxExchanges = 20_000 } = options
+  const { gateway = {} } = options
   const clock = yield* Effect.clock
   const state = new InspectorState({
     gateway: gateway.url ?? Address.urlOf({ host: gateway.host, port: gateway.port ?? Address.defaultPort }),
-    maxExchanges,
-    maxBytes,
+    maxExchanges: limit(options.maxExchanges, 20_000),
+    maxBytes: limit(options.maxBytes, 64 * 1024 * 1024),
     now: () => clock.unsafeCurrentTimeMillis()
   })
   const watch = yield* GatewayWatch.make(gateway, state)

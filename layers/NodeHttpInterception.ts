@@ -20,6 +20,7 @@ import type {
 import { HttpInterception } from "../src/HttpInterception.js"
 import { IPCServer } from "../src/IPCServer.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
+import { limit } from "../src/internal/WholeNumber.js"
 import type { RequestMatcher } from "../src/RequestMatcher.js"
 import { fromService } from "./http/NodeHttpGateway.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
@@ -73,8 +74,8 @@ export const make: (
     const discovery = yield* Discovery
     // The gateway's clock, not the one of the test that installs an interceptor: requests arrive over sockets.
     const clock = yield* Effect.clock
-    const maxBytes = options.maxRecordedBytes ?? 1024 * 1024
-    const maxTotalBytes = options.maxTotalRecordedBytes ?? 64 * 1024 * 1024
+    const maxBytes = limit(options.maxRecordedBytes, 1024 * 1024)
+    const maxTotalBytes = limit(options.maxTotalRecordedBytes, 64 * 1024 * 1024)
     const recorder = CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock)
     const { url } = yield* IPCServer
     const apis = ApiRequests.make(discovery)

@@ -17,6 +17,7 @@ import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
 import * as Userinfo from "../src/internal/Userinfo.js"
+import { wholeNumber } from "../src/internal/WholeNumber.js"
 import * as ProcessReport from "./inspector/ProcessReport.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
@@ -117,7 +118,7 @@ export const connection = (
       otherPath: options.path === undefined ? Frame.upgradePathAlias : undefined,
       credential,
       transport: options.transport ?? "any",
-      maxFrameBytes: options.maxFrameBytes ?? defaultMaxFrameBytes,
+      maxFrameBytes: wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes),
       serialization: MessagePack.serializationOf(options.serialization)
     }
     return Effect.as(SupportedRuntime.check, { base, connect: UpgradeRequest.connect(target) })

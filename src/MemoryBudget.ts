@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Variable from "./internal/Variable.js"
+import { limit } from "./internal/WholeNumber.js"
 
 /**
  * What the library keeps in memory because a peer sent it or hasn't read it yet: frames that wait to be sent, requests in
@@ -127,7 +128,7 @@ export class MemoryBudget extends Context.Reference<MemoryBudget>()("effect-ipc/
    * @since 0.2.0
    */
   static layer(options: { readonly maxBytes: number }): Layer.Layer<never> {
-    return Layer.sync(MemoryBudget, () => new Budget(options.maxBytes)) as Layer.Layer<never>
+    return Layer.sync(MemoryBudget, () => new Budget(limit(options.maxBytes, defaultMaxBytes))) as Layer.Layer<never>
   }
 
   /**

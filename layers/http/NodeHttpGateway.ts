@@ -13,6 +13,7 @@ import type { HttpGateway, HttpMethod, HttpRouteHandler } from "../../src/HttpGa
 import * as Deadlines from "../../src/internal/Deadlines.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as RunFork from "../../src/internal/RunFork.js"
+import { limit } from "../../src/internal/WholeNumber.js"
 import * as Tracing from "../../src/telemetry/Tracing.js"
 import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
@@ -352,10 +353,10 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
 })
 
 const limitsOf = (options: GatewayOptions): BodyLimits => {
-  const maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024
+  const maxBodyBytes = limit(options.maxBodyBytes, 16 * 1024 * 1024)
   return {
     maxBodyBytes,
-    maxTotalBodyBytes: options.maxTotalBodyBytes ?? Math.max(128 * 1024 * 1024, maxBodyBytes),
+    maxTotalBodyBytes: limit(options.maxTotalBodyBytes, Math.max(128 * 1024 * 1024, maxBodyBytes)),
     bodyIdleMillis: Duration.toMillis(options.bodyIdleTimeout ?? "30 seconds")
   }
 }

@@ -15,6 +15,7 @@ import type { ClientConnections } from "../../src/connection/ClientConnections.j
 import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
+import { wholeNumber } from "../../src/internal/WholeNumber.js"
 import { normalize, pathOf } from "../http/RequestTarget.js"
 import { bodyOf, headersOf, type Refusal, refuse } from "../http/upgrade/Refusal.js"
 import * as Admission from "./Admission.js"
@@ -51,7 +52,7 @@ export const make: (
   clients: ClientConnections,
   options: UpgradeEndpointOptions
 ) {
-  const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
+  const maxFrameBytes = wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes)
   const serialization = MessagePack.serializationOf(options.serialization)
   const webSockets = new WebSocketServer({
     noServer: true,

@@ -17,6 +17,7 @@ import { detached } from "../internal/Detached.js"
 import { messageOf } from "../internal/ErrorMessage.js"
 import * as JsonBounds from "../internal/JsonBounds.js"
 import * as RunFork from "../internal/RunFork.js"
+import { wholeNumber } from "../internal/WholeNumber.js"
 import * as Frame from "./Frame.js"
 import * as FrameLimit from "./FrameLimit.js"
 import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
@@ -150,7 +151,7 @@ class SocketTransport implements NamingTransport {
     if (!this.extended) this.onIntroduced(undefined)
     this.byLine = options.framing === "lines"
     this.agreement = agreementOf(options)
-    this.maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes
+    this.maxFrameBytes = wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes)
   }
 
   listen(listener: TransportListener): void {

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Entry } from "../DiscoveryEntry.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
+import { limit } from "../internal/WholeNumber.js"
 import type { RouteTable } from "./RouteTable.js"
 
 /**
@@ -26,9 +27,9 @@ export type Limits = { readonly [Bound in RegistryLimitExceeded["bound"]]: numbe
 
 /** @internal */
 export const make = (limits: RegistryLimits = {}): Limits => ({
-  maxEntriesPerParticipant: limits.maxEntriesPerParticipant ?? 1000,
-  maxEntries: limits.maxEntries ?? 10_000,
-  maxEntryBytes: limits.maxEntryBytes ?? 4096
+  maxEntriesPerParticipant: limit(limits.maxEntriesPerParticipant, 1000),
+  maxEntries: limit(limits.maxEntries, 10_000),
+  maxEntryBytes: limit(limits.maxEntryBytes, 4096)
 })
 
 /**

@@ -55,6 +55,18 @@ describe("NodeIPCClient", () => {
     })
   )
 
+  live("has the default limit of frames where the one given is no number, as the server has", () =>
+    Effect.gen(function* () {
+      const Repeat = IPCServer.defineRequest<string, string>("repeat")
+      const server = yield* NodeIPCServer.make({ maxFrameBytes: Number.NaN })
+      yield* server.handle(Repeat, (text) => Effect.succeed(text))
+      for (const transport of ["tcp", "any"] as const) {
+        const client = yield* NodeIPCClient.make({ port: server.port, maxFrameBytes: Number.NaN, transport })
+        assert.strictEqual(yield* client.request(Repeat, "text"), "text")
+      }
+    })
+  )
+
   describe("that can't connect fails with ConnectFailed", () => {
     const failing = (port: number, options: Partial<NodeIPCClient.NodeIPCClientOptions> = {}) =>
       told(NodeIPCClient.make({ port, ...options }))

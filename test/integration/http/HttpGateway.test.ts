@@ -225,6 +225,17 @@ describe("a route", () => {
 
   const tooLarge = "The body is over the limit of 1000 bytes. Send less, or raise the server's { maxBodyBytes }."
 
+  it.scopedLive("has its default limit where the one given is no number", () =>
+    Effect.gen(function* () {
+      const { gateway, port } = yield* serveGateway({ maxBodyBytes: Number.NaN, maxTotalBodyBytes: Number.NaN })
+      yield* gateway.route("POST", "/", ({ bytes }) => Effect.succeed(bytes.length))
+      const post = (length: string) =>
+        converse(port, `POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\nbody`)
+      assert.include(yield* post("4"), "\r\n\r\n4")
+      assert.include(yield* post("16777217"), "The body is over the limit of 16777216 bytes.")
+    })
+  )
+
   it.scopedLive("answers 413 from the content-length alone, and the client sees it", () =>
     Effect.gen(function* () {
       const { gateway, port } = yield* serveGateway({ maxBodyBytes: 1000 })
