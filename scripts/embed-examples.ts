@@ -11,16 +11,34 @@ export const pages = (): ReadonlyArray<string> => [
 /**
  * A page with the examples' present code in its blocks. A block is told by the comment before it, which names a file
  * of examples/ and, where not all of it is meant, its regions: `<!-- example: typed-request.ts request, server -->`. The region
- * `imports` is what the others import.
+ * `imports` is what the others import. `<!-- difference: before.ts after.ts -->` shows two files of as many lines, line by line.
  */
 export const embedExamples = (page: string): string =>
-  page.replace(block, (_, marker: string, file: string, regions: string | undefined) => {
-    const code = readFileSync(new URL(`../examples/${file}`, import.meta.url), "utf8")
-    const shown = regions === undefined ? withoutMarks(code) : regionsOf(code, file, regions.split(", "))
-    return `${marker}\n\`\`\`ts\n${shown}\n\`\`\`\n`
-  })
+  page
+    .replace(differenceBlock, (_, marker: string, before: string, after: string) => {
+      return `${marker}\n\`\`\`diff\n${difference(linesOf(before), linesOf(after))}\n\`\`\`\n`
+    })
+    .replace(block, (_, marker: string, file: string, regions: string | undefined) => {
+      const code = readFileSync(new URL(`../examples/${file}`, import.meta.url), "utf8")
+      const shown = regions === undefined ? withoutMarks(code) : regionsOf(code, file, regions.split(", "))
+      return `${marker}\n\`\`\`ts\n${shown}\n\`\`\`\n`
+    })
 
 const block = /^(<!-- example: (\S+?\.ts)(?: ([\w, -]+?))? -->)\n(?:```ts\n[\s\S]*?\n```\n)?/gm
+
+const differenceBlock = /^(<!-- difference: (\S+?\.ts) (\S+?\.ts) -->)\n(?:```diff\n[\s\S]*?\n```\n)?/gm
+
+const linesOf = (file: string): ReadonlyArray<string> =>
+  readFileSync(new URL(`../examples/${file}`, import.meta.url), "utf8")
+    .trim()
+    .split("\n")
+
+const difference = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): string => {
+  if (before.length !== after.length) throw new Error("The files have different numbers of lines.")
+  return before
+    .flatMap((line, index) => (line === after[index] ? [`  ${line}`.trimEnd()] : [`- ${line}`, `+ ${after[index]}`]))
+    .join("\n")
+}
 
 const regionsOf = (code: string, file: string, names: ReadonlyArray<string>): string => {
   const shown = names.filter((name) => name !== "imports").map((name) => region(code, file, name))

@@ -2,8 +2,8 @@ import { FetchHttpClient, HttpApiClient } from "@effect/platform"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schedule, Stream } from "effect"
 import { Discovery } from "effect-ipc"
-import { LocalDiscovery } from "effect-ipc/node"
 import { GetUser, Logins, Users, UsersApi } from "./api.js"
+import { DiscoveryLive } from "./discovery.js"
 
 // #region request
 // By a typed request: straight to an instance of users, wherever that is.
@@ -43,7 +43,7 @@ const Asking = Layer.scopedDiscard(
 
 Asking.pipe(
   Layer.provide([Users.layer, FetchHttpClient.layer]),
-  Layer.provide(LocalDiscovery.layerConfig()),
+  Layer.provide(DiscoveryLive),
   Layer.launch,
   NodeRuntime.runMain
 )

@@ -3,8 +3,8 @@ import { HttpApiBuilder, HttpMiddleware } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { Discovery, ServiceServer } from "effect-ipc"
-import { LocalDiscovery } from "effect-ipc/node"
 import { GetUser, Logins, UnknownUser, User, UsersApi } from "./api.js"
+import { DiscoveryLive } from "./discovery.js"
 
 // #region service
 const find = (id: number) =>
@@ -34,6 +34,5 @@ const Http = HttpApiBuilder.serve(HttpMiddleware.logger).pipe(
 // #endregion
 
 // #region launch
-// The port is IPC_PORT's.
-Layer.mergeAll(Service, Http).pipe(Layer.provide(LocalDiscovery.layerConfig()), Layer.launch, NodeRuntime.runMain)
+Layer.mergeAll(Service, Http).pipe(Layer.provide(DiscoveryLive), Layer.launch, NodeRuntime.runMain)
 // #endregion

@@ -1,8 +1,8 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schedule } from "effect"
 import { LeaderElection } from "effect-ipc"
-import { LocalDiscovery } from "effect-ipc/node"
 import { GetUser, Users } from "./api.js"
+import { DiscoveryLive } from "./discovery.js"
 
 // #region leader
 // Of all processes at the port the leader alone does this; the next leader goes on with it.
@@ -19,9 +19,4 @@ const Newsletter = Layer.scopedDiscard(
 )
 // #endregion
 
-Newsletter.pipe(
-  Layer.provide(Users.layer),
-  Layer.provide(LocalDiscovery.layerConfig()),
-  Layer.launch,
-  NodeRuntime.runMain
-)
+Newsletter.pipe(Layer.provide(Users.layer), Layer.provide(DiscoveryLive), Layer.launch, NodeRuntime.runMain)

@@ -1,11 +1,16 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { Plugin } from "esbuild"
+import { inject } from "vitest"
+import { bundle } from "../support/bundle.js"
 import * as Cli from "../support/Cli.js"
+import * as NatsServer from "../support/NatsServer.js"
 import * as Otlp from "../support/otlp.js"
 import * as Port from "../support/Port.js"
 import { program } from "../support/program.js"
@@ -123,22 +128,50 @@ describe("every example runs to its end and prints what the reader expects", { t
     })
   )
 
-  it.scopedLive("services/: three programs that find each other, each ended by Ctrl-C", () =>
-    Effect.gen(function* () {
-      const IPC_PORT = String(yield* Effect.promise(Port.free))
-      const start = (name: string) =>
-        Cli.startProgram(process.execPath, [program(`examples/services/${name}`)], { IPC_PORT })
-      // The first one leads.
-      const worker = yield* start("worker.ts")
-      const users = yield* start("users.ts")
-      const orders = yield* start("orders.ts")
-      yield* orders.stdout.line("by request: Ada; unknown user 2; 2 logins")
-      yield* orders.stdout.line("by HTTP: Ada")
-      for (const stopped of [users, orders, worker]) {
-        yield* stopped.signal("SIGINT")
-        assert.deepStrictEqual([yield* stopped.exit, stopped.stderr.lines], [0, []])
-      }
-    })
+  /** Three programs that find each other, each ended by Ctrl-C. */
+  const services = Effect.fnUntraced(function* (folder: string, env: Readonly<Record<string, string>>) {
+    const start = (name: string) =>
+      Cli.startProgram(process.execPath, [join(folder, `examples/services/${name}.js`)], env)
+    const worker = yield* start("worker")
+    const users = yield* start("users")
+    const orders = yield* start("orders")
+    yield* orders.stdout.line("by request: Ada; unknown user 2; 2 logins")
+    yield* orders.stdout.line("by HTTP: Ada")
+    for (const stopped of [users, orders, worker]) {
+      yield* stopped.signal("SIGINT")
+      assert.deepStrictEqual([yield* stopped.exit, stopped.stderr.lines], [0, []])
+    }
+  })
+
+  it.scopedLive("services/: three programs on one machine", () =>
+    Effect.flatMap(Effect.promise(Port.free), (port) => services(inject("programs"), { IPC_PORT: String(port) }))
+  )
+
+  it.scopedLive(
+    "services/: the same programs on NATS, with one Layer changed",
+    () =>
+      Effect.gen(function* () {
+        const onNats: Plugin = {
+          name: "nats",
+          setup: ({ onResolve }) =>
+            onResolve({ filter: /^\.\/discovery\.js$/ }, ({ importer }) =>
+              importer.includes("/services/") ? { path: Cli.inRepository("examples/services/discovery-nats.ts") } : null
+            )
+        }
+        const programs = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            bundle(
+              ["worker", "users", "orders"].map((name) => `examples/services/${name}.ts`),
+              [onNats]
+            )
+          ),
+          ({ remove }) => Effect.sync(remove)
+        )
+        yield* Effect.promise(programs.build)
+        const { url } = yield* NatsServer.start()
+        yield* services(programs.folder, { NATS_URL: url, IPC_ADVERTISE: "127.0.0.1" })
+      }),
+    60_000
   )
 
   it.scopedLive("observing/: one trace over a gateway, two services and a worker, at an OTLP receiver", () =>

@@ -27,7 +27,8 @@ export interface Bundle {
   readonly remove: () => void
 }
 
-export const bundle = (entryPoints: ReadonlyArray<string>): Bundle => {
+/** `plugins` may change what is bundled. */
+export const bundle = (entryPoints: ReadonlyArray<string>, plugins: ReadonlyArray<esbuild.Plugin> = []): Bundle => {
   const folder = mkdtempSync(join(tmpdir(), "effect-ipc-programs-"))
   // With which the folder is a package of the same name and dependencies.
   copyFileSync(join(root, "package.json"), join(folder, "package.json"))
@@ -49,7 +50,7 @@ export const bundle = (entryPoints: ReadonlyArray<string>): Bundle => {
       lineLimit: 160,
       // Not ES modules, which would need a `require` of their own.
       external: ["@nats-io/*", "find-my-way", "http-proxy", "prom-client", "undici", "ws"],
-      plugins: [page],
+      plugins: [page, ...plugins],
       logLevel: "error"
     })
   }

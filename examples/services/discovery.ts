@@ -1,0 +1,4 @@
+import { LocalDiscovery } from "effect-ipc/node"
+
+// Where the programs meet: on one machine at the port of IPC_PORT, or on NATS at NATS_URL.
+export const DiscoveryLive = LocalDiscovery.layerConfig()
