@@ -37,12 +37,17 @@ const credentialsOf = (options: NatsConnectionOptions): NatsCredentials => {
   return password === undefined ? { token: secret, tls } : { user: decodeURIComponent(name), password: secret, tls }
 }
 
+/** In milliseconds. */
+const defaultPingInterval = 2000
+
 /**
- * Closing the scope drains the connection: what was sent leaves first.
+ * Closing the scope drains the connection: what was sent leaves first. A server that answers no ping for three of the
+ * intervals, in milliseconds, is left for another.
  */
 export const make = (
   options: NatsConnectionOptions,
-  name: string
+  name: string,
+  pingInterval = defaultPingInterval
 ): Effect.Effect<NatsConnection, NatsFailed, Scope.Scope> => {
   const servers = serversOf(options)
   const timeout = Duration.toMillis(options.connectTimeout ?? "5 seconds")
@@ -57,7 +62,7 @@ export const make = (
           maxReconnectAttempts: -1,
           reconnectTimeWait: 250,
           reconnectJitter: 100,
-          pingInterval: 5000,
+          pingInterval,
           maxPingOut: 2,
           ignoreAuthErrorAbort: true,
           ...(await presented(credentialsOf(options), servers))

@@ -99,7 +99,7 @@ export const make: (
     return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail })
   }
 
-  const connection = yield* NatsConnection.make(options, runtimeId)
+  const connection = yield* NatsConnection.make(options, runtimeId, Duration.toMillis(lease) / 3)
   const bucket = yield* NatsBucket.make(connection, {
     servers,
     name,

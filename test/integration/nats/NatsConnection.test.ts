@@ -131,6 +131,18 @@ describe("A connection to NATS", () => {
     })
   )
 
+  live("is left where the server answers no ping", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.start()
+      const connection = yield* NatsConnection.make({ servers: server.url }, "test", 50)
+      const left = Effect.promise(async () => {
+        for await (const { type } of connection.status()) if (type === "disconnect") return
+      })
+      yield* Effect.fork(Effect.zipRight(Effect.yieldNow(), server.stop))
+      yield* left.pipe(Effect.timeout("3 seconds"), Effect.ensuring(server.resume))
+    })
+  )
+
   live("sends what was published before it closes", () =>
     Effect.gen(function* () {
       const { url: servers } = yield* NatsServer.start()
