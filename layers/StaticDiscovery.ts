@@ -72,6 +72,7 @@ export const make: (
   services: Services,
   options: StaticDiscoveryOptions = {}
 ) {
+  const left = yield* DiscoveryService.closed
   const strategyLog = yield* StrategyLog.make
   const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
   const changes = new Events<RouteChange>()
@@ -103,6 +104,7 @@ export const make: (
     routes: (api) =>
       Effect.sync(() => (api === undefined ? table.routes() : table.routes().filter((route) => route.api === api))),
     changes: changes.stream,
+    left,
     awaitRoute: (isWanted) => arrivals.until(() => (table.routes().some(isWanted) ? Effect.void : undefined)),
     setStrategy: (api, strategy) =>
       Effect.sync(() => {

@@ -79,11 +79,11 @@ export declare namespace Discovery {
       options?: RequestOptions & { readonly kind?: RouteKind | undefined }
     ) => Effect.Effect<void, ServiceNotRegistered>
     /**
-     * What has to come before a path of the api for the URL that `discover` gives: its prefix where the gateway takes that off.
+     * As `discover`, with the api's prefix where the gateway takes that off: what comes before the api's own paths.
      *
      * @internal
      */
-    readonly basePath?: (api: string) => string
+    readonly locate?: Discovery.Service["discover"]
     /**
      * What `ServiceServer` and `ServiceClient` run on; none of a program's own Discovery.
      *
@@ -179,8 +179,7 @@ export class Discovery extends Context.Tag("effect-ipc/Discovery")<Discovery, Di
       const client = yield* HttpClientTag
       // Who provides a client has loaded what this needs; nobody else loads it.
       const { make } = yield* Effect.promise(() => import("./internal/DiscoveredHttpClient.js"))
-      const locate = Effect.map(discovery.discover(api), (url) => url + (discovery.basePath?.(api) ?? ""))
-      return make(client, locate)
+      return make(client, (discovery.locate ?? discovery.discover)(api))
     })
 }
 

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
@@ -69,7 +69,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   Scope.Scope
 > = Effect.fnUntraced(function* (options, join) {
   const { runtimeId } = options
-  const scope = yield* Effect.scope
+  const left = yield* DiscoveryService.closed
   const strategies = MemberStrategies.make(options)
   const owner = Owner.named(runtimeId)
   const limits = RegistryLimits.make(options.limits)
@@ -113,6 +113,9 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     })
   })
 
+  // Not of this scope: what a closing scope withdraws is sent by a fiber that is started while it closes.
+  const background = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+
   /** Asks the leader, and the next one when that one goes before it answers. */
   const askLeader = <A, E>(
     request: string,
@@ -123,7 +126,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
     const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
       Effect.flatMap(election.settledTerm(before), (found) => {
-        if (Option.isNone(found)) return Effect.fail(left(request))
+        if (Option.isNone(found)) return Effect.fail(hasLeft(request))
         const term = found.value
         if (term.role === "leader") return asLeader(term.leader)
         return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
@@ -168,7 +171,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         Effect.retry({ while: (error) => error._tag === "RequestTimeout" }),
         Effect.ignore,
         Effect.interruptible,
-        Effect.forkIn(scope)
+        Effect.forkIn(background)
       )
     )
 
@@ -179,7 +182,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   const withdraw = (entries: ReadonlyArray<Entry>): Effect.Effect<Effect.Effect<void>> =>
     Effect.flatMap(election.role, (role) => {
       const timeout = role === "electing" ? "10 seconds" : "1 second"
-      const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(unregister(entries, { timeout }))), scope)
+      const sent = Effect.forkIn(Effect.interruptible(Effect.ignore(unregister(entries, { timeout }))), background)
       return Effect.map(sent, (fiber) =>
         Effect.asVoid(Effect.raceFirst(Effect.interruptible(Fiber.await(fiber)), Effect.interruptible(withoutLeader)))
       )
@@ -187,23 +190,26 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
 
   const withoutLeader = Stream.runHead(Stream.filter(election.roles, (role) => role === "electing"))
 
+  const locate = (api: string, requestOptions?: RequestOptions) =>
+    askLeader(
+      Protocol.DiscoverApi.name,
+      requestOptions,
+      (registry) => registry.discover(api),
+      (client, within) =>
+        Effect.flatMap(client.request(Protocol.DiscoverApi, api, within), (answer) =>
+          answer.success
+            ? Effect.succeed({ url: answer.url, basePath: answer.basePath ?? "" })
+            : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
+        )
+    )
+
   const primitives: DiscoveryService.Primitives = {
     registrations: own,
     register,
     unregister,
     withdraw,
-    discover: (api, requestOptions) =>
-      askLeader(
-        Protocol.DiscoverApi.name,
-        requestOptions,
-        (registry) => registry.discover(api),
-        (client, within) =>
-          Effect.flatMap(client.request(Protocol.DiscoverApi, api, within), (answer) =>
-            answer.success
-              ? Effect.succeed(answer.url)
-              : Effect.fail(new ServiceNotRegistered({ api, hint: answer.hint ?? answer.error }))
-          )
-      ),
+    discover: (api, requestOptions) => Effect.map(locate(api, requestOptions), ({ url }) => url),
+    locate: (api, requestOptions) => Effect.map(locate(api, requestOptions), ({ basePath, url }) => url + basePath),
     routes: (api) =>
       askLeader(
         Protocol.RoutePage.name,
@@ -212,6 +218,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         (client, within) => LeaderRoutes.fetch(client, limits.maxEntries, api, within)
       ),
     changes: known.changes,
+    left,
     awaitRoute: (isWanted) =>
       Effect.async((resume) => {
         if (known.find(isWanted) !== undefined) return resume(Effect.void)
@@ -221,7 +228,6 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
           })
         )
       }),
-    basePath: (api) => known.find((route) => route.api === api && route.stripPrefix === true)?.pathPrefix ?? "",
     setStrategy: (api, strategy) =>
       Effect.suspend(() => {
         strategies.set(api, strategy)
@@ -323,5 +329,5 @@ const batchesOfKind = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArr
 /** Well below what a request takes, as JSON and in UTF-8 as well, in characters. */
 const maxBatchLength = 128 * 1024
 
-const left = (request: string): ConnectionClosed =>
+const hasLeft = (request: string): ConnectionClosed =>
   new ConnectionClosed({ request, target: "the leader", code: CloseCode.Normal, reason: "this participant has left" })

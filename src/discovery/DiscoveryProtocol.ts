@@ -71,7 +71,12 @@ export const DiscoverApi = limited(
   IPCServer.defineRequest("discovery/discoverApi", {
     payload: Schema.String.annotations({ message: () => "an api's name is a string" }),
     success: Schema.Union(
-      Schema.Struct({ success: Schema.Literal(true), url: Schema.String }),
+      Schema.Struct({
+        success: Schema.Literal(true),
+        url: Schema.String,
+        /** What comes before the api's own paths there. Default nothing. */
+        basePath: Schema.optional(Schema.String)
+      }),
       Schema.Struct({ success: Schema.Literal(false), error: Schema.String, hint: Schema.optional(Schema.String) })
     )
   }),

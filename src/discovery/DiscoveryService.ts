@@ -5,9 +5,11 @@
  * @internal
  */
 import * as Arr from "effect/Array"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
 import type { Discovery } from "../Discovery.js"
 import type { DiscoveryEntry, Entry, InvalidEntry, Route } from "../DiscoveryEntry.js"
 import { isEndpoint, validateEntry } from "../DiscoveryEntry.js"
@@ -20,7 +22,7 @@ import type { RouteTable } from "./RouteTable.js"
 /**
  * What a registry has to offer.
  */
-export interface Primitives extends Pick<Discovery.Service, "discover" | "changes" | "setStrategy" | "basePath"> {
+export interface Primitives extends Pick<Discovery.Service, "discover" | "changes" | "setStrategy" | "locate"> {
   /** What this participant has registered; changed before `register` and `unregister` are called. */
   readonly registrations: LocalRegistrations
   readonly register: (
@@ -32,6 +34,8 @@ export interface Primitives extends Pick<Discovery.Service, "discover" | "change
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
   /** Waits until a route is so. */
   readonly awaitRoute: (isWanted: (route: Route) => boolean) => Effect.Effect<void>
+  /** Completes when this participant has left. */
+  readonly left: Effect.Effect<void>
   /** As `unregister`, when a scope closes: begins it, and returns what waits for its end, not long. Neither fails. */
   readonly withdraw: (entries: ReadonlyArray<Entry>) => Effect.Effect<Effect.Effect<void>>
 }
@@ -52,8 +56,14 @@ export const make = (primitives: Primitives): Discovery.Service => {
     changes,
     setStrategy,
     awaitApi: (api, options) => {
-      const registered = primitives.awaitRoute(
-        (route) => route.api === api && (options?.kind === undefined || route.kind === options.kind)
+      const registered = Effect.raceFirst(
+        primitives.awaitRoute(
+          (route) => route.api === api && (options?.kind === undefined || route.kind === options.kind)
+        ),
+        Effect.zipRight(
+          primitives.left,
+          Effect.fail(new ServiceNotRegistered({ api, hint: "This participant has left." }))
+        )
       )
       if (options?.timeout === undefined) return registered
       const hint = `It wasn't within ${Duration.format(options.timeout)}.`
@@ -62,9 +72,17 @@ export const make = (primitives: Primitives): Discovery.Service => {
         onTimeout: () => new ServiceNotRegistered({ api, hint })
       })
     },
-    ...(primitives.basePath === undefined ? {} : { basePath: primitives.basePath })
+    ...(primitives.locate === undefined ? {} : { locate: primitives.locate })
   }
 }
+
+/**
+ * Completes when the scope closes.
+ */
+export const closed: Effect.Effect<Effect.Effect<void>, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(Deferred.make<void>(), (deferred) => Deferred.succeed(deferred, undefined)),
+  Deferred.await
+)
 
 /**
  * Registers entries until the scope closes.

@@ -54,10 +54,17 @@ export interface RegistryOptions {
 export interface Registry {
   readonly register: (entries: ReadonlyArray<Entry>) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded>
   readonly unregister: (entries: ReadonlyArray<Entry>) => Effect.Effect<void>
-  readonly discover: (api: string) => Effect.Effect<string, ServiceNotRegistered>
+  readonly discover: (api: string) => Effect.Effect<Location, ServiceNotRegistered>
   /** All routes, or an api's. */
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>>
   readonly setStrategy: (api: string, strategy: RoutingStrategy.RoutingStrategy) => Effect.Effect<void>
+}
+
+/** Where an api is reached. */
+export interface Location {
+  readonly url: string
+  /** What comes before the api's own paths there. */
+  readonly basePath: string
 }
 
 /** For how long inherited routes wait for their owners: well beyond what the last of many takes to follow. */
@@ -155,7 +162,7 @@ export const make = Effect.fnUntraced(function* (server: GatewayServer, options:
   yield* server.handle(Protocol.DiscoverApi, (api) =>
     Effect.match(discover(api), {
       onFailure: ({ hint, message }) => ({ success: false, error: message, hint }) as const,
-      onSuccess: (url) => ({ success: true, url }) as const
+      onSuccess: ({ basePath, url }) => ({ success: true, url, ...(basePath === "" ? {} : { basePath }) }) as const
     })
   )
   yield* server.handle(Protocol.RoutePage, ({ after, all = false, api, watch }, caller) =>
@@ -224,12 +231,14 @@ export const make = Effect.fnUntraced(function* (server: GatewayServer, options:
     () => tooManyAtOnce
   )
 
-  const discover = (api: string): Effect.Effect<string, ServiceNotRegistered> =>
+  const location = (api: string): Location => ({ url: server.url, basePath: table.basePath(api) })
+
+  const discover = (api: string): Effect.Effect<Location, ServiceNotRegistered> =>
     Effect.suspend(() => {
-      if (table.has(api)) return Effect.succeed(server.url)
+      if (table.has(api)) return Effect.succeed(location(api))
       const arrived = arrivals.until(() => (table.has(api) ? Effect.void : undefined))
       return Effect.flatMap(Effect.raceFirst(arrived, settled.await), () =>
-        table.has(api) ? Effect.succeed(server.url) : Effect.fail(notRegistered(api, table.apis(), unknown))
+        table.has(api) ? Effect.succeed(location(api)) : Effect.fail(notRegistered(api, table.apis(), unknown))
       )
     })
 

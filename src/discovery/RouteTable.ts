@@ -85,6 +85,8 @@ export interface RouteTable {
   readonly has: (api: string) => boolean
   /** The names of the apis that have such instances, by the order of their first registration. */
   readonly apis: () => Iterable<string>
+  /** What comes before the api's own paths at the gateway: its prefix where the gateway takes that off, else nothing. */
+  readonly basePath: (api: string) => string
   /** The api's instances that answer HTTP, in the order of registration; one that several owners registered is one instance. */
   readonly instances: (api: string) => ReadonlyArray<RoutingStrategy.Instance>
   /** Every owner's registrations, in the order in which they were made. */
@@ -213,6 +215,15 @@ class Table implements RouteTable {
   }
 
   readonly has = (api: string): boolean => this.#apis.get(api)?.hasHttp === true
+
+  readonly basePath = (api: string): string => {
+    const stripped =
+      this.#apis
+        .get(api)
+        ?.instances()
+        .find(({ stripsPrefix }) => stripsPrefix)?.pathPrefix ?? ""
+    return stripped === "/" ? "" : stripped
+  }
 
   readonly apis = (): Iterable<string> => namesOf(this.#apis.values())
 

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
 import type { Member } from "../discovery/DiscoveryMember.js"
@@ -50,7 +50,7 @@ export const make: (
   Scope.Scope
 > = Effect.fnUntraced(function* (bucket, options) {
   const { advertised = Either.right, lease, maxAge, runtimeId } = options
-  const scope = yield* Effect.scope
+  const left = yield* DiscoveryService.closed
   const limits = RegistryLimits.make(options.limits)
   const strategyLog = yield* StrategyLog.make
   const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })
@@ -68,6 +68,8 @@ export const make: (
   })
   const election = yield* LeaseElection.make(bucket, view, { runtimeId, run, lease })
   yield* election.settledTerm()
+  // Not of this scope: what a closing scope withdraws is awaited by a fiber that is started while it closes.
+  const background = yield* Effect.acquireRelease(Scope.make(), Scope.close)
 
   const within = <A, E>(
     request: string,
@@ -91,7 +93,10 @@ export const make: (
     unregister: (entries, requestOptions) => within("unregister", requestOptions, settled(entries)),
     withdraw: (entries) =>
       Effect.map(
-        Effect.forkIn(Effect.interruptible(Effect.timeoutOption(settled(entries), BucketView.releasePatience)), scope),
+        Effect.forkIn(
+          Effect.interruptible(Effect.timeoutOption(settled(entries), BucketView.releasePatience)),
+          background
+        ),
         (fiber) => Effect.asVoid(Fiber.await(fiber))
       ),
     discover: (api, requestOptions) =>
@@ -107,6 +112,7 @@ export const make: (
         Effect.map(isCurrent, () => table.routes().filter((route) => api === undefined || route.api === api))
       ),
     changes: known.changes,
+    left,
     awaitRoute: (isWanted) => view.until(() => (known.find(isWanted) === undefined ? undefined : Effect.void)),
     setStrategy: (api, strategy) =>
       Effect.suspend(() => {

@@ -136,6 +136,8 @@ export class EndpointPool {
     if (this.sockets.add(socket).size === 1) this.options.onConnected(true)
     socket.onceClosed((event) => this.onClosed(endpoint, socket, event))
     if (state.isWithdrawn) this.disconnectIdle(endpoint)
+    // It was unregistered while the connection was under way.
+    if (state.owners.size === 0) this.startGrace(endpoint)
     this.refresh()
   }
 
@@ -176,14 +178,17 @@ export class EndpointPool {
   private onUnregistered(baseUrl: string, owner: string): void {
     const endpoint = this.endpoints.get(baseUrl)
     if (endpoint === undefined || !endpoint.state.owners.delete(owner) || endpoint.state.owners.size > 0) return
-    const { state } = endpoint
-    if (state.isOpen && !state.isWithdrawn) {
-      state.grace = this.startTimer(graceMillis, () => {
-        state.grace = undefined
-        this.withdraw(endpoint)
-      })
-    }
+    if (endpoint.state.isOpen) this.startGrace(endpoint)
     this.refresh()
+  }
+
+  private startGrace(endpoint: Endpoint): void {
+    const { state } = endpoint
+    if (state.isWithdrawn) return
+    state.grace = this.startTimer(graceMillis, () => {
+      state.grace = undefined
+      this.withdraw(endpoint)
+    })
   }
 
   private onClosed(endpoint: Endpoint, socket: IPCSocket<Endpoint>, { code }: CloseEvent): void {

@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { validateEndpoint } from "../DiscoveryEntry.js"
 import type { Member } from "../discovery/DiscoveryMember.js"
 import { boundedRelease } from "../internal/BoundedRelease.js"
@@ -25,9 +26,11 @@ export const serve = ({ endpoints, registerEndpoint }: ServiceServerContext): Se
 
 /**
  * A client may not know yet that the entry is gone, so each is told on its connection, and disconnects once it has all
- * responses.
+ * responses. One that connects meanwhile is told as well.
  */
 const withdraw = ({ peer, release, withoutClients }: Listening, drainTimeout: Duration.Duration) => {
-  const drained = Effect.zipRight(Effect.ignore(peer.broadcast(Protocol.Withdrawing)), withoutClients)
+  const tell = Effect.ignore(peer.broadcast(Protocol.Withdrawing))
+  const tellEach = Stream.runForEach(peer.connections, ({ _tag }) => (_tag === "Connected" ? tell : Effect.void))
+  const drained = Effect.raceFirst(Effect.zipRight(tellEach, Effect.never), Effect.zipRight(tell, withoutClients))
   return Effect.zipRight(boundedRelease(drained, drainTimeout), release)
 }

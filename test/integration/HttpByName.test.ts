@@ -93,6 +93,19 @@ describe("An HttpServer in context", () => {
     })
   )
 
+  live("is asked below its prefix also by a participant that doesn't know its route", () =>
+    Effect.gen(function* () {
+      const port = yield* Live.freePort
+      const { discovery } = yield* Live.participant({ port })
+      yield* serve(discovery, { api: "orders" })
+      yield* serve(discovery, { api: "users", stripPrefix: true })
+      const follower = yield* Live.participant({ port, limits: { maxEntries: 1 } })
+      const users = yield* clientOf(follower.discovery, "users")
+      const response = yield* users.get("/7")
+      assert.deepStrictEqual(yield* response.json, { path: "/7", prefix: "/users" })
+    })
+  )
+
   for (const [proxy, upstream] of Object.entries({ undici: Layer.empty, "http-proxy": HttpProxyUpstream.layer() }))
     live(`gets paths without its prefix by ${proxy}, and answers as it is`, () =>
       Effect.gen(function* () {
@@ -117,6 +130,19 @@ describe("An HttpServer in context", () => {
         }
         const behind = yield* raw(port, "/v1/users/7", { "x-forwarded-prefix": "/outer/" })
         assert.deepStrictEqual(JSON.parse(behind.body), { path: "/7", prefix: "/outer/v1/users" })
+        for (const hostile of [
+          "//evil.example",
+          "https://evil.example",
+          "/x, /y",
+          ["/x", "/y"],
+          "/x y",
+          "x",
+          "/",
+          ""
+        ]) {
+          const { body } = yield* raw(port, "/v1/users/7", { "x-forwarded-prefix": hostile })
+          assert.deepStrictEqual([hostile, JSON.parse(body)], [hostile, { path: "/7", prefix: "/v1/users" }])
+        }
         assert.deepStrictEqual(JSON.parse((yield* raw(port, "/orders/7")).body), { path: "/orders/7", prefix: "" })
         const routes = yield* discovery.routes
         assert.deepStrictEqual(
@@ -163,7 +189,7 @@ describe("A client by name", () => {
         assert.deepStrictEqual(new Set(yield* Effect.map(gets, (all) => all.map((one) => JSON.stringify(one)))).size, 1)
         yield* Live.becomes(election, "leader")
         // Nothing listens at this client's gateway.
-        const nowhere = yield* clientOf({ ...discovery, discover: () => Effect.succeed("http://127.0.0.1:1") }, "users")
+        const nowhere = yield* clientOf({ ...discovery, locate: () => Effect.succeed("http://127.0.0.1:1") }, "users")
         const streamed = HttpClientRequest.put("/users/1").pipe(
           HttpClientRequest.bodyStream(Stream.make(new Uint8Array(1)))
         )

@@ -1,9 +1,11 @@
 import { assert, describe } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { NodeIPCClient } from "../../layers/index.js"
+import { LocalDiscovery, NodeIPCClient } from "../../layers/index.js"
 import { Discovery } from "../../src/Discovery.js"
 import * as Protocol from "../../src/discovery/DiscoveryProtocol.js"
 import * as ServiceClient from "../../src/ServiceClient.js"
@@ -75,6 +77,28 @@ describe("Services of several processes", () => {
         yield* Effect.forEach(inFlight, Fiber.interrupt)
       }),
     30_000
+  )
+
+  live("are withdrawn before they answer what is in flight, also where they close with their participant", () =>
+    Effect.gen(function* () {
+      const port = yield* Live.freePort
+      const { discovery } = yield* Live.participant({ port, runtimeId: "leader" })
+      const users = yield* connect(discovery)
+      const closing = yield* Deferred.make<void>()
+      const service = yield* Effect.gen(function* () {
+        const services = yield* LocalDiscovery.make({ port, runtimeId: "users" })
+        yield* serve(Context.get(services, Discovery), "a")
+        yield* Deferred.await(closing)
+      }).pipe(Effect.scoped, Effect.fork)
+      yield* discovery.awaitApi("users")
+      const inFlight = yield* Effect.fork(told(users.request(Users.Hang, undefined, { timeout: "1 minute" })))
+      yield* users.request(Users.Whose)
+      yield* Deferred.succeed(closing, undefined)
+      yield* Live.until(Effect.orDie(discovery.routes), (routes) => routes.length === 0)
+      assert.isNull(inFlight.unsafePoll())
+      yield* Fiber.interrupt(inFlight)
+      yield* Fiber.join(service)
+    })
   )
 
   live("have endpoints that refuse who doesn't know the token", () =>

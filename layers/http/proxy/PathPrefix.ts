@@ -30,17 +30,23 @@ export const strip = (target: string, prefix: string): string => {
   return `/${rest}${queryStart === -1 ? "" : target.slice(queryStart)}`
 }
 
-/** The header that frameworks know the prefix by, behind what a proxy before has taken off. */
+/**
+ * The header that frameworks know the prefix by, behind what a proxy before has taken off. They put it before the paths of
+ * their redirects, so what isn't plainly one path is dropped: it could name another host.
+ */
 const addHeader = (headers: ReadonlyArray<string>, prefix: string): ReadonlyArray<string> => {
   const others: Array<string> = []
-  let before = ""
+  let before: string | undefined
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1] as string
-    if (name.toLowerCase() === "x-forwarded-prefix") before = value.replace(/\/+$/, "")
-    else others.push(name, value)
+    if (name.toLowerCase() !== "x-forwarded-prefix") others.push(name, value)
+    else before = before === undefined && plainPath.test(value) ? value.replace(/\/$/, "") : ""
   }
-  const full = prefix === "/" ? before : before + prefix
+  const full = (before ?? "") + (prefix === "/" ? "" : prefix)
   if (full !== "") others.push("x-forwarded-prefix", full)
   return others
 }
+
+/** Segments of the characters that RFC 3986 section 3.3 gives them. */
+const plainPath = /^(?:\/[\w.~!$&'()*+,;=:@%-]+)+\/?$/

@@ -183,6 +183,10 @@ for (const role of ["leader", "follower"] as const) {
         const error = yield* Effect.flip(mine.discovery.discover("users"))
         assert.deepInclude(error, { _tag: "ConnectionClosed", code: 1000, reason: "this participant has left" })
         yield* Stream.runDrain(mine.discovery.changes)
+        assert.deepInclude(yield* Effect.flip(mine.discovery.awaitApi("users")), {
+          _tag: "ServiceNotRegistered",
+          hint: "This participant has left."
+        })
       })
     )
   })

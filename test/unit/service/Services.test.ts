@@ -326,6 +326,29 @@ describe("the instance of a request", () => {
     })
   )
 
+  it.scoped("that is withdrawn tells also who connects meanwhile", () =>
+    Effect.gen(function* () {
+      const { a, follower, hanging, leader, leave, port, users } = yield* three
+      yield* follower.discovery.setStrategy("users", RoutingStrategy.first)
+      yield* settled
+      const inFlight = yield* Effect.fork(users.request(Hang))
+      assert.strictEqual(yield* hanging.take, "a")
+      yield* port.endpoints.freeze(a)
+      const others = yield* clientOf(leader.discovery)
+      const answer = yield* Effect.fork(others.request(Whose))
+      yield* pass(500)
+      assert.strictEqual(yield* Fiber.join(answer), "b")
+      const left = yield* Effect.fork(leave.a ?? Effect.void)
+      yield* settled
+      yield* port.endpoints.thaw(a)
+      yield* settled
+      assert.isNull(left.unsafePoll())
+      yield* Fiber.interrupt(inFlight)
+      yield* settled
+      assert.isNotNull(left.unsafePoll())
+    }).pipe(silent)
+  )
+
   it.scoped("that is withdrawn disconnects its clients after the drain timeout", () =>
     Effect.gen(function* () {
       const { asked, hanging, leave, users } = yield* three
