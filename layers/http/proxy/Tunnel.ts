@@ -24,7 +24,7 @@ export const join = (one: Duplex, other: Duplex, onClose: () => void): void => {
  */
 export const closeTogether = (one: Duplex, other: Duplex, onClose: () => void): void => {
   let open = 2
-  const link = (from: Duplex, to: Duplex) => {
+  const pipeOn = (from: Duplex, to: Duplex) => {
     from.on("error", () => to.destroy())
     from.once("close", () => {
       if (from.errored || !from.readableEnded) to.destroy()
@@ -32,6 +32,6 @@ export const closeTogether = (one: Duplex, other: Duplex, onClose: () => void): 
       if (--open === 0) onClose()
     })
   }
-  link(one, other)
-  link(other, one)
+  pipeOn(one, other)
+  pipeOn(other, one)
 }
