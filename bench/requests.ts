@@ -49,12 +49,21 @@ const peers: ReadonlyArray<Peer> = [
 export const labelOf = ({ direction, inFlight, payload }: Workload): string =>
   `${payload === "small" ? "" : "300 kB "}x${inFlight}${direction === "to client" ? " to client" : ""}`
 
-/** Requests per second, and the processor time that both processes took for each: what a busy machine distorts less. */
-export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report; readonly costs: Report }> => {
+export interface Reports {
+  /** Requests a second. */
+  readonly rates: Report
+  /** The processor time that both processes took for each: what a busy machine distorts less. */
+  readonly costs: Report
+  /** How busy the end that asks and the one that answers were: 100 is one processor. */
+  readonly busy: Report
+}
+
+export const run = async (plan: RequestsPlan): Promise<Reports> => {
   const started = await inPairs(peers, (peer) => orSkip(peer.name, () => start(peer, plan.warmUpMillis)))
   const pairs = started.filter((pair) => pair !== undefined)
   const rates: Array<Series> = []
   const costs: Array<Series> = []
+  const busy: Array<Series> = []
   for (const workload of plan.workloads) {
     const contenders = pairs
       .filter(({ peer }) => peer.bothWays || workload.direction === "to server")
@@ -71,6 +80,10 @@ export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report;
       const of = { workload: labelOf(workload), contender: pair.peer.name }
       rates.push({ ...of, values: results.map(({ perSecond }) => perSecond) })
       costs.push({ ...of, values: results.map(({ cpuMicros }) => cpuMicros) })
+      for (const end of ["asking", "answering"] as const) {
+        const workload = `${of.workload}, ${end}`
+        busy.push({ ...of, workload, values: results.map(({ busyPercent }) => busyPercent[end]) })
+      }
     }
     process.stdout.write(".")
   }
@@ -78,7 +91,8 @@ export const run = async (plan: RequestsPlan): Promise<{ readonly rates: Report;
   await Promise.all(pairs.flatMap(({ client, server }) => [client.stop(), server.stop()]))
   return {
     rates: { title: "Request and response over WebSocket: requests a second", unit: "/s", base, series: rates },
-    costs: { title: "The same: processor time a request, both ends (less is better)", unit: "µs", base, series: costs }
+    costs: { title: "The same: processor time a request, both ends (less is better)", unit: "µs", base, series: costs },
+    busy: { title: "The same: how busy each end was", unit: "%", base, series: busy }
   }
 }
 
@@ -108,16 +122,23 @@ export const start = async (peer: Peer, warmUpMillis: number, folder?: URL): Pro
 export interface Result {
   readonly perSecond: number
   readonly cpuMicros: number
+  readonly busyPercent: { readonly asking: number; readonly answering: number }
 }
 
 export const measure = async (pair: Pair, workload: Workload, millis: number): Promise<Result> => {
   const { client, server } = pair
-  const asking = workload.direction === "to server" ? client : server
-  const cpu = async () => (await client.cpu()) + (await server.cpu())
+  const [asking, answering] = workload.direction === "to server" ? [client, server] : [server, client]
+  const cpu = async () => ({ asking: await asking.cpu(), answering: await answering.cpu() })
   // While the others had their turn the processor forgot this one, whose library is the larger the more so.
   await asking.ask<Count>("load", workload.payload, workload.inFlight, millis / 2)
   const before = await cpu()
   const { count, seconds } = await asking.ask<Count>("load", workload.payload, workload.inFlight, millis)
   const after = await cpu()
-  return { perSecond: count / seconds, cpuMicros: ((after - before) * 1000) / count }
+  const took = { asking: after.asking - before.asking, answering: after.answering - before.answering }
+  const percent = (millis: number) => millis / (10 * seconds)
+  return {
+    perSecond: count / seconds,
+    cpuMicros: ((took.asking + took.answering) * 1000) / count,
+    busyPercent: { asking: percent(took.asking), answering: percent(took.answering) }
+  }
 }

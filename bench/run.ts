@@ -131,13 +131,16 @@ const streamTarget = (
 })
 
 const targets: ReadonlyArray<Target> = [
-  requestTarget("branded, x64", small(64), "branded", 0.8, 1.2),
-  requestTarget("branded, x512", small(512), "branded", 0.8, 1.2),
-  requestTarget("branded, one in flight", small(1), "branded", 0.85, 1),
-  requestTarget("branded, 300 kB", Requests.labelOf(toServer("big", 4)), "branded", 0.95, 1),
+  requestTarget("branded, x64", small(64), "branded", 2, 3),
+  requestTarget("branded, x512", small(512), "branded", 2.5, 3.5),
+  requestTarget("branded, one in flight", small(1), "branded", 1.05, 1.3),
+  requestTarget("branded by TCP, x64", small(64), "branded, by TCP", 1.8, 2.2),
+  requestTarget("branded by TCP, one in flight", small(1), "branded, by TCP", 0.92, 1),
+  requestTarget("branded, 300 kB x1", Requests.labelOf(toServer("big", 1)), "branded", 1, 1.2),
+  requestTarget("branded, 300 kB x4", Requests.labelOf(toServer("big", 4)), "branded", 1.2, 1.4),
   requestTarget("Schemas at both ends, x64", small(64), "Schemas", 0.5, 0.8),
   requestTarget("promise facade, x64", small(64), "promise facade", 0.75, 1.1),
-  requestTarget("server to client, x64", Requests.labelOf(toClient("small", 64)), "branded", 0.8, 1.2),
+  requestTarget("server to client, x64", Requests.labelOf(toClient("small", 64)), "branded", 2, 3),
   {
     ...requestTarget(
       "300 kB with MessagePack, to @effect/rpc's",
@@ -174,9 +177,10 @@ const keep = (name: string, report: Report) => {
 }
 
 await run("requests", async () => {
-  const { costs, rates } = await Requests.run(requestsPlan)
+  const { busy, costs, rates } = await Requests.run(requestsPlan)
   keep("requests", rates)
   keep("requestCosts", costs)
+  keep("requestBusy", busy)
 })
 await run("streams", async () => {
   const all = await Streams.run(
@@ -207,7 +211,7 @@ const summary = targets.flatMap((target) => {
 })
 const memory = reports.get("memory")
 const idle = memory && ratioOf(memory, "resident", "effect-ipc")
-if (idle !== undefined) summary.push(verdict("memory of an idle connection", idle, idle.median <= 2, 2, 1.3))
+if (idle !== undefined) summary.push(verdict("memory of an idle connection", idle, idle.median <= 1.5, 1.5, 1.2))
 
 const machine = `${cpus().length} cores, Node ${process.versions.node.split(".")[0]}`
 const date = new Date().toISOString()
