@@ -8,8 +8,12 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
+import type { AnySpan } from "effect/Tracer"
+import type { Caller } from "../../src/internal/CallbackEffect.js"
 import * as Execution from "../../src/internal/Execution.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import * as AmbientSpan from "./AmbientSpan.js"
@@ -38,9 +42,27 @@ const runtime = Effect.runSync(Effect.withTracerEnabled(Effect.runtime<never>(),
 const runFork: RunFork.RunFork = (effect, span) =>
   Runtime.runFork(span === undefined ? runtime : RunFork.within(runtime, span), effect)
 
-/** In a fiber only where it needs one, or is part of a trace. */
-const start = <A, E>(effect: Effect.Effect<A, E>): Execution.Execution<A, E> =>
-  Execution.start(effect, runFork, AmbientSpan.current())
+/** In a fiber only where it needs one. */
+const start = <A, E>(effect: Effect.Effect<A, E>): Execution.Execution<A, E> => {
+  const span = AmbientSpan.current()
+  return span === undefined
+    ? Execution.start(effect, runFork)
+    : Execution.start(effect, runFork, span, new CallerWithin(span))
+}
+
+const { currentDefaultServices, currentTracer } = runFork(Effect.void)
+
+/** What a fiber of this runtime would be within a span. */
+class CallerWithin implements Caller {
+  readonly currentTracer = currentTracer
+  readonly currentDefaultServices = currentDefaultServices
+
+  constructor(readonly currentSpan: AnySpan) {}
+
+  getFiberRef<A>(ref: FiberRef.FiberRef<A>): A {
+    return FiberRefs.getOrDefault(runtime.fiberRefs, ref)
+  }
+}
 
 const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
 

@@ -26,12 +26,17 @@ export interface Waiting {
 export type OnEnd<A, E> = (result: Effect.Effect<A, E>) => void
 
 /**
- * `fiber` is the one that runs it, if any does: what is done for it belongs to that fiber's trace.
+ * What a fiber tells of itself to what is begun for it.
  */
-export type Begin<A, E> = (
-  onEnd: OnEnd<A, E>,
-  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
-) => Waiting | undefined
+export type Caller = Pick<
+  Fiber.RuntimeFiber<unknown, unknown>,
+  "currentSpan" | "currentTracer" | "currentDefaultServices" | "getFiberRef"
+>
+
+/**
+ * `caller` is the fiber that runs it, or stands for one: what is done for it belongs to its trace.
+ */
+export type Begin<A, E> = (onEnd: OnEnd<A, E>, caller: Caller | undefined) => Waiting | undefined
 
 /**
  * What a wait is to those who run it.
@@ -86,10 +91,10 @@ export const andThen = <A, E, B, E2>(
   f: (result: Effect.Effect<A, E>) => Effect.Effect<B, E2>
 ): CallbackEffect<B, E2> =>
   new CallbackEffect(
-    (onEnd, fiber) =>
+    (onEnd, caller) =>
       effect.begin((result) => {
         onEnd(total(() => f(result)))
-      }, fiber),
+      }, caller),
     effect.traits
   )
 

@@ -8,24 +8,26 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type { AnySpan } from "effect/Tracer"
-import type { Waiting } from "./CallbackEffect.js"
+import type { Caller, Waiting } from "./CallbackEffect.js"
 import { CallbackEffect } from "./CallbackEffect.js"
 import type { Linked } from "./LinkedList.js"
 import type { RunFork } from "./RunFork.js"
 import * as SyncEffect from "./SyncEffect.js"
 
 /**
- * Runs an effect, in a span where one is given: then in a fiber from the start, unless nothing of it belongs to a trace.
+ * Runs an effect, in a span where one is given: then in a fiber from the start, unless nothing of it belongs to a trace, or a
+ * caller stands for that fiber.
  */
 export const start = <A, E, R = never>(
   effect: Effect.Effect<A, E, R>,
   runFork: RunFork<R>,
-  span?: AnySpan | undefined
+  span?: AnySpan | undefined,
+  caller?: Caller | undefined
 ): Execution<A, E> => {
-  const isTraced = span !== undefined && !(effect instanceof CallbackEffect && !effect.traits.traced)
+  const needsFiber = effect instanceof CallbackEffect ? effect.traits.traced && caller === undefined : true
   // What the effect requires is met by what runs it.
-  const running = new Execution<A, E>(runFork as RunFork)
-  if (isTraced) running.fork(effect as Effect.Effect<A, E>, span)
+  const running = new Execution<A, E>(runFork as RunFork, span, caller)
+  if (span !== undefined && needsFiber) running.fork(effect as Effect.Effect<A, E>)
   else running.run(effect as Effect.Effect<A, E>)
   return running
 }
@@ -43,7 +45,11 @@ export class Execution<A, E> implements Linked {
   private waiting: Waiting | undefined = undefined
   private isInterruptible = true
 
-  constructor(private readonly runFork: RunFork) {}
+  constructor(
+    private readonly runFork: RunFork,
+    private readonly span: AnySpan | undefined,
+    private readonly caller: Caller | undefined
+  ) {}
 
   /** Calls back when it has ended; at once where it has. For one observer. */
   observe(observer: (exit: Exit.Exit<A, E>) => void): void {
@@ -73,19 +79,19 @@ export class Execution<A, E> implements Linked {
     if (effect instanceof CallbackEffect) return this.begin(effect)
     this.waiting = undefined
     this.isInterruptible = true
-    this.fork(effect, undefined)
+    this.fork(effect)
   }
 
   /** @internal */
-  fork(effect: Effect.Effect<A, E>, span: AnySpan | undefined): void {
-    this.fiber = this.runFork(effect, span)
+  fork(effect: Effect.Effect<A, E>): void {
+    this.fiber = this.runFork(effect, this.span)
     this.fiber.addObserver((ended) => this.end(ended))
   }
 
   private begin(effect: CallbackEffect<A, E>): void {
     this.isInterruptible = effect.traits.interruptible
     try {
-      this.waiting = effect.begin((result) => this.run(result), undefined)
+      this.waiting = effect.begin((result) => this.run(result), this.caller)
     } catch (defect) {
       this.end(Exit.die(defect))
     }

@@ -10,11 +10,11 @@ import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
+import type { Caller } from "../internal/CallbackEffect.js"
 import { hasStringTag } from "../internal/ErrorMessage.js"
 
 /** What spans are made with. */
@@ -26,7 +26,8 @@ export interface Tracing {
   readonly clock: Clock.Clock
 }
 
-export type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+/** A fiber, or what stands for one. */
+export type AnyFiber = Caller
 
 /** Of the fiber that runs it. */
 export const current: Effect.Effect<Tracing> = Effect.withFiberRuntime((fiber) => Effect.succeed(ofFiber(fiber)))
