@@ -70,7 +70,9 @@ for (let run = 0; run < runs; run++) {
   if (!whole) failed++
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   for (const test of tests) {
-    for (const { message, stack } of test.result().errors ?? []) console.log(`${test.fullName}\n${stack ?? message}\n`)
+    for (const { diff, message, stack } of test.result().errors ?? []) {
+      console.log(`${test.fullName}\n${message}\n${diff ?? ""}\n${stack ?? ""}\n`)
+    }
   }
   for (const error of unhandledErrors) console.log("Unhandled:", error)
   console.log(`seed ${seed}: ${passed} of ${tests.length} tests passed in ${seconds} s${whole ? "" : "  FAILED"}`)
