@@ -12,6 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { ListenFailed, PortInUse } from "../src/IPCError.js"
+import { numberIssue } from "../src/internal/ArgumentIssue.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import * as Variable from "../src/internal/Variable.js"
 import { limit } from "../src/internal/WholeNumber.js"
 import type { GatewayTarget } from "./inspector/GatewayTarget.js"
@@ -41,6 +43,13 @@ export interface InspectorOptions {
   readonly maxExchanges?: number | undefined
   /** What the exchanges that are kept may take in memory, in bytes. Default 64 MiB. */
   readonly maxBytes?: number | undefined
+}
+
+const optionNames: OptionNames<InspectorOptions> = {
+  port: numberIssue,
+  gateway: true,
+  maxExchanges: numberIssue,
+  maxBytes: numberIssue
 }
 
 /**
@@ -85,6 +94,7 @@ export const makeWithState: (
   PortInUse | ListenFailed,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: InspectorOptions = {}) {
+  check("Inspector", options, optionNames)
   const { gateway = {} } = options
   const clock = yield* Effect.clock
   const state = new InspectorState({

@@ -24,12 +24,15 @@ import type { HttpGateway } from "../src/HttpGateway.js"
 import type { ListenError } from "../src/IPCError.js"
 import type { IPCPeer } from "../src/IPCPeer.js"
 import type { IPCServer } from "../src/IPCServer.js"
+import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import type { RoutingStrategy } from "../src/RoutingStrategy.js"
 import * as MemberServices from "../src/service/MemberServices.js"
 import * as FailoverWarmUp from "./FailoverWarmUp.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as LoopbackEndpoints from "./LoopbackEndpoints.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -55,6 +58,19 @@ export interface LocalDiscoveryOptions extends PortElectionOptions {
    * participants needs it of one. Default `true`.
    */
   readonly warmUp?: boolean | undefined
+}
+
+/**
+ * The options\' names: Of who takes part in discovery, beside the port.
+ *
+ * @internal
+ */
+export const optionNames: OptionNames<Omit<LocalDiscoveryOptions, "port">> = {
+  strategy: true,
+  strategies: true,
+  limits: ConnectionOptions.limitsIssue,
+  warmUp: ArgumentIssue.flagIssue,
+  ...PortElection.optionNames
 }
 
 const takePart: (
@@ -99,7 +115,13 @@ const warmUp = ({ warmUp = true }: LocalDiscoveryOptions): Effect.Effect<void, n
 export const make = (
   options: LocalDiscoveryOptions = {}
 ): Effect.Effect<Context.Context<Discovery | LeaderElection>, ElectionError, Scope.Scope> =>
-  Effect.zipLeft(takePart(options), warmUp(options))
+  Effect.suspend(() => {
+    checkOptions(options)
+    return Effect.zipLeft(takePart(options), warmUp(options))
+  })
+
+const checkOptions = (options: LocalDiscoveryOptions): void =>
+  check("LocalDiscovery", options, { port: true, ...optionNames })
 
 /**
  * As {@link make}.
@@ -161,6 +183,7 @@ export const makeStandalone: (
   ListenError,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: LocalDiscoveryOptions = {}) {
+  checkOptions(options)
   const { runtimeId = randomUUID() } = options
   const member = yield* DiscoveryMember.make({ ...options, runtimeId, isOwnUrl: isOwnUrl(options) }, (setup) =>
     Effect.map(PortElection.makeStandalone({ ...options, runtimeId }, setup), ({ election, gateway, server }) => ({

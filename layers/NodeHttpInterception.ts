@@ -20,6 +20,7 @@ import type {
 import { HttpInterception } from "../src/HttpInterception.js"
 import { IPCServer } from "../src/IPCServer.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import { limit } from "../src/internal/WholeNumber.js"
 import type { RequestMatcher } from "../src/RequestMatcher.js"
 import { fromService } from "./http/NodeHttpGateway.js"
@@ -60,6 +61,12 @@ export interface HttpInterceptionOptions {
   readonly cors?: boolean | undefined
 }
 
+const optionNames: OptionNames<HttpInterceptionOptions> = {
+  maxRecordedBytes: ArgumentIssue.numberIssue,
+  maxTotalRecordedBytes: ArgumentIssue.numberIssue,
+  cors: ArgumentIssue.flagIssue
+}
+
 /**
  * Intercepts on the gateway until the scope closes.
  *
@@ -70,6 +77,7 @@ export const make: (
   options?: HttpInterceptionOptions
 ) => Effect.Effect<HttpInterception.Service, never, Scope.Scope | IPCServer | HttpGateway | Discovery> =
   Effect.fnUntraced(function* (options: HttpInterceptionOptions = {}) {
+    check("NodeHttpInterception", options, optionNames)
     const gateway = yield* Effect.flatMap(HttpGateway, fromService)
     const discovery = yield* Discovery
     // The gateway's clock, not the one of the test that installs an interceptor: requests arrive over sockets.

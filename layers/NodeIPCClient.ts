@@ -16,11 +16,13 @@ import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import * as Userinfo from "../src/internal/Userinfo.js"
 import { wholeNumber } from "../src/internal/WholeNumber.js"
 import * as ProcessReport from "./inspector/ProcessReport.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as MessagePack from "./ipc/MessagePack.js"
 import * as ProcessMemory from "./ipc/ProcessMemory.js"
@@ -73,6 +75,23 @@ export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingCli
 export type TokenScheme = "proof" | "bearer"
 
 /**
+ * The options\' names: Of a client, beside the address.
+ *
+ * @internal
+ */
+export const optionNames: OptionNames<Omit<NodeIPCClientOptions, "url" | "host" | "port">> = {
+  runtimeId: ArgumentIssue.textIssue,
+  token: ArgumentIssue.secretIssue,
+  tokenScheme: ConnectionOptions.tokenSchemeIssue,
+  transport: ArgumentIssue.oneOfIssue("any", "tcp"),
+  path: ArgumentIssue.textIssue,
+  serialization: ConnectionOptions.serializationIssue,
+  connectTimeout: ArgumentIssue.durationIssue,
+  reconnect: true,
+  ...ConnectionOptions.connectionOptionNames
+}
+
+/**
  * Connects, and stays connected until the scope closes. Fails with `ConnectFailed` where the first attempt does.
  *
  * @since 0.1.0
@@ -81,9 +100,17 @@ export type TokenScheme = "proof" | "bearer"
 export const make = (
   options: NodeIPCClientOptions = {}
 ): Effect.Effect<IPCClient.Service, ConnectFailed, Scope.Scope> =>
-  Effect.flatMap(connection(options), ({ base, connect }) =>
-    Effect.tap(ProcessMemory.provide(ReconnectingClient.make(base, connect, options)), ProcessReport.install)
-  )
+  Effect.suspend(() => {
+    check("NodeIPCClient", options, {
+      url: ArgumentIssue.textIssue,
+      host: ArgumentIssue.textIssue,
+      port: true,
+      ...optionNames
+    })
+    return Effect.flatMap(connection(options), ({ base, connect }) =>
+      Effect.tap(ProcessMemory.provide(ReconnectingClient.make(base, connect, options)), ProcessReport.install)
+    )
+  })
 
 /**
  * How one connection is opened. Fails where the options rule it out.

@@ -22,6 +22,8 @@ import { HttpGateway } from "../src/HttpGateway.js"
 import { InvalidToken, type ListenError, TokenRequired } from "../src/IPCError.js"
 import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
+import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import * as RunFork from "../src/internal/RunFork.js"
 import * as Draining from "./http/Draining.js"
 import { GatewayResponse } from "./http/GatewayResponse.js"
@@ -31,6 +33,7 @@ import { noTunnel, refuse } from "./http/upgrade/Refusal.js"
 import * as Feed from "./inspector/Feed.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as MetricsEndpoint from "./ipc/MetricsEndpoint.js"
@@ -85,6 +88,26 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
 }
 
 /**
+ * The options\' names: Of a server, beside the port.
+ *
+ * @internal
+ */
+export const optionNames: OptionNames<Omit<NodeIPCServerOptions, "port">> = {
+  host: ArgumentIssue.textIssue,
+  token: ArgumentIssue.secretIssue,
+  allowWithoutToken: ArgumentIssue.flagIssue,
+  allowedOrigins: ArgumentIssue.textsIssue,
+  allowedHosts: ArgumentIssue.textsIssue,
+  serialization: ConnectionOptions.serializationIssue,
+  maxBodyBytes: ArgumentIssue.numberIssue,
+  bodyIdleTimeout: ArgumentIssue.durationIssue,
+  drainTimeout: ArgumentIssue.durationIssue,
+  metrics: ArgumentIssue.flagIssue,
+  maxTotalBodyBytes: ArgumentIssue.numberIssue,
+  ...ConnectionOptions.connectionOptionNames
+}
+
+/**
  * Listens until the scope closes. Then it frees the port, closes every IPC connection, drains the HTTP exchanges in
  * flight within `drainTimeout`, and cuts the rest.
  *
@@ -92,10 +115,7 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
  * @category constructors
  */
 export const make = (options: NodeIPCServerOptions = {}): Effect.Effect<IPCServer.Service, ListenError, Scope.Scope> =>
-  Effect.map(
-    makePrepared(options, () => Effect.void),
-    ({ server }) => server
-  )
+  Effect.map(makeChecked(options), ({ server }) => server)
 
 /**
  * As `make`, with what has to be ready before the first client is accepted, such as its handlers. The port is bound by
@@ -212,11 +232,13 @@ export const layerConfig = (
 ): Layer.Layer<IPCServer | IPCPeer | HttpGateway, ListenError | ConfigError> =>
   Layer.scopedContext(Effect.flatMap(ConfigOptions.read(environment, options), makeWithGateway))
 
-const makeWithGateway = (options: NodeIPCServerOptions = {}) =>
-  Effect.map(
-    makePrepared(options, () => Effect.void),
-    toContext
-  )
+const makeWithGateway = (options: NodeIPCServerOptions = {}) => Effect.map(makeChecked(options), toContext)
+
+const makeChecked = (options: NodeIPCServerOptions) =>
+  Effect.suspend(() => {
+    check("NodeIPCServer", options, { port: true, ...optionNames })
+    return makePrepared(options, () => Effect.void)
+  })
 
 /**
  * The services of one server.

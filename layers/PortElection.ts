@@ -17,9 +17,12 @@ import * as GatewayElection from "../src/election/GatewayElection.js"
 import type { HttpGateway } from "../src/HttpGateway.js"
 import type { ListenError } from "../src/IPCError.js"
 import type { IPCServer } from "../src/IPCServer.js"
+import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
@@ -53,6 +56,19 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
 }
 
 /**
+ * The options\' names: Of who takes part in an election, beside the port.
+ *
+ * @internal
+ */
+export const optionNames: OptionNames<Omit<PortElectionOptions, "port">> = {
+  runtimeId: ArgumentIssue.textIssue,
+  tokenScheme: ConnectionOptions.tokenSchemeIssue,
+  retry: true,
+  connectTimeout: ArgumentIssue.durationIssue,
+  ...NodeIPCServer.optionNames
+}
+
+/**
  * Takes part in the election until the scope closes. Fails with `ConnectFailed` where something that isn't a gateway, or
  * that doesn't answer, holds the port, and with `ListenFailed` or `TokenRequired` where the port can't be bound.
  *
@@ -62,7 +78,10 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
 export const make = (
   options: PortElectionOptions = {}
 ): Effect.Effect<LeaderElection.Service, ElectionError, Scope.Scope> =>
-  makeWith(options, { onLead: () => Effect.void, onFollow: () => Effect.void })
+  Effect.suspend(() => {
+    check("PortElection", options, { port: true, ...optionNames })
+    return makeWith(options, { onLead: () => Effect.void, onFollow: () => Effect.void })
+  })
 
 /**
  * `make` with what has to stand in each role before it counts.

@@ -17,6 +17,7 @@ import * as LocalRegistrations from "../src/discovery/LocalRegistrations.js"
 import * as RouteTable from "../src/discovery/RouteTable.js"
 import * as StrategyLog from "../src/discovery/StrategyLog.js"
 import { Events } from "../src/internal/Events.js"
+import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import * as Variable from "../src/internal/Variable.js"
 import { Waiters } from "../src/internal/Waiters.js"
 import type * as RoutingStrategy from "../src/RoutingStrategy.js"
@@ -72,6 +73,7 @@ export const make: (
   services: Services,
   options: StaticDiscoveryOptions = {}
 ) {
+  check("StaticDiscovery", options, { strategy: true } satisfies OptionNames<StaticDiscoveryOptions>)
   const left = yield* DiscoveryService.closed
   const strategyLog = yield* StrategyLog.make
   const table = yield* RouteTable.make({ ...strategyLog, strategy: options.strategy })

@@ -20,7 +20,7 @@ export type { UpstreamTls } from "./http/proxy/UpstreamTls.js"
  * @category layers
  */
 export const layer = (options?: UndiciForwarder.UndiciOptions): Layer.Layer<UpstreamProxy> =>
-  Layer.succeed(UpstreamProxy, UndiciForwarder.make(options))
+  Layer.sync(UpstreamProxy, () => UndiciForwarder.make(options))
 
 /**
  * The options as Config gives them.

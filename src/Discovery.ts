@@ -14,6 +14,8 @@ import type { DiscoveryEntry, Route, RouteChange, RouteKind } from "./DiscoveryE
 import { InvalidEntry } from "./DiscoveryEntry.js"
 import type { EntryUnsupported, RegistryLimitExceeded, RequestError, ServiceNotRegistered } from "./IPCError.js"
 import type { RequestOptions } from "./IPCRequest.js"
+import { flagIssue, textIssue } from "./internal/ArgumentIssue.js"
+import { check, type OptionNames } from "./internal/OptionNames.js"
 import type { RoutingStrategy } from "./RoutingStrategy.js"
 import type { Services } from "./Services.js"
 
@@ -144,17 +146,17 @@ export class Discovery extends Context.Tag("effect-ipc/Discovery")<Discovery, Di
    *
    * @since 0.2.0
    */
-  static readonly registerHttp = ({
-    api,
-    pathPrefix = `/${api}`,
-    stripPrefix
-  }: RegisterHttpOptions): Layer.Layer<
+  static readonly registerHttp = (
+    options: RegisterHttpOptions
+  ): Layer.Layer<
     never,
     InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError,
     Discovery | HttpServer
   > =>
     Layer.scopedDiscard(
       Effect.gen(function* () {
+        check("Discovery.registerHttp", options, registerHttpNames)
+        const { api, pathPrefix = `/${options.api}`, stripPrefix } = options
         const { address } = yield* HttpServerTag
         const discovery = yield* Discovery
         if (address._tag === "UnixAddress") {
@@ -195,6 +197,12 @@ export interface RegisterHttpOptions {
   readonly pathPrefix?: string | undefined
   /** Whether the gateway takes the prefix off: the service then has its paths without it. Default `false`. */
   readonly stripPrefix?: boolean | undefined
+}
+
+const registerHttpNames: OptionNames<RegisterHttpOptions> = {
+  api: textIssue,
+  pathPrefix: textIssue,
+  stripPrefix: flagIssue
 }
 
 // By their keys: loading the platform's modules costs more than all of discovery.

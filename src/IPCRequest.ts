@@ -13,7 +13,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { InvalidRequestName } from "./IPCError.js"
 import * as Conformance from "./internal/Conformance.js"
-import { check, kindOf } from "./internal/OptionNames.js"
+import { check, kindOf, type Names } from "./internal/OptionNames.js"
 
 /**
  * Which end answers a request.
@@ -294,8 +294,8 @@ export const checkDefinition = (call: string, name: string): void => {
  *
  * @internal
  */
-export const checkSchemas = (call: string, schemas: object, names: Readonly<Record<string, true>>): void => {
-  check(`${call}: its Schemas`, schemas, names)
+export const checkSchemas = (call: string, schemas: object, names: Names): void => {
+  check(call, schemas, names, "its Schemas")
   for (const [name, schema] of Object.entries(schemas)) {
     if (schema === undefined || schema === IPCRequest.Bytes || Schema.isSchema(schema)) continue
     throw new TypeError(`${call}: its ${name} is a Schema or IPCRequest.Bytes, not ${kindOf(schema)}.`)

@@ -8,6 +8,8 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { numberIssue } from "./internal/ArgumentIssue.js"
+import { check } from "./internal/OptionNames.js"
 import * as Variable from "./internal/Variable.js"
 import { limit } from "./internal/WholeNumber.js"
 
@@ -128,7 +130,10 @@ export class MemoryBudget extends Context.Reference<MemoryBudget>()("effect-ipc/
    * @since 0.2.0
    */
   static layer(options: { readonly maxBytes: number }): Layer.Layer<never> {
-    return Layer.sync(MemoryBudget, () => new Budget(limit(options.maxBytes, defaultMaxBytes))) as Layer.Layer<never>
+    return Layer.sync(MemoryBudget, () => {
+      check("MemoryBudget", options, { maxBytes: numberIssue })
+      return new Budget(limit(options.maxBytes, defaultMaxBytes))
+    }) as Layer.Layer<never>
   }
 
   /**

@@ -3,13 +3,15 @@
  *
  * @since 0.2.0
  */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "./Discovery.js"
+import { check } from "./internal/OptionNames.js"
 import type { Service, ServiceClientOptions } from "./Services.js"
-import { servicesOf } from "./Services.js"
+import { clientOptionNames, servicesOf } from "./Services.js"
 
 export type { Service, ServiceClientOptions } from "./Services.js"
 
@@ -49,7 +51,10 @@ export const make = (
   api: string,
   options: ServiceClientOptions = {}
 ): Effect.Effect<Service, never, Discovery | Scope.Scope> =>
-  Effect.flatMap(Discovery, (discovery) => servicesOf(discovery).connect(api, options))
+  Effect.flatMap(Discovery, (discovery) => {
+    check(`ServiceClient of ${api}`, options, clientOptionNames)
+    return servicesOf(discovery).connect(api, options)
+  })
 
 /**
  * The client of an api as a service of its own.

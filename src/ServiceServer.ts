@@ -3,13 +3,15 @@
  *
  * @since 0.2.0
  */
+
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "./Discovery.js"
 import type { IPCPeer } from "./IPCPeer.js"
+import { check } from "./internal/OptionNames.js"
 import type { ServiceServerError, ServiceServerOptions } from "./Services.js"
-import { servicesOf } from "./Services.js"
+import { serverOptionNames, servicesOf } from "./Services.js"
 
 export type { ServiceServerError, ServiceServerOptions } from "./Services.js"
 
@@ -28,7 +30,10 @@ export const make = <E = never, R = never>(
   setup: (server: IPCPeer) => Effect.Effect<unknown, E, R>,
   options: ServiceServerOptions = {}
 ): Effect.Effect<void, E | ServiceServerError, R | Discovery | Scope.Scope> =>
-  Effect.flatMap(Discovery, (discovery) => servicesOf(discovery).serve(api, setup, options))
+  Effect.flatMap(Discovery, (discovery) => {
+    check(`ServiceServer of ${api}`, options, serverOptionNames)
+    return servicesOf(discovery).serve(api, setup, options)
+  })
 
 /**
  * As {@link make}. A process may have any number of them, also of one name.

@@ -21,6 +21,8 @@ import type {
 import type { IPCPeer } from "./IPCPeer.js"
 import type { Arguments, RequestOptions, ServerRequest } from "./IPCRequest.js"
 import type { ServerStream, StreamArguments } from "./IPCStream.js"
+import { durationIssue } from "./internal/ArgumentIssue.js"
+import type { OptionNames } from "./internal/OptionNames.js"
 
 /**
  * How a service asks its clients, and how it is withdrawn.
@@ -93,6 +95,18 @@ export interface Service extends Omit<IPCClient.Service, "request" | "notify" | 
     stream: ServerStream<Payload, Element, Failure, Input>,
     ...args: StreamArguments<NoInfer<Payload>, Input, E, R>
   ) => Stream.Stream<Element, Failure | StreamError | ServiceNotRegistered | E, R>
+}
+
+/** @internal */
+export const serverOptionNames: OptionNames<ServiceServerOptions> = {
+  requestTimeout: durationIssue,
+  drainTimeout: durationIssue
+}
+
+/** @internal */
+export const clientOptionNames: OptionNames<ServiceClientOptions> = {
+  requestTimeout: durationIssue,
+  connectTimeout: durationIssue
 }
 
 /**

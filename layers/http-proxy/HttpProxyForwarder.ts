@@ -10,16 +10,18 @@ import * as Runtime from "effect/Runtime"
 import httpProxy from "http-proxy"
 import { logDefect } from "../../src/internal/DefectLog.js"
 import { LinkedList } from "../../src/internal/LinkedList.js"
+import { check } from "../../src/internal/OptionNames.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import type { MakeForwarder } from "../UpstreamProxy.js"
 import { HttpProxyExchange, type ProxyContext } from "./HttpProxyExchange.js"
-import type { HttpProxyOptions } from "./HttpProxyOptions.js"
+import { type HttpProxyOptions, optionNames } from "./HttpProxyOptions.js"
 
 /**
  * @internal
  */
-export const make = (options: HttpProxyOptions = {}): MakeForwarder =>
-  Effect.gen(function* () {
+export const make = (options: HttpProxyOptions = {}): MakeForwarder => {
+  check("HttpProxyUpstream", options, optionNames)
+  return Effect.gen(function* () {
     const fork = Runtime.runFork(yield* RunFork.runtime<never>())
     const agents = { "http:": new http.Agent({ keepAlive: true }), "https:": new https.Agent({ keepAlive: true }) }
     const context: ProxyContext = {
@@ -41,3 +43,4 @@ export const make = (options: HttpProxyOptions = {}): MakeForwarder =>
     )
     return { forward: (exchange) => new HttpProxyExchange(context, exchange).begin() }
   })
+}

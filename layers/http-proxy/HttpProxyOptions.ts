@@ -6,6 +6,7 @@
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { SecureContextOptions } from "node:tls"
+import { issueOf, type OptionNames } from "../../src/internal/OptionNames.js"
 
 /**
  * The options of http-proxy, passed on as they are given. The gateway itself sets `target` and `buffer`; `ssl` and `ws` are for http-proxy's own server, which
@@ -107,4 +108,45 @@ export interface HttpProxyEvents {
   readonly error?:
     | ((error: Error, request: IncomingMessage, response: ServerResponse | Socket, target?: object) => void)
     | undefined
+}
+
+/** @internal */
+export const eventNames: OptionNames<HttpProxyEvents> = {
+  start: true,
+  proxyReq: true,
+  proxyRes: true,
+  end: true,
+  proxyReqWs: true,
+  open: true,
+  close: true,
+  econnreset: true,
+  error: true
+}
+
+/** @internal */
+export const optionNames: OptionNames<HttpProxyOptions> = {
+  agent: true,
+  auth: true,
+  autoRewrite: true,
+  ca: true,
+  changeOrigin: true,
+  cookieDomainRewrite: true,
+  cookiePathRewrite: true,
+  followRedirects: true,
+  forward: true,
+  headers: true,
+  hostRewrite: true,
+  ignorePath: true,
+  localAddress: true,
+  method: true,
+  prependPath: true,
+  preserveHeaderKeyCase: true,
+  protocolRewrite: true,
+  proxyTimeout: true,
+  secure: true,
+  selfHandleResponse: true,
+  timeout: true,
+  toProxy: true,
+  xfwd: true,
+  on: (name, events) => issueOf(name, events, eventNames)
 }

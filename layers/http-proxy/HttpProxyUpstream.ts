@@ -39,7 +39,7 @@ import type { HttpProxyOptions } from "./HttpProxyOptions.js"
  * @category layers
  */
 export const layer = (options?: HttpProxyOptions): Layer.Layer<UpstreamProxy> =>
-  Layer.succeed(UpstreamProxy, HttpProxyForwarder.make(options))
+  Layer.sync(UpstreamProxy, () => HttpProxyForwarder.make(options))
 
 /**
  * The options as Config gives them.

@@ -16,7 +16,7 @@ import type {
 } from "../../src/HttpInterception.js"
 import { InvalidInterceptor } from "../../src/InterceptionError.js"
 import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
-import { issueOf, kindOf, type OptionNames } from "../../src/internal/OptionNames.js"
+import { issueOf, kindOf, type Names, type OptionNames } from "../../src/internal/OptionNames.js"
 import type { RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
 import * as Difference from "./Difference.js"
 
@@ -36,7 +36,7 @@ export const mockOptions: OptionNames<MockOptions> = { ...interceptorOptions, co
 /** Fails where the matcher or the options have a name that isn't known, or a value of the wrong kind. */
 export const check = (
   matcher: RequestMatcher,
-  names: Readonly<Record<string, true>>,
+  names: Names,
   options: MockOptions
 ): Effect.Effect<void, InvalidInterceptor> =>
   refuse(

@@ -22,18 +22,21 @@ import type { Entry, InvalidEntry } from "../../src/DiscoveryEntry.js"
 import { invalidEntry, isEndpoint, validateEntry } from "../../src/DiscoveryEntry.js"
 import type { RegistryLimits } from "../../src/discovery/RegistryLimits.js"
 import { NatsFailed } from "../../src/IPCError.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
+import { check, issueOf, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as Variable from "../../src/internal/Variable.js"
 import { LeaderElection } from "../../src/LeaderElection.js"
 import * as LeaseMember from "../../src/lease/LeaseMember.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
+import { limitsIssue } from "../ipc/ConnectionOptions.js"
 import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import * as Namespace from "./Namespace.js"
 import * as NatsBucket from "./NatsBucket.js"
 import * as NatsConnection from "./NatsConnection.js"
 import * as NatsEndpoints from "./NatsEndpoints.js"
-import type { NatsConnectionOptions } from "./NatsOptions.js"
+import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
 
 /**
  * How a participant takes part in discovery on NATS.
@@ -90,6 +93,7 @@ export const make: (
 ) => Effect.Effect<Context.Context<Discovery | LeaderElection>, NatsFailed, Scope.Scope> = Effect.fnUntraced(function* (
   options: NatsDiscoveryOptions = {}
 ) {
+  check("NatsDiscovery", options, optionNames)
   const { namespace = "default", replicas = 1, runtimeId = randomUUID() } = options
   const lease = Duration.decode(options.lease ?? "5 seconds")
   const servers = NatsConnection.serversOf(options).join(", ")
@@ -151,6 +155,30 @@ export const make: (
  */
 export const layer = (options?: NatsDiscoveryOptions): Layer.Layer<Discovery | LeaderElection, NatsFailed> =>
   Layer.scopedContext(make(options))
+
+const optionNames: OptionNames<NatsDiscoveryOptions> = {
+  servers: true,
+  credentials: (name, credentials) => issueOf(name, credentials, credentialNames),
+  connectTimeout: ArgumentIssue.durationIssue,
+  namespace: ArgumentIssue.textIssue,
+  runtimeId: ArgumentIssue.textIssue,
+  lease: ArgumentIssue.durationIssue,
+  replicas: ArgumentIssue.numberIssue,
+  advertise: ArgumentIssue.textIssue,
+  heartbeat: ArgumentIssue.durationIssue,
+  strategy: true,
+  strategies: true,
+  limits: limitsIssue
+}
+
+const credentialNames: OptionNames<NatsCredentials> = {
+  user: true,
+  password: true,
+  token: true,
+  nkeySeed: true,
+  credsFile: true,
+  tls: true
+}
 
 const environment: ConfigOptions.Environment<NatsDiscoveryOptions> = {
   servers: Variable.optional(Variable.text("NATS_URL")),

@@ -5,7 +5,7 @@
  */
 import * as Predicate from "effect/Predicate"
 import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
-import { kindOf } from "../../src/internal/OptionNames.js"
+import { issueOf, kindOf, type Names } from "../../src/internal/OptionNames.js"
 import { handled } from "./Promises.js"
 
 export const checkRequest = (call: string, request: unknown): void => ArgumentIssue.refuse(call, requestIssue(request))
@@ -27,6 +27,12 @@ export const sendingIssue = (
     requestIssue(request) ??
     (typeof runtimeId === "string" ? undefined : `its runtimeId is a string, not ${kindOf(runtimeId)}`) ??
     timeoutIssue(timeoutMs)
+  return issue === undefined ? undefined : rejection(call, issue)
+}
+
+/** Rejects where the options of one call are wrong. */
+export const optionsIssue = (call: string, options: unknown, names: Names) => {
+  const issue = issueOf("its options", options, names)
   return issue === undefined ? undefined : rejection(call, issue)
 }
 
@@ -75,11 +81,18 @@ export const checkAddress = (call: string, address: unknown): void => {
 
 /** Of a service: who takes part in discovery for it, and its name. */
 export const checkService = (call: string, discovery: unknown, api: unknown): void => {
-  if (!Predicate.hasProperty(discovery, "host")) {
-    ArgumentIssue.refuse(call, `its discovery is a LocalDiscovery or a Gateway, not ${kindOf(discovery)}`)
+  if (!Predicate.hasProperty(discovery, "host") || !Predicate.hasProperty(discovery, "onChange")) {
+    const isObject = Predicate.isObject(discovery)
+    ArgumentIssue.refuse(
+      call,
+      `its discovery is a LocalDiscovery or a Gateway, not ${kindOf(discovery)}${isObject ? inTests : ""}`
+    )
   }
   checkText(call, "api", api)
 }
+
+const inTests =
+  ". A test joins its gateway by new LocalDiscovery(gateway.port), a worker by new LocalDiscovery(Number(new URL(process.env.IPC_URL).port))"
 
 const timeoutIssue = (timeoutMs: unknown): string | undefined =>
   timeoutMs === undefined || typeof timeoutMs === "number"

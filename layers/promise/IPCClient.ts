@@ -14,13 +14,12 @@ import type { Arguments, BrandedRequest, ClientRequest, ServerRequest } from "..
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
-import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import { check } from "../../src/internal/OptionNames.js"
 import * as Userinfo from "../../src/internal/Userinfo.js"
 import { defaultHost } from "../ipc/Address.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
-import { connectionOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
 import { notOpen } from "./NotOpen.js"
@@ -37,18 +36,6 @@ import { Session } from "./Session.js"
  * @category models
  */
 export type IPCClientOptions = Omit<NodeIPCClient.NodeIPCClientOptions, "host" | "port" | "url">
-
-const optionNames: OptionNames<IPCClientOptions> = {
-  runtimeId: true,
-  token: true,
-  tokenScheme: true,
-  transport: true,
-  path: true,
-  serialization: true,
-  connectTimeout: true,
-  reconnect: true,
-  ...connectionOptionNames
-}
 
 /**
  * Sends requests to the server and answers the server's, over a connection that reconnects by itself.
@@ -106,7 +93,7 @@ export class IPCClient {
   constructor(address: number | string, options: IPCClientOptions = {}) {
     CallArguments.checkAddress("new IPCClient", address)
     this.#url = typeof address === "number" ? `http://${defaultHost}:${address}` : address
-    check("new IPCClient(address, options): options", options, optionNames)
+    check("new IPCClient(address, options)", options, NodeIPCClient.optionNames)
     this.#options = options
   }
 

@@ -18,7 +18,6 @@ import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
 import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
-import { serverOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
 import { notOpen } from "./NotOpen.js"
@@ -92,7 +91,7 @@ export class IPCServer {
   /** Port 0 is any free port. */
   constructor(port = 0, options: IPCServerOptions = {}) {
     CallArguments.checkPort("new IPCServer", port)
-    check("new IPCServer(port, options): options", options, serverOptionNames)
+    check("new IPCServer(port, options)", options, NodeIPCServer.optionNames)
     this.#options = { ...options, port }
   }
 

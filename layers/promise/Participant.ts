@@ -19,10 +19,9 @@ import type { RequestOptions } from "../../src/IPCRequest.js"
 import { check } from "../../src/internal/OptionNames.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import { addressOf } from "../ipc/Address.js"
-import type * as Layer from "../LocalDiscovery.js"
+import * as Layer from "../LocalDiscovery.js"
 import * as CallArguments from "./CallArguments.js"
 import { Callbacks } from "./Callbacks.js"
-import { participantOptionNames } from "./ConnectionOptions.js"
 import { asyncDispose } from "./Disposal.js"
 import { notOpen } from "./NotOpen.js"
 import { handled, run } from "./Promises.js"
@@ -71,7 +70,7 @@ export abstract class Participant<Services> {
   /** @internal `begin` is the name of the method by which it takes part, `name` that of the class. */
   protected constructor(name: string, begin: string, port: number, given: ParticipantOptions) {
     CallArguments.checkPort(`new ${name}`, port)
-    check(`new ${name}(port, options): options`, given, participantOptionNames)
+    check(`new ${name}(port, options)`, given, Layer.optionNames)
     const { strategies, strategy, ...options } = given
     this.#begin = begin
     this.options = {

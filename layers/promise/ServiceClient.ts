@@ -13,8 +13,10 @@ import type { Arguments, ClientRequest, ServerRequest } from "../../src/IPCReque
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as Layer from "../../src/ServiceClient.js"
+import { clientOptionNames } from "../../src/Services.js"
 import * as CallArguments from "./CallArguments.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
@@ -48,7 +50,7 @@ export interface ServiceRequestOptions {
   readonly idempotent?: boolean | undefined
 }
 
-const optionNames: OptionNames<ServiceClientOptions> = { requestTimeout: true, connectTimeout: true }
+const requestOptionNames: OptionNames<ServiceRequestOptions> = { timeoutMs: true, idempotent: ArgumentIssue.flagIssue }
 
 /**
  * Asks the instances of a service by its name, among the participants of a discovery. It connects when it is first used, until
@@ -81,7 +83,7 @@ export class ServiceClient {
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
   constructor(discovery: Gateway | LocalDiscovery, api: string, options: ServiceClientOptions = {}) {
     CallArguments.checkService("new ServiceClient", discovery, api)
-    check("new ServiceClient(discovery, api, options): options", options, optionNames)
+    check("new ServiceClient(discovery, api, options)", options, clientOptionNames)
     this.#discovery = discovery
     this.#api = api
     this.#options = options
@@ -93,11 +95,14 @@ export class ServiceClient {
    */
   sendFrameworkRequest<Payload, Success, Failure = never>(
     request: ServerRequest<Payload, Success, Failure>,
-    ...[payload, { idempotent = false, timeoutMs } = {}]: [Payload] extends [void]
+    ...[payload, given]: [Payload] extends [void]
       ? [payload?: undefined, options?: ServiceRequestOptions]
       : [payload: NoInfer<Payload>, options?: ServiceRequestOptions]
   ): Promise<Success> {
-    const issue = CallArguments.sendingIssue("sendFrameworkRequest", request, "", timeoutMs)
+    const { idempotent = false, timeoutMs } = given ?? {}
+    const issue =
+      CallArguments.optionsIssue("sendFrameworkRequest", given, requestOptionNames) ??
+      CallArguments.sendingIssue("sendFrameworkRequest", request, "", timeoutMs)
     if (issue !== undefined) return issue
     const options = { idempotent, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) }
     const args = [payload, options] as unknown as Arguments<Payload, ClientRequestOptions>

@@ -10,8 +10,9 @@ import { Discovery } from "../../src/Discovery.js"
 import type { IPCPeer } from "../../src/IPCPeer.js"
 import type { ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
-import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import { check } from "../../src/internal/OptionNames.js"
 import * as Layer from "../../src/ServiceServer.js"
+import { serverOptionNames } from "../../src/Services.js"
 import * as CallArguments from "./CallArguments.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
@@ -31,8 +32,6 @@ import { Session } from "./Session.js"
  * @category models
  */
 export type ServiceServerOptions = Layer.ServiceServerOptions
-
-const optionNames: OptionNames<ServiceServerOptions> = { requestTimeout: true, drainTimeout: true }
 
 /**
  * Answers requests and streams under a name, among the participants of a discovery.
@@ -67,7 +66,7 @@ export class ServiceServer {
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
   constructor(discovery: Gateway | LocalDiscovery, api: string, options: ServiceServerOptions = {}) {
     CallArguments.checkService("new ServiceServer", discovery, api)
-    check("new ServiceServer(discovery, api, options): options", options, optionNames)
+    check("new ServiceServer(discovery, api, options)", options, serverOptionNames)
     this.#discovery = discovery
     this.#api = api
     this.#options = options

@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+
 import * as Socket from "@effect/platform/Socket"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -14,9 +15,12 @@ import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed } from "../../src/IPCError.js"
+import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { detached } from "../../src/internal/Detached.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
+import { socketOptionNames } from "../ipc/ConnectionOptions.js"
 
 /**
  * How frames are told apart, as whom to connect, and how connections behave.
@@ -45,6 +49,7 @@ export const make: (
 ) => Effect.Effect<IPCClient.Service, ConnectFailed, Socket.Socket | Scope.Scope> = Effect.fnUntraced(function* (
   options: SocketIPCClientOptions = {}
 ) {
+  check("SocketIPCClient", options, optionNames)
   const socket = yield* Socket.Socket
   const { name = "the socket", runtimeId } = options
   // Closed after the client has closed its connection in order.
@@ -108,6 +113,14 @@ export const layerConfig = (
   options: ConfigOptions.ConfigOptions<SocketIPCClientOptions> = {}
 ): Layer.Layer<IPCClient, ConnectFailed | ConfigError, Socket.Socket> =>
   Layer.scoped(IPCClient, Effect.flatMap(ConfigOptions.read({ runtimeId: ConfigOptions.runtimeId }, options), make))
+
+const optionNames: OptionNames<SocketIPCClientOptions> = {
+  name: ArgumentIssue.textIssue,
+  runtimeId: ArgumentIssue.textIssue,
+  connectTimeout: ArgumentIssue.durationIssue,
+  reconnect: true,
+  ...socketOptionNames
+}
 
 const connectFailed = (url: string, error: Socket.SocketError): ConnectFailed => {
   const cause = error.reason === "Close" ? undefined : (error.cause as { readonly code?: unknown } | null | undefined)

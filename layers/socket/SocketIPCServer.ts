@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+
 import type * as Socket from "@effect/platform/Socket"
 import * as SocketServer from "@effect/platform/SocketServer"
 import type { ConfigError } from "effect/ConfigError"
@@ -16,7 +17,9 @@ import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
 import { detached } from "../../src/internal/Detached.js"
+import { check } from "../../src/internal/OptionNames.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
+import { socketOptionNames } from "../ipc/ConnectionOptions.js"
 import { invalidRuntimeId, isValidRuntimeId } from "../ipc/Credentials.js"
 
 /**
@@ -39,6 +42,7 @@ export const make: (
 ) => Effect.Effect<IPCPeer, never, SocketServer.SocketServer | Scope.Scope> = Effect.fnUntraced(function* (
   options: SocketIPCServerOptions = {}
 ) {
+  check("SocketIPCServer", options, socketOptionNames)
   const server = yield* SocketServer.SocketServer
   // Closed after the connections have been closed in order.
   const accepting = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))

@@ -17,7 +17,6 @@ import type { LeaderElection } from "../../src/LeaderElection.js"
 import * as LocalDiscovery from "../LocalDiscovery.js"
 import * as NodeHttpInterception from "../NodeHttpInterception.js"
 import { realTime } from "../process/RealClock.js"
-import { participantOptionNames } from "../promise/ConnectionOptions.js"
 import { endWithRunner } from "./RunnerProcess.js"
 
 /**
@@ -68,8 +67,10 @@ export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | Htt
  */
 export const layer = (options: GatewayTestOptions = {}): Layer.Layer<GatewayTest, ListenError> => {
   checkOptions("GatewayTest.layer", options)
-  const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", drainTimeout: 0, ...options })
-  const stack = Layer.provideMerge(NodeHttpInterception.layer(options), gateway)
+  const { cors, maxRecordedBytes, maxTotalRecordedBytes, ...participant } = options ?? {}
+  const interception = { cors, maxRecordedBytes, maxTotalRecordedBytes }
+  const gateway = LocalDiscovery.layerStandalone({ port: 0, heartbeat: "1 minute", drainTimeout: 0, ...participant })
+  const stack = Layer.provideMerge(NodeHttpInterception.layer(interception), gateway)
   return Layer.scopedContext(Effect.zipRight(endWithRunner, realTime(Layer.build(stack))))
 }
 
@@ -79,7 +80,7 @@ export const layer = (options: GatewayTestOptions = {}): Layer.Layer<GatewayTest
  * @internal
  */
 export const checkOptions = (call: string, options: GatewayTestOptions = {}): void => {
-  const { cors, maxRecordedBytes, maxTotalRecordedBytes, ...others } = options ?? {}
+  const { cors, maxRecordedBytes, maxTotalRecordedBytes } = options ?? {}
   ArgumentIssue.refuse(
     call,
     issueOf("its options", options, optionNames) ??
@@ -87,18 +88,8 @@ export const checkOptions = (call: string, options: GatewayTestOptions = {}): vo
       (maxRecordedBytes === undefined ? undefined : ArgumentIssue.bytesIssue("maxRecordedBytes", maxRecordedBytes)) ??
       (maxTotalRecordedBytes === undefined
         ? undefined
-        : ArgumentIssue.bytesIssue("maxTotalRecordedBytes", maxTotalRecordedBytes)) ??
-      durationsIssue(others)
+        : ArgumentIssue.bytesIssue("maxTotalRecordedBytes", maxTotalRecordedBytes))
   )
-}
-
-const durationsIssue = (options: LocalDiscovery.LocalDiscoveryOptions): string | undefined => {
-  for (const name of ["requestTimeout", "heartbeat", "connectTimeout", "drainTimeout", "bodyIdleTimeout"] as const) {
-    const duration = options[name]
-    const issue = duration === undefined ? undefined : ArgumentIssue.durationIssue(name, duration)
-    if (issue !== undefined) return issue
-  }
-  return undefined
 }
 
 const optionNames: OptionNames<GatewayTestOptions> = {
@@ -106,5 +97,5 @@ const optionNames: OptionNames<GatewayTestOptions> = {
   maxRecordedBytes: true,
   maxTotalRecordedBytes: true,
   cors: true,
-  ...participantOptionNames
+  ...LocalDiscovery.optionNames
 }

@@ -14,7 +14,7 @@ import { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed } from "../../src/IPCError.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
-import { connectionOptionNames } from "../promise/ConnectionOptions.js"
+import { connectionOptionNames } from "../ipc/ConnectionOptions.js"
 
 /**
  * How a client in memory reconnects, and its name.
@@ -91,7 +91,7 @@ export class MemoryIPC extends Context.Tag("effect-ipc/testing/MemoryIPC")<Memor
  * @category layers
  */
 export const layer = (options: MemoryIPCOptions = {}): Layer.Layer<IPCPeer | IPCClient | MemoryIPC> => {
-  check("MemoryIPC.layer: its options", options, optionNames)
+  check("MemoryIPC.layer", options, optionNames)
   return Layer.scopedContext(
     Effect.gen(function* () {
       const { network, peer } = yield* make(options)

@@ -4,10 +4,13 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { ClientRequestOptions } from "../IPCClient.js"
 import type { RequestOptions } from "../IPCRequest.js"
+import { durationIssue, flagIssue, refuse } from "../internal/ArgumentIssue.js"
 import type { CallLog } from "../internal/CallLog.js"
 import { CurrentCallLog } from "../internal/CallLog.js"
 import type { Deadlines } from "../internal/Deadlines.js"
+import { check, type OptionNames } from "../internal/OptionNames.js"
 import * as RunFork from "../internal/RunFork.js"
 import { wholeNumber } from "../internal/WholeNumber.js"
 import type { Budget } from "../MemoryBudget.js"
@@ -110,6 +113,36 @@ export const defaultRequestTimeoutMillis = 10_000
  */
 export const defaultMaxFrameBytes = 16 * 1024 * 1024
 
-/** @internal */
-export const timeoutMillis = (options: RequestOptions | undefined, otherwise: number): number =>
-  options?.timeout === undefined ? otherwise : Duration.toMillis(options.timeout)
+/**
+ * The timeout of a request, whose options are checked here: this is where each request reads them. Throws a `TypeError`
+ * where they are wrong.
+ *
+ * @internal
+ */
+export const timeoutMillis = (options: RequestOptions | undefined, otherwise: number): number => {
+  if (options === undefined) return otherwise
+  // The full check costs more than the rest of a small request.
+  if (typeof options !== "object") check("A request", options, requestOptionNames)
+  for (const name in options) if (!(name in requestOptionNames)) check("A request", options, requestOptionNames)
+  const { timeout } = options
+  return timeout === undefined ? otherwise : millisOf("A request", "timeout", timeout)
+}
+
+/**
+ * A duration of an option. Throws a `TypeError` that names the option where it is none.
+ *
+ * @internal
+ */
+export const millisOf = (call: string, name: string, duration: Duration.DurationInput): number => {
+  try {
+    return Duration.toMillis(duration)
+  } catch {
+    refuse(call, durationIssue(name, duration))
+    return 0
+  }
+}
+
+const requestOptionNames: OptionNames<ClientRequestOptions> = {
+  timeout: durationIssue,
+  idempotent: flagIssue
+}

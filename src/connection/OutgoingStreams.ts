@@ -25,9 +25,11 @@ import * as Stream from "effect/Stream"
 import type { StreamError } from "../IPCError.js"
 import { FrameTooLarge, InvalidResponse, StreamsUnsupported } from "../IPCError.js"
 import type { StreamOptions, UntypedStream } from "../IPCStream.js"
+import { durationIssue, numberIssue } from "../internal/ArgumentIssue.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
 import type { Linked } from "../internal/LinkedList.js"
+import { check, issueOf, type OptionNames } from "../internal/OptionNames.js"
 import { wholeNumber } from "../internal/WholeNumber.js"
 import { streams } from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
@@ -319,9 +321,20 @@ class OpenedStream implements Expiring, Departure {
   }
 }
 
-/** How long the peer may take to accept a stream, in milliseconds. */
-export const acceptMillis = (options: StreamOptions | undefined, otherwise: number): number =>
-  options?.acceptTimeout === undefined ? otherwise : Duration.toMillis(options.acceptTimeout)
+/**
+ * How long the peer may take to accept a stream, in milliseconds. Throws a `TypeError` where the stream's options are
+ * wrong.
+ */
+export const acceptMillis = (options: StreamOptions | undefined, otherwise: number): number => {
+  check("A stream", options, optionNames)
+  return options?.acceptTimeout === undefined ? otherwise : Duration.toMillis(options.acceptTimeout)
+}
+
+const optionNames: OptionNames<StreamOptions> = {
+  acceptTimeout: durationIssue,
+  idleTimeout: durationIssue,
+  window: (name, window) => issueOf(name, window, { items: numberIssue, bytes: numberIssue })
+}
 
 const windowOf = ({ window: { bytes, items } = {} }: StreamOptions): Credit => ({
   count: wholeNumber(items, 1024),

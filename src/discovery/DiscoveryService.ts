@@ -4,6 +4,7 @@
  *
  * @internal
  */
+
 import * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -16,6 +17,8 @@ import { isEndpoint, validateEntry } from "../DiscoveryEntry.js"
 import type { EntryUnsupported, RegistryLimitExceeded, RequestError } from "../IPCError.js"
 import { ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
+import { durationIssue, oneOfIssue } from "../internal/ArgumentIssue.js"
+import { check } from "../internal/OptionNames.js"
 import type { LocalRegistrations } from "./LocalRegistrations.js"
 import type { RouteTable } from "./RouteTable.js"
 
@@ -56,6 +59,7 @@ export const make = (primitives: Primitives): Discovery.Service => {
     changes,
     setStrategy,
     awaitApi: (api, options) => {
+      check("awaitApi", options, { timeout: durationIssue, kind: oneOfIssue("http", "ipc") })
       const registered = Effect.raceFirst(
         primitives.awaitRoute(
           (route) => route.api === api && (options?.kind === undefined || route.kind === options.kind)

@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import { messageOf } from "./ErrorMessage.js"
 import { kindOf } from "./OptionNames.js"
 import { isPrintable, quote } from "./Printable.js"
@@ -52,6 +53,25 @@ export const durationIssue = (name: string, duration: unknown): string | undefin
   Option.isSome(Duration.decodeUnknown(duration))
     ? undefined
     : `${name} is a duration, such as "20 millis" or a number of milliseconds, not ${shown(duration)}`
+
+/** Of a token. */
+export const secretIssue = (name: string, value: unknown): string | undefined =>
+  Redacted.isRedacted(value) ? undefined : textIssue(name, value)
+
+export const numberIssue = (name: string, value: unknown): string | undefined =>
+  typeof value === "number" ? undefined : `${name} is a number, not ${shown(value)}`
+
+export const textsIssue = (name: string, value: unknown): string | undefined =>
+  Array.isArray(value) && value.every(Predicate.isString)
+    ? undefined
+    : `${name} is an array of strings, not ${shown(value)}`
+
+export const oneOfIssue =
+  (...values: ReadonlyArray<string>) =>
+  (name: string, value: unknown): string | undefined =>
+    values.some((known) => known === value)
+      ? undefined
+      : `${name} is ${values.map(shown).join(" or ")}, not ${shown(value)}`
 
 /** What is changed later may yet become what JSON doesn't have. */
 export const jsonIssue = (issue: string, value: unknown, hint = ""): string | undefined => {

@@ -134,7 +134,12 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
         const socket = chosen?.state.socket
         if (chosen !== undefined && socket?.state === "open") {
           const exchange = new Exchange(pool, chosen, onEnd)
-          exchange.waiting = socket.begin(what, payload, requestOptions, exchange.onEnd, span)
+          try {
+            exchange.waiting = socket.begin(what, payload, requestOptions, exchange.onEnd, span)
+          } catch (defect) {
+            exchange.abandon()
+            throw defect
+          }
           return exchange
         }
         onEnd(

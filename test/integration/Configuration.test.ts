@@ -1,10 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { Discovery, IPCClient, IPCPeer, IPCServer, LeaderElection, MemoryBudget } from "effect-ipc"
+import * as Stream from "effect/Stream"
+import {
+  Discovery,
+  IPCClient,
+  IPCPeer,
+  IPCServer,
+  LeaderElection,
+  MemoryBudget,
+  ServiceClient,
+  ServiceServer
+} from "effect-ipc"
+import { HttpProxyUpstream } from "effect-ipc/http-proxy"
 import { NatsDiscovery } from "effect-ipc/nats"
 import * as Node from "effect-ipc/node"
 import { LocalDiscovery, NodeIPCClient, NodeIPCServer, PortElection, StaticDiscovery } from "effect-ipc/node"
@@ -20,6 +33,127 @@ const withEnv = (env: Readonly<Record<string, string>>) =>
 const token = "a token of sixteen bytes or more"
 
 const freePort = Effect.promise(Port.free)
+
+describe("options that no compiler has checked", () => {
+  /** What it dies of, after the name of what it is. */
+  const told = (layer: unknown) =>
+    Effect.map(Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<never, unknown>))), (exit) => {
+      assert.isTrue(Exit.isFailure(exit))
+      return (Cause.squash((exit as Exit.Failure<never, unknown>).cause) as Error).message
+    })
+  const any = (options: object) => options as never
+
+  live("are told by their names, at every module of Layers", () =>
+    Effect.gen(function* () {
+      const discovery = StaticDiscovery.layer({ users: "http://127.0.0.1:1" })
+      const mistyped: Readonly<Record<string, unknown>> = {
+        'NodeIPCServer: its options have no "prot". Did you mean "port"?': NodeIPCServer.layer(any({ prot: 1 })),
+        'NodeIPCServer: its options have no "hots". Did you mean "host"?': NodeIPCServer.layerConfig(
+          any({ hots: "::1" })
+        ),
+        'NodeIPCClient: its options have no "ulr". Did you mean "url"?': NodeIPCClient.layer(any({ ulr: "" })),
+        'NodeIPCClient: its options have no "runtimeid". Did you mean "runtimeId"?': Layer.scopedDiscard(
+          NodeIPCClient.make(any({ runtimeid: "me" }))
+        ),
+        'LocalDiscovery: its options have no "heartbeet". Did you mean "heartbeat"?': LocalDiscovery.layer(
+          any({ heartbeet: 1 })
+        ),
+        'LocalDiscovery: its options have no "prot". Did you mean "port"?': LocalDiscovery.layerConfig(
+          any({ prot: 1 })
+        ),
+        'LocalDiscovery: its options have no "tokn". Did you mean "token"?': LocalDiscovery.layerStandalone(
+          any({ tokn: "" })
+        ),
+        'LocalDiscovery: limits has no "maxEntry". Did you mean "maxEntries"?': LocalDiscovery.layer(
+          any({ limits: { maxEntry: 1 } })
+        ),
+        'PortElection: its options have no "strategy".': PortElection.layer(any({ strategy: "first" })),
+        'StaticDiscovery: its options have no "strategies". Did you mean "strategy"?': StaticDiscovery.layer(
+          {},
+          any({ strategies: {} })
+        ),
+        'NatsDiscovery: its options have no "server". Did you mean "servers"?': NatsDiscovery.layer(
+          any({ server: "" })
+        ),
+        'Inspector: its options have no "maxByte". Did you mean "maxBytes"?': Node.Inspector.layer(any({ maxByte: 1 })),
+        'MemoryBudget: its options have no "maxByte". Did you mean "maxBytes"?': MemoryBudget.layer(
+          any({ maxByte: 1 })
+        ),
+        'UndiciUpstream: its options have no "headerTimeout". Did you mean "headersTimeout"?':
+          Node.UndiciUpstream.layer(any({ headerTimeout: 1 })),
+        'HttpProxyUpstream: its options have no "changeOrigins". Did you mean "changeOrigin"?': HttpProxyUpstream.layer(
+          any({ changeOrigins: true })
+        ),
+        'HttpProxyUpstream: on has no "proxyRequest".': HttpProxyUpstream.layer(
+          any({ on: { proxyRequest: () => {} } })
+        ),
+        'ServiceServer of users: its options have no "drainTimout". Did you mean "drainTimeout"?': Layer.provide(
+          ServiceServer.layer("users", () => Effect.void, any({ drainTimout: 1 })),
+          discovery
+        ),
+        'ServiceClient of users: its options have no "timeout".': Layer.provide(
+          Layer.scopedDiscard(ServiceClient.make("users", any({ timeout: 1 }))),
+          discovery
+        ),
+        'SocketIPCServer: its options have no "frames". They take': OverSockets.SocketIPCServer.layer(
+          any({ frames: "lines" })
+        ),
+        'SocketIPCClient: its options have no "names". Did you mean "name"?': OverSockets.SocketIPCClient.layer(
+          any({ names: "" })
+        ),
+        'NodeIPCClient: tokenScheme is "proof" or "bearer", not "bear".': NodeIPCClient.layer(
+          any({ tokenScheme: "bear" })
+        ),
+        'NodeIPCClient: transport is "any" or "tcp", not "unx".': NodeIPCClient.layer(any({ transport: "unx" })),
+        'NodeIPCServer: serialization is "json" or "msgpack", not "cbor".': NodeIPCServer.layer(
+          any({ serialization: "cbor" })
+        ),
+        'LocalDiscovery: heartbeat is a duration, such as "20 millis" or a number of milliseconds, not "5 secnds".':
+          LocalDiscovery.layer(any({ heartbeat: "5 secnds" }))
+      }
+      for (const [message, layer] of Object.entries(mistyped)) {
+        const said = yield* told(layer)
+        assert.isTrue(said.startsWith(message), said)
+      }
+    })
+  )
+
+  live("are told by their names where a request or a stream is sent", () =>
+    Effect.gen(function* () {
+      const server = yield* IPCServer
+      const client = yield* NodeIPCClient.make({ port: server.port })
+      const Tail = IPCServer.defineStream<void, number>("tail")
+      const said = (effect: Effect.Effect<unknown, unknown>) =>
+        Effect.map(
+          Effect.exit(effect),
+          (exit) => (Cause.squash((exit as Exit.Failure<never, unknown>).cause) as Error).message
+        )
+      assert.deepStrictEqual(
+        yield* Effect.forEach(
+          [
+            client.request(WhoAmI, undefined, any({ timout: 1 })),
+            client.request(WhoAmI, undefined, any({ idempotent: true, timout: 1 })),
+            client.request(WhoAmI, undefined, 200 as never),
+            client.request(WhoAmI, undefined, any({ timeout: "1 secnd" })),
+            client.notify(WhoAmI, undefined, any({ timout: 1 })),
+            Stream.runDrain(client.stream(Tail, undefined, any({ timeout: 1 }))),
+            Stream.runDrain(client.stream(Tail, undefined, any({ window: { item: 1 } })))
+          ],
+          said
+        ),
+        [
+          'A request: its options have no "timout". Did you mean "timeout"? They take timeout, idempotent.',
+          'A request: its options have no "timout". Did you mean "timeout"? They take timeout, idempotent.',
+          "A request: its options are an object of timeout, idempotent, not a number.",
+          'A request: timeout is a duration, such as "20 millis" or a number of milliseconds, not "1 secnd".',
+          'A request: its options have no "timout". Did you mean "timeout"? They take timeout, idempotent.',
+          'A stream: its options have no "timeout". They take acceptTimeout, idleTimeout, window.',
+          'A stream: window has no "item". Did you mean "items"? It takes items, bytes.'
+        ]
+      )
+    }).pipe(Effect.provide(NodeIPCServer.layer()))
+  )
+})
 
 /** A server that tells each client its name. */
 const Server = Layer.scopedDiscard(

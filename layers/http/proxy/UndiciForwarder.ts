@@ -6,8 +6,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import { durationIssue } from "../../../src/internal/ArgumentIssue.js"
 import { logDefect } from "../../../src/internal/DefectLog.js"
 import { LinkedList } from "../../../src/internal/LinkedList.js"
+import { check, type OptionNames } from "../../../src/internal/OptionNames.js"
 import * as RunFork from "../../../src/internal/RunFork.js"
 import type { MakeForwarder } from "./Forwarder.js"
 import { type ProxyContext, ProxyExchange } from "./ProxyExchange.js"
@@ -32,8 +34,13 @@ export interface UndiciOptions {
 /**
  * @internal
  */
-export const make = (options: UndiciOptions = {}): MakeForwarder =>
-  Effect.gen(function* () {
+export const make = (options: UndiciOptions = {}): MakeForwarder => {
+  check("UndiciUpstream", options, {
+    headersTimeout: durationIssue,
+    connectTimeout: durationIssue,
+    tls: true
+  } satisfies OptionNames<UndiciOptions>)
+  return Effect.gen(function* () {
     const fork = Runtime.runFork(yield* RunFork.runtime<never>())
     const pool = UpstreamPool.make({
       headersTimeout: Duration.toMillis(options.headersTimeout ?? "5 minutes"),
@@ -56,3 +63,4 @@ export const make = (options: UndiciOptions = {}): MakeForwarder =>
     }
     return { forward: (exchange) => new ProxyExchange(context, exchange).dispatch() }
   })
+}

@@ -328,6 +328,7 @@ describe("plain JavaScript that passes something else is told at once", () => {
     const server = new errors.IPCServer() as unknown as Record<string, (...args: ReadonlyArray<unknown>) => unknown>
     const client = new errors.IPCClient(1) as unknown as typeof server
     const gateway = new errors.Gateway(0) as unknown as typeof server
+    const users = new errors.ServiceClient(new errors.Gateway(0), "users") as unknown as typeof server
     const define = errors.IPCServer.defineRequest as (...args: ReadonlyArray<unknown>) => unknown
     const defineStream = errors.IPCServer.defineStream as typeof define
     const none = undefined as never
@@ -347,6 +348,13 @@ describe("plain JavaScript that passes something else is told at once", () => {
       () => new errors.LocalDiscovery(-1),
       () => new errors.ServiceServer(none, "users"),
       () => new errors.ServiceClient(new errors.Gateway(0), none),
+      () => new errors.ServiceServer({ host: () => {}, port: 1 } as never, "users"),
+      () => new errors.ServiceClient(new errors.Gateway(0), "users", { timeout: 1 } as never),
+      () => new errors.IPCClient(1, { tokenScheme: "bear", transport: "unx" } as never),
+      () => new errors.LocalDiscovery(1, { heartbeat: "5 secnds" } as never),
+      () => users.sendFrameworkRequest?.("find", 1, 200),
+      () => users.sendFrameworkRequest?.("find", 1, { timeout: 200 }),
+      () => client.sendFrameworkRequest?.("find", 1, { timeout: 500 }),
       () => server.onFrameworkMessage?.(),
       () => server.onFrameworkMessage?.("find"),
       () => server.sendFrameworkMessage?.(7, "find"),
@@ -385,6 +393,13 @@ describe("plain JavaScript that passes something else is told at once", () => {
         "new LocalDiscovery: its port is a whole number from 0 to 65535, not -1.",
         "new ServiceServer: its discovery is a LocalDiscovery or a Gateway, not undefined.",
         "new ServiceClient: its api is a string, not undefined.",
+        "new ServiceServer: its discovery is a LocalDiscovery or a Gateway, not an object. A test joins its gateway by new LocalDiscovery(gateway.port), a worker by new LocalDiscovery(Number(new URL(process.env.IPC_URL).port)).",
+        "new ServiceClient(discovery, api, options): its options have no "timeout". They take requestTimeout, connectTimeout.",
+        "new IPCClient(address, options): tokenScheme is "proof" or "bearer", not "bear".",
+        "new LocalDiscovery(port, options): heartbeat is a duration, such as "20 millis" or a number of milliseconds, not "5 secnds".",
+        "sendFrameworkRequest: its options are an object of timeoutMs, idempotent, not a number.",
+        "sendFrameworkRequest: its options have no "timeout". Did you mean "timeoutMs"? They take timeoutMs, idempotent.",
+        "sendFrameworkRequest: its timeout is a number of milliseconds, not an object.",
         "onFrameworkMessage: its request is what defineRequest("name") gives, not undefined.",
         "onFrameworkMessage: its handler is a function, not undefined.",
         "sendFrameworkMessage: its runtimeId is a string, not a number.",

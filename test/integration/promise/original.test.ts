@@ -215,17 +215,17 @@ describe("options in plain JavaScript", () => {
     ]
     assert.include(
       messages[0],
-      'new IPCServer(port, options): options has no "hosst". Did you mean "host"? It takes host'
+      'new IPCServer(port, options): its options have no "hosst". Did you mean "host"? They take host'
     )
     assert.include(messages[1], 'Did you mean "token"?')
-    assert.match(messages[2] ?? "", /has no "Port"\. (Did you mean "path"\? )?It takes/)
+    assert.match(messages[2] ?? "", /have no "Port"\. (Did you mean "path"\? )?They take/)
     assert.include(messages[3], "not a string")
     assert.include(
       messages[4],
-      'new LocalDiscovery(port, options): options has no "runtimeID". Did you mean "runtimeId"?'
+      'new LocalDiscovery(port, options): its options have no "runtimeID". Did you mean "runtimeId"?'
     )
     assert.include(messages[5], 'Did you mean "drainTimeout"?')
-    assert.include(messages[6], "new Gateway(port, options): options is an object of")
+    assert.include(messages[6], "new Gateway(port, options): its options are an object of")
     assert.include(messages[7] as string, 'TestGateway.start: its options have no "maxRecordedByte".')
   })
 })
