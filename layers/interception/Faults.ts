@@ -88,7 +88,13 @@ const delay = (
     response.off("close", onClose)
     if (Exit.isSuccess(exit)) passOn(exchange)
     else if (!response.destroyed)
-      JsonResponse.sendErrorEarly(request, response, 503, `The interceptor ${name} has just been removed.`, lingering)
+      JsonResponse.sendErrorEarly(
+        request,
+        response,
+        503,
+        `The interceptor ${name} has just been removed. Keep it until the requests that it takes are answered.`,
+        lingering
+      )
   })
 }
 

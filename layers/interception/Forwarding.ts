@@ -149,7 +149,10 @@ const refuse = (reason: string): Effect.Effect<never, Cause.UnknownException> =>
 const unanswered = (error: unknown): Cause.UnknownException => {
   // fetch tells why only in the cause.
   const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
-  return new Cause.UnknownException(error, `The forwarded request got no answer: ${messageOf(reason)}`)
+  return new Cause.UnknownException(
+    error,
+    `The forwarded request got no answer: ${messageOf(reason)}. Did the service, or a fault beneath the mock, break the connection?`
+  )
 }
 
 const lowerCased = (headers: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> =>

@@ -104,7 +104,12 @@ export class Recording<A> {
       const look = () => {
         const position = positionOf()
         const at = position - this.#dropped
-        if (at < 0) return settle(Effect.dieMessage(`${this.#label}: ${what} was dropped, as too many followed it.`))
+        if (at < 0)
+          return settle(
+            Effect.dieMessage(
+              `${this.#label}: ${what} was dropped, as too many followed it. Await it sooner, or call reset.`
+            )
+          )
         if (at < this.#items.length) return settle(Effect.succeed({ item: this.#items[at] as A, position }))
         if (this.#ended)
           settle(

@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import { GatewayTest, Intercept, MemoryIPC, TestGateway, WorkerClient } from "effect-ipc/testing"
 import { assert, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
+import { Recording } from "../../../layers/interception/Recording.js"
 import { rejection } from "../promise/support.js"
 import * as Requests from "./requests.js"
 import { path } from "./support.js"
@@ -47,6 +50,36 @@ describe("the page on testing shows, as it is printed,", () => {
     await session.mock(Intercept.get("/users/:id"), () => ({}), { optional: true })
     await fetch(`${gateway.url}/users/7`)
     assertShown((await rejection(session.close())).message)
+  })
+})
+
+describe("a test is told", () => {
+  it("why a delayed request was answered 503, and why a forwarded one had no answer", async () => {
+    await using gateway = await TestGateway.start()
+    const slow = await gateway.fault(Intercept.get("/slow"), Intercept.delay("1 hour"))
+    const waiting = fetch(`${gateway.url}/slow`)
+    await gateway.awaitRequest(Intercept.get("/slow"))
+    await slow.close()
+    expect(await (await waiting).json()).toMatchInlineSnapshot(`
+      {
+        "error": "The interceptor Delay of GET /slow has just been removed. Keep it until the requests that it takes are answered.",
+      }
+    `)
+    await gateway.fault(Intercept.get("/cut"), Intercept.drop)
+    const mock = await gateway.mock(Intercept.get("/cut"), ({ forward }) => forward())
+    await fetch(`${gateway.url}/cut`)
+    expect((await mock.awaitCall(1)).failure).toMatchInlineSnapshot(
+      `"the handler failed: The forwarded request got no answer: other side closed. Did the service, or a fault beneath the mock, break the connection?"`
+    )
+  })
+
+  it("that what it waits for is no longer kept", async () => {
+    const recording = new Recording<number>("The spy GET /a", "recorded", Effect.succeed(""))
+    for (let item = 0; item <= 110_000; item++) recording.add(item)
+    const missed = await Effect.runPromise(Effect.flip(Effect.sandbox(recording.awaitNth("awaitCall")(1))))
+    expect((Cause.squash(missed) as Error).message).toMatchInlineSnapshot(
+      `"The spy GET /a: number 1 was dropped, as too many followed it. Await it sooner, or call reset."`
+    )
   })
 })
 
