@@ -13,6 +13,8 @@ import type { EntryUnsupported, RegistryLimitExceeded, RequestError } from "../.
 export interface ApiRequests {
   /** Whether a request is for the api: by the longest prefix that matches its path, as the gateway would route it. */
   readonly isFor: (api: string, path: string) => Effect.Effect<boolean, RequestError>
+  /** The prefix that the gateway takes off the path on its way to the api; `undefined` where it takes off none. */
+  readonly strippedPrefix: (api: string, path: string) => Effect.Effect<string | undefined, RequestError>
   /** The longest prefix of a registered service that the path is below; `undefined` where there is none. */
   readonly prefixOf: (path: string) => Effect.Effect<string | undefined, RequestError>
   /** Registers a mocked api until the scope closes, so that `discover` finds it. */
@@ -27,6 +29,12 @@ export const make = (discovery: Discovery.Service): ApiRequests => ({
       const longest = longestOf(routes, path)
       if (longest === undefined) return !routes.some((route) => route.api === api) && isBelow(`/${api}`, path)
       return routes.some((route) => route.api === api && route.pathPrefix === longest.pathPrefix)
+    }),
+  strippedPrefix: (api, path) =>
+    Effect.map(realRoutes(discovery), (routes) => {
+      const longest = longestOf(routes, path)?.pathPrefix
+      return routes.find((route) => route.api === api && route.pathPrefix === longest && route.stripPrefix === true)
+        ?.pathPrefix
     }),
   prefixOf: (path) => Effect.map(realRoutes(discovery), (routes) => longestOf(routes, path)?.pathPrefix),
   register: (api) =>

@@ -144,12 +144,34 @@ export const make = (
     }
 
     const onExchange = (exchange: Exchange, passOn: PassOn): void => {
-      const { request, response } = exchange
+      const { request } = exchange
       const isForwarded = forwarding.isBeneath(request, installed)
       if (isForwarded || !takesMore(installed) || !isOfKind(exchange)) return passOn(exchange)
       const preflightOf = options.cors === true ? Preflight.methodOf(request) : undefined
       const matched = matching.match(request, preflightOf)
-      if (matched === undefined) return passOn(exchange)
+      if (matched !== undefined) onMatched(exchange, passOn, matched, preflightOf)
+      else if (matcher.api === undefined || matcher.path === undefined) passOn(exchange)
+      else ifBelowPrefix(matcher.api, exchange, passOn, preflightOf)
+    }
+
+    /** A matcher with an api may have the path that the service gets, without the prefix that the gateway takes off. */
+    const ifBelowPrefix = (api: string, exchange: Exchange, passOn: PassOn, preflightOf: string | undefined) => {
+      const { request } = exchange
+      fork(apis.strippedPrefix(api, pathOf(request.url as string))).addObserver((exit) => {
+        const prefix = Exit.isSuccess(exit) ? exit.value : undefined
+        const matched = prefix === undefined ? undefined : Matching.matchBelow(matching, request, prefix, preflightOf)
+        if (matched === undefined) passOn(exchange)
+        else onMatched(exchange, passOn, matched, preflightOf)
+      })
+    }
+
+    const onMatched = (
+      exchange: Exchange,
+      passOn: PassOn,
+      matched: Matching.Matched,
+      preflightOf: string | undefined
+    ): void => {
+      const { request, response } = exchange
       // A preflight carries no headers of the page.
       const isStray = preflightOf === undefined && installed.session?.owns(request.headers) === false
       if (isStray && !interceptors.isStray(request)) return passOn(exchange)

@@ -231,13 +231,15 @@ export class Journal {
   ): Effect.Effect<Takes, InvalidInterceptor | InvalidRoute> {
     return Effect.gen(this, function* () {
       yield* Validation.checkCall(call, matcher, options)
-      const { body: wanted, match } = yield* Matching.make(matcher)
+      const matching = yield* Matching.make(matcher)
+      const { body: wanted } = matching
       const { api, path } = matcher
       return (entry) =>
         Effect.gen(this, function* () {
           const { head, request } = entry
-          const matched = match(head)
-          if (matched === undefined || request === undefined) return undefined
+          if (request === undefined) return undefined
+          const matched = matching.match(head) ?? (yield* this.#matchBelow(matching, matcher, head))
+          if (matched === undefined) return undefined
           if (api !== undefined && path === undefined) {
             const isFor = yield* Effect.orElseSucceed(this.#apis.isFor(api, request.path), () => false)
             if (!isFor) return undefined
@@ -253,6 +255,19 @@ export class Journal {
             : RecordedMessage.withParams(request, matched.params)
         })
     })
+  }
+
+  /** As an interceptor with an api matches the path that its service gets. */
+  #matchBelow(
+    matching: Matching.Matching,
+    { api, path }: RequestMatcher,
+    head: Matching.RequestHead
+  ): Effect.Effect<Matching.Matched | undefined> {
+    if (api === undefined || path === undefined) return Effect.succeed(undefined)
+    return this.#apis.strippedPrefix(api, pathOf(head.url as string)).pipe(
+      Effect.orElseSucceed(() => undefined),
+      Effect.map((prefix) => (prefix === undefined ? undefined : Matching.matchBelow(matching, head, prefix)))
+    )
   }
 
   /** Waits for an arrival after which it holds. */

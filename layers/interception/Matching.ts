@@ -9,6 +9,7 @@ import { InvalidRoute } from "../../src/IPCError.js"
 import { printable } from "../../src/internal/Printable.js"
 import type { BodyMatcher, RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
+import * as PathPrefix from "../http/proxy/PathPrefix.js"
 import { parseQuery, pathOf } from "../http/RequestTarget.js"
 import * as Difference from "./Difference.js"
 import * as MatchedBody from "./MatchedBody.js"
@@ -17,6 +18,8 @@ import * as MatchedBody from "./MatchedBody.js"
 export interface Matched {
   readonly params: Readonly<Record<string, string | undefined>>
   readonly query: string
+  /** What was taken off the path before it matched. */
+  readonly strippedPrefix?: string
 }
 
 /** What is matched of a request beside its body. */
@@ -37,6 +40,17 @@ export interface Mismatch {
   readonly agreed: number
   /** None where every part matches. */
   readonly differences: ReadonlyArray<Difference.Difference>
+}
+
+/** The match of a request as a service gets it whose prefix the gateway takes off. */
+export const matchBelow = (
+  { match }: Matching,
+  { headersDistinct, method, url }: RequestHead,
+  strippedPrefix: string,
+  preflightOf?: string
+): Matched | undefined => {
+  const matched = match({ method, url: PathPrefix.strip(url as string, strippedPrefix), headersDistinct }, preflightOf)
+  return matched === undefined ? undefined : { ...matched, strippedPrefix }
 }
 
 /** Fails where the path isn't find-my-way syntax. */

@@ -16,6 +16,7 @@ import type { MockRequest } from "../../src/HttpInterception.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
+import * as PathPrefix from "../http/proxy/PathPrefix.js"
 import { pathOf } from "../http/RequestTarget.js"
 import * as RouteHandler from "../http/RouteHandler.js"
 import * as Answers from "./Answers.js"
@@ -59,7 +60,6 @@ export const make = <E, R>(
     return ({ body, decline, exchange, installed, matched, passOn }) => {
       const recorded = watch(exchange, matched)
       const { request, response } = recorded.exchange
-      let asked: MockRequest<never> | undefined
       let passed = false
 
       const allowOrigin = Effect.sync(() => {
@@ -77,9 +77,12 @@ export const make = <E, R>(
 
       const answer = (route: HttpRouteRequest): Effect.Effect<unknown, unknown, R> => {
         const target = request.url as string
-        asked = mockRequest(route, body, matcher, (changes) => forwarding.forward(installed, route, target, changes))
+        const given = asTheServiceGets(route, matched.strippedPrefix)
+        const asked = mockRequest(given, body, matcher, (changes) =>
+          forwarding.forward(installed, route, target, changes)
+        )
         const answered = Effect.flatMap(
-          Effect.suspend(() => handler(asked as MockRequest<never>)),
+          Effect.suspend(() => handler(asked)),
           (result): Effect.Effect<unknown, unknown> => {
             if (Predicate.isTagged(result, "effect-ipc/Pass")) return pass(route)
             if (!(result instanceof FailedAnswer)) return Answers.toSendable(result, clock)
@@ -92,7 +95,7 @@ export const make = <E, R>(
       const fail = (message: string, error: unknown) => {
         const failure = `the handler failed: ${message}`
         recorded.note(failure)
-        onFailure(asked ?? { method: request.method as string, path: pathOf(request.url as string) }, failure, error)
+        onFailure({ method: request.method as string, path: pathOf(request.url as string) }, failure, error)
       }
 
       // A handler of its own for each exchange, which knows the exchange's record.
@@ -110,6 +113,20 @@ export const make = <E, R>(
       routeHandler.handle(request, response, { value: routeHandler, ...matched })
     }
   })
+
+/** Where the mock matched the path without its service's prefix, that is taken off, and named in a header. */
+const asTheServiceGets = (route: HttpRouteRequest, prefix: string | undefined): HttpRouteRequest =>
+  prefix === undefined
+    ? route
+    : {
+        ...route,
+        path: PathPrefix.strip(route.path, prefix),
+        headers: { ...route.headers, "x-forwarded-prefix": prefixBefore(route.headers) + prefix }
+      }
+
+/** What a proxy before the gateway has taken off. */
+const prefixBefore = (headers: HttpRouteRequest["headers"]): string =>
+  headers["x-forwarded-prefix"]?.replace(/\/+$/, "") ?? ""
 
 /** A plain object, which any assertion can compare, copy and print. */
 const mockRequest = (

@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as HttpApiMock from "../../../layers/testing/HttpApiMock.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
-import { ask } from "../http/support.js"
+import * as Intercept from "../../../src/Intercept.js"
+import { ask, serve } from "../http/support.js"
 import { Api, Authenticated, Forbidden, NoSuchUser, PicturesApi, Session } from "./api.js"
-import { live, type Suite, suite } from "./support.js"
+import { live, type Suite, says, suite } from "./support.js"
 
 const since = new Date("2024-02-29T00:00:00.000Z")
 
@@ -48,6 +49,47 @@ describe("a mock of an HttpApi's endpoint", () => {
       )
       assert.strictEqual(find.name, "users.find (GET /users/:id)")
     })
+  )
+
+  live(
+    "with an api answers below the service's prefix that the gateway takes off, and where the service isn't registered",
+    () =>
+      Effect.gen(function* () {
+        const { discovery, http, url, withHttp } = yield* arranged
+        const real = yield* serve({ onRequest: says("real") })
+        const register = (api: string) =>
+          discovery.register([{ api, baseUrl: real.url, pathPrefix: `/${api}`, stripPrefix: true }])
+        const answered = (path: string) =>
+          Effect.map(ask(`${url}${path}`, { headers: { "x-tenant": "acme" } }), ({ text }) => text)
+        const find = yield* HttpApiMock.endpoint(
+          Api,
+          "users",
+          "find",
+          ({ path }) => Effect.succeed({ id: path.id, name: "Ada", since }),
+          { api: "people" }
+        ).pipe(withHttp)
+        assert.include(yield* answered("/users/1?page=2"), '"name":"Ada"')
+        yield* register("people")
+        yield* register("others")
+        assert.include(yield* answered("/people/users/7?page=2"), '"name":"Ada"')
+        assert.strictEqual(yield* answered("/others/users/7?page=2"), "real")
+        assert.deepStrictEqual(
+          (yield* find.calls).map(({ request }) => [request.path, request.params.id]),
+          [
+            ["/users/1", "1"],
+            ["/people/users/7", "7"]
+          ]
+        )
+        yield* http.mock(Intercept.get("/health", { api: "people" }), ({ headers, path }) =>
+          Effect.succeed([path, headers["x-forwarded-prefix"]])
+        )
+        assert.strictEqual(yield* answered("/people/health"), '["/health","/people"]')
+        const health = yield* http.calls(Intercept.get("/health", { api: "people" }))
+        assert.deepStrictEqual(
+          health.map(({ request }) => request.path),
+          ["/people/health"]
+        )
+      })
   )
 
   live("decodes the payload, refuses a wrong one as the service would, and sends the declared status", () =>
