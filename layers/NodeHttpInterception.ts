@@ -18,12 +18,14 @@ import type {
   WebSocketInterceptor
 } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
+import type { UnverifiedInterception } from "../src/InterceptionError.js"
 import { IPCServer } from "../src/IPCServer.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
 import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import { limit } from "../src/internal/WholeNumber.js"
 import type { RequestMatcher } from "../src/RequestMatcher.js"
 import { fromService } from "./http/NodeHttpGateway.js"
+import { pathOf } from "./http/RequestTarget.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
 import * as CallRecording from "./interception/CallRecording.js"
 import * as Faults from "./interception/Faults.js"
@@ -32,7 +34,7 @@ import * as HarRecorder from "./interception/HarRecorder.js"
 import * as HarReplay from "./interception/HarReplay.js"
 import * as Installation from "./interception/Installation.js"
 import { type Group, Interceptors, type Kind, noteFailure, verify } from "./interception/Interceptors.js"
-import { Journal, type View } from "./interception/Journal.js"
+import { type Entry, Journal, type View } from "./interception/Journal.js"
 import * as Matching from "./interception/Matching.js"
 import * as Mock from "./interception/Mock.js"
 import { RecordingBudget } from "./interception/RecordingBudget.js"
@@ -109,10 +111,20 @@ export const make: (
           ? `Does the code under test call ${url}?`
           : `Does the test call ${url} with the session's headers, and each service pass traceparent on?`
     })
-    /** A group that is verified when the scope closes with success. */
-    const verified = (groupOptions: Parameters<typeof interceptors.group>[0]) =>
+    const verified = (group: Group) =>
+      verify(group, ({ matching }) => journal.nearest(group.view, matching, wentPast(group)))
+    /** What an interceptor answered isn't missing, and of what was answered 404 the report tells anyway. */
+    const wentPast =
+      ({ unmatched }: Group) =>
+      ({ head: { method, rawHeaders, url } }: Entry): boolean =>
+        !interceptors.isIntercepted(rawHeaders) &&
+        !unmatched.some(({ request }) => request.method === method && request.path === pathOf(url as string))
+    /** A group that is verified when the scope closes. A test that has failed keeps its failure, and the report is printed. */
+    const verifiedGroup = (groupOptions: Parameters<typeof interceptors.group>[0]) =>
       Effect.tap(interceptors.group(groupOptions), (group) =>
-        Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? Effect.orDie(verify(group)) : Effect.void))
+        Effect.addFinalizer((exit) =>
+          Exit.isSuccess(exit) ? Effect.orDie(verified(group)) : Effect.catchAll(verified(group), print)
+        )
       )
     const recorded = (group: Group, kind: Kind, name: string, matcher: RequestMatcher): CallRecording.Recorded => ({
       label: `The ${kind} ${name}`,
@@ -240,10 +252,10 @@ export const make: (
             })
           }),
         unmatched: Effect.sync(() => group.unmatched.map(({ request }) => request)),
-        verify: verify(group),
+        verify: verified(group),
         strict: Effect.suspend(() => {
           const { session } = group
-          return Effect.map(verified({ keepsRemoved: true, session, view: viewFromNow(session) }), serviceOf)
+          return Effect.map(verifiedGroup({ keepsRemoved: true, session, view: viewFromNow(session) }), serviceOf)
         }),
         session: (sessionOptions = {}) =>
           Effect.gen(function* () {
@@ -252,7 +264,7 @@ export const make: (
               Effect.sync(() => sessions.open()),
               (opened) => Effect.sync(() => sessions.close(opened))
             )
-            const make = sessionOptions.strict === false ? interceptors.group : verified
+            const make = sessionOptions.strict === false ? interceptors.group : verifiedGroup
             const service = serviceOf(yield* make({ keepsRemoved: true, session, view: viewFromNow(session) }))
             return { ...service, traceId: session.traceId, headers: session.headers, run: session.run }
           })
@@ -264,6 +276,10 @@ export const make: (
       yield* interceptors.group({ keepsRemoved: false, session: undefined, view: viewFromNow(undefined) })
     )
   })
+
+/** Beside the failure that the runner shows: what the interceptors saw often tells why. */
+const print = ({ message }: UnverifiedInterception): Effect.Effect<void> =>
+  Effect.sync(() => void process.stderr.write(`The test failed; its interceptors report:\n${message}\n`))
 
 /**
  * Provides interception on a gateway. As {@link make}.

@@ -17,7 +17,13 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
 )("UnverifiedInterception", {
   /** Those not called as often as expected; `expected` is `undefined` where one call would have done. */
   uncalled: Schema.Array(
-    Schema.Struct({ name: Schema.String, calls: Schema.Number, expected: Schema.optional(Schema.Number) })
+    Schema.Struct({
+      name: Schema.String,
+      calls: Schema.Number,
+      expected: Schema.optional(Schema.Number),
+      /** The request that came nearest and went past it, and the first thing that differed. */
+      nearest: Schema.optional(Schema.String)
+    })
   ),
   /** The requests that were answered 404 because nothing matched. */
   unmatched: Schema.Array(
@@ -126,9 +132,10 @@ const uncalledLines = (uncalled: UnverifiedInterception["uncalled"]): ReadonlyAr
   if (uncalled.length === 0) return []
   return [
     "Not called as often as expected (call it, remove it, or pass { optional: true }):",
-    ...uncalled.map(({ calls, expected, name }) => {
+    ...uncalled.map(({ calls, expected, name, nearest }) => {
       const often = calls === 0 ? "never called" : `called ${inTimes(calls)}`
-      return `  - ${name}: ${often}${expected === undefined || expected === 1 ? "" : `, expected ${inTimes(expected)}`}`
+      const wanted = expected === undefined || expected === 1 ? "" : `, expected ${inTimes(expected)}`
+      return `  - ${name}: ${often}${wanted}${nearest === undefined ? "" : `; nearest: ${nearest}`}`
     })
   ]
 }
@@ -147,7 +154,7 @@ const unmatchedLines = (unmatched: UnverifiedInterception["unmatched"]): Readonl
 const strayLines = (strays: UnverifiedInterception["strays"]): ReadonlyArray<string> => {
   if (strays.length === 0) return []
   return [
-    "Came without this session's trace context, so its interceptors left it alone (the service that sent it has to pass the header traceparent, or baggage, of the request that it answers on to the requests that it makes; docs/testing.md shows how):",
+    "Came without this session's trace context, so its interceptors left it alone (the test has to send the session's headers, fetch(url, { headers: session.headers }), and each service to pass traceparent or baggage on: https://github.com/effect-ipc/effect-ipc/blob/main/docs/testing.md#tests-at-the-same-time):",
     ...strays.map(
       ({ carried, interceptor, method, path }) =>
         `  - ${method} ${path}, which ${interceptor} would have taken; it carried ${carried ?? "no trace context"}`

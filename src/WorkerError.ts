@@ -32,7 +32,7 @@ export class WorkerDied extends Schema.TaggedError<WorkerDied>("effect-ipc/Worke
   override get message() {
     const how = this.signal !== undefined ? `was ended by ${this.signal}` : `exited with code ${this.code ?? "unknown"}`
     const start = `Worker ${quote(this.runtimeId)} (${this.module}) ${how} ${this.when}.`
-    return [`${start} ${diedHint(this)}`, ...quotedEnd(this)].join("\n")
+    return [`${start} ${diedHint(this)}`, ...(isMissing(this) ? [] : quotedEnd(this))].join("\n")
   }
 }
 
@@ -87,6 +87,9 @@ const diedHint = (died: WorkerDied): string => {
   return stderr.trim() === "" ? "It printed no reason on stderr." : "Fix the error printed on stderr:"
 }
 
+/** Whether Node found no such module: all else that it prints is Node's own. */
+const isMissing = ({ module, stderr }: WorkerDied): boolean => stderr.includes(`Cannot find module '${module}'`)
+
 /** Which Node knows what of TypeScript: none before 22.18, then types that can be erased, outside of node_modules. */
 const noTypeScript =
   /ERR_UNKNOWN_FILE_EXTENSION|ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX|ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING/
@@ -121,7 +124,7 @@ const startHint = ({ detail, kind, reason }: WorkerStartFailed): string => {
     case "NotConnected":
       return `hadn't connected ${detail}. Does its module call WorkerClient.run, or await WorkerClient.connect? One that takes longer to load needs { startTimeout }.`
     case "NotReady":
-      return `was connected, but not ready ${detail}. What it does before it is ready (the effect given to WorkerClient.run, the function given to WorkerClient.connect) has to end; one that takes longer needs { startTimeout }.`
+      return `was connected, but not ready ${detail}. What it does before it is ready (the effect given to WorkerClient.run, the function given to WorkerClient.connect) has to end; one that takes longer needs { startTimeout }. Where its module calls neither, call one, or start it with { command }.`
   }
 }
 

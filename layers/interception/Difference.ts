@@ -167,7 +167,7 @@ export const inWords = (differences: ReadonlyArray<Difference>): string => {
   if (part === "path" || part === "method") return `the ${part} is ${received}, not ${expected}`
   if (part === TRACE_CONTEXT) {
     const carried = received ?? "no trace context"
-    return `the request carries ${carried}, and not that of its session: does the service that sent it pass traceparent on?`
+    return `the request carries ${carried}: the service that sent it has to pass its session's on, or the test to send it, by fetch(url, { headers: session.headers })`
   }
   const more =
     rest.length === 0 ? "" : `, and ${rest.length} more ${rest.length === 1 ? "part differs" : "parts differ"}`

@@ -93,8 +93,15 @@ export class Interceptors {
   /** The requests that belong to no session, and that one would have taken; as the bodies. */
   readonly #strays = new WeakMap<object, StrayRequest>()
 
+  /** The requests that an interceptor answers; as the bodies. */
+  readonly #intercepted = new WeakSet<object>()
+
   constructor(sessions: SessionTrace.SessionTraces) {
     this.#sessions = sessions
+  }
+
+  isIntercepted(rawHeaders: object): boolean {
+    return this.#intercepted.has(rawHeaders)
   }
 
   /** A new group, which is told of unmatched requests until the scope closes. */
@@ -169,6 +176,8 @@ export class Interceptors {
 
   /** Tells whether an interceptor answers the request. */
   setIntercepted({ rawHeaders }: IncomingMessage, intercepted: boolean): void {
+    if (intercepted) this.#intercepted.add(rawHeaders)
+    else this.#intercepted.delete(rawHeaders)
     const stray = this.#strays.get(rawHeaders)
     if (stray !== undefined) stray.outcome = intercepted ? "intercepted" : "open"
   }
@@ -232,8 +241,14 @@ const push = <A>(items: Array<A>, item: A): void => {
 /** Keeps a failure for the interceptor's group. */
 export const noteFailure = (group: Group, failure: HandlerFailure): void => push(group.failed, failure)
 
-/** Fails where one of the group wasn't called as often as expected, a handler failed, or something was unmatched. */
-export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception> =>
+/**
+ * Fails where one of the group wasn't called as often as expected, a handler failed, or something was unmatched. `nearest` tells
+ * which request that a service answered came nearest to an interceptor.
+ */
+export const verify = (
+  group: Group,
+  nearest: (installed: Installed) => string | undefined
+): Effect.Effect<void, UnverifiedInterception> =>
   Effect.suspend(() => {
     const uncalled = Array.from(group.installed).filter(
       ({ calls, optional, times }) => !optional && calls < (times ?? 1)
@@ -243,11 +258,16 @@ export const verify = (group: Group): Effect.Effect<void, UnverifiedInterception
       return Effect.void
     }
     const unverified = new UnverifiedInterception({
-      uncalled: uncalled.map(({ calls, kind, name, times }) => ({
-        name: `${kind} ${name}`,
-        calls,
-        ...(times === undefined ? {} : { expected: times })
-      })),
+      uncalled: uncalled.map((installed) => {
+        const { calls, kind, name, times } = installed
+        const near = nearest(installed)
+        return {
+          name: `${kind} ${name}`,
+          calls,
+          ...(times === undefined ? {} : { expected: times }),
+          ...(near === undefined ? {} : { nearest: near })
+        }
+      }),
       unmatched: group.unmatched.map(({ differences, request: { method, nearest, path } }) => ({
         method,
         path,

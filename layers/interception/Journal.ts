@@ -30,7 +30,7 @@ import * as Validation from "./Validation.js"
 export interface Entry {
   /** Counted from 1, in order of arrival. */
   readonly order: number
-  readonly head: Matching.RequestHead & Pick<Exchange["request"], "headers">
+  readonly head: Matching.RequestHead & Pick<Exchange["request"], "headers" | "rawHeaders">
   /** Once it has arrived with its whole body. */
   request: RecordedRequest | undefined
   /** Once it was answered. */
@@ -82,10 +82,10 @@ export class Journal {
     return gateway.watch((exchange) => {
       const { request } = exchange
       if (isForwarded(request)) return exchange
-      const { headers, headersDistinct, method, url } = request
+      const { headers, headersDistinct, method, rawHeaders, url } = request
       const entry: Entry = {
         order: ++this.#count,
-        head: { method, url, headers, headersDistinct },
+        head: { method, url, headers, headersDistinct, rawHeaders },
         request: undefined,
         call: undefined,
         body: undefined
@@ -219,6 +219,24 @@ export class Journal {
     })
   }
 
+  /**
+   * Of the requests that went past an interceptor, the one that came nearest, and where it differs: all but the path's beginning
+   * matches, or the path and nothing else.
+   */
+  nearest(view: View, matching: Matching.Matching, wentPast: (entry: Entry) => boolean): string | undefined {
+    let best: Entry | undefined
+    let bestAgreed = -1
+    for (const entry of this.#seenBy(view)) {
+      if (entry.call?.response === undefined || !wentPast(entry)) continue
+      const { agreed, differences } = matching.mismatch(entry.head, undefined)
+      const isNear = agreed > 0 ? differences.length > 0 : Matching.matchesEnd(matching, entry.head)
+      if (!isNear || agreed < bestAgreed) continue
+      best = entry
+      bestAgreed = agreed
+    }
+    return best === undefined ? undefined : told(best, matching, ", but ")
+  }
+
   #seenBy(view: View): ReadonlyArray<Entry> {
     return this.#entries.filter((entry) => entry.order >= view.since && view.sees(entry))
   }
@@ -291,12 +309,12 @@ type Takes = (entry: Omit<Entry, "call">) => Effect.Effect<RecordedRequest | und
 const bodyOf = ({ request }: Pick<Entry, "request">): Entry["body"] =>
   request === undefined || request.truncated ? undefined : MatchedBody.read(request.headers, Buffer.from(request.bytes))
 
-const told = (entry: Entry, { mismatch }: Matching.Matching): string => {
+const told = (entry: Entry, { mismatch }: Matching.Matching, joint = ": "): string => {
   const { call, head, request } = entry
   const path = printable(pathOf(head.url as string))
   const body = entry.body ?? bodyOf(entry)
   const { differences } = mismatch(head, body instanceof Promise ? undefined : body)
-  return `${head.method} ${path}, ${outcomeOf(call, request)}: ${Difference.inWords(differences)}`
+  return `${head.method} ${path}, ${outcomeOf(call, request)}${joint}${Difference.inWords(differences)}`
 }
 
 const listed = (title: string, entries: ReadonlyArray<Entry>, matching: Matching.Matching): ReadonlyArray<string> => {

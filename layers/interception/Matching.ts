@@ -53,6 +53,16 @@ export const matchBelow = (
   return matched === undefined ? undefined : { ...matched, strippedPrefix }
 }
 
+/** Whether it matches a request without some of the first segments of its path, as one that was sent below a prefix. */
+export const matchesEnd = ({ match }: Matching, { headersDistinct, method, url }: RequestHead): boolean => {
+  const target = url as string
+  const end = pathOf(target).length
+  for (let at = target.indexOf("/", 1); at !== -1 && at < end; at = target.indexOf("/", at + 1)) {
+    if (match({ method, url: target.slice(at), headersDistinct }) !== undefined) return true
+  }
+  return false
+}
+
 /** Fails where the path isn't find-my-way syntax. */
 export const make = (matcher: RequestMatcher): Effect.Effect<Matching, InvalidRoute> =>
   Effect.gen(function* () {

@@ -269,7 +269,7 @@ describe("the message of", () => {
             body.b
               - 3
               + nothing
-      Came without this session's trace context, so its interceptors left it alone (the service that sent it has to pass the header traceparent, or baggage, of the request that it answers on to the requests that it makes; docs/testing.md shows how):
+      Came without this session's trace context, so its interceptors left it alone (the test has to send the session's headers, fetch(url, { headers: session.headers }), and each service to pass traceparent or baggage on: https://github.com/effect-ipc/effect-ipc/blob/main/docs/testing.md#tests-at-the-same-time):
         - GET /f, which mock GET /f would have taken; it carried no trace context
         - GET /g, which mock GET /g would have taken; it carried that of another trace, ab"
     `)
@@ -326,7 +326,7 @@ describe("the message of", () => {
       It wrote nothing to stderr or stdout.
       Worker "orders" (/tests/orders.js) hadn't connected after 20s. Does its module call WorkerClient.run, or await WorkerClient.connect? One that takes longer to load needs { startTimeout }.
       It wrote nothing to stderr or stdout.
-      Worker "orders" (/tests/orders.js) was connected, but not ready after 20s. What it does before it is ready (the effect given to WorkerClient.run, the function given to WorkerClient.connect) has to end; one that takes longer needs { startTimeout }.
+      Worker "orders" (/tests/orders.js) was connected, but not ready after 20s. What it does before it is ready (the effect given to WorkerClient.run, the function given to WorkerClient.connect) has to end; one that takes longer needs { startTimeout }. Where its module calls neither, call one, or start it with { command }.
       It wrote nothing to stderr or stdout.
       Worker "orders" (python3 app.py) could not be started: ENOENT. Is the program installed and on the PATH? Check { command } and { cwd }.
       It wrote nothing to stderr or stdout.

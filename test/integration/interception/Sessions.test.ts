@@ -228,13 +228,13 @@ describe("a session", () => {
     await other.mock(Intercept.get("/mail"), Intercept.json({}), { optional: true })
     const answered = await body(`${gateway.url}/orders/7`, session.headers)
     expect(JSON.parse(answered).error).toMatchInlineSnapshot(
-      `"No route for GET /users/7. No route matches, and the proxy resolver knows no upstream for it: is the service registered? The interceptor that came nearest: mock GET /users/:id, but the request carries no trace context, and not that of its session: does the service that sent it pass traceparent on?."`
+      `"No route for GET /users/7. No route matches, and the proxy resolver knows no upstream for it: is the service registered? The interceptor that came nearest: mock GET /users/:id, but the request carries no trace context: the service that sent it has to pass its session's on, or the test to send it, by fetch(url, { headers: session.headers })."`
     )
     const error = (await rejection(session.close())) as UnverifiedInterception
     expect(error.message).toMatchInlineSnapshot(`
       "Not called as often as expected (call it, remove it, or pass { optional: true }):
         - mock GET /users/:id: never called
-      Came without this session's trace context, so its interceptors left it alone (the service that sent it has to pass the header traceparent, or baggage, of the request that it answers on to the requests that it makes; docs/testing.md shows how):
+      Came without this session's trace context, so its interceptors left it alone (the test has to send the session's headers, fetch(url, { headers: session.headers }), and each service to pass traceparent or baggage on: https://github.com/effect-ipc/effect-ipc/blob/main/docs/testing.md#tests-at-the-same-time):
         - GET /users/7, which mock GET /users/:id would have taken; it carried no trace context
         - GET /users/8, which mock GET /users/:id would have taken; it carried that of another trace, abababababababababababababababab"
     `)
@@ -254,7 +254,7 @@ describe("a session", () => {
     assert.strictEqual(await body(`${gateway.url}/users/7`, session.headers), '{"name":"Ada"}')
     assert.strictEqual(await body(`${gateway.url}/users/7`), "real")
     expect((await rejection(session.close())).message).toMatchInlineSnapshot(`
-      "Came without this session's trace context, so its interceptors left it alone (the service that sent it has to pass the header traceparent, or baggage, of the request that it answers on to the requests that it makes; docs/testing.md shows how):
+      "Came without this session's trace context, so its interceptors left it alone (the test has to send the session's headers, fetch(url, { headers: session.headers }), and each service to pass traceparent or baggage on: https://github.com/effect-ipc/effect-ipc/blob/main/docs/testing.md#tests-at-the-same-time):
         - GET /users/7, which mock GET /users/:id would have taken; it carried no trace context"
     `)
 

@@ -1,4 +1,4 @@
-import { assert, describe } from "@effect/vitest"
+import { assert, describe, vi } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Intercept from "../../../src/Intercept.js"
 import { UnverifiedInterception } from "../../../src/InterceptionError.js"
-import { ask } from "../http/support.js"
+import { ask, serve } from "../http/support.js"
 import { live, says, service, statusOf, suite, text } from "./support.js"
 
 describe("verify", () => {
@@ -65,6 +65,29 @@ Answered 404, since nothing matched (mock it, or register the service):
     })
   )
 
+  live("tells which request to a service came nearest to what was never called", () =>
+    Effect.gen(function* () {
+      const gateway = yield* suite()
+      const { discovery, http, url } = gateway
+      const { url: baseUrl } = yield* serve({ onRequest: says("real") })
+      yield* discovery.register([{ api: "catalog", baseUrl, pathPrefix: "/catalog", stripPrefix: true }])
+      yield* http.mock(Intercept.get("/items/:id"), Intercept.json({}))
+      yield* http.mock(Intercept.get("/catalog/shelves", { query: { page: "2" } }), Intercept.json({}))
+      yield* http.mock(Intercept.get("/orders"), Intercept.json({}))
+      yield* http.mock(Intercept.get("/catalog/mocked"), Intercept.json({}))
+      yield* http.spy(Intercept.post("/catalog/mocked"))
+      for (const path of ["items/1", "shelves?page=1", "mocked"]) yield* text(`${url}/catalog/${path}`)
+      assert.strictEqual(
+        (yield* Effect.flip(http.verify)).message,
+        `Not called as often as expected (call it, remove it, or pass { optional: true }):
+  - mock GET /items/:id: never called; nearest: GET /catalog/items/1, answered 200, but the path is /catalog/items/1, not /items/:id
+  - mock GET /catalog/shelves?page=2: never called; nearest: GET /catalog/shelves, answered 200, but query.page is "1", not "2"
+  - mock GET /orders: never called
+  - spy POST /catalog/mocked: never called`
+      )
+    })
+  )
+
   live("is content with what was called as often as expected, and forgets what has gone", () =>
     Effect.gen(function* () {
       const { http, url } = yield* suite()
@@ -101,11 +124,21 @@ describe("a strict scope", () => {
     })
   )
 
-  live("leaves the failure of a test that fails as it is", () =>
+  live("leaves the failure of a test that fails as it is, and prints what is left", () =>
     Effect.gen(function* () {
       const { http } = yield* suite()
+      const stderr = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(process.stderr, "write").mockReturnValue(true)),
+        (spy) => Effect.sync(() => spy.mockRestore())
+      )
       const exit = yield* Effect.exit(Effect.scoped(Effect.zipRight(forgetful(http), Effect.fail("the test's own"))))
       assert.deepStrictEqual(exit, Exit.fail("the test's own"))
+      assert.deepStrictEqual(
+        stderr.mock.calls.map(([written]) => written),
+        [
+          "The test failed; its interceptors report:\nNot called as often as expected (call it, remove it, or pass { optional: true }):\n  - mock GET /never: never called\n"
+        ]
+      )
     })
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { WorkerDied } from "effect-ipc"
+import { WorkerDied, WorkerStartFailed } from "effect-ipc"
 
 const hint = (stderr: string): string => {
   const { message } = new WorkerDied({
@@ -33,9 +33,37 @@ const printed: Readonly<Record<string, string>> = {
 }
 
 describe("WorkerDied", () => {
+  it("leaves out what Node prints of a module that isn't there, and quotes what else it printed", () => {
+    const linesOf = (missing: string) =>
+      new WorkerDied({
+        runtimeId: "orders",
+        module: "/tests/orders.ts",
+        when: "before it was ready",
+        code: 1,
+        stopped: false,
+        stderr: `Error [ERR_MODULE_NOT_FOUND]: Cannot find module '${missing}' imported from /tests/orders.js`,
+        stdout: ""
+      }).message.split("\n").length
+    assert.deepStrictEqual([linesOf("/tests/orders.ts"), linesOf("/tests/limits.js")], [1, 3])
+  })
+
   for (const [stderr, expected] of Object.entries(printed)) {
     it(`says what to do about: ${stderr.split("\n")[0]}`, () => {
       assert.strictEqual(hint(stderr), expected)
     })
   }
+})
+
+describe("WorkerStartFailed", () => {
+  it("says what a module lacks that only connects", () => {
+    const { message } = new WorkerStartFailed({
+      runtimeId: "shop",
+      module: "/tests/shop.ts",
+      reason: "NotReady",
+      detail: "after 20s",
+      stderr: "",
+      stdout: ""
+    })
+    assert.include(message, "Where its module calls neither, call one, or start it with { command }.")
+  })
 })
