@@ -77,8 +77,7 @@ export const make = <E, R>(
 
       const answer = (route: HttpRouteRequest): Effect.Effect<unknown, unknown, R> => {
         const target = request.url as string
-        const given = asTheServiceGets(route, matched.strippedPrefix)
-        const asked = mockRequest(given, body, matcher, (changes) =>
+        const asked = mockRequest(route, matched.strippedPrefix, body, matcher, (changes) =>
           forwarding.forward(installed, route, target, changes)
         )
         const answered = Effect.flatMap(
@@ -114,35 +113,28 @@ export const make = <E, R>(
     }
   })
 
-/** Where the mock matched the path without its service's prefix, that is taken off, and named in a header. */
-const asTheServiceGets = (route: HttpRouteRequest, prefix: string | undefined): HttpRouteRequest =>
-  prefix === undefined
-    ? route
-    : {
-        ...route,
-        path: PathPrefix.strip(route.path, prefix),
-        headers: { ...route.headers, "x-forwarded-prefix": prefixBefore(route.headers) + prefix }
-      }
-
-/** What a proxy before the gateway has taken off. */
-const prefixBefore = (headers: HttpRouteRequest["headers"]): string =>
-  headers["x-forwarded-prefix"]?.replace(/\/+$/, "") ?? ""
-
 /** A plain object, which any assertion can compare, copy and print. */
 const mockRequest = (
   { body, bytes, headers, method, params, path, query }: HttpRouteRequest,
+  strippedPrefix: string | undefined,
   matchedBody: MatchedBody.MatchedBody | undefined,
   matcher: RequestMatcher,
   forward: MockRequest["forward"]
 ): MockRequest<never> => ({
   method,
-  path,
+  path: strippedPrefix === undefined ? path : PathPrefix.strip(path, strippedPrefix),
   params: { ...params },
   query: { ...query },
-  headers: { ...headers },
+  headers: strippedPrefix === undefined ? { ...headers } : withPrefix(headers, strippedPrefix),
   body: (matchedBody === undefined || matcher.body === undefined
     ? body
     : MatchedBody.given(matchedBody, matcher.body, body)) as never,
   bytes,
   forward
 })
+
+/** The headers that a service gets whose prefix is taken off, behind that of a proxy before. */
+const withPrefix = (headers: HttpRouteRequest["headers"], prefix: string): HttpRouteRequest["headers"] => {
+  const before = headers["x-forwarded-prefix"]?.replace(/\/+$/, "") ?? ""
+  return { ...headers, "x-forwarded-prefix": before + prefix }
+}

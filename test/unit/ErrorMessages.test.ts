@@ -159,10 +159,10 @@ describe("the message of", () => {
       Could not listen on 127.0.0.1:80: its cause (EACCES). Check that the host is an address of this machine and that the port may be bound.
 
       TokenRequired
-      Listening on 0.0.0.0 lets other machines connect. Pass { token } (or set IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.
+      Listening on 0.0.0.0 lets other machines connect. Pass { token } (layerConfig reads IPC_TOKEN), which clients then present, or { allowWithoutToken: true } if none is wanted.
 
       InvalidToken
-      The token can't be used: its cause. Pass a random one as { token } (or set IPC_TOKEN), such as "openssl rand -hex 32" prints.
+      The token can't be used: its cause. Pass a random one as { token } (layerConfig reads IPC_TOKEN), such as "openssl rand -hex 32" prints.
 
       UnsupportedRuntime
       effect-ipc doesn't run on Bun 1.2: parts of node:http and node:net that the gateway and the connections need are missing there, and would fail in mid-use. Use Node 20.18.1 or later, or Deno 2.
@@ -172,7 +172,7 @@ describe("the message of", () => {
       Could not connect to http://127.0.0.1:9000: its cause. Something holds the port but doesn't answer; is it an IPC server?
       Could not connect to http://127.0.0.1:9000: its cause. Check the host.
       Could not connect to http://127.0.0.1:9000: its cause. Pass a { runtimeId } that the server takes.
-      Could not connect to http://127.0.0.1:9000: its cause. Pass the server's token as { token } (or set IPC_TOKEN).
+      Could not connect to http://127.0.0.1:9000: its cause. Pass the server's token as { token } (layerConfig reads IPC_TOKEN).
       Could not connect to http://127.0.0.1:9000: its cause. Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }.
       Could not connect to http://127.0.0.1:9000: its cause. Is it an IPC server, and is { path } right?
       Could not connect to http://127.0.0.1:9000: its cause. Is it an IPC server?
