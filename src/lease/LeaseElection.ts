@@ -8,7 +8,7 @@
  *
  * A renewal is seen after it was begun, so a follower's lease ends after the leader's, however long messages take. A
  * process that is stopped may go on for a moment when it is resumed: for that, each term has a fencing token, the revision
- * of the write that won it.
+ * of the write that won it. A record that is missing is first written without a name.
  *
  * @internal
  */
@@ -67,17 +67,25 @@ export const make: (
       seen?.value === undefined ? undefined : Option.getOrUndefined(Either.getRight(decodeRecord(seen.value)))
     const isOwn = (seen: Seen | undefined): boolean => holderOf(seen)?.run === run
 
-    /**
-     * Until when another participant may lead, as far as this one can know; none where it may bid. A record that isn't there
-     * tells nothing, since the bucket may have dropped it for its age while its leader leads.
-     */
+    /** The record isn't there. That tells nothing: the bucket may have dropped it for its age while its leader leads. */
+    const isMissing = (seen: Seen | undefined): boolean => seen === undefined || seen.isDropped
+
+    /** Until when another participant may lead, as far as this one can know; none where it may bid. */
     const heldUntil = (): number | undefined => {
       const seen = view.get(leaderKey)
-      const isRemoved = seen !== undefined && seen.value === undefined && !seen.isDropped
-      if (isRemoved || isOwn(seen)) return undefined
-      const end = (seen?.since ?? view.currentSince() ?? now()) + lease
+      if (seen?.value === undefined || isOwn(seen)) return undefined
+      const end = seen.since + lease
       return now() >= end ? undefined : end
     }
+
+    /**
+     * Writes a record that names nobody, which then has to stand still for a lease as any other. Nobody is elected by a write
+     * of a record that was missing: this process may have been stopped, and have missed the one that the bucket dropped.
+     */
+    const announceVacancy = Effect.suspend(() => bucket.write(leaderKey, vacancy, 0)).pipe(
+      Effect.tapErrorTag("RevisionMismatch", () => view.awaitWrite(leaderKey, (seen) => !isMissing(seen), lease / 6)),
+      Effect.flatMap((written) => view.awaitWrite(leaderKey, (seen) => (seen?.revision ?? 0) >= written, lease / 3))
+    )
 
     /** Follows the one that the record names, until it names another or stands still for the lease. */
     const follow = Effect.suspend(() => {
@@ -150,6 +158,7 @@ export const make: (
 
     const attempt = Effect.gen(function* () {
       yield* view.until(() => (view.currentSince() === undefined ? undefined : Effect.void))
+      if (isMissing(view.get(leaderKey))) return yield* announceVacancy
       if (heldUntil() !== undefined) return yield* follow
       const leadsUntil = yield* bid
       yield* Effect.ensuring(lead(leadsUntil), terms.leave)
@@ -169,6 +178,8 @@ export const make: (
 
 /** The part of the lease for which a leader leads without a renewal. The rest is for the end of what runs while it leads. */
 const leadingPart = 3 / 4
+
+const vacancy = "{}"
 
 const encodeRecord = Schema.encodeSync(Record)
 const decodeRecord = Schema.decodeUnknownEither(Record)

@@ -43,8 +43,8 @@ export const defects: Readonly<Record<string, Defect>> = {
   "kv: a takeover by TTL alone": {
     election: "kv",
     file: "src/lease/LeaseElection.ts",
-    original: "const end = (seen?.since ?? view.currentSince() ?? now()) + lease\n",
-    changed: "if (seen === undefined || seen.isDropped) return undefined\n      const end = seen.since + lease\n",
+    original: "if (isMissing(view.get(leaderKey))) return yield* announceVacancy\n",
+    changed: "",
     seed: 9,
     violates: "one leader"
   },

@@ -34,6 +34,13 @@ for (const name of Object.keys(groups)) {
   })
 }
 
+describe("A participant that elects by kv", () => {
+  it("isn't elected because the server's clock dropped the leader's record while it was stopped itself", async () => {
+    // Schedules that once had two leaders.
+    for (const seed of [2195, 2408]) assert.deepStrictEqual([seed, await runSeed("kv", seed)], [seed, undefined])
+  })
+})
+
 describe("The simulation finds", () => {
   for (const [name, defect] of Object.entries(defects)) {
     it(name, async () => {
