@@ -116,19 +116,22 @@ const connectHint = ({ reason, status, url }: ConnectFailed): string => {
     case "Refused":
       return "Is the server running, and is the port right?"
     case "TimedOut":
-      return "Something holds the port but doesn't answer; is it an IPC server?"
+      return `What holds the port doesn't answer: is it effect-ipc? ${elsewhere}`
     case "Unreachable":
       return isAddress(url) ? "Check the host." : "Pass a port as a number, or a URL like http://127.0.0.1:9000."
     case "Rejected":
       if (status === 401) return "Pass the server's token as { token } (layerConfig reads IPC_TOKEN)."
       if (status === 403)
         return "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."
-      if (status === 404 || status === 426) return "Is it an IPC server, and is { path } right?"
+      if (status === 404 || status === 426)
+        return `What holds the port isn't effect-ipc, or serves another { path }. ${elsewhere}`
       if (status === 503) return "The server is closing; try again."
       if (status === 400 || status === 431) return "Pass a { runtimeId } that the server takes."
-      return "Is it an IPC server?"
+      return `What holds the port isn't effect-ipc. ${elsewhere}`
   }
 }
+
+const elsewhere = "Stop it, or choose another port."
 
 const isAddress = (text: string): boolean => {
   if (!URL.canParse(text)) return false
@@ -203,9 +206,14 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>("effect-i
   request: Schema.String,
   target: Schema.String,
   /** How long was waited, in milliseconds. */
-  millis: Schema.Number
+  millis: Schema.Number,
+  /** Why it was never sent, where it wasn't. */
+  unsent: Schema.optional(Schema.String)
 }) {
   override get message() {
+    if (this.unsent !== undefined) {
+      return `Request ${quote(this.request)} to ${oneLine(this.target)} was not sent within ${this.millis} ms: ${oneLine(this.unsent)}.`
+    }
     return `Request ${quote(this.request)} to ${oneLine(this.target)} had no answer within ${this.millis} ms. If it may take longer, give it a longer timeout.`
   }
 }
@@ -223,10 +231,15 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("effe
     target: Schema.String,
     /** The WebSocket close code, RFC 6455 section 7.4; 1006 when the connection broke without one. */
     code: Schema.Number,
-    reason: Schema.String
+    reason: Schema.String,
+    /** Whether it was a stream, which had been opened. */
+    stream: Schema.optional(Schema.Boolean)
   }
 ) {
   override get message() {
+    if (this.stream === true) {
+      return `Stream ${quote(this.request)} of ${oneLine(this.target)} broke off: the connection closed (${closeReason(this)}). It isn't resumed; it may be opened again.`
+    }
     return `The connection to ${oneLine(this.target)} closed (${closeReason(this)}) before request ${quote(this.request)} was answered. Whether it ran there is unknown; send it again only if it may run twice.`
   }
 }

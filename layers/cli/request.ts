@@ -11,13 +11,15 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Discovery } from "../../src/Discovery.js"
+import { isEndpoint } from "../../src/DiscoveryEntry.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
 import { followOnly } from "../../src/election/FollowOnly.js"
 import type { IPCClient } from "../../src/IPCClient.js"
+import { RequestFailed, type ServiceNotRegistered, type StreamError } from "../../src/IPCError.js"
 import { isValidRequestName } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
-import { quote } from "../../src/internal/Printable.js"
+import { oneLine, quote } from "../../src/internal/Printable.js"
 import * as ServiceClient from "../../src/ServiceClient.js"
 import type { Service } from "../../src/Services.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
@@ -60,9 +62,7 @@ export const request = Command.make("request", call, ({ name, payload, service, 
   Effect.gen(function* () {
     const client = yield* connect(where, service)
     const definition = IPCServer.defineRequest<unknown, unknown>(name)
-    const response = yield* Effect.mapError(client.request(definition, payload, { timeout }), ({ message }) =>
-      failure(message)
-    )
+    const response = yield* Effect.mapError(client.request(definition, payload, { timeout }), failed)
     // Nothing is what JSON has no word for.
     if (response !== undefined) yield* Output.print(quote(response))
   }).pipe(Effect.scoped)
@@ -75,7 +75,7 @@ export const stream = Command.make("stream", call, ({ name, payload, service, ti
     const client = yield* connect(where, service)
     const definition = IPCServer.defineStream<unknown, unknown>(name)
     const printed = client.stream(definition, payload, { acceptTimeout: timeout }).pipe(
-      Stream.mapError(({ message }) => failure(message)),
+      Stream.mapError(failed),
       Stream.runForEach((element) => Output.print(quote(element)))
     )
     yield* Effect.raceFirst(printed, Output.closed)
@@ -85,6 +85,25 @@ export const stream = Command.make("stream", call, ({ name, payload, service, ti
     "Opens a stream at an instance of a service, and prints each element as JSON on a line, until it ends or is stopped."
   )
 )
+
+/** With the tag of a failure, by which a program catches it. */
+const failed = (error: StreamError | ServiceNotRegistered): CommandFailed => {
+  if (error._tag !== "RequestFailed" || error.tag === undefined || error.error.startsWith(error.tag)) {
+    return failure(error.message)
+  }
+  return failure(new RequestFailed({ ...error, error: `${error.tag}: ${error.error}` }).message)
+}
+
+/** Tells that the service isn't registered, where it still isn't after a second. */
+const tellMissing = (discovery: Discovery.Service, service: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const apis = new Set((yield* discovery.routes).filter(isEndpoint).map(({ api }) => api))
+    if (apis.has(service)) return
+    const names = apis.size === 0 ? "none" : oneLine([...apis].sort().slice(0, maxNames).join(", "))
+    yield* Effect.logInfo(`waiting for ${quote(service)} (registered by name: ${names})`)
+  }).pipe(Effect.delay("1 second"), Effect.ignore)
+
+const maxNames = 20
 
 const connect = (
   { address, nats }: { readonly address: GatewayAddress; readonly nats: NatsAddress },
@@ -107,5 +126,6 @@ const connectLocally = (address: GatewayAddress, service: string): Effect.Effect
     )
     const endpoints = LoopbackEndpoints.make(address)
     const discovery = yield* ProcessMemory.provide(MemberServices.provide(member, { endpoints, connection: {} }))
+    yield* Effect.forkScoped(tellMissing(discovery, service))
     return yield* Effect.provideService(ServiceClient.make(service), Discovery, discovery)
   }).pipe(Effect.mapError(explain(address)))

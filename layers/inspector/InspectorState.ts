@@ -114,7 +114,10 @@ export class InspectorState {
 
   onRouteChange({ _tag, route }: RouteChange): void {
     const kind = _tag === "Registered" ? "registered" : "unregistered"
-    this.#note(kind, `${route.api} at ${route.baseUrl} below ${route.pathPrefix}`)
+    this.#note(
+      kind,
+      `${route.api} at ${route.baseUrl}${route.pathPrefix === "" ? " by its name" : ` below ${route.pathPrefix}`}`
+    )
     this.changed.announce()
   }
 

@@ -178,14 +178,15 @@ export abstract class Participant<Services> {
     })
   }
 
-  /** @internal Runs a program until it ends, or this participant no longer takes part. */
+  /** @internal Runs a program until it ends, or this participant no longer takes part. `what` began it, for messages. */
   host(
     method: string,
+    what: string,
     program: (services: Context.Context<Discovery>) => Effect.Effect<void, unknown>
   ): Effect.Effect<void, unknown> {
     return Effect.suspend(() => {
       const participation = this.session.value
-      if (participation === undefined) return Effect.fail(this.#notTakingPart(method))
+      if (participation === undefined) return Effect.fail(this.#notTakingPart(method, what))
       const { registrations, services } = participation
       const hosted = Effect.forkIn(program(services as Context.Context<Discovery>), registrations)
       return Effect.flatMap(hosted, (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber)))
@@ -198,7 +199,8 @@ export abstract class Participant<Services> {
     call: (participation: Participation<Services>) => Effect.Effect<A, unknown>
   ): Promise<A> {
     const participation = this.session.value
-    if (participation === undefined) return handled(Promise.reject(this.#notTakingPart(method)))
+    if (participation === undefined)
+      return handled(Promise.reject(this.#notTakingPart(method, `${method}() was called`)))
     const answered = Effect.gen(this, function* () {
       const exit = yield* Fiber.await(yield* Effect.forkIn(call(participation), participation.calls))
       if (Exit.isFailure(exit) && Cause.isInterrupted(exit.cause)) return yield* Effect.fail(this.#endedBefore(method))
@@ -211,8 +213,8 @@ export abstract class Participant<Services> {
     return this.ask(method, ({ services }) => call(Context.get(services, Discovery)))
   }
 
-  #notTakingPart(method: string): Error {
-    const reason = `${method}() was called while this process doesn't take part at ${this.address}. Await ${this.#begin}() first, and again after teardown().`
+  #notTakingPart(method: string, what: string): Error {
+    const reason = `${what} while this process doesn't take part at ${this.address}. Await ${this.#begin}() first, and again after teardown().`
     return notOpen(method, this.address, reason)
   }
 

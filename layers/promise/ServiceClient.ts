@@ -15,6 +15,7 @@ import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
 import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
+import { quote } from "../../src/internal/Printable.js"
 import * as Layer from "../../src/ServiceClient.js"
 import { clientOptionNames } from "../../src/Services.js"
 import * as CallArguments from "./CallArguments.js"
@@ -156,10 +157,13 @@ export class ServiceClient {
     return this.teardown()
   }
 
-  #open(method: string): Promise<Layer.Service> {
+  #open(request: string): Promise<Layer.Service> {
     return this.#session.open(
-      (open) => this.#discovery.host(method, (services) => this.#program(open, services)),
-      () => notOpen(method, this.#api, "teardown() was called before the client was ready.")
+      (open) =>
+        this.#discovery.host(request, `Request ${quote(request)} was made`, (services) =>
+          this.#program(open, services)
+        ),
+      () => notOpen(request, this.#api, "teardown() was called before the client was ready.")
     )
   }
 

@@ -79,7 +79,7 @@ export class ServiceServer {
    */
   start(): Promise<void> {
     const started = this.#session.open(
-      (open) => this.#discovery.host("start", this.#program(open)),
+      (open) => this.#discovery.host("start", "start() was called", this.#program(open)),
       () => notOpen("start", this.#api, "teardown() was called before the service had started.")
     )
     return handled(started.then(() => undefined))

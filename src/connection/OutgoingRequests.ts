@@ -219,8 +219,9 @@ export class OutgoingRequests {
     this.entries.clear()
   }
 
-  connectionClosed(request: string): ConnectionClosed {
-    return new ConnectionClosed({ request, target: this.connection.target, ...this.connection.closeEvent })
+  connectionClosed(request: string, isStream = false): ConnectionClosed {
+    const { closeEvent, target } = this.connection
+    return new ConnectionClosed({ request, target, ...closeEvent, ...(isStream ? { stream: true } : {}) })
   }
 
   timeout(request: string, millis: number): RequestTimeout {

@@ -127,7 +127,7 @@ export class OutgoingStreams {
   /** Every stream ends: the connection has. */
   clear(): void {
     for (const entry of this.entries.entries()) {
-      this.end(entry, Exit.fail(this.requests.connectionClosed(entry.definition.name)))
+      this.end(entry, Exit.fail(this.requests.connectionClosed(entry.definition.name, true)))
     }
   }
 

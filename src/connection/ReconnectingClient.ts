@@ -92,6 +92,9 @@ export const make: (
 
     /** The connection in use, or the last one; its own state tells whether it is open. */
     let socket: IPCSocket<undefined> | undefined
+    /** When the last connection ended, in monotonic milliseconds, and how the last attempt at the next one failed. */
+    let lostAt = 0
+    let lastFailure: ConnectFailed | undefined
     /** Why there will be no further connection. */
     let end: CloseEvent | undefined
     const ended = yield* Deferred.make<CloseEvent>()
@@ -136,8 +139,10 @@ export const make: (
     ) {
       const driver = yield* Schedule.driver(schedule)
       const restore: Effect.Effect<void, ConnectFailed> = Effect.catchAll(attempt, (error) => restoreAfter(error))
-      const restoreAfter = (error: ConnectFailed): Effect.Effect<void, ConnectFailed> =>
-        Effect.matchEffect(driver.next(error), { onFailure: () => Effect.fail(error), onSuccess: () => restore })
+      const restoreAfter = (error: ConnectFailed): Effect.Effect<void, ConnectFailed> => {
+        lastFailure = error
+        return Effect.matchEffect(driver.next(error), { onFailure: () => Effect.fail(error), onSuccess: () => restore })
+      }
 
       let current: IPCSocket<undefined> | undefined = first
       let lasted = true
@@ -145,6 +150,8 @@ export const make: (
         const openedAt = millisOf(clock)
         const event = yield* current.closed
         if (event.code === CloseCode.Replaced) return yield* finish(event)
+        lostAt = millisOf(clock)
+        lastFailure = undefined
         status.set("reconnecting")
         yield* Effect.logWarning(`The connection to ${url} closed (${closeReason(event)}); reconnecting`)
         lasted ||= millisOf(clock) - openedAt >= lastingMillis
@@ -189,7 +196,14 @@ export const make: (
       const timedOut = () => new RequestTimeout({ request, target: url, millis })
       const neverSent = () => {
         Metrics.clientDurations(request).record(millis / 1000, "RequestTimeout")
-        return timedOut()
+        const since = Duration.format(Duration.millis(Math.round(millisOf(clock) - lostAt)))
+        const last = lastFailure === undefined ? "" : `, and the last attempt to connect failed: ${lastFailure.detail}`
+        return new RequestTimeout({
+          request,
+          target: url,
+          millis,
+          unsent: `the connection was lost ${since} ago${last}`
+        })
       }
       const loop: Effect.Effect<A, E | ConnectionClosed | FrameTooLarge | RequestTimeout> = Effect.suspend(() => {
         if (end !== undefined) {

@@ -78,6 +78,8 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   const known = yield* RouteCache.make(limits.maxEntries)
   /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
   const leaders = new Set<string>()
+  /** Whether the leader that was followed last is a standalone gateway, whose place no participant takes. */
+  let isGatewayLast = false
 
   const election = yield* join({
     onLead: (server, isReleased) =>
@@ -97,6 +99,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
         })
       }),
     onFollow: Effect.fnUntraced(function* (client, leader) {
+      isGatewayLast = leader.kind === "bin"
       if (leader.runtimeId !== undefined) leaders.add(Owner.named(leader.runtimeId))
       yield* Effect.forEach(batches(own.entries()), (entries) => repeatRegistration(client, own, entries), {
         discard: true
@@ -124,18 +127,30 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     asFollower: (client: IPCClient.Service, within: RequestOptions) => Effect.Effect<A, E | RequestError>
   ): Effect.Effect<A, E | RequestError> => {
     const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
+    let isAsked = false
     const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
       Effect.flatMap(election.settledTerm(before), (found) => {
         if (Option.isNone(found)) return Effect.fail(hasLeft(request))
         const term = found.value
+        isAsked = true
         if (term.role === "leader") return asLeader(term.leader)
         return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
-          error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
+          error instanceof ConnectionClosed ? Effect.suspend(() => askNext(term)) : Effect.fail(error)
         )
       })
+    const askNext = (term: SettledTerm<Registry.Registry, IPCClient.Service>) => {
+      isAsked = false
+      return ask(term)
+    }
     return Effect.timeoutFail(ask(), {
       duration: millis,
-      onTimeout: () => new RequestTimeout({ request, target: "the leader", millis })
+      onTimeout: () =>
+        new RequestTimeout({
+          request,
+          target: "the leader",
+          millis,
+          ...(isAsked ? {} : { unsent: isGatewayLast ? gatewayGone : noLeader })
+        })
     })
   }
 
@@ -331,3 +346,7 @@ const maxBatchLength = 128 * 1024
 
 const hasLeft = (request: string): ConnectionClosed =>
   new ConnectionClosed({ request, target: "the leader", code: CloseCode.Normal, reason: "this participant has left" })
+
+/** Why a request that waits for a leader wasn't sent. */
+const noLeader = "there is no leader"
+const gatewayGone = "the standalone gateway is gone, and no participant takes its place. Start it again"

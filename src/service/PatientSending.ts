@@ -46,7 +46,7 @@ export const make = ({ api, awaitConnection, clock, end, known, pool }: PatientS
   const unavailable = (request: string, millis: number): RequestTimeout | ServiceNotRegistered =>
     pool.isEmpty
       ? notRegistered(api, apis(known), words(api, known))
-      : new RequestTimeout({ request, target: api, millis })
+      : new RequestTimeout({ request, target: api, millis, unsent: "no instance could be connected to" })
 
   return <A, E>(
     request: string,

@@ -99,7 +99,7 @@ describe("A port held by something else", () => {
       const port = yield* holding(http.createServer((_, response) => response.writeHead(404).end("not here")))
       assert.deepStrictEqual(yield* told(Live.participant({ port })), {
         tag: "ConnectFailed",
-        message: `Could not connect to http://127.0.0.1:${port}: the server answered 404 Not Found: not here. Is it an IPC server, and is { path } right?`
+        message: `Could not connect to http://127.0.0.1:${port}: the server answered 404 Not Found: not here. What holds the port isn't effect-ipc, or serves another { path }. Stop it, or choose another port.`
       })
       assert.strictEqual((yield* told(Live.standalone({ port }))).tag, "PortInUse")
     })
@@ -111,7 +111,7 @@ describe("A port held by something else", () => {
       const port = yield* holding(createServer((socket) => sockets.push(socket)))
       assert.deepStrictEqual(yield* told(Live.participant({ port, connectTimeout: "200 millis" })), {
         tag: "ConnectFailed",
-        message: `Could not connect to http://127.0.0.1:${port}: no answer within 200ms. Something holds the port but doesn't answer; is it an IPC server?`
+        message: `Could not connect to http://127.0.0.1:${port}: no answer within 200ms. What holds the port doesn't answer: is it effect-ipc? Stop it, or choose another port.`
       })
       for (const socket of sockets) socket.destroy()
     })

@@ -100,7 +100,7 @@ describe("NodeIPCClient", () => {
         const failed = yield* failing(port, { connectTimeout: "50 millis" })
         assert.deepStrictEqual(failed, {
           tag: "ConnectFailed",
-          message: `Could not connect to http://127.0.0.1:${port}: no answer within 50ms. Something holds the port but doesn't answer; is it an IPC server?`
+          message: `Could not connect to http://127.0.0.1:${port}: no answer within 50ms. What holds the port doesn't answer: is it effect-ipc? Stop it, or choose another port.`
         })
         // And the attempt is over: its socket is closed.
         const socket = yield* Deferred.await(accepted)
@@ -122,7 +122,10 @@ describe("NodeIPCClient", () => {
       Effect.gen(function* () {
         const port = yield* tcp((socket) => socket.end("220 mail.example ESMTP\r\n"))
         const { message } = yield* failing(port)
-        assert.match(message, /: Parse Error: .*\. Is it an IPC server\?$/)
+        assert.match(
+          message,
+          /: Parse Error: .*\. What holds the port isn't effect-ipc\. Stop it, or choose another port\.$/
+        )
       })
     )
 
@@ -168,10 +171,10 @@ describe("NodeIPCClient", () => {
     for (const [status, hint] of [
       [401, "Pass the server's token as { token } (layerConfig reads IPC_TOKEN)."],
       [403, "Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }."],
-      [404, "Is it an IPC server, and is { path } right?"],
-      [426, "Is it an IPC server, and is { path } right?"],
+      [404, "What holds the port isn't effect-ipc, or serves another { path }. Stop it, or choose another port."],
+      [426, "What holds the port isn't effect-ipc, or serves another { path }. Stop it, or choose another port."],
       [503, "The server is closing; try again."],
-      [500, "Is it an IPC server?"]
+      [500, "What holds the port isn't effect-ipc. Stop it, or choose another port."]
     ] as const) {
       live(`where the server answers ${status}`, () =>
         Effect.gen(function* () {
@@ -197,7 +200,10 @@ describe("NodeIPCClient", () => {
           write()
         })
         const { message } = yield* failing(port)
-        assert.include(message, `${"no ".repeat(66)}no…. Is it an IPC server?`)
+        assert.include(
+          message,
+          `${"no ".repeat(66)}no…. What holds the port isn't effect-ipc. Stop it, or choose another port.`
+        )
       })
     )
 
@@ -207,7 +213,7 @@ describe("NodeIPCClient", () => {
         const { message } = yield* failing(port, { path: "/elsewhere" })
         assert.match(
           message,
-          /: the server answered 404 Not Found: No route for GET \/elsewhere\. .* is \{ path \} right\?$/
+          /: the server answered 404 Not Found: No route for GET \/elsewhere\. .* serves another \{ path \}\. Stop it, or choose another port\.$/
         )
       })
     )
@@ -305,10 +311,14 @@ describe("NodeIPCClient", () => {
           tag: "ConnectionClosed",
           message: `The connection to http://127.0.0.1:${port} closed (code 1001: the server closes) before request "hang" was answered. Whether it ran there is unknown; send it again only if it may run twice.`
         })
-        assert.deepStrictEqual(yield* told(client.request(Add, { a: 1, b: 1 }, { timeout: "40 millis" })), {
-          tag: "RequestTimeout",
-          message: `Request "math/add" to http://127.0.0.1:${port} had no answer within 40 ms. If it may take longer, give it a longer timeout.`
-        })
+        const unsent = yield* told(client.request(Add, { a: 1, b: 1 }, { timeout: "40 millis" }))
+        assert.strictEqual(unsent.tag, "RequestTimeout")
+        assert.match(
+          unsent.message,
+          new RegExp(
+            `^Request "math/add" to http://127.0.0.1:${port} was not sent within 40 ms: the connection was lost [\\w ]+ ago, and the last attempt to connect failed: .+\\.$`
+          )
+        )
       })
     )
 
@@ -598,7 +608,7 @@ describe("NodeIPCClient", () => {
       const { message } = yield* told(NodeIPCClient.make({ port }))
       assert.strictEqual(
         message,
-        `Could not connect to http://127.0.0.1:${port}: the server answered 418 I'm a Teapot: I'm a teapot. Is it an IPC server?`
+        `Could not connect to http://127.0.0.1:${port}: the server answered 418 I'm a Teapot: I'm a teapot. What holds the port isn't effect-ipc. Stop it, or choose another port.`
       )
     })
   )

@@ -169,13 +169,13 @@ describe("the message of", () => {
 
       ConnectFailed
       Could not connect to http://127.0.0.1:9000: its cause. Is the server running, and is the port right?
-      Could not connect to http://127.0.0.1:9000: its cause. Something holds the port but doesn't answer; is it an IPC server?
+      Could not connect to http://127.0.0.1:9000: its cause. What holds the port doesn't answer: is it effect-ipc? Stop it, or choose another port.
       Could not connect to http://127.0.0.1:9000: its cause. Check the host.
       Could not connect to http://127.0.0.1:9000: its cause. Pass a { runtimeId } that the server takes.
       Could not connect to http://127.0.0.1:9000: its cause. Pass the server's token as { token } (layerConfig reads IPC_TOKEN).
       Could not connect to http://127.0.0.1:9000: its cause. Connect by a name the server knows, or add it to the server's { allowedHosts } or { allowedOrigins }.
-      Could not connect to http://127.0.0.1:9000: its cause. Is it an IPC server, and is { path } right?
-      Could not connect to http://127.0.0.1:9000: its cause. Is it an IPC server?
+      Could not connect to http://127.0.0.1:9000: its cause. What holds the port isn't effect-ipc, or serves another { path }. Stop it, or choose another port.
+      Could not connect to http://127.0.0.1:9000: its cause. What holds the port isn't effect-ipc. Stop it, or choose another port.
       Could not connect to http://127.0.0.1:9000: its cause. The server is closing; try again.
 
       NatsFailed

@@ -57,6 +57,7 @@ describe("effect-ipc request and stream", () => {
             run("request", "users", "users/none"),
             run("stream", "users", "users/broken"),
             run("request", "orders", "orders/get", "--timeout", "0.2"),
+            run("request", "usres", "users/get", "--timeout", "1.5"),
             run("request", "users", "users/get", "{id:1}"),
             run("request", "users", "a:b")
           ],
@@ -68,7 +69,11 @@ describe("effect-ipc request and stream", () => {
             [0, '{"name":"Ada\\u001b[2J"}', ""],
             [0, "", ""],
             [0, '{"name":"user 1"}\n{"name":"user 2"}', ""],
-            [1, "", 'effect-ipc: Request "users/get" failed at users at http://127.0.0.1:PORT: there is no user 2'],
+            [
+              1,
+              "",
+              'effect-ipc: Request "users/get" failed at users at http://127.0.0.1:PORT: NoSuchUser: there is no user 2'
+            ],
             [
               1,
               "",
@@ -83,6 +88,14 @@ describe("effect-ipc request and stream", () => {
               1,
               "",
               'effect-ipc: No service is registered as "orders". Registered: users. Is the service running, and is its name spelled so?'
+            ],
+            [
+              1,
+              "",
+              [
+                'effect-ipc: waiting for "usres" (registered by name: users)',
+                'effect-ipc: No service is registered as "usres". Registered: users. Is the service running, and is its name spelled so?'
+              ].join("\n")
             ],
             [2, "", 'effect-ipc: The payload must be JSON, not "{id:1}". Try "effect-ipc request --help".'],
             [2, "", 'effect-ipc: "a:b" can\'t be the name of a request or stream. Try "effect-ipc request --help".']

@@ -85,7 +85,7 @@ describe("join and teardown", () => {
       [error._tag, error.message],
       [
         "ConnectFailed",
-        `Could not connect to http://127.0.0.1:${port}: the server answered 404 Not Found: nothing here. Is it an IPC server, and is { path } right?`
+        `Could not connect to http://127.0.0.1:${port}: the server answered 404 Not Found: nothing here. What holds the port isn't effect-ipc, or serves another { path }. Stop it, or choose another port.`
       ]
     )
   })
@@ -467,7 +467,7 @@ describe("calls at the wrong time", () => {
       [late._tag, late.message],
       [
         "RequestTimeout",
-        'Request "discovery/discoverApi" to the leader had no answer within 30 ms. If it may take longer, give it a longer timeout.'
+        'Request "discovery/discoverApi" to the leader was not sent within 30 ms: the standalone gateway is gone, and no participant takes its place. Start it again.'
       ]
     )
     assert.strictEqual((await rejection(discovery.register(users, 30)))._tag, "RequestTimeout")

@@ -70,7 +70,7 @@ describe("connecting", () => {
     await expectRejection(
       clientOf(url).connect(),
       "ConnectFailed",
-      `Could not connect to ${url}: the server answered 404 Not Found: nothing here. Is it an IPC server, and is { path } right?`
+      `Could not connect to ${url}: the server answered 404 Not Found: nothing here. What holds the port isn't effect-ipc, or serves another { path }. Stop it, or choose another port.`
     )
   })
 
@@ -85,7 +85,7 @@ describe("connecting", () => {
     await expectRejection(
       clientOf(url, { connectTimeout: 30 }).connect(),
       "ConnectFailed",
-      `Could not connect to ${url}: no answer within 30ms. Something holds the port but doesn't answer; is it an IPC server?`
+      `Could not connect to ${url}: no answer within 30ms. What holds the port doesn't answer: is it effect-ipc? Stop it, or choose another port.`
     )
   })
 })

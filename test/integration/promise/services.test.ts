@@ -40,7 +40,14 @@ describe("Services with promises", () => {
     const users = new ServiceClient(follower, "users")
     users.onFrameworkRequest(Shout, (word) => word.toUpperCase())
     assert.strictEqual(await tagOf(server.start()), "ConnectionClosed")
-    assert.strictEqual(await tagOf(users.sendFrameworkRequest(Get, { id: 1 })), "ConnectionClosed")
+    const tooEarly = await users.sendFrameworkRequest(Get, { id: 1 }).catch((error) => error)
+    assert.deepStrictEqual(
+      [tooEarly._tag, tooEarly.message],
+      [
+        "ConnectionClosed",
+        `Request "users/get" was made while this process doesn't take part at 127.0.0.1:${port}. Await join() first, and again after teardown().`
+      ]
+    )
 
     await leader.join()
     await follower.join()

@@ -262,7 +262,12 @@ describe("A stream", () => {
       )
       yield* settled
       yield* network.disconnect
-      assert.instanceOf(yield* Fiber.join(fiber), ConnectionClosed)
+      const error = yield* Fiber.join(fiber)
+      assert.instanceOf(error, ConnectionClosed)
+      assert.match(
+        String(error),
+        /^ConnectionClosed: Stream ".+" of .+ broke off: the connection closed \(.+\)\. It isn't resumed; it may be opened again\.$/
+      )
       assert.deepStrictEqual(seen, [1, 2, 3, 4, 5])
       yield* Deferred.await(interrupted)
       yield* TestClock.adjust("1 second")

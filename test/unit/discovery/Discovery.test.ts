@@ -295,7 +295,7 @@ describe("When the leader goes", () => {
       assert.deepStrictEqual(yield* Fiber.join(late), {
         tag: "RequestTimeout",
         message:
-          'Request "discovery/discoverApi" to the leader had no answer within 2000 ms. If it may take longer, give it a longer timeout.'
+          'Request "discovery/discoverApi" to the leader was not sent within 2000 ms: the standalone gateway is gone, and no participant takes its place. Start it again.'
       })
       yield* port.standalone({ runtimeId: "bin" })
       yield* TestClock.adjust("500 millis")

@@ -162,6 +162,17 @@ describe("what a gateway tells", () => {
     )
   })
 
+  it("tells in the timeline where a service is: below a prefix, or by its name alone", () => {
+    const told = state()
+    const route = { kind: "http", api: "users", baseUrl: "http://127.0.0.1:1", owner: "a", registeredAt: 0 } as const
+    told.onRouteChange({ _tag: "Registered", route: { ...route, pathPrefix: "/users" } as never })
+    told.onRouteChange({ _tag: "Registered", route: { ...route, kind: "ipc", pathPrefix: "" } as never })
+    assert.deepStrictEqual(
+      InspectorViews.timeline(told).map(({ text }) => text),
+      ["users at http://127.0.0.1:1 below /users", "users at http://127.0.0.1:1 by its name"]
+    )
+  })
+
   it("has the secrets of no header in a view, a search or a HAR entry", () => {
     const told = state()
     const secrets = ["authorization", "Cookie", "SET-COOKIE", "Proxy-Authorization"].map(

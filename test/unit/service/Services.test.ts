@@ -433,8 +433,7 @@ describe("a client", () => {
       yield* pass(2000)
       assert.deepStrictEqual(yield* Fiber.join(asked), {
         tag: "RequestTimeout",
-        message:
-          'Request "users/whose" to users had no answer within 2000 ms. If it may take longer, give it a longer timeout.'
+        message: 'Request "users/whose" to users was not sent within 2000 ms: no instance could be connected to.'
       })
     }).pipe(silent)
   )
