@@ -154,6 +154,29 @@ layer(Leader.layer, { excludeTestServices: true })("A leader with a heap of 256 
   )
 
   it.scoped(
+    "survives frames and bodies of 15 MiB that would take many times that once they are parsed",
+    () =>
+      survives(({ ask, port }) =>
+        Effect.gen(function* () {
+          const size = 15 * mib
+          const names = Array.from({ length: 1_000_000 }, (_, i) => `"k${i}":1`).join(",")
+          const texts = ["[".repeat(size / 2) + "]".repeat(size / 2), `[${"{},".repeat(size / 3 - 1)}0]`, `{${names}}`]
+          const body = (text: string) =>
+            Buffer.from(
+              `POST /route/length HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+            )
+          for (const text of texts) {
+            for (const name of ["hang", "repeatBack"]) {
+              yield* writeToAll(yield* many(3, () => upgraded(port)), [textFrame(`r:1:${name}:${text}`)], ask)
+            }
+          }
+          for (const text of texts.slice(0, 2)) yield* writeToAll([yield* connect(port)], [body(text)], ask)
+        })
+      ),
+    60_000
+  )
+
+  it.scoped(
     "survives 200 HTTP clients that never read what a service streams",
     () =>
       survives(({ ask, port }) =>

@@ -928,6 +928,23 @@ describe("IPCSocket", () => {
       })
     )
 
+    it.scoped(
+      "a stopped peer is found dead though its requests are at the bound, and their handlers are interrupted",
+      () =>
+        Effect.gen(function* () {
+          const { far, near } = yield* makeEnds({ near: { maxHandlersInFlight: 2 } })
+          let interrupted = 0
+          const count = Effect.sync(() => interrupted++)
+          yield* near.handle(Echo, () => Effect.onInterrupt(Effect.never, () => count))
+          for (let i = 0; i < 4; i++) yield* Effect.fork(far.socket.request(Echo, i, { timeout: "1 day" }))
+          yield* settled
+          assert.deepInclude(near.socket.held, { inFlight: 2, backlog: 2 })
+          far.transport.freeze()
+          yield* TestClock.adjust("1 minute")
+          assert.deepStrictEqual([near.socket.state, interrupted], ["closed", 2])
+        })
+    )
+
     it.scoped("one that answers only pings lives, and so does one that is back before the second", () =>
       Effect.gen(function* () {
         const { peer, socket } = yield* makeEndAndPeer()
