@@ -110,8 +110,7 @@ export interface HttpProxyEvents {
     | undefined
 }
 
-/** @internal */
-export const eventNames: OptionNames<HttpProxyEvents> = {
+const eventNames: OptionNames<HttpProxyEvents> = {
   start: true,
   proxyReq: true,
   proxyRes: true,
