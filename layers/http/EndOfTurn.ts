@@ -18,6 +18,7 @@ export const end = (response: ServerResponse, body: string, encoding: BufferEnco
   const isAlone = now - lastAt > nearMillis
   lastAt = now
   if (isAlone) {
+    flush()
     response.end(body, encoding)
     return
   }
@@ -33,6 +34,7 @@ interface Ending {
 }
 
 const flush = (): void => {
+  if (waiting.length === 0) return
   const ending = waiting
   waiting = []
   for (const { body, encoding, response } of ending) {

@@ -5,6 +5,7 @@
  */
 import type { ServerResponse } from "node:http"
 import type { Budget } from "../../src/MemoryBudget.js"
+import { memory } from "../../src/telemetry/Metrics.js"
 
 /**
  * @internal
@@ -23,7 +24,11 @@ export class UnreadAnswers {
     if (budget.isFull && bytes > budget.share) return false
     const account = budget.open()
     account.set(bytes)
-    response.once("close", account.close)
+    memory(bytes)
+    response.once("close", () => {
+      account.close()
+      memory(-bytes)
+    })
     return true
   }
 

@@ -16,6 +16,7 @@ import type { FrameTooLarge } from "../IPCError.js"
 import { ConnectionClosed, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import { millisOf } from "../internal/MonotonicTime.js"
+import { clientDurations } from "../telemetry/Metrics.js"
 import type { Endpoint } from "./Endpoint.js"
 import type { EndpointPool } from "./EndpointPool.js"
 
@@ -44,9 +45,13 @@ export type PatientSending = <A, E>(
 
 export const make = ({ api, awaitConnection, clock, end, known, pool }: PatientSendingOptions): PatientSending => {
   const unavailable = (request: string, millis: number): RequestTimeout | ServiceNotRegistered =>
-    pool.isEmpty
-      ? notRegistered(api, apis(known), words(api, known))
-      : new RequestTimeout({ request, target: api, millis, unsent: "no instance could be connected to" })
+    neverSent(
+      request,
+      millis,
+      pool.isEmpty
+        ? notRegistered(api, apis(known), words(api, known))
+        : new RequestTimeout({ request, target: api, millis, unsent: "no instance could be connected to" })
+    )
 
   return <A, E>(
     request: string,
@@ -77,10 +82,14 @@ export const make = ({ api, awaitConnection, clock, end, known, pool }: PatientS
       const loop = (given?: Endpoint): Sent =>
         Effect.suspend(() => {
           const ending = end()
-          if (ending !== undefined) return Effect.fail(new ConnectionClosed({ request, target: api, ...ending }))
+          if (ending !== undefined) {
+            return Effect.fail(neverSent(request, 0, new ConnectionClosed({ request, target: api, ...ending })))
+          }
           const chosen = given ?? pool.choose(request)
           if (chosen === undefined) {
-            if (pool.hasCandidates) return Effect.fail(new ServiceNotRegistered({ api, hint: declined }))
+            if (pool.hasCandidates) {
+              return Effect.fail(neverSent(request, 0, new ServiceNotRegistered({ api, hint: declined })))
+            }
             const candidates = pool.changes.until(() =>
               pool.hasCandidates || end() !== undefined ? Effect.void : undefined
             )
@@ -95,6 +104,12 @@ export const make = ({ api, awaitConnection, clock, end, known, pool }: PatientS
         })
       return loop(first)
     })
+}
+
+/** Counts a request that no connection has counted. */
+const neverSent = <E extends { readonly _tag: string }>(request: string, millis: number, error: E): E => {
+  clientDurations(request).record(millis / 1000, error._tag)
+  return error
 }
 
 /** The names of the apis that have endpoints. */

@@ -3,6 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import * as conventions from "@opentelemetry/semantic-conventions/incubating"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -173,6 +174,28 @@ describe("Metrics of requests", () => {
 })
 
 describe("Metrics of HTTP", () => {
+  live("count the bytes of an answer until its client has them, or goes", () =>
+    Effect.gen(function* () {
+      const { gateway, port, url } = yield* server()
+      const asked = yield* Deferred.make<void>()
+      yield* gateway.route("GET", "/large", () => {
+        Deferred.unsafeDone(asked, Exit.void)
+        return Effect.succeed("x".repeat(8 * 1024 * 1024))
+      })
+      const held = Effect.map(metricsOf(url), (text) => seriesOf(text, "effect_ipc_memory_usage_bytes")[""] ?? 0)
+      const before = yield* held
+      const client = net.connect(port, "127.0.0.1").pause()
+      client.write("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+      yield* Deferred.await(asked)
+      assert.isAtLeast((yield* held) - before, 8 * 1024 * 1024)
+      client.destroy()
+      const released: Effect.Effect<void, Error> = Effect.flatMap(held, (now) =>
+        now === before ? Effect.void : Effect.zipRight(Effect.yieldNow(), released)
+      )
+      yield* released
+    })
+  )
+
   live(
     "have as many series after 10,000 paths as after one: by route, not by path",
     () =>

@@ -7,6 +7,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
+import * as MetricState from "effect/MetricState"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -429,8 +431,10 @@ describe("a client", () => {
       yield* serve(leader.discovery, answerAs("a"))
       for (const address of port.endpoints.addresses()) yield* port.endpoints.freeze(address)
       const users = yield* clientOf(follower.discovery)
+      const before = failedCalls("users/whose", "RequestTimeout")
       const asked = yield* Effect.fork(told(users.request(Whose, undefined, { timeout: "2 seconds" })))
       yield* pass(2000)
+      assert.strictEqual(failedCalls("users/whose", "RequestTimeout"), before + 1)
       assert.deepStrictEqual(yield* Fiber.join(asked), {
         tag: "RequestTimeout",
         message: 'Request "users/whose" to users was not sent within 2000 ms: no instance could be connected to.'
@@ -487,3 +491,13 @@ describe("a client", () => {
     })
   )
 })
+
+/** How many requests of this name have failed so, as the metrics count them. */
+const failedCalls = (method: string, error: string): number =>
+  Metric.unsafeSnapshot().reduce((count, { metricKey, metricState }) => {
+    const isMeant =
+      metricKey.name === "rpc.client.call.duration" &&
+      metricKey.tags.some(({ key, value }) => key === "rpc.method" && value === method) &&
+      metricKey.tags.some(({ key, value }) => key === "error.type" && value === error)
+    return isMeant && MetricState.isHistogramState(metricState) ? count + metricState.count : count
+  }, 0)
