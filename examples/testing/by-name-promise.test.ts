@@ -20,8 +20,7 @@ describe("greetings", () => {
 
     greetings = await gateway.worker({
       module: new URL("./greetings-promise.ts", import.meta.url),
-      execArgv: ["--import", "tsx"],
-      env: { IPC_PORT: String(gateway.port) }
+      execArgv: ["--import", "tsx"]
     })
   }, 60_000)
   afterAll(async () => {
