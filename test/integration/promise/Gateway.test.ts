@@ -89,6 +89,7 @@ describe("a standalone gateway", () => {
     const gateway = gatewayAt(port)
     assert.isFalse(await gateway.start())
     assert.strictEqual(gateway.getPort(), port)
+    assert.include(thrown(() => gateway.getUrl()).message, `Another program holds 127.0.0.1:${port}`)
     assert.strictEqual((await rejection(gateway.routes()))._tag, "ConnectionClosed")
   })
 
