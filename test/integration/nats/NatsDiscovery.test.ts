@@ -1,42 +1,19 @@
 import { assert, describe } from "@effect/vitest"
 import { jetstreamManager } from "@nats-io/jetstream"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
 import * as NatsConnection from "../../../layers/nats/NatsConnection.js"
 import * as NatsDiscovery from "../../../layers/nats/NatsDiscovery.js"
-import { Discovery } from "../../../src/Discovery.js"
-import { LeaderElection } from "../../../src/LeaderElection.js"
+import type { LeaderElection } from "../../../src/LeaderElection.js"
 import { becomes } from "../../support/discovery.js"
 import { live, told } from "../../support/live.js"
+import { join, knows } from "../../support/NatsParticipants.js"
 import * as NatsServer from "../../support/NatsServer.js"
 
 const users = { api: "users", baseUrl: "http://10.0.0.1:4001", pathPrefix: "/users" }
 const orders = { api: "orders", baseUrl: "http://10.0.0.2:4002", pathPrefix: "/orders" }
-
-/** A participant, and how it leaves. */
-const join = Effect.fnUntraced(function* (options: NatsDiscovery.NatsDiscoveryOptions) {
-  const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
-  const services = yield* Scope.extend(NatsDiscovery.make({ lease: "1 second", ...options }), scope)
-  return {
-    discovery: Context.get(services, Discovery),
-    election: Context.get(services, LeaderElection),
-    leave: Scope.close(scope, Exit.void)
-  }
-})
-
-/** Waits until the participant knows these owners' apis, `owner api` each. */
-const knows = (discovery: Discovery.Service, expected: ReadonlyArray<string>) =>
-  Effect.map(discovery.routes, (routes) =>
-    routes
-      .map(({ api, owner }) => `${owner} ${api}`)
-      .sort()
-      .join()
-  ).pipe(Effect.repeat({ until: (known) => known === expected.join(), schedule: Schedule.spaced("10 millis") }))
 
 const tokenOf = (election: LeaderElection.Service) =>
   Effect.map(
@@ -141,40 +118,6 @@ describe("Participants on NATS", () => {
         yield* knows(discovery, names.map((name) => `${name} any * > thing.`).sort())
       }
     })
-  )
-})
-
-describe("Participants on a cluster of three", () => {
-  live(
-    "go on when a node is killed: one leads, and all is registered with nobody's help",
-    () =>
-      Effect.gen(function* () {
-        const nodes = yield* NatsServer.cluster
-        const servers = nodes.map(({ url }) => url)
-        // Until the nodes have chosen one for the bucket.
-        const joined = (runtimeId: string) =>
-          Effect.retry(join({ servers, replicas: 3, runtimeId, lease: "2 seconds" }), {
-            schedule: Schedule.spaced("200 millis"),
-            while: ({ reason }) => reason === "Unavailable" || reason === "TooFewReplicas" || reason === "NoJetStream"
-          })
-        const members = yield* Effect.forEach(["a", "b", "c"], joined)
-        for (const [index, { discovery }] of members.entries()) {
-          yield* discovery.register({ ...users, baseUrl: `http://10.0.0.${index}:1` }, { timeout: "20 seconds" })
-        }
-        const all = ["a users", "b users", "c users"]
-        for (const { discovery } of members) yield* knows(discovery, all)
-        const [first, ...others] = nodes
-        assert.lengthOf(others, 2)
-        yield* first?.kill ?? Effect.void
-        for (const { discovery } of members) {
-          yield* discovery.register({ ...orders, baseUrl: "http://10.0.1.1:1" }, { timeout: "20 seconds" })
-        }
-        for (const { discovery } of members) {
-          yield* knows(discovery, [...members.map((_, index) => `${"abc"[index]} orders`), ...all].sort())
-        }
-        yield* Effect.raceAll(members.map(({ election }) => becomes(election, "leader")))
-      }),
-    60_000
   )
 })
 

@@ -150,7 +150,7 @@ describe("plain JavaScript is told at once", () => {
         "TestGateway.start: cors is true or false, not a string.",
         "TestGateway.start: maxRecordedBytes is a number of bytes, a whole one from 0, not "1 MiB".",
         "TestGateway.start: heartbeat is a duration, such as "20 millis" or a number of milliseconds, not "soon".",
-        "GatewayTest.layer: its options have no "prot".",
+        "GatewayTest.layer: its options have no "prot". Did you mean "port"?",
         "MemoryIPC.layer: its options have no "runtimeid". Did you mean "runtimeId"? They take runtimeId, connectTimeout, reconnect, requestTimeout, heartbeat, highWaterMark, maxHandlersInFlight, maxFrameBytes.",
         "handle: its request is what defineRequest("name") gives, not undefined.",
         "handle: its handler is a function, not undefined.",

@@ -6,7 +6,7 @@ import { IPCClient, IPCServer } from "effect-ipc/promise"
 import { Double, Find, Greet, NotFound } from "../../integration/promise/requests.js"
 
 const server = new IPCServer(0, { token: "a secret of the tests" })
-const client = new IPCClient(0)
+const client = new IPCClient(1)
 assert.equal(client.isConnected(), false)
 
 server.onFrameworkMessage(Greet, async ({ name }, { runtimeId }) => `Hello, ${name} of ${runtimeId}!`)

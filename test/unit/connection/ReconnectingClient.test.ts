@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Fiber, Schedule, Schema, Scope, Stream, TestClock } from "effect"
+import { Chunk, Duration, Effect, Exit, Fiber, Schedule, Schema, Scope, Stream, TestClock } from "effect"
 import type { Status } from "effect-ipc"
 import { ConnectFailed, ConnectionClosed, IPCClient, IPCServer, RequestTimeout } from "effect-ipc"
 import { CloseCode } from "../../../src/CloseEvent.js"
@@ -371,7 +371,10 @@ describe("ReconnectingClient", () => {
         const { client, network } = yield* start({ reconnect: everySecond, requestTimeout: "3 seconds" })
         network.script = ["hang"]
         yield* network.drop
-        const timedOut = (millis: number) => new RequestTimeout({ request: "echo", target: url, millis })
+        const timedOut = (millis: number) => {
+          const unsent = `the connection was lost ${Duration.format(millis)} ago`
+          return new RequestTimeout({ request: "echo", target: url, millis, unsent })
+        }
         const own = yield* Effect.fork(Effect.flip(client.request(Echo, 1, { timeout: 500 })))
         const byDefault = yield* Effect.fork(Effect.flip(client.request(Echo, 2)))
         const message = yield* Effect.fork(Effect.flip(client.notify(Echo, 3, { timeout: "2 seconds" })))

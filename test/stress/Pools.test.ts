@@ -7,11 +7,11 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import { live } from "../../support/live.js"
-import { program } from "../../support/program.js"
-import { commandService, lives, path } from "./support.js"
+import { commandService, lives, path } from "../integration/testing/support.js"
+import { live } from "../support/live.js"
+import { program } from "../support/program.js"
 
-const root = fileURLToPath(new URL("../../..", import.meta.url))
+const root = fileURLToPath(new URL("../..", import.meta.url))
 
 /** Starts a runner; succeeds with the processes that its suite reports. */
 const run = (pool: string) =>

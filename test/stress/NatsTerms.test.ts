@@ -1,9 +1,9 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { live } from "../../support/live.js"
-import * as NatsServer from "../../support/NatsServer.js"
-import { observe } from "../../support/NatsTerms.js"
-import { program } from "../../support/program.js"
+import { live } from "../support/live.js"
+import * as NatsServer from "../support/NatsServer.js"
+import { observe } from "../support/NatsTerms.js"
+import { program } from "../support/program.js"
 
 describe("Leaders on NATS in processes of their own", () => {
   live(
