@@ -15,6 +15,7 @@
  */
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node:http"
 import { isIP, type Socket } from "node:net"
+import * as Predicate from "effect/Predicate"
 import type httpProxy from "http-proxy"
 import type { Upstream } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
@@ -232,12 +233,17 @@ export class HttpProxyExchange implements LinkedList.Linked {
     const onSent = () => {
       attempt.sent = true
     }
-    outgoing.once("socket", (socket) => {
+    // More than once where redirects are followed.
+    outgoing.on("socket", (socket) => {
       if (!prepared.has(socket)) UpstreamSocket.readBeforeReset(socket)
       prepared.add(socket)
+      attempt.socket?.off("close", attempt.onSocketClosed)
       attempt.socket = socket
-      // Node says nothing else of an upstream that switches protocols unasked.
-      attempt.onSocketClosed = () => this.#onError(attempt, reset())
+      // Node says nothing else of an upstream that switches protocols unasked. A redirect closes its socket before the next one.
+      attempt.onSocketClosed = () =>
+        void setImmediate(() => {
+          if (attempt.socket === socket) this.#onError(attempt, reset())
+        })
       socket.once("close", attempt.onSocketClosed)
       if (!socket.connecting) onSent()
       else socket.once(attempt.base.servername === undefined ? "connect" : "secureConnect", onSent)
@@ -256,9 +262,12 @@ export class HttpProxyExchange implements LinkedList.Linked {
   }
 
   #tell(event: keyof HttpProxyEvents, values: ReadonlyArray<unknown>): void {
-    const callback = this.#context.options.on?.[event] as ((...values: ReadonlyArray<unknown>) => void) | undefined
+    const callback = this.#context.options.on?.[event] as ((...values: ReadonlyArray<unknown>) => unknown) | undefined
     try {
-      callback?.(...values)
+      const returned = callback?.(...values)
+      // What an async one does later is too late to be sent, but mustn't end the process.
+      if (!Predicate.isPromiseLike(returned)) return
+      Promise.resolve(returned).catch((reason) => this.#onThrown(new CallbackThrew(event, reason)))
     } catch (reason) {
       throw new CallbackThrew(event, reason)
     }
@@ -350,6 +359,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
   #isTriedAgain(attempt: Attempt, error: Error): boolean {
     if (
       this.#hasBody ||
+      attempt.timedOut ||
       !(attempt.sent ? isBroken(error) && this.#isRepeatable() && this.#toAgain() : this.#toNext())
     ) {
       return false

@@ -122,18 +122,25 @@ describe("the options of http-proxy", () => {
         {
           onRequest: (request, response) => {
             if (request.url === "/old") response.writeHead(302, { location: `http://${request.headers.host}/new` })
-            response.end(`from ${request.url}`)
+            // Once the first connection has been closed.
+            const answer = () => void response.end(`from ${request.method} ${request.url}`)
+            if (request.url === "/new") setTimeout(answer, 20)
+            else answer()
           }
         },
         { followRedirects: true, changeOrigin: true, forward: copies.url }
       )
       const { status, text } = yield* ask(`${url}/old`)
-      assert.deepStrictEqual([status, text, yield* copied.wait], [200, "from /new", "GET /old"])
-      const silent = yield* proxied({}, { proxyTimeout: 50 })
+      assert.deepStrictEqual([status, text, yield* copied.wait], [200, "from GET /new", "GET /old"])
+      const posted = yield* ask(`${url}/old`, { method: "POST", body: "x" })
+      assert.deepStrictEqual([posted.status, posted.text], [200, "from GET /new"])
+      let asked = 0
+      const silent = yield* proxied({ onRequest: () => void asked++ }, { proxyTimeout: 50 })
       assert.deepStrictEqual(yield* askJson(silent.url), {
         status: 504,
         json: { error: `${silent.upstream.url} took too long to answer (proxyTimeout); is the service stuck?` }
       })
+      assert.strictEqual(asked, 1)
     })
   )
 
@@ -250,6 +257,28 @@ describe("the events of http-proxy", () => {
       })
     )
   }
+
+  it.scopedLive("are logged where the promise of one rejects, and cost a 500 where nothing is answered yet", () =>
+    Effect.gen(function* () {
+      const logged: Array<unknown> = []
+      const upstream = yield* serve(mirror)
+      const rejecting = () => Promise.reject(new Error("of the program"))
+      const logger = Logger.make(({ message }) => void logged.push(...[message].flat()))
+      const on = { start: rejecting, proxyRes: rejecting, error: rejecting }
+      for (const [name, status] of [
+        ["start", 500],
+        ["proxyRes", 200],
+        ["error", 502]
+      ] as const) {
+        const { gateway, url } = yield* serveGatewayBy(HttpProxyUpstream.layer({ on: { [name]: on[name] } })).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+        )
+        yield* gateway.proxy(() => (name === "error" ? "http://127.0.0.1:1" : upstream.url))
+        assert.strictEqual((yield* ask(url)).status, status)
+        assert.include(logged, `The ${name} callback threw: of the program`)
+      }
+    })
+  )
 
   for (const name of ["proxyReqWs", "open", "close"] as const) {
     it.scopedLive(`close a WebSocket's both sides where one throws: ${name}`, () =>
