@@ -24,6 +24,7 @@ import { InspectorState } from "./inspector/InspectorState.js"
 import * as PageAssets from "./inspector/PageAssets.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
+import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 
 export type { GatewayTarget } from "./inspector/GatewayTarget.js"
@@ -94,6 +95,7 @@ export const makeWithState: (
   PortInUse | ListenFailed,
   Scope.Scope
 > = Effect.fnUntraced(function* (options: InspectorOptions = {}) {
+  yield* SupportedRuntime.check
   check("Inspector", options, optionNames)
   const { gateway = {} } = options
   const clock = yield* Effect.clock

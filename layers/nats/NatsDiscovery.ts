@@ -32,6 +32,7 @@ import * as MemberServices from "../../src/service/MemberServices.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { limitsIssue } from "../ipc/ConnectionOptions.js"
 import * as ProcessMemory from "../ipc/ProcessMemory.js"
+import * as SupportedRuntime from "../ipc/SupportedRuntime.js"
 import * as Namespace from "./Namespace.js"
 import * as NatsBucket from "./NatsBucket.js"
 import * as NatsConnection from "./NatsConnection.js"
@@ -93,6 +94,7 @@ export const make: (
 ) => Effect.Effect<Context.Context<Discovery | LeaderElection>, NatsFailed, Scope.Scope> = Effect.fnUntraced(function* (
   options: NatsDiscoveryOptions = {}
 ) {
+  yield* SupportedRuntime.check
   check("NatsDiscovery", options, optionNames)
   const { namespace = "default", replicas = 1, runtimeId = randomUUID() } = options
   const lease = Duration.decode(options.lease ?? "5 seconds")

@@ -1,14 +1,21 @@
-/** Under Bun, each way to connect or to listen says at once that it doesn't run there. */
+/** Under Bun, what connects or listens by itself says at once that it doesn't run there; what doesn't starts. */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { LocalDiscovery, NodeIPCClient, NodeIPCServer, PortElection } from "effect-ipc/node"
+import { NatsDiscovery } from "effect-ipc/nats"
+import { Inspector, LocalDiscovery, NodeIPCClient, NodeIPCServer, PortElection, StaticDiscovery } from "effect-ipc/node"
 import * as Facade from "effect-ipc/promise"
-import { TestGateway } from "effect-ipc/testing"
+import { MemoryIPC, TestGateway } from "effect-ipc/testing"
 
-const layers = [NodeIPCServer.layer(), NodeIPCClient.layer(), PortElection.layer(), LocalDiscovery.layer()]
+const start = (layer) => Effect.runPromise(Effect.scoped(Layer.build(layer)))
+
 const started = [
-  ...layers.map((layer) => Effect.runPromise(Effect.scoped(Layer.build(layer)))),
+  start(NodeIPCServer.layer()),
+  start(NodeIPCClient.layer()),
+  start(PortElection.layer()),
+  start(LocalDiscovery.layer()),
+  start(Inspector.layer()),
+  start(NatsDiscovery.layer()),
   new Facade.IPCServer().start(),
   new Facade.IPCClient(9000).connect(),
   new Facade.LocalDiscovery().join(),
@@ -19,3 +26,6 @@ for (const { reason, status } of await Promise.allSettled(started)) {
   assert.equal(status, "rejected")
   assert.match(String(reason), /effect-ipc doesn't run on Bun \d/)
 }
+
+await start(MemoryIPC.layer())
+await start(StaticDiscovery.layer({ users: "http://127.0.0.1:4001" }))

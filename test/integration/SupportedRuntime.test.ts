@@ -2,9 +2,12 @@ import { assert, describe } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { LocalDiscovery, NodeIPCClient, NodeIPCServer, PortElection } from "effect-ipc/node"
+import { NatsDiscovery } from "effect-ipc/nats"
+import { Inspector, LocalDiscovery, NodeIPCClient, NodeIPCServer, PortElection, StaticDiscovery } from "effect-ipc/node"
 import { IPCClient, IPCServer } from "effect-ipc/promise"
+import { MemoryIPC } from "effect-ipc/testing"
 import { live } from "../support/live.js"
 
 const versions = Object.getOwnPropertyDescriptor(process, "versions") as PropertyDescriptor
@@ -24,10 +27,25 @@ describe("on a runtime that lacks what connections need", () => {
   live("layers die of it at their start, with the reason", () =>
     Effect.gen(function* () {
       yield* underBun
-      for (const make of [NodeIPCServer.make(), NodeIPCClient.make(), PortElection.make(), LocalDiscovery.make()]) {
+      for (const make of [
+        NodeIPCServer.make(),
+        NodeIPCClient.make(),
+        PortElection.make(),
+        LocalDiscovery.make(),
+        Inspector.make(),
+        NatsDiscovery.make()
+      ]) {
         const exit = yield* Effect.exit(Effect.scoped<unknown, unknown, Scope.Scope>(make))
         assert.strictEqual(Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "made", reason)
       }
+    })
+  )
+
+  live("layers that need nothing of it start", () =>
+    Effect.gen(function* () {
+      yield* underBun
+      yield* Effect.scoped(Layer.build(MemoryIPC.layer()))
+      yield* Effect.scoped(Layer.build(StaticDiscovery.layer({ users: "http://127.0.0.1:4001" })))
     })
   )
 
