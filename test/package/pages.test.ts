@@ -15,6 +15,18 @@ const texts = new Map([...pages(), "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.
 const page = (path: string): string => texts.get(path) as string
 const docs = pages().map((path) => [path, page(path)] as const)
 
+/** What a block that isn't an example's says of itself: which test or script runs it. */
+const claimed = [
+  // The command's options exist, below.
+  "<!-- run: the options are those of the command's help -->",
+  // scripts/check-package.ts takes the bundler's command from there.
+  "<!-- run: of the packed package -->",
+  // Theirs are in test/package/protocol.test.ts.
+  "<!-- vectors -->",
+  "<!-- proof vectors -->",
+  "<!-- binary vectors -->"
+] as const
+
 const section = (text: string, title: string): string => {
   const start = text.indexOf(`\n## ${title}\n`)
   assert.notStrictEqual(start, -1, title)
@@ -79,9 +91,13 @@ describe("what the README and the pages of docs/ say is so", () => {
   })
 
   it("each page shows something that is run", () => {
-    const shown = /^<!-- (?:example|run|vectors)\b/m
+    const shown = (text: string) => all(text, /^(<!-- (?!example: |difference: ).*)$/gm)
     assert.deepStrictEqual(
-      docs.filter(([, text]) => !shown.test(text)).map(([path]) => path),
+      docs.flatMap(([, text]) => shown(text)).filter((marker) => !claimed.some((claim) => claim === marker)),
+      []
+    )
+    assert.deepStrictEqual(
+      docs.filter(([, text]) => !/^<!-- example: /m.test(text) && shown(text).length === 0).map(([path]) => path),
       []
     )
   })
@@ -160,12 +176,20 @@ describe("what the README and the pages of docs/ say is so", () => {
 
   it("the command's options exist", { timeout: 60_000 }, async () => {
     const run = promisify(execFile)
-    const commands = all(page("docs/command.md"), /^effect-ipc (.+)$/gm).map((line) => line.split(" -- ")[0] as string)
-    assert.isAbove(commands.length, 3)
-    for (const command of commands) {
-      const [subcommand = "", ...rest] = command.split(" ")
-      const { stdout } = await run(process.execPath, [program("layers/cli/main.ts"), subcommand, "--help"])
-      for (const option of rest.filter((word) => word.startsWith("--"))) assert.include(stdout, option, command)
+    const [marker] = claimed
+    const marked = docs.filter(([, text]) => text.includes(marker))
+    assert.includeMembers(
+      marked.map(([path]) => path),
+      ["docs/command.md", "docs/inspector.md"]
+    )
+    for (const [path, text] of marked) {
+      const commands = all(text, /^effect-ipc (.+)$/gm).map((line) => line.split(" -- ")[0] as string)
+      assert.isAbove(commands.length, 2, path)
+      for (const command of commands) {
+        const [subcommand = "", ...rest] = command.split(" ")
+        const { stdout } = await run(process.execPath, [program("layers/cli/main.ts"), subcommand, "--help"])
+        for (const option of rest.filter((word) => word.startsWith("--"))) assert.include(stdout, option, command)
+      }
     }
   })
 
