@@ -14,10 +14,16 @@ import type { HttpProxyOptions } from "./HttpProxyOptions.js"
 /**
  * Provide it to the Layer that makes the gateway: `NodeIPCServer` or `LocalDiscovery`.
  *
- * What ends a process with http-proxy alone, or leaks a socket, ends in an answer or in closed connections here. Three things
- * that the gateway does with undici it doesn't do with http-proxy: an instance that refuses the connection of a request with a
- * body isn't passed over for the next one; an offer to switch to a protocol other than WebSocket isn't passed on; informational
- * responses (1xx) aren't either.
+ * What ends a process with http-proxy alone, or leaks a socket, ends in an answer or in closed connections here. What the
+ * gateway keeps with undici, but not with http-proxy:
+ *
+ * - An instance that refuses the connection of a request with a body isn't passed over for the next one: the answer is 502.
+ * - An offer to switch to a protocol other than WebSocket is an ordinary request.
+ * - Informational responses (1xx) aren't passed on.
+ * - Names of headers arrive in lower case, those of answers unless `preserveHeaderKeyCase` is set.
+ * - Repeated headers are joined (`X-A`, `WWW-Authenticate`) or, after the first, dropped (`ETag` of an answer, `Authorization`
+ *   of a request).
+ * - An empty reason phrase becomes the usual one of its status, as `OK`.
  *
  * @example
  * ```ts
