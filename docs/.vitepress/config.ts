@@ -1,12 +1,11 @@
 /** The site: the pages of docs/, and the API reference that TypeDoc has written below api/. */
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { type DefaultTheme, defineConfig } from "vitepress"
 
 const repository = "https://github.com/effect-ipc/effect-ipc"
 
 const page = (text: string, link: string): DefaultTheme.SidebarItem => ({ text, link: `/${link}` })
 
-/** A page that isn't there is left out. */
 const guide: ReadonlyArray<readonly [group: string, pages: ReadonlyArray<readonly [text: string, name: string]>]> = [
   [
     "Begin",
@@ -31,8 +30,7 @@ const guide: ReadonlyArray<readonly [group: string, pages: ReadonlyArray<readonl
     [
       ["With Effect", "testing"],
       ["With promises", "testing-promises"],
-      ["From other mock libraries", "coming-from"],
-      ["Simulation", "simulation"]
+      ["From other mock libraries", "coming-from"]
     ]
   ],
   [
@@ -66,9 +64,7 @@ const guide: ReadonlyArray<readonly [group: string, pages: ReadonlyArray<readonl
 
 const guideSidebar: Array<DefaultTheme.SidebarItem> = guide.map(([text, pages]) => ({
   text,
-  items: pages
-    .filter(([, name]) => existsSync(new URL(`../${name}.md`, import.meta.url)))
-    .map(([text, name]) => page(text, name))
+  items: pages.map(([text, name]) => page(text, name))
 }))
 
 const apiSidebar = JSON.parse(
