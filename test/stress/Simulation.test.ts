@@ -3,11 +3,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { afterAll, assert, describe, it } from "vitest"
-import { bundle } from "../../simulation/Bundle.js"
-import { defects } from "../../simulation/Defects.js"
-import { faults, generate } from "../../simulation/Schedule.js"
-import { groups, runSeed } from "../../simulation/Seeds.js"
-import { World } from "../../simulation/World.js"
+import { bundle } from "../simulation/Bundle.js"
+import { defects } from "../simulation/Defects.js"
+import { faults, generate } from "../simulation/Schedule.js"
+import { groups, runSeed } from "../simulation/Seeds.js"
+import { World } from "../simulation/World.js"
 
 const directory = mkdtempSync(join(tmpdir(), "effect-ipc-simulation-"))
 afterAll(() => rmSync(directory, { recursive: true }))
