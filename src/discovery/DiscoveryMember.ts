@@ -127,21 +127,21 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     asFollower: (client: IPCClient.Service, within: RequestOptions) => Effect.Effect<A, E | RequestError>
   ): Effect.Effect<A, E | RequestError> => {
     const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
+    /** Whether the leader of the latest term was found. */
     let isAsked = false
     const ask = (before?: SettledTerm<Registry.Registry, IPCClient.Service>): Effect.Effect<A, E | RequestError> =>
-      Effect.flatMap(election.settledTerm(before), (found) => {
-        if (Option.isNone(found)) return Effect.fail(hasLeft(request))
-        const term = found.value
-        isAsked = true
-        if (term.role === "leader") return asLeader(term.leader)
-        return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
-          error instanceof ConnectionClosed ? Effect.suspend(() => askNext(term)) : Effect.fail(error)
-        )
+      Effect.suspend(() => {
+        isAsked = false
+        return Effect.flatMap(election.settledTerm(before), (found) => {
+          if (Option.isNone(found)) return Effect.fail(hasLeft(request))
+          const term = found.value
+          isAsked = true
+          if (term.role === "leader") return asLeader(term.leader)
+          return Effect.catchAll(asFollower(term.follower, { timeout: millis }), (error) =>
+            error instanceof ConnectionClosed ? ask(term) : Effect.fail(error)
+          )
+        })
       })
-    const askNext = (term: SettledTerm<Registry.Registry, IPCClient.Service>) => {
-      isAsked = false
-      return ask(term)
-    }
     return Effect.timeoutFail(ask(), {
       duration: millis,
       onTimeout: () =>
