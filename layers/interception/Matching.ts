@@ -204,8 +204,8 @@ const valueDifferences = (
 const shownValues = (values: ReadonlyArray<string>): string => values.map(Difference.show).join(", ")
 
 /**
- * Headers that HTTP clients, and those who trace them, add by themselves; `Intercept.exact` leaves them aside. Whoever wants
- * one to be absent says so by name.
+ * Headers that HTTP clients and tracers add by themselves; `Intercept.exact` leaves them aside. A matcher that wants one to be
+ * absent names it.
  */
 const isOfEveryRequest = (name: string): boolean =>
   OF_EVERY_REQUEST.has(name) || /^(?:x-b3|sec|x-datadog|uberctx|ot-baggage)-/.test(name)

@@ -25,9 +25,10 @@ import type { ElementStream } from "./ElementStream.js"
 import { notOpen } from "./NotOpen.js"
 import { answer, PromiseHandlers } from "./PromiseHandlers.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamContext } from "./PromiseStreams.js"
-import { openStream, serviceHandler } from "./PromiseStreams.js"
+import { openStream } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
+import { StreamHandlers } from "./StreamHandlers.js"
 
 /**
  * How to connect, beside where.
@@ -81,7 +82,7 @@ export class IPCClient {
   readonly #url: string
   readonly #options: IPCClientOptions
   readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown]>()
-  readonly #streamHandlers = PromiseHandlers.ofStreams()
+  readonly #streamHandlers = new StreamHandlers()
   readonly #closeCallbacks = new Callbacks<[]>("onClose")
   readonly #session = new Session<Service.Service>()
   #runtimeId: string | undefined
@@ -189,10 +190,7 @@ export class IPCClient {
     stream: ClientStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
   ): void {
-    CallArguments.checkStream("onStream", stream)
-    CallArguments.checkFunction("onStream", "handler", handler)
-    const definition = untypedStream(stream)
-    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+    this.#streamHandlers.on(stream, handler)
   }
 
   /**
@@ -237,7 +235,7 @@ export class IPCClient {
       const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const client = yield* NodeIPCClient.make(options)
       yield* Scope.extend(this.#handlers.attach(client.handle as never), handling)
-      yield* Scope.extend(this.#streamHandlers.attach(client.handleStream as never), handling)
+      yield* Scope.extend(this.#streamHandlers.attach(client), handling)
       yield* Stream.runForEach(client.status, (status) =>
         Effect.sync(() => {
           this.#onStatus(status)

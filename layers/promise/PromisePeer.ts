@@ -18,12 +18,13 @@ import type { ElementStream } from "./ElementStream.js"
 import { ServerNotRunning } from "./NotOpen.js"
 import { answer, PromiseHandlers } from "./PromiseHandlers.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
-import { callerOf, openStream, serviceHandler } from "./PromiseStreams.js"
+import { callerOf, openStream } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
+import { StreamHandlers } from "./StreamHandlers.js"
 
 export class PromisePeer {
   readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown, caller: ConnectedClient]>()
-  readonly #streamHandlers = PromiseHandlers.ofStreams()
+  readonly #streamHandlers = new StreamHandlers()
 
   /** `peer` gives the peer while the server runs. */
   constructor(private readonly peer: () => IPCPeer | undefined) {}
@@ -59,10 +60,7 @@ export class PromisePeer {
     stream: ServerStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
   ): void {
-    CallArguments.checkStream("onStream", stream)
-    CallArguments.checkFunction("onStream", "handler", handler)
-    const definition = untypedStream(stream)
-    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+    this.#streamHandlers.on(stream, handler)
   }
 
   openStream<Payload, Element, Failure, Input>(
@@ -82,9 +80,6 @@ export class PromisePeer {
 
   /** Registers the handlers with the peer, also those set from now on, until the scope closes. */
   attach(peer: IPCPeer): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.zipRight(
-      this.#handlers.attach(peer.handle as never),
-      this.#streamHandlers.attach(peer.handleStream as never)
-    )
+    return Effect.zipRight(this.#handlers.attach(peer.handle as never), this.#streamHandlers.attach(peer))
   }
 }

@@ -26,9 +26,10 @@ import type { LocalDiscovery } from "./LocalDiscovery.js"
 import { notOpen } from "./NotOpen.js"
 import { answer, PromiseHandlers } from "./PromiseHandlers.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamContext } from "./PromiseStreams.js"
-import { openStream, serviceHandler } from "./PromiseStreams.js"
+import { openStream } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
+import { StreamHandlers } from "./StreamHandlers.js"
 
 /**
  * How instances are asked.
@@ -78,7 +79,7 @@ export class ServiceClient {
   readonly #api: string
   readonly #options: ServiceClientOptions
   readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown]>()
-  readonly #streamHandlers = PromiseHandlers.ofStreams()
+  readonly #streamHandlers = new StreamHandlers()
   readonly #session = new Session<Layer.Service>()
 
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
@@ -141,10 +142,7 @@ export class ServiceClient {
     stream: ClientStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
   ): void {
-    CallArguments.checkStream("onStream", stream)
-    CallArguments.checkFunction("onStream", "handler", handler)
-    const definition = untypedStream(stream)
-    this.#streamHandlers.set(definition, serviceHandler(definition, handler))
+    this.#streamHandlers.on(stream, handler)
   }
 
   /** Closes its connections, and resolves when nothing is left open. A later request connects again. */
@@ -171,7 +169,7 @@ export class ServiceClient {
     return Effect.gen(this, function* () {
       const client = yield* Layer.make(this.#api, this.#options)
       yield* this.#handlers.attach(client.handle as never)
-      yield* this.#streamHandlers.attach(client.handleStream as never)
+      yield* this.#streamHandlers.attach(client)
       open(client)
       return yield* Effect.never
     }).pipe(Effect.scoped, Effect.provideService(Discovery, Context.get(services, Discovery)))

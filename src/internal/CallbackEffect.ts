@@ -39,7 +39,7 @@ export type Caller = Pick<
 export type Begin<A, E> = (onEnd: OnEnd<A, E>, caller: Caller | undefined) => Waiting | undefined
 
 /**
- * What a wait is to those who run it.
+ * How a wait may be run.
  */
 export interface Traits {
   /** False where an interruption changes nothing: the wait goes on, and ends as it would have ended. */

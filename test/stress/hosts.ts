@@ -37,7 +37,7 @@ const end = async (child: ChildProcess): Promise<void> => {
   await exited
 }
 
-/** At once: whoever runs this by a command of its own may not wait for more. */
+/** At once: a command that runs this one may not wait for more. */
 const cleanUp = (): void => {
   for (const child of children) child.kill("SIGKILL")
   remove()

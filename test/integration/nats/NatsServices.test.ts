@@ -19,6 +19,7 @@ import * as TraceContext from "../../../src/telemetry/TraceContext.js"
 import { live, told } from "../../support/live.js"
 import * as NatsServer from "../../support/NatsServer.js"
 import { makeRecorder, recordedBy } from "../../support/spans.js"
+import { untilSo } from "../../support/turns.js"
 
 class TooBig extends Schema.TaggedError<TooBig>()("TooBig", { limit: Schema.Number }) {}
 
@@ -220,7 +221,7 @@ describe("Services that ask each other by name on NATS", () => {
       yield* ask("traced")
       // More of it than goes in one message.
       yield* ask("x".repeat(2_000_000))
-      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => found.length === 3 })
+      yield* untilSo(() => found.length === 3)
       const [untraced, ...traced] = found
       assert.deepStrictEqual(untraced, [undefined, undefined])
       for (const [traceparent, tracestate] of traced) {
