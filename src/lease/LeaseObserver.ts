@@ -8,11 +8,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Route } from "../DiscoveryEntry.js"
 import type { Member } from "../discovery/DiscoveryMember.js"
+import * as MemberStrategies from "../discovery/MemberStrategies.js"
 import * as RegistryLimits from "../discovery/RegistryLimits.js"
 import * as RouteCache from "../discovery/RouteCache.js"
 import * as RouteTable from "../discovery/RouteTable.js"
 import { millisOf } from "../internal/MonotonicTime.js"
-import * as RoutingStrategy from "../RoutingStrategy.js"
 import type { Bucket } from "./Bucket.js"
 import * as BucketView from "./BucketView.js"
 import { OwnerRoutes, ownerKey } from "./OwnerRoutes.js"
@@ -39,6 +39,7 @@ export const make: (bucket: Bucket, isConnected: () => boolean) => Effect.Effect
     const view = yield* BucketView.make(bucket, patience, (entry) => {
       owners.take(entry)
     })
+    const strategies = MemberStrategies.make({})
     let wasConnected = true
 
     const abandonSilent = Effect.sync(() => {
@@ -67,11 +68,8 @@ export const make: (bucket: Bucket, isConnected: () => boolean) => Effect.Effect
         }
         return Effect.void
       }),
-      strategyOf: (_api, name) => {
-        const named = RoutingStrategy.RoutingStrategyName.literals.find((literal) => literal === name)
-        return named === undefined ? RoutingStrategy.roundRobin : RoutingStrategy.fromName(named)
-      },
-      onStrategySet: () => () => {}
+      strategyOf: strategies.of,
+      onStrategySet: strategies.onSet
     }
   })
 
