@@ -47,13 +47,11 @@ export const make: (bucket: Bucket, isConnected: () => boolean) => Effect.Effect
       wasConnected = isConnected()
       if (isBack) view.restartSilence()
       if (!wasConnected) return
-      for (const owner of owners.owners.values()) {
-        const seen = view.get(ownerKey(owner.name))
-        if (owner.record === undefined || seen === undefined) continue
-        if (millisOf(clock) - seen.since < 3 * Math.min(owner.record.every, maxInterval)) continue
-        owners.abandon(owner)
-        view.announce()
-      }
+      const isAny = owners.abandonSilent(({ name }) => {
+        const seen = view.get(ownerKey(name))
+        return seen === undefined ? undefined : millisOf(clock) - seen.since
+      }, maxInterval)
+      if (isAny) view.announce()
     })
     yield* abandonSilent.pipe(Effect.delay("200 millis"), Effect.forever, Effect.interruptible, Effect.forkScoped)
 

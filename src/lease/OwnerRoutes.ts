@@ -78,6 +78,22 @@ export class OwnerRoutes {
     this.route(owner)
   }
 
+  /**
+   * Abandons the owners that have been silent for too long, by how long each has been; `undefined` for one that isn't judged.
+   * Returns whether there was any.
+   */
+  abandonSilent(silentFor: (owner: Owner) => number | undefined, maxInterval: number): boolean {
+    let isAny = false
+    for (const owner of this.owners.values()) {
+      if (owner.record === undefined) continue
+      const silent = silentFor(owner)
+      if (silent === undefined || silent < silenceOf(owner.record, maxInterval)) continue
+      this.abandon(owner)
+      isAny = true
+    }
+    return isAny
+  }
+
   private entryOf(value: string) {
     const record = Either.getOrUndefined(decodeEntry(value))
     if (record === undefined) return undefined
@@ -103,3 +119,7 @@ export class OwnerRoutes {
 
 const decodeOwner = Schema.decodeUnknownEither(OwnerRecord)
 const decodeEntry = Schema.decodeUnknownEither(EntryRecord)
+
+/** How long an owner may be silent, in milliseconds: three of its intervals, none of which counts for more than the bound. */
+export const silenceOf = (record: typeof OwnerRecord.Type, maxInterval: number): number =>
+  3 * Math.min(record.every, maxInterval)

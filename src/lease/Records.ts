@@ -19,7 +19,7 @@ import { millisOf } from "../internal/MonotonicTime.js"
 import type * as RoutingStrategy from "../RoutingStrategy.js"
 import type { Bucket } from "./Bucket.js"
 import * as BucketView from "./BucketView.js"
-import { EntryRecord, entryKey, type Owner, OwnerRecord, type OwnerRoutes, ownerKey } from "./OwnerRoutes.js"
+import { EntryRecord, entryKey, type Owner, OwnerRecord, type OwnerRoutes, ownerKey, silenceOf } from "./OwnerRoutes.js"
 
 export interface RecordsOptions {
   /** This participant's name, which owns its entries. */
@@ -80,6 +80,7 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
     /** Whether the bucket may differ from what this participant wants of it. */
     let unsettled = true
     /** When this participant last saw a renewal of its own: what others wrote until then, it has seen. */
+    const maxInterval = 10 * lease
     let inContactAt = now()
 
     const view = yield* BucketView.make(bucket, Duration.millis(lease), (entry) => {
@@ -109,7 +110,8 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
         const seen = view.get(ownKey)
         const record = self()?.record
         const isOther = record !== undefined && record.run !== run
-        if (isOther && wasReplaced && seen !== undefined && now() - seen.since < silence(record)) return Effect.void
+        if (isOther && wasReplaced && seen !== undefined && now() - seen.since < silenceOf(record, maxInterval))
+          return Effect.void
         every = Math.max(lease / 3, routes.owners.size * renewalSpacing)
         const value = encodeOwner({ run, every, strategies: Object.fromEntries(strategies) })
         return Effect.tap(put(ownKey, value), () =>
@@ -212,14 +214,13 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
     /** A participant that hears nothing of its own knows nothing of the others either, and keeps what it knows. */
     const abandonSilent = Effect.sync(() => {
       if (now() - inContactAt > 2 * every) return
-      for (const owner of routes.owners.values()) {
-        const seen = view.get(ownerKey(owner.name))
-        if (owner.record === undefined || owner.name === runtimeId || seen === undefined) continue
-        if (now() - seen.since >= silence(owner.record)) routes.abandon(owner)
-      }
+      routes.abandonSilent(({ name }) => (name === runtimeId ? undefined : silentFor(name)), maxInterval)
     })
 
-    const silence = (record: typeof OwnerRecord.Type): number => 3 * Math.min(record.every, 10 * lease)
+    const silentFor = (owner: string): number | undefined => {
+      const seen = view.get(ownerKey(owner))
+      return seen === undefined ? undefined : now() - seen.since
+    }
 
     /** The others know by its record that it has left; its entries are removed lest they be kept for nothing. */
     const leave = Effect.suspend(() => {

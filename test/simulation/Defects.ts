@@ -51,7 +51,7 @@ export const defects: Readonly<Record<string, Defect>> = {
   "kv: an owner's entries outlive its connection": {
     election: "kv",
     file: "src/lease/Records.ts",
-    original: "if (now() - seen.since >= silence(owner.record)) routes.abandon(owner)",
+    original: "routes.abandonSilent(({ name }) => (name === runtimeId ? undefined : silentFor(name)), maxInterval)",
     changed: "",
     seed: 1,
     violates: "routes"
