@@ -32,14 +32,14 @@ export const observe = (
 export const snapshots = ({ known, routes, settled }: NatsObserver.NatsObserver): Stream.Stream<ReadonlyArray<Route>> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const news = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
+      const changes = yield* Effect.acquireRelease(Queue.sliding<void>(1), Queue.shutdown)
       yield* Effect.acquireRelease(
-        Effect.sync(() => known.subscribe(() => void news.unsafeOffer(undefined))),
+        Effect.sync(() => known.subscribe(() => void changes.unsafeOffer(undefined))),
         (unsubscribe) => Effect.sync(unsubscribe)
       )
       yield* settled
       return Stream.make<[void]>(undefined).pipe(
-        Stream.concat(Stream.fromQueue(news)),
+        Stream.concat(Stream.fromQueue(changes)),
         Stream.mapEffect(() => routes),
         Stream.changesWith(RouteListing.sameRoutes)
       )

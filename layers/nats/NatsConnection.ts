@@ -16,7 +16,10 @@ import { NatsFailed } from "../../src/IPCError.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
 
-/** Without what a URL may have of credentials: messages and logs show these. */
+/**
+ * Without what a URL may have of credentials: messages and logs show these. `Userinfo.hidden` would leave out a port that is the
+ * default of its scheme, and NATS has another.
+ */
 export const serversOf = (options: NatsConnectionOptions): ReadonlyArray<string> =>
   listed(options).map((server) => server.replace(userinfo, "$1"))
 

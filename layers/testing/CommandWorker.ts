@@ -227,7 +227,7 @@ const checkOptions = (options: CommandWorkerOptions): void => {
 }
 
 const commandIssue = (command: unknown): string | undefined => {
-  if (WorkerArguments.isTexts(command) && command.length > 0) return undefined
+  if (ArgumentIssue.isTexts(command) && command.length > 0) return undefined
   const line = typeof command === "string" ? `, such as ["sh", "-c", ${JSON.stringify(command)}]` : ""
   return `command is an array of strings, the program and its arguments${line}; not ${kindOf(command)}`
 }

@@ -32,10 +32,7 @@ export const launchIssue = (options: LaunchOptions): string | undefined => {
 }
 
 export const textsIssue = (name: string, list: unknown): string | undefined =>
-  list === undefined || isTexts(list) ? undefined : `${name} is an array of strings, not ${kindOf(list)}`
-
-export const isTexts = (list: unknown): list is ReadonlyArray<string> =>
-  Array.isArray(list) && list.every((item) => typeof item === "string")
+  list === undefined || ArgumentIssue.isTexts(list) ? undefined : `${name} is an array of strings, not ${kindOf(list)}`
 
 const envIssue = (env: unknown): string | undefined => {
   if (env === undefined) return undefined
