@@ -6,8 +6,10 @@
 import { validateHeaderName, validateHeaderValue } from "node:http"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Exchange } from "../http/Exchange.js"
+import type { GatewayInterceptor } from "../http/InterceptorStack.js"
 import * as JsonResponse from "../http/JsonResponse.js"
-import type { Exchange, GatewayInterceptor, NodeHttpGateway } from "../http/NodeHttpGateway.js"
+import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import type { HeaderList, MockSpec } from "./InspectorProtocol.js"
 

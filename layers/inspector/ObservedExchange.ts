@@ -5,10 +5,10 @@
  */
 
 import type { IncomingMessage } from "node:http"
+import type { Exchange } from "../http/Exchange.js"
 import type { Answerer, ResponseTap } from "../http/GatewayResponse.js"
 import { pairsOf } from "../http/HeaderPairs.js"
 import * as HttpBody from "../http/HttpBody.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
 import { tap } from "../http/StandInRequest.js"
 import * as BodyBytes from "./BodyBytes.js"
 import type { BodyRecord, FlatExchange, HeaderList } from "./InspectorProtocol.js"

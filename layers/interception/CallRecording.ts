@@ -13,7 +13,7 @@ import type {
   RecordedWebSocket,
   RecordedWebSocketMessage
 } from "../../src/RecordedCall.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
+import type { Exchange } from "../http/Exchange.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedExchange from "./RecordedExchange.js"
 import { Recording } from "./Recording.js"

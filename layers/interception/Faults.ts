@@ -12,9 +12,9 @@ import * as Exit from "effect/Exit"
 import type { RuntimeFiber } from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Fault } from "../../src/HttpInterception.js"
+import type { Exchange } from "../http/Exchange.js"
 import type { GatewayResponse, ResponseTap } from "../http/GatewayResponse.js"
 import * as JsonResponse from "../http/JsonResponse.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
 
 export interface FaultInjector {
   /** Applies the fault; `fail` is told why the response won't be complete. */

@@ -5,9 +5,9 @@
  */
 import * as Duration from "effect/Duration"
 import type { RecordedCall, RecordedRequest } from "../../src/RecordedCall.js"
+import type { Exchange } from "../http/Exchange.js"
 import { pairsOf } from "../http/HeaderPairs.js"
 import * as HttpBody from "../http/HttpBody.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { Upgrade } from "../http/proxy/Forwarder.js"
 import { tap } from "../http/StandInRequest.js"
 import type { Matched } from "./Matching.js"

@@ -4,8 +4,8 @@
  * @internal
  */
 import type { IncomingMessage } from "node:http"
+import type { Exchange } from "../http/Exchange.js"
 import * as HttpBody from "../http/HttpBody.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
 import type { RequestBodies } from "../http/RequestBodies.js"
 import { StandInRequest } from "../http/StandInRequest.js"
 

@@ -5,7 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import type { RecordedRequest, RecordedWebSocket, RecordedWebSocketMessage } from "../../src/RecordedCall.js"
-import type { Exchange } from "../http/NodeHttpGateway.js"
+import type { Exchange } from "../http/Exchange.js"
 import type { Matched } from "./Matching.js"
 import * as RecordedMessage from "./RecordedMessage.js"
 import type { RecordingBudget } from "./RecordingBudget.js"

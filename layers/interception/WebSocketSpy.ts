@@ -5,7 +5,7 @@
  */
 import type { Duplex, Writable } from "node:stream"
 import * as Ws from "ws"
-import type { Exchange } from "../http/NodeHttpGateway.js"
+import type { Exchange } from "../http/Exchange.js"
 import type { Matched } from "./Matching.js"
 import * as WebSocketRecord from "./WebSocketRecord.js"
 
