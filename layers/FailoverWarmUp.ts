@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import { CallLog, CurrentCallLog } from "../src/internal/CallLog.js"
 import { detached } from "../src/internal/Detached.js"
+import * as InnerScope from "../src/internal/InnerScope.js"
 import { LeaderElection } from "../src/LeaderElection.js"
 import { defaultHost } from "./ipc/Address.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -40,7 +41,7 @@ export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
     const service = yield* NodeIPCServer.make()
     yield* service.interceptHttp("GET", "/service", () => Effect.void)
     const { port } = yield* Effect.scoped(NodeIPCServer.make())
-    const leading = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const leading = yield* InnerScope.make
     yield* Scope.extend(takePart({ port }), leading)
     const follower = yield* takePart({ port })
     yield* Context.get(follower, Discovery).register({ api: "service", baseUrl: service.url, pathPrefix: "/service" })

@@ -17,13 +17,12 @@ import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node
 import { isIP, type Socket } from "node:net"
 import * as Predicate from "effect/Predicate"
 import type httpProxy from "http-proxy"
-import type { Upstream } from "../../src/HttpGateway.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
-import * as LinkedList from "../../src/internal/LinkedList.js"
 import * as Userinfo from "../../src/internal/Userinfo.js"
 import * as HttpBody from "../http/HttpBody.js"
-import * as BaseUrl from "../http/proxy/BaseUrl.js"
+import type * as BaseUrl from "../http/proxy/BaseUrl.js"
 import * as Tunnel from "../http/proxy/Tunnel.js"
+import { clientDisconnected, type ExchangeContext, UpstreamExchange } from "../http/proxy/UpstreamExchange.js"
 import { codeOf, describe, isBroken } from "../http/proxy/UpstreamFailure.js"
 import * as UpstreamSocket from "../http/proxy/UpstreamSocket.js"
 import { hasWebSocket } from "../http/upgrade/Offer.js"
@@ -38,21 +37,15 @@ import * as UpstreamAnswer from "./UpstreamAnswer.js"
  *
  * @internal
  */
-export interface ProxyContext {
+export interface ProxyContext extends ExchangeContext<HttpProxyExchange> {
   readonly proxy: httpProxy
   readonly options: HttpProxyOptions
   readonly agentOf: (protocol: "http:" | "https:") => Agent | false
-  readonly exchanges: LinkedList.LinkedList<HttpProxyExchange>
   /** Every request to an upstream that isn't closed. */
   readonly outgoing: Set<ClientRequest>
-  /** Called with what the program's own functions threw. */
-  readonly onDefect: (what: string, defect: unknown) => void
 }
 
 type State = "waiting" | "relaying" | "switched" | "ended"
-
-/** `again` is the second at the same upstream; `elsewhere` any at another after that one broke. */
-type AttemptKind = "first" | "again" | "elsewhere"
 
 /** One request to one upstream. */
 interface Attempt {
@@ -88,67 +81,47 @@ class CallbackThrew extends Error {
 /**
  * @internal
  */
-export class HttpProxyExchange implements LinkedList.Linked {
-  previous: LinkedList.Linked | undefined = undefined
-  next: LinkedList.Linked | undefined = undefined
-  readonly #context: ProxyContext
-  readonly #exchange: ForwardedExchange
+export class HttpProxyExchange extends UpstreamExchange<ProxyContext> {
   readonly #response: ServerResponse
   readonly #hasBody: boolean
   readonly #isWebSocket: boolean
   #state: State = "waiting"
   #attempt: Attempt | undefined
-  #kind: AttemptKind = "first"
-  #upstream: Upstream
-  /** Whether `#upstream` counts as in use: until its `release` is called. */
-  #isHeld = true
   #upstreamSocket: Socket | undefined
 
   constructor(context: ProxyContext, exchange: ForwardedExchange) {
-    const { request, response, upgrade, upstream } = exchange
-    this.#context = context
-    this.#exchange = exchange
+    super(context, exchange)
+    const { request, response, upgrade } = exchange
     this.#response = response
-    this.#upstream = upstream
     this.#hasBody = HttpBody.isPresent(request)
     this.#isWebSocket =
       upgrade !== undefined && hasWebSocket(upgrade.protocols) && request.method === "GET" && !this.#hasBody
-    context.exchanges.add(this)
-    response.once("close", () => this.abort())
   }
 
   begin(): void {
     this.#try()
   }
 
-  /** Ends the exchange on both sides, whatever its state. */
-  abort(): void {
+  override abort(): void {
     const state = this.#state
     if (state === "ended") return
-    this.#end()
-    this.#attempt?.sending.end(new Error("The client has gone"))
+    this.end()
+    this.#attempt?.sending.end(clientDisconnected())
     if (state !== "switched") {
       this.#response.destroy()
       return
     }
-    this.#exchange.upgrade?.socket.destroy()
+    this.exchange.upgrade?.socket.destroy()
     this.#upstreamSocket?.destroy()
   }
 
   #try(): void {
-    const { baseUrl } = this.#upstream
-    const base = BaseUrl.parseBaseUrl(baseUrl)
-    if (base === undefined) {
-      this.#fail(
-        502,
-        `The upstream for ${this.#exchange.target} is ${JSON.stringify(Userinfo.hidden(baseUrl))}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
-      )
-      return
-    }
-    const sending = this.#exchange.attempt(this.#upstream)
+    const base = this.baseUrl()
+    if (base === undefined) return
+    const sending = this.exchange.attempt(this.upstream)
     const attempt: Attempt = {
       sending,
-      incoming: ProxiedRequest.make(this.#exchange, sending.headers, this.#isWebSocket),
+      incoming: ProxiedRequest.make(this.exchange, sending.headers, this.#isWebSocket),
       base,
       target: undefined,
       outgoing: undefined,
@@ -161,7 +134,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
     }
     this.#attempt = attempt
     // A server for this attempt alone: the events are its own.
-    const server: httpProxy = Object.create(this.#context.proxy, {
+    const server: httpProxy = Object.create(this.context.proxy, {
       emit: {
         value: (event: keyof HttpProxyEvents, ...values: Array<unknown>) => this.#onEvent(attempt, event, values)
       }
@@ -170,7 +143,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
     const onError = (error: Error, _request: unknown, _response: unknown, target?: unknown) =>
       this.#onError(attempt, error, target)
     try {
-      const { upgrade } = this.#exchange
+      const { upgrade } = this.exchange
       if (!this.#isWebSocket) server.web(attempt.incoming, this.#response, options, onError)
       else server.ws(attempt.incoming, upgrade?.socket as Socket, HttpBody.EMPTY, options, onError)
     } catch (error) {
@@ -179,15 +152,15 @@ export class HttpProxyExchange implements LinkedList.Linked {
   }
 
   #optionsOf(attempt: Attempt): httpProxy.ServerOptions {
-    const { on: _, ...options } = this.#context.options
+    const { on: _, ...options } = this.context.options
     const { origin, prefix, servername } = attempt.base
     const protocol = servername === undefined ? "http:" : "https:"
     // A repeated request and an upgrade mustn't meet a stale connection.
-    const isFresh = (this.#kind !== "first" || this.#isWebSocket) && options.agent === undefined
+    const isFresh = (this.attemptKind !== "first" || this.#isWebSocket) && options.agent === undefined
     return {
       ...options,
       target: origin + prefix,
-      agent: isFresh ? false : this.#context.agentOf(protocol),
+      agent: isFresh ? false : this.context.agentOf(protocol),
       xfwd: options.xfwd ?? true,
       // By default Node takes the name from the client's Host header. An address is no server name (RFC 6066 section 3).
       ...(servername === undefined ? {} : { ssl: { servername: isIP(servername) === 0 ? servername : "" } }),
@@ -198,8 +171,8 @@ export class HttpProxyExchange implements LinkedList.Linked {
 
   /** http-proxy has made a request to the upstream, of which nothing is sent. */
   #onOutgoing(attempt: Attempt, outgoing: ClientRequest): ClientRequest {
-    const { request } = this.#exchange
-    if (this.#context.options.forward !== undefined && attempt.mirror === undefined) {
+    const { request } = this.exchange
+    if (this.context.options.forward !== undefined && attempt.mirror === undefined) {
       attempt.mirror = outgoing
       this.#keep(outgoing)
     } else this.#watch(attempt, outgoing)
@@ -219,13 +192,13 @@ export class HttpProxyExchange implements LinkedList.Linked {
   }
 
   #keep(outgoing: ClientRequest): void {
-    this.#context.outgoing.add(outgoing)
-    outgoing.once("close", () => this.#context.outgoing.delete(outgoing))
+    this.context.outgoing.add(outgoing)
+    outgoing.once("close", () => this.context.outgoing.delete(outgoing))
     guard(outgoing, (error) => this.#onThrown(error))
   }
 
   #watch(attempt: Attempt, outgoing: ClientRequest): void {
-    const { ignorePath, prependPath } = this.#context.options
+    const { ignorePath, prependPath } = this.context.options
     attempt.outgoing = outgoing
     this.#keep(outgoing)
     // http-proxy joins slashes.
@@ -262,7 +235,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
   }
 
   #tell(event: keyof HttpProxyEvents, values: ReadonlyArray<unknown>): void {
-    const callback = this.#context.options.on?.[event] as ((...values: ReadonlyArray<unknown>) => unknown) | undefined
+    const callback = this.context.options.on?.[event] as ((...values: ReadonlyArray<unknown>) => unknown) | undefined
     try {
       const returned = callback?.(...values)
       // What an async one does later is too late to be sent, but mustn't end the process.
@@ -277,7 +250,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
     this.#begin(attempt, answer)
     UpstreamAnswer.prepare(answer, this.#response)
     attempt.sending.end(answer.statusCode as number)
-    if (this.#context.options.selfHandleResponse === true) return
+    if (this.context.options.selfHandleResponse === true) return
     // The head goes out by itself when no body comes with it: an event stream's client waits for it.
     setImmediate(() => {
       try {
@@ -295,8 +268,8 @@ export class HttpProxyExchange implements LinkedList.Linked {
     answer.on("error", () => {})
     answer.once("close", () => {
       if (this.#state !== "relaying" || answer.complete) return
-      const { message, status } = describe(reset(), this.#upstream.baseUrl, true)
-      this.#fail(status, message)
+      const { message, status } = describe(reset(), this.upstream.baseUrl, true)
+      this.fail(status, message)
     })
   }
 
@@ -324,7 +297,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
   }
 
   #onSwitched(answer: IncomingMessage, upstream: Socket, join: () => void): void {
-    const { upgrade } = this.#exchange
+    const { upgrade } = this.exchange
     if (upgrade === undefined || this.#state === "ended" || upgrade.socket.destroyed) {
       upstream.destroy()
       return
@@ -333,7 +306,7 @@ export class HttpProxyExchange implements LinkedList.Linked {
     this.#upstreamSocket = upstream
     this.#attempt?.sending.end(101)
     guard(upstream, (error) => this.#onThrown(error))
-    Tunnel.closeTogether(upgrade.take(), upstream, () => this.#end())
+    Tunnel.closeTogether(upgrade.take(), upstream, () => this.end())
     upgrade.onSwitched?.(upstream, UpstreamAnswer.bytesOf(answer.rawHeaders))
     join()
     if (upgrade.head.length > 0) upstream.write(upgrade.head)
@@ -346,21 +319,21 @@ export class HttpProxyExchange implements LinkedList.Linked {
     if (!isMirror && (isOver || this.#isTriedAgain(attempt, error))) return
     this.#tell("error", [error, attempt.incoming, this.#response, target])
     if (isMirror || this.#response.headersSent || this.#response.writableEnded) return
-    const { baseUrl } = this.#upstream
+    const { baseUrl } = this.upstream
     const { message, status } = attempt.timedOut
       ? {
           status: 504,
           message: `${Userinfo.hidden(baseUrl)} took too long to answer (proxyTimeout); is the service stuck?`
         }
       : describe(error, baseUrl, attempt.sent)
-    this.#fail(status, message)
+    this.fail(status, message)
   }
 
   #isTriedAgain(attempt: Attempt, error: Error): boolean {
     if (
       this.#hasBody ||
       attempt.timedOut ||
-      !(attempt.sent ? isBroken(error) && this.#isRepeatable() && this.#toAgain() : this.#toNext())
+      !(attempt.sent ? isBroken(error) && this.hasSafeMethod() && this.toAnotherAttempt() : this.toNext())
     ) {
       return false
     }
@@ -368,57 +341,27 @@ export class HttpProxyExchange implements LinkedList.Linked {
     return true
   }
 
-  #isRepeatable(): boolean {
-    const { method } = this.#exchange.request
-    return method === "GET" || method === "HEAD" || method === "OPTIONS"
-  }
-
-  /** A kept-alive connection may have been stale (RFC 9110 section 9.2.2); if a new one breaks, the upstream is ending. */
-  #toAgain(): boolean {
-    if (this.#kind !== "first") return this.#kind === "again" && this.#toNext()
-    this.#kind = "again"
-    return true
-  }
-
-  /** Whether there is another upstream, which then is the one to try. */
-  #toNext(): boolean {
-    if (this.#upstream.next === undefined) return false
-    this.#release()
-    const next = BaseUrl.nextOf(this.#upstream, this.#context.onDefect)
-    if (next === undefined) return false
-    this.#upstream = next
-    this.#isHeld = true
-    if (this.#kind === "again") this.#kind = "elsewhere"
-    return true
-  }
-
   /** A listener threw: the program's own callback, or http-proxy's over what it can't pass on. */
   #onThrown(error: unknown): void {
-    if (error instanceof CallbackThrew) this.#context.onDefect(error.message, error.reason)
+    if (error instanceof CallbackThrew) this.context.onDefect(error.message, error.reason)
     if (this.#state === "ended") return
     this.#attempt?.sending.end(error instanceof Error ? error : new Error(messageOf(error)))
     if (this.#state === "switched") return this.abort()
-    if (error instanceof CallbackThrew) return this.#fail(500, error.message)
+    if (error instanceof CallbackThrew) return this.fail(500, error.message)
     const reason = error instanceof Error ? error : new Error(messageOf(error))
     if (this.#state === "relaying") {
-      const { message, status } = describe(reason, this.#upstream.baseUrl, true)
-      return this.#fail(status, message)
+      const { message, status } = describe(reason, this.upstream.baseUrl, true)
+      return this.fail(status, message)
     }
     const isClients = codeOf(reason) === "ERR_UNESCAPED_CHARACTERS" || codeOf(reason) === "ERR_INVALID_CHAR"
-    if (!isClients) this.#context.onDefect("http-proxy can't make a request", error)
-    this.#fail(isClients ? 400 : 500, `The request can't be passed on: ${reason.message}.`)
+    if (!isClients) this.context.onDefect("http-proxy can't make a request", error)
+    this.fail(isClients ? 400 : 500, `The request can't be passed on: ${reason.message}.`)
   }
 
-  #fail(status: number, message: string): void {
-    this.#end()
-    this.#exchange.refuse(status, message)
-  }
-
-  #end(): void {
+  protected override end(): void {
     if (this.#state === "ended") return
     this.#state = "ended"
-    LinkedList.remove(this)
-    this.#release()
+    this.leave()
     const attempt = this.#attempt
     if (attempt === undefined) return
     const { answer, incoming, mirror, outgoing } = attempt
@@ -428,17 +371,6 @@ export class HttpProxyExchange implements LinkedList.Linked {
     if (mirror?.writableEnded === false) mirror.destroy()
     // A client may still be sending what the upstream no longer wants.
     incoming.destroy()
-  }
-
-  #release(): void {
-    if (!this.#isHeld) return
-    this.#isHeld = false
-    if (this.#upstream.release === undefined) return
-    try {
-      this.#upstream.release()
-    } catch (defect) {
-      this.#context.onDefect("An upstream's release() threw", defect)
-    }
   }
 }
 

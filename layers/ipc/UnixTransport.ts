@@ -11,7 +11,7 @@ import { CloseCode } from "../../src/CloseEvent.js"
 import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement } from "../../src/connection/Subprotocol.js"
-import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 import { Batches, type Sink } from "./Batches.js"
 import { type FrameListener, Kind, printHeader, printText, Reader } from "./LengthPrefix.js"
 import { ReadAhead } from "./ReadAhead.js"
@@ -167,7 +167,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
 
   private tellReceived(): void {
     const bytes = this.received + (this.readAhead?.bytes ?? 0)
-    if (bytes < this.toldReceived || bytes - this.toldReceived >= receivingStep) {
+    if (isReceivingNews(bytes, this.toldReceived)) {
       this.toldReceived = bytes
       this.listener?.onReceiving(bytes)
     }

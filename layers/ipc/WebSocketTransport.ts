@@ -13,7 +13,7 @@ import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
-import { type Packet, receivingStep, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 import { Batches, type Sink } from "./Batches.js"
 
 /**
@@ -106,7 +106,7 @@ class WebSocketTransport implements Transport, Sink {
 
   private onReceived(bytes: number): void {
     this.received = bytes
-    if (bytes < this.toldReceived || bytes - this.toldReceived >= receivingStep) {
+    if (isReceivingNews(bytes, this.toldReceived)) {
       this.toldReceived = bytes
       this.listener?.onReceiving(bytes)
     }

@@ -5,7 +5,6 @@
  */
 
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ClientRequestOptions, Status } from "../../src/IPCClient.js"
@@ -14,6 +13,7 @@ import type { Arguments, BrandedRequest, ClientRequest, ServerRequest } from "..
 import { nameOf, untyped } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { check } from "../../src/internal/OptionNames.js"
 import * as Userinfo from "../../src/internal/Userinfo.js"
 import { defaultHost } from "../ipc/Address.js"
@@ -23,12 +23,11 @@ import { Callbacks } from "./Callbacks.js"
 import { asyncDispose } from "./Disposal.js"
 import type { ElementStream } from "./ElementStream.js"
 import { notOpen } from "./NotOpen.js"
-import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import { PeerHandlers } from "./PeerHandlers.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamContext } from "./PromiseStreams.js"
 import { openStream } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
-import { StreamHandlers } from "./StreamHandlers.js"
 
 /**
  * How to connect, beside where.
@@ -81,8 +80,7 @@ export class IPCClient {
 
   readonly #url: string
   readonly #options: IPCClientOptions
-  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown]>()
-  readonly #streamHandlers = new StreamHandlers()
+  readonly #handlers = new PeerHandlers()
   readonly #closeCallbacks = new Callbacks<[]>("onClose")
   readonly #session = new Session<Service.Service>()
   #runtimeId: string | undefined
@@ -147,9 +145,7 @@ export class IPCClient {
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    CallArguments.checkRequest("onFrameworkRequest", request)
-    CallArguments.checkFunction("onFrameworkRequest", "handler", handler)
-    this.#handlers.set(untyped(request), (payload) => answer(() => handler(payload as Payload)))
+    this.#handlers.onRequest("onFrameworkRequest", request, handler)
   }
 
   /**
@@ -190,7 +186,7 @@ export class IPCClient {
     stream: ClientStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
   ): void {
-    this.#streamHandlers.on(stream, handler)
+    this.#handlers.onStream(stream, handler)
   }
 
   /**
@@ -232,10 +228,9 @@ export class IPCClient {
   ): Effect.Effect<void, unknown> {
     const connecting = Effect.gen(this, function* () {
       // Closed last: handlers are interrupted by the end of their connection, whose close frame gives the reason.
-      const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      const handling = yield* InnerScope.make
       const client = yield* NodeIPCClient.make(options)
-      yield* Scope.extend(this.#handlers.attach(client.handle as never), handling)
-      yield* Scope.extend(this.#streamHandlers.attach(client), handling)
+      yield* Scope.extend(this.#handlers.attach(client), handling)
       yield* Stream.runForEach(client.status, (status) =>
         Effect.sync(() => {
           this.#onStatus(status)

@@ -5,7 +5,6 @@
  */
 
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { HttpMethod, RouteProxyResolver } from "../../src/HttpGateway.js"
@@ -13,6 +12,7 @@ import type { ConnectedClient, ConnectionEvent } from "../../src/IPCPeer.js"
 import type { BrandedRequest, ClientRequest, ServerRequest } from "../../src/IPCRequest.js"
 import { IPCServer as Service } from "../../src/IPCServer.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { check } from "../../src/internal/OptionNames.js"
 import { addressOf, urlOf } from "../ipc/Address.js"
 import * as NodeIPCServer from "../NodeIPCServer.js"
@@ -250,7 +250,7 @@ export class IPCServer {
     }
     const serving = Effect.gen(this, function* () {
       // Closed last: handlers are interrupted by the end of their connection, whose close frame gives the reason.
-      const handling = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      const handling = yield* InnerScope.make
       const server = yield* NodeIPCServer.make(this.#options)
       yield* Effect.addFinalizer(() =>
         Effect.map(server.clients, (clients) => {

@@ -5,26 +5,23 @@
  * @internal
  */
 
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ConnectedClient, IPCPeer } from "../../src/IPCPeer.js"
 import type { Arguments, ClientRequest, RequestOptions, ServerRequest } from "../../src/IPCRequest.js"
-import { untyped } from "../../src/IPCRequest.js"
 import type { ClientStream, ServerStream } from "../../src/IPCStream.js"
 import { untypedStream } from "../../src/IPCStream.js"
 import * as CallArguments from "./CallArguments.js"
 import type { ElementStream } from "./ElementStream.js"
 import { ServerNotRunning } from "./NotOpen.js"
-import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import { PeerHandlers } from "./PeerHandlers.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamCaller } from "./PromiseStreams.js"
-import { callerOf, openStream } from "./PromiseStreams.js"
+import { openStream } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
-import { StreamHandlers } from "./StreamHandlers.js"
 
 export class PromisePeer {
-  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown, caller: ConnectedClient]>()
-  readonly #streamHandlers = new StreamHandlers()
+  readonly #handlers = new PeerHandlers()
 
   /** `peer` gives the peer while the server runs. */
   constructor(private readonly peer: () => IPCPeer | undefined) {}
@@ -33,11 +30,7 @@ export class PromisePeer {
     request: ServerRequest<Payload, Success, Failure>,
     handler: (payload: Payload, message: ConnectedClient & { readonly data: Payload }) => unknown
   ): void {
-    CallArguments.checkRequest("onFrameworkMessage", request)
-    CallArguments.checkFunction("onFrameworkMessage", "handler", handler)
-    this.#handlers.set(untyped(request), (payload, caller) =>
-      answer(() => handler(payload as Payload, { ...callerOf(caller), data: payload as Payload }))
-    )
+    this.#handlers.onRequest("onFrameworkMessage", request, handler)
   }
 
   send<Payload, Success, Failure>(
@@ -60,7 +53,7 @@ export class PromisePeer {
     stream: ServerStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamCaller>
   ): void {
-    this.#streamHandlers.on(stream, handler)
+    this.#handlers.onStream(stream, handler)
   }
 
   openStream<Payload, Element, Failure, Input>(
@@ -80,6 +73,6 @@ export class PromisePeer {
 
   /** Registers the handlers with the peer, also those set from now on, until the scope closes. */
   attach(peer: IPCPeer): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.zipRight(this.#handlers.attach(peer.handle as never), this.#streamHandlers.attach(peer))
+    return this.#handlers.attach(peer)
   }
 }

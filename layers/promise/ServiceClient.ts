@@ -24,12 +24,11 @@ import type { ElementStream } from "./ElementStream.js"
 import type { Gateway } from "./Gateway.js"
 import type { LocalDiscovery } from "./LocalDiscovery.js"
 import { notOpen } from "./NotOpen.js"
-import { answer, PromiseHandlers } from "./PromiseHandlers.js"
+import { PeerHandlers } from "./PeerHandlers.js"
 import type { OpenStreamArguments, PromiseStreamHandler, StreamContext } from "./PromiseStreams.js"
 import { openStream } from "./PromiseStreams.js"
 import { handled, run } from "./Promises.js"
 import { Session } from "./Session.js"
-import { StreamHandlers } from "./StreamHandlers.js"
 
 /**
  * How instances are asked.
@@ -78,8 +77,7 @@ export class ServiceClient {
   readonly #discovery: Gateway | LocalDiscovery
   readonly #api: string
   readonly #options: ServiceClientOptions
-  readonly #handlers = PromiseHandlers.ofRequests<[payload: unknown]>()
-  readonly #streamHandlers = new StreamHandlers()
+  readonly #handlers = new PeerHandlers()
   readonly #session = new Session<Layer.Service>()
 
   /** A `LocalDiscovery` or `Gateway`, and the service's name. */
@@ -116,9 +114,7 @@ export class ServiceClient {
     request: ClientRequest<Payload, Success, Failure>,
     handler: (payload: Payload) => NoInfer<Success> | PromiseLike<NoInfer<Success>>
   ): void {
-    CallArguments.checkRequest("onFrameworkRequest", request)
-    CallArguments.checkFunction("onFrameworkRequest", "handler", handler)
-    this.#handlers.set(untyped(request), (payload) => answer(() => handler(payload as Payload)))
+    this.#handlers.onRequest("onFrameworkRequest", request, handler)
   }
 
   /** Opens a stream at an instance, as `openStream` of an `IPCClient` does. */
@@ -142,7 +138,7 @@ export class ServiceClient {
     stream: ClientStream<Payload, Element, Failure, Input>,
     handler: PromiseStreamHandler<Payload, NoInfer<Element>, Input, StreamContext>
   ): void {
-    this.#streamHandlers.on(stream, handler)
+    this.#handlers.onStream(stream, handler)
   }
 
   /** Closes its connections, and resolves when nothing is left open. A later request connects again. */
@@ -168,8 +164,7 @@ export class ServiceClient {
   #program(open: (client: Layer.Service) => void, services: Context.Context<Discovery>): Effect.Effect<void, unknown> {
     return Effect.gen(this, function* () {
       const client = yield* Layer.make(this.#api, this.#options)
-      yield* this.#handlers.attach(client.handle as never)
-      yield* this.#streamHandlers.attach(client)
+      yield* this.#handlers.attach(client)
       open(client)
       return yield* Effect.never
     }).pipe(Effect.scoped, Effect.provideService(Discovery, Context.get(services, Discovery)))

@@ -18,6 +18,7 @@ import { ConnectFailed } from "../../src/IPCError.js"
 import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { detached } from "../../src/internal/Detached.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { check, type OptionNames } from "../../src/internal/OptionNames.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { socketOptionNames } from "../ipc/ConnectionOptions.js"
@@ -53,7 +54,7 @@ export const make: (
   const socket = yield* Socket.Socket
   const { name = "the socket", runtimeId } = options
   // Closed after the client has closed its connection in order.
-  const connections = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  const connections = yield* InnerScope.make
 
   const connect: ReconnectingClient.Connect = (onOpen) =>
     Effect.uninterruptibleMask((restore) =>

@@ -8,15 +8,15 @@ import type * as Socket from "@effect/platform/Socket"
 import * as SocketServer from "@effect/platform/SocketServer"
 import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as ClientConnections from "../../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../../src/connection/IPCSocketOptions.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCPeer } from "../../src/IPCPeer.js"
 import { detached } from "../../src/internal/Detached.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { check } from "../../src/internal/OptionNames.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { socketOptionNames } from "../ipc/ConnectionOptions.js"
@@ -45,7 +45,7 @@ export const make: (
   check("SocketIPCServer", options, socketOptionNames)
   const server = yield* SocketServer.SocketServer
   // Closed after the connections have been closed in order.
-  const accepting = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  const accepting = yield* InnerScope.make
   const clients = yield* ClientConnections.make(options)
 
   const serve = Effect.fnUntraced(function* (socket: Socket.Socket) {

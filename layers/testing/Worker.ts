@@ -118,8 +118,8 @@ const checkOptions = (options: WorkerOptions): void =>
     "a worker from a module",
     issueOf("its options", options, optionNames) ??
       ArgumentIssue.fileIssue("its module", options.module) ??
-      WorkerArguments.textsIssue("its args", options.args) ??
-      WorkerArguments.textsIssue("its execArgv", options.execArgv) ??
+      ArgumentIssue.textsIssue("its args", options.args) ??
+      ArgumentIssue.textsIssue("its execArgv", options.execArgv) ??
       (Redacted.isRedacted(options.token) ? undefined : ArgumentIssue.textIssue("its token", options.token)) ??
       WorkerArguments.launchIssue(options)
   )

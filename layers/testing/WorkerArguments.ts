@@ -31,9 +31,6 @@ export const launchIssue = (options: LaunchOptions): string | undefined => {
   )
 }
 
-export const textsIssue = (name: string, list: unknown): string | undefined =>
-  list === undefined || ArgumentIssue.isTexts(list) ? undefined : `${name} is an array of strings, not ${kindOf(list)}`
-
 const envIssue = (env: unknown): string | undefined => {
   if (env === undefined) return undefined
   if (!Predicate.isRecord(env)) return `its env is an object of variables, not ${kindOf(env)}`

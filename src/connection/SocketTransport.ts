@@ -24,7 +24,7 @@ import { defaultMaxFrameBytes } from "./IPCSocketOptions.js"
 import * as JoinedFrames from "./JoinedFrames.js"
 import type { Agreement } from "./Subprotocol.js"
 import * as Subprotocol from "./Subprotocol.js"
-import { type Packet, receivingStep, type Transport, type TransportListener } from "./Transport.js"
+import { isReceivingNews, type Packet, type Transport, type TransportListener } from "./Transport.js"
 
 /**
  * How frames are told apart, and what the peer understands.
@@ -253,7 +253,7 @@ class SocketTransport implements NamingTransport {
 
   private onReceived(length: number): void {
     this.lineLength = length
-    if (length < this.toldLength || length - this.toldLength >= receivingStep) {
+    if (isReceivingNews(length, this.toldLength)) {
       this.toldLength = length
       this.listener?.onReceiving(length)
     }
@@ -273,9 +273,9 @@ class SocketTransport implements NamingTransport {
     this.deliver(text)
   }
 
-  /** A peer that has this much to read yet hears from this end in any case, and one that reads nothing gets no pongs to keep. */
+  /** What is unsent tells the peer as well that this end is alive; pongs to a peer that doesn't read would only add to it. */
   private onPing(): void {
-    if (this.unsentLength < receivingStep) this.send(pong)
+    if (this.unsentLength < maxUnsentBeforePong) this.send(pong)
   }
 
   private deliver(packet: Packet): void {
@@ -355,6 +355,8 @@ const tell = (listener: TransportListener, packet: Packet): void =>
 
 const standsAlone = (text: string | undefined): boolean =>
   text === ping || text === pong || text?.startsWith(introduction) === true
+
+const maxUnsentBeforePong = 64 * 1024
 
 /** The close event of a socket that ends without one. */
 const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }

@@ -40,5 +40,7 @@ export interface Transport {
   readonly terminate: () => void
 }
 
-/** How much more of a frame has to arrive, in bytes, for the listener to be told. */
-export const receivingStep = 64 * 1024
+/** Whether a listener that was told of so many bytes of an unfinished frame is to be told of these. */
+export const isReceivingNews = (bytes: number, told: number): boolean => bytes < told || bytes - told >= receivingStep
+
+const receivingStep = 64 * 1024

@@ -10,12 +10,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { CloseCode } from "../CloseEvent.js"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
-import type { EndpointEntry, Entry, InvalidEntry } from "../DiscoveryEntry.js"
+import type { Entry, InvalidEntry } from "../DiscoveryEntry.js"
 import { isEndpoint, isPlain } from "../DiscoveryEntry.js"
 import type { Election, SettledTerm } from "../election/Election.js"
 import type { GatewayServer, RoleSetup } from "../election/GatewayElection.js"
@@ -24,11 +24,13 @@ import type { RegistryLimitExceeded, RequestError, RequestFailed } from "../IPCE
 import { ConnectionClosed, EntryUnsupported, RequestTimeout, ServiceNotRegistered } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
 import { detached } from "../internal/Detached.js"
+import * as InnerScope from "../internal/InnerScope.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import * as Protocol from "./DiscoveryProtocol.js"
 import * as DiscoveryService from "./DiscoveryService.js"
 import * as LeaderRoutes from "./LeaderRoutes.js"
 import * as LocalRegistrations from "./LocalRegistrations.js"
+import * as Member from "./Member.js"
 import * as MemberStrategies from "./MemberStrategies.js"
 import * as Owner from "./Owner.js"
 import * as Registry from "./Registry.js"
@@ -43,20 +45,6 @@ export interface DiscoveryMemberOptions extends MemberStrategies.MemberStrategie
   readonly isOwnUrl?: ((baseUrl: string, server: GatewayServer) => boolean) | undefined
 }
 
-/** What services need of their participant. */
-export interface Member {
-  readonly runtimeId: string
-  readonly known: RouteCache.RouteCache
-  /** Registers an endpoint until the scope closes. */
-  readonly registerEndpoint: (
-    entry: EndpointEntry
-  ) => Effect.Effect<void, InvalidEntry | RegistryLimitExceeded | EntryUnsupported | RequestError, Scope.Scope>
-  /** The api's strategy, by the name that the leader gives it. */
-  readonly strategyOf: (api: string, name: string | undefined) => RoutingStrategy.RoutingStrategy
-  /** Calls back when this participant sets a strategy. The returned function ends that. */
-  readonly onStrategySet: (listener: () => void) => () => void
-}
-
 /**
  * Takes part until the scope closes; from then on every call fails with `ConnectionClosed`.
  */
@@ -64,7 +52,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   options: DiscoveryMemberOptions,
   join: (setup: RoleSetup<Registry.Registry, IPCClient.Service>) => Effect.Effect<Elected, E, Scope.Scope>
 ) => Effect.Effect<
-  { readonly discovery: Discovery.Service; readonly election: Elected; readonly member: Member },
+  { readonly discovery: Discovery.Service; readonly election: Elected; readonly member: Member.Member },
   E,
   Scope.Scope
 > = Effect.fnUntraced(function* (options, join) {
@@ -117,7 +105,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   })
 
   // Not of this scope: what a closing scope withdraws is sent by a fiber that is started while it closes.
-  const background = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  const background = yield* InnerScope.make
 
   /** Asks the leader, and the next one when that one goes before it answers. */
   const askLeader = <A, E>(
@@ -255,13 +243,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
       })
   }
 
-  const member: Member = {
-    runtimeId,
-    known,
-    registerEndpoint: (entry) => DiscoveryService.hold(primitives, [entry]),
-    strategyOf: strategies.of,
-    onStrategySet: strategies.onSet
-  }
+  const member = Member.make(runtimeId, known, strategies, primitives)
   return { discovery: DiscoveryService.make(primitives), election, member }
 })
 

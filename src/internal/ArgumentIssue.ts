@@ -62,7 +62,7 @@ export const numberIssue = (name: string, value: unknown): string | undefined =>
   typeof value === "number" ? undefined : `${name} is a number, not ${shown(value)}`
 
 export const textsIssue = (name: string, value: unknown): string | undefined =>
-  isTexts(value) ? undefined : `${name} is an array of strings, not ${shown(value)}`
+  value === undefined || isTexts(value) ? undefined : `${name} is an array of strings, not ${kindOf(value)}`
 
 export const isTexts = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every(Predicate.isString)

@@ -6,12 +6,12 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
-import type { Member } from "../discovery/DiscoveryMember.js"
 import * as DiscoveryService from "../discovery/DiscoveryService.js"
 import * as LocalRegistrations from "../discovery/LocalRegistrations.js"
+import * as Member from "../discovery/Member.js"
 import * as MemberStrategies from "../discovery/MemberStrategies.js"
 import * as RegistryLimits from "../discovery/RegistryLimits.js"
 import * as RouteCache from "../discovery/RouteCache.js"
@@ -19,6 +19,7 @@ import * as RouteTable from "../discovery/RouteTable.js"
 import * as StrategyLog from "../discovery/StrategyLog.js"
 import { RequestTimeout } from "../IPCError.js"
 import type { RequestOptions } from "../IPCRequest.js"
+import * as InnerScope from "../internal/InnerScope.js"
 import type { LeaderElection } from "../LeaderElection.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
 import type { Bucket } from "./Bucket.js"
@@ -44,7 +45,7 @@ export const make: (
   {
     readonly discovery: Discovery.Service
     readonly election: LeaderElection.Service
-    readonly member: Member
+    readonly member: Member.Member
   },
   never,
   Scope.Scope
@@ -69,7 +70,7 @@ export const make: (
   const election = yield* LeaseElection.make(bucket, view, { runtimeId, run, lease })
   yield* election.settledTerm()
   // Not of this scope: what a closing scope withdraws is awaited by a fiber that is started while it closes.
-  const background = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  const background = yield* InnerScope.make
 
   const within = <A, E>(
     request: string,
@@ -124,13 +125,7 @@ export const make: (
       })
   }
 
-  const member: Member = {
-    runtimeId,
-    known,
-    registerEndpoint: (entry) => DiscoveryService.hold(primitives, [entry]),
-    strategyOf: strategies.of,
-    onStrategySet: strategies.onSet
-  }
+  const member = Member.make(runtimeId, known, strategies, primitives)
   return { discovery: DiscoveryService.make(primitives), election, member }
 })
 

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { IPCSocketOptions } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
-import type { Member } from "../discovery/DiscoveryMember.js"
+import type { Member } from "../discovery/Member.js"
 import { MemoryBudget } from "../MemoryBudget.js"
 import type { Services } from "../Services.js"
 import * as ServiceClient from "./ServiceClient.js"

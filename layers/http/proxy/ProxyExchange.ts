@@ -22,16 +22,14 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
-import type { Upstream } from "../../../src/HttpGateway.js"
-import * as LinkedList from "../../../src/internal/LinkedList.js"
 import * as Userinfo from "../../../src/internal/Userinfo.js"
 import * as EndOfTurn from "../EndOfTurn.js"
 import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
-import * as BaseUrl from "./BaseUrl.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { ForwardedExchange, UpstreamAttempt } from "./Forwarder.js"
 import * as Tunnel from "./Tunnel.js"
+import { clientDisconnected, type ExchangeContext, UpstreamExchange } from "./UpstreamExchange.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
 import * as UpstreamSocket from "./UpstreamSocket.js"
@@ -41,17 +39,11 @@ import * as UpstreamSocket from "./UpstreamSocket.js"
  *
  * @internal
  */
-export interface ProxyContext {
+export interface ProxyContext extends ExchangeContext<ProxyExchange> {
   readonly pool: UpstreamPool
-  readonly exchanges: LinkedList.LinkedList<ProxyExchange>
-  /** Called with what the resolver's own functions threw, and with what is the gateway's own fault. */
-  readonly onDefect: (what: string, defect: unknown) => void
 }
 
 type State = "waiting" | "sent" | "answering" | "relaying" | "switched" | "ended"
-
-/** `again` is the second at the same upstream; `elsewhere` any at another after that one broke. */
-type Attempt = "first" | "again" | "elsewhere"
 
 /**
  * Relays a request to an upstream and the upstream's response to the client, both streamed. It is its own handler of
@@ -59,19 +51,11 @@ type Attempt = "first" | "again" | "elsewhere"
  *
  * @internal
  */
-export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Linked {
-  previous: LinkedList.Linked | undefined = undefined
-  next: LinkedList.Linked | undefined = undefined
-  readonly #context: ProxyContext
-  readonly #exchange: ForwardedExchange
+export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #body: RequestBody | null
   #state: State = "waiting"
-  #attempt: Attempt = "first"
-  #upstream: Upstream
-  /** Whether `#upstream` counts as in use: until its `release` is called. */
-  #isHeld = true
   #sending: UpstreamAttempt | undefined
   #controller: Dispatcher.DispatchController | undefined
   #bodyBytesLeft = -1
@@ -80,30 +64,20 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
   #isEnding = false
 
   constructor(context: ProxyContext, exchange: ForwardedExchange) {
-    this.#context = context
-    this.#exchange = exchange
+    super(context, exchange)
     this.#request = exchange.request
     this.#response = exchange.response
-    this.#upstream = exchange.upstream
     this.#body = HttpBody.isPresent(exchange.request) ? new RequestBody(exchange.request) : null
-    context.exchanges.add(this)
-    this.#response.once("close", () => this.abort())
   }
 
   /** Sends the request to the upstream. */
   dispatch(): void {
     this.#state = "waiting"
     this.#controller = undefined
-    const { target, upgrade } = this.#exchange
-    const base = BaseUrl.parseBaseUrl(this.#upstream.baseUrl)
-    if (base === undefined) {
-      this.#fail(
-        502,
-        `The upstream for ${target} is ${JSON.stringify(Userinfo.hidden(this.#upstream.baseUrl))}, which is no http URL. The proxy resolver returns one like http://127.0.0.1:3000.`
-      )
-      return
-    }
-    this.#sending = this.#exchange.attempt(this.#upstream)
+    const base = this.baseUrl()
+    if (base === undefined) return
+    const { upgrade } = this.exchange
+    this.#sending = this.exchange.attempt(this.upstream)
     const path = this.#sending.target
     const options: Dispatcher.DispatchOptions = {
       origin: base.origin,
@@ -116,25 +90,24 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
     // By default undici takes the name from the client's Host header, and reconnects whenever that changes.
     if (base.servername !== undefined) Object.assign(options, { servername: base.servername })
     // An upgrade takes its connection for good, so it gets one that can't be stale.
-    if (this.#attempt !== "first" || upgrade !== undefined) {
-      this.#context.pool.dispatchOnNewConnection(options, this)
-    } else this.#context.pool.dispatch(options, this)
+    if (this.attemptKind !== "first" || upgrade !== undefined) {
+      this.context.pool.dispatchOnNewConnection(options, this)
+    } else this.context.pool.dispatch(options, this)
   }
 
-  /** Ends the exchange on both sides, whatever its state. */
-  abort(): void {
+  override abort(): void {
     const state = this.#state
     if (state === "ended") return
-    this.#end()
-    this.#sending?.end(clientGone())
-    this.#controller?.abort(clientGone())
-    if (state === "switched") this.#exchange.upgrade?.socket.destroy()
+    this.end()
+    this.#sending?.end(clientDisconnected())
+    this.#controller?.abort(clientDisconnected())
+    if (state === "switched") this.exchange.upgrade?.socket.destroy()
     else this.#response.destroy()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#state === "ended") {
-      controller.abort(clientGone())
+      controller.abort(clientDisconnected())
       return
     }
     this.#controller = controller
@@ -146,7 +119,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
-    const { upgrade } = this.#exchange
+    const { upgrade } = this.exchange
     if (upgrade === undefined || this.#state === "ended" || upgrade.socket.destroyed) {
       socket.destroy()
       return
@@ -154,7 +127,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
     this.#controller = undefined
     if (this.#body !== null && !this.#request.complete) {
       socket.destroy()
-      this.#fail(502, `${Userinfo.hidden(this.#upstream.baseUrl)} switched protocols before it had the request's body.`)
+      this.fail(502, `${Userinfo.hidden(this.upstream.baseUrl)} switched protocols before it had the request's body.`)
       return
     }
     this.#state = "switched"
@@ -166,7 +139,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
     )
     upgrade.onSwitched?.(socket, rawOf(controller.rawHeaders))
     if (upgrade.head.length > 0) socket.write(upgrade.head)
-    Tunnel.join(client, socket, () => this.#end())
+    Tunnel.join(client, socket, () => this.end())
   }
 
   onResponseStart(
@@ -260,7 +233,7 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
       if (trailers.length > 0) response.addTrailers(trailers)
       response.end()
     }
-    this.#end()
+    this.end()
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -271,75 +244,39 @@ export class ProxyExchange implements Dispatcher.DispatchHandler, LinkedList.Lin
         return
       case "relaying": {
         const isComplete = this.#isEnding
-        this.#end()
+        this.end()
         // What was announced didn't come whole, and the client must see that.
         if (!isComplete) this.#response.destroy()
         return
       }
       case "waiting":
-        if (error instanceof ClientNotLoaded) this.#context.onDefect(error.message, error.reason)
-        else if (this.#toNext()) return this.dispatch()
+        if (error instanceof ClientNotLoaded) this.context.onDefect(error.message, error.reason)
+        else if (this.#toUntried()) return this.dispatch()
         break
       case "sent":
-        if (isBroken(error) && this.#isRepeatable() && this.#toAnotherAttempt()) return this.dispatch()
+        if (isBroken(error) && this.#isRepeatable() && this.toAnotherAttempt()) return this.dispatch()
     }
-    const { message, status } = describe(error, this.#upstream.baseUrl, this.#state !== "waiting")
-    this.#fail(status, message)
+    const { message, status } = describe(error, this.upstream.baseUrl, this.#state !== "waiting")
+    this.fail(status, message)
   }
 
   #isRepeatable(): boolean {
-    if (this.#body !== null || this.#exchange.upgrade !== undefined) return false
-    const method = this.#request.method
-    return method === "GET" || method === "HEAD" || method === "OPTIONS"
+    return this.#body === null && this.exchange.upgrade === undefined && this.hasSafeMethod()
   }
 
-  #toAnotherAttempt(): boolean {
-    if (this.#attempt === "first") {
-      this.#attempt = "again"
-      return true
-    }
-    return this.#attempt === "again" && this.#toNext()
+  /** Whether there is another upstream for a request of which nothing was sent. */
+  #toUntried(): boolean {
+    return this.#body?.isUntouched !== false && this.toNext()
   }
 
-  /** Whether there is another upstream, which then is the one to try. */
-  #toNext(): boolean {
-    if (this.#upstream.next === undefined || this.#body?.isUntouched === false) return false
-    this.#release()
-    const next = BaseUrl.nextOf(this.#upstream, this.#context.onDefect)
-    if (next === undefined) return false
-    this.#upstream = next
-    this.#isHeld = true
-    if (this.#attempt === "again") this.#attempt = "elsewhere"
-    return true
-  }
-
-  #fail(status: number, message: string) {
-    this.#end()
-    this.#exchange.refuse(status, message)
-  }
-
-  #end() {
+  protected override end(): void {
     if (this.#state === "ended") return
     this.#state = "ended"
-    LinkedList.remove(this)
-    this.#release()
+    this.leave()
     // A client may still be sending what the upstream no longer wants.
     if (this.#body !== null && !this.#body.destroyed) this.#body.destroy()
   }
-
-  #release() {
-    if (!this.#isHeld) return
-    this.#isHeld = false
-    if (this.#upstream.release === undefined) return
-    try {
-      this.#upstream.release()
-    } catch (defect) {
-      this.#context.onDefect("An upstream's release() threw", defect)
-    }
-  }
 }
-
-const clientGone = () => new Error("The client has gone")
 
 const flush = (exchange: ProxyExchange) => exchange.flushHead()
 
