@@ -16,7 +16,8 @@ import { limit } from "./internal/WholeNumber.js"
 /**
  * What the library keeps in memory because a peer sent it or hasn't read it yet: frames that wait to be sent, requests in
  * flight, requests that wait. Past the bound nothing breaks; each holder gets its equal share of the bound, but for one
- * request and response. Past half as much again nobody gets those either, where they are larger than a share.
+ * request and response. Past half as much again nobody gets those either, where they are larger than a share, and past
+ * twice as much a share is 16 KiB.
  *
  * @since 0.2.0
  * @category models
@@ -41,12 +42,24 @@ export class Budget {
 
   /** Whether so much more is held than the bound that nothing larger than a share is taken on. */
   get isFull(): boolean {
-    return this.ledger.held > fullFactor * this.maxBytes
+    return this.ledger.held > this.limit
+  }
+
+  /** Whether so many bytes more may be held, however much is held already. A share always may. */
+  hasRoomFor(bytes: number): boolean {
+    return bytes <= this.share || this.ledger.held + bytes <= this.limit
+  }
+
+  /** The most that may be held, where it comes in pieces larger than a share. */
+  get limit(): number {
+    return fullFactor * this.maxBytes
   }
 
   /** What one holder may have while the bound is exceeded, in bytes. */
   get share(): number {
-    return Math.max(leastShare, this.maxBytes / Math.max(this.ledger.holders, 1))
+    const { held, holders } = this.ledger
+    // Those that came when holders were few have more than their share now.
+    return held > mostFactor * this.maxBytes ? leastShare : Math.max(leastShare, this.maxBytes / Math.max(holders, 1))
   }
 
   /** Adds a holder, for example a connection. */
@@ -102,6 +115,9 @@ const leastShare = 16 * 1024
 
 /** One large request or response each, over the bound, is more than a small heap has where connections are many. */
 const fullFactor = 1.5
+
+/** Beyond it a holder has the least share alone. */
+const mostFactor = 2
 
 /**
  * The budget of the process, for whatever isn't given another one. Without a Layer it is 256 MiB; the Node layers take a

@@ -4,8 +4,8 @@
  * @internal
  */
 import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http"
+import type { ExchangeMemory } from "./ExchangeMemory.js"
 import type { ServerCall } from "./ServerCall.js"
-import type { UnreadAnswers } from "./UnreadAnswers.js"
 
 /**
  * What answers an exchange: a route, an upstream, or an interceptor of that kind.
@@ -47,7 +47,7 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   #taps: ReadonlyArray<ResponseTap> | undefined
   #headSeen = false
   /** Where large bodies are counted. */
-  unread: UnreadAnswers | undefined
+  memory: ExchangeMemory | undefined
   /** How it is traced. */
   call: ServerCall | undefined
 

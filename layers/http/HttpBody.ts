@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from "node:http"
 import * as JsonBounds from "../../src/internal/JsonBounds.js"
+import { NoRoom } from "./ExchangeMemory.js"
 import { tokensOf } from "./HeaderTokens.js"
 
 /**
@@ -33,19 +34,55 @@ export const isPresent = (request: IncomingMessage): boolean => {
 /**
  * The value of a body: parsed JSON, the string of text, XML or a form, the bytes of anything else and of what is
  * compressed, `undefined` for an empty one. Throws a `SyntaxError` when a body claims JSON and isn't, a
- * `RangeError` where its JSON is over the bounds.
+ * `RangeError` where its JSON is over the bounds, and what `admit` throws, which is told how many bytes the value takes.
  *
  * @internal
  */
-export const parse = (request: Pick<IncomingMessage, "headers">, bytes: Buffer): unknown => {
+export const parse: Parser = (request, bytes, admit) => {
   if (bytes.length === 0) return undefined
   if (tokensOf(request.headers["content-encoding"]).some((coding) => coding !== "identity")) return bytes
   const contentType = request.headers["content-type"] ?? ""
   const type = (contentType.split(";")[0] as string).trim().toLowerCase()
-  if (JSON_TYPE.test(type)) return JsonBounds.parse(withoutByteOrderMark(bytes.toString("utf8")))
+  if (JSON_TYPE.test(type)) return JsonBounds.parse(withoutByteOrderMark(bytes.toString("utf8")), admit)
   if (TEXT_TYPE.test(type)) return decode(bytes, CHARSET.exec(contentType)?.[1])
   return bytes
 }
+
+/**
+ * The handler gets whatever is JSON as its value, by whichever content type, and what isn't as text.
+ *
+ * @internal
+ */
+export const takesAnyJson = <Handler extends object>(handler: Handler): Handler => {
+  takingAnyJson.add(handler)
+  return handler
+}
+
+/**
+ * How bodies are parsed for a handler.
+ *
+ * @internal
+ */
+export const parserOf = (handler: object): Parser => (takingAnyJson.has(handler) ? parseAny : parse)
+
+const takingAnyJson = new WeakSet<object>()
+
+const parseAny: Parser = (request, bytes, admit) => {
+  const body = parse(request, bytes, admit)
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) return body
+  const text = utf8.decode(bytes)
+  try {
+    return JsonBounds.parse(text, admit)
+  } catch (error) {
+    if (error instanceof NoRoom) throw error
+    return typeof body === "string" ? body : text
+  }
+}
+
+/** Without a byte order mark. */
+const utf8 = new TextDecoder()
+
+type Parser = (request: Pick<IncomingMessage, "headers">, bytes: Buffer, admit: (bytes: number) => void) => unknown
 
 /** JSON's and XML's types as the WHATWG's MIME Sniffing standard has them, section 4.6. */
 const JSON_TYPE = /^(?:(?:application|text)\/json|[^/\s]+\/[^/\s]+\+json)$/

@@ -83,7 +83,7 @@ export const sendErrorEarly = (
 }
 
 const sendJson = (response: GatewayResponse, status: number, text: string) => {
-  if (response.unread?.hold(response, text.length) === false) return sendError(response, 503, response.unread.issue)
+  if (response.memory?.hold(response, text.length) === false) return sendError(response, 503, response.memory.issue)
   response.writeHead(status, jsonHeaders(text))
   EndOfTurn.end(response, text, "utf8")
 }

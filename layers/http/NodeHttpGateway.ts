@@ -17,13 +17,13 @@ import * as Tracing from "../../src/telemetry/Tracing.js"
 import * as ProcessMemory from "../ipc/ProcessMemory.js"
 import * as Answers from "./Answers.js"
 import * as Arrivals from "./Arrivals.js"
+import { ExchangeMemory } from "./ExchangeMemory.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as InterceptorStack from "./InterceptorStack.js"
 import * as HttpProxy from "./proxy/HttpProxy.js"
 import { type BodyLimits, RequestBodies } from "./RequestBodies.js"
 import * as RouteHandler from "./RouteHandler.js"
-import { UnreadAnswers } from "./UnreadAnswers.js"
 
 /**
  * Answers the requests and upgrades of an `http.Server` that its owner makes and closes.
@@ -44,6 +44,8 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly interceptors: InterceptorStack.InterceptorStack["descriptions"]
   /** The bodies that it holds, which are bounded together. */
   readonly bodies: RequestBodies
+  /** What its exchanges hold beside those. */
+  readonly memory: ExchangeMemory
   /** Shows every exchange to the watcher, before any interceptor, until the scope closes. */
   readonly watch: InterceptorStack.InterceptorStack["watch"]
   /** A handler that runs as a route's does, for an interceptor to call, until the scope closes. */
@@ -88,7 +90,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
   const runs = new RouteHandler.RouteRuns(
     new RequestBodies(limitsOf(options), yield* Deadlines.make),
-    new UnreadAnswers(yield* ProcessMemory.current)
+    new ExchangeMemory(yield* ProcessMemory.current)
   )
   const tracing = yield* Tracing.current
   const proxy = yield* HttpProxy.make
@@ -123,6 +125,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   const gateway: NodeHttpGateway = {
     [TypeId]: TypeId,
     bodies: runs.bodies,
+    memory: runs.memory,
     startClosing: arrivals.startClosing,
     onRequest: arrivals.onRequest,
     onUpgrade: arrivals.onUpgrade,

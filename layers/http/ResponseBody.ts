@@ -36,7 +36,7 @@ export const sendBytes = (
   Effect.try({
     try: () => {
       const length = bytes === undefined || isWithoutContent(head.status) ? 0 : Buffer.byteLength(bytes)
-      if (response.unread?.hold(response, length) === false) return sendError(response, 503, response.unread.issue)
+      if (response.memory?.hold(response, length) === false) return sendError(response, 503, response.memory.issue)
       const headers = ofMessage(response, head)
       // An empty answer to a HEAD, and a 304, may tell the length of the body that a GET would have.
       const mayTell = head.status === 304 || (response.req.method === "HEAD" && length === 0)

@@ -19,6 +19,7 @@ import type { RunFork } from "../../src/internal/RunFork.js"
 import * as SyncEffect from "../../src/internal/SyncEffect.js"
 import * as ActiveSpan from "../../src/telemetry/ActiveSpan.js"
 import type { Tracing } from "../../src/telemetry/Tracing.js"
+import { type ExchangeMemory, NoRoom } from "./ExchangeMemory.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpBody from "./HttpBody.js"
 import type { Match } from "./HttpRoutes.js"
@@ -26,7 +27,6 @@ import * as JsonResponse from "./JsonResponse.js"
 import * as PlatformResponse from "./PlatformResponse.js"
 import type { RequestBodies } from "./RequestBodies.js"
 import { parseQuery, pathOf } from "./RequestTarget.js"
-import type { UnreadAnswers } from "./UnreadAnswers.js"
 import * as ValueResponse from "./ValueResponse.js"
 
 /**
@@ -52,7 +52,7 @@ export class RouteRuns {
 
   constructor(
     readonly bodies: RequestBodies,
-    readonly unread: UnreadAnswers
+    readonly memory: ExchangeMemory
   ) {}
 
   /** Keeps what runs on until it has ended; a client that disconnects interrupts it. */
@@ -153,10 +153,11 @@ export const make = <E, R>(
   runs: RouteRuns,
   { onFailure = nothing, route }: RouteHandlerOptions
 ): RouteHandler => {
+  const parse = HttpBody.parserOf(handler)
   let removed = false
 
   const handle = (request: IncomingMessage, response: GatewayResponse, match: Match<RouteHandler>) => {
-    response.unread = runs.unread
+    response.memory = runs.memory
     response.call?.match(route)
     response.call?.begin(tracing)
     if (!HttpBody.isPresent(request)) {
@@ -167,16 +168,22 @@ export const make = <E, R>(
       onBytes: (bytes, release) => {
         runs.reading.delete(response)
         let body: unknown
-        try {
-          body = HttpBody.parse(request, bytes)
-        } catch (error) {
+        let forget = nothing
+        const end = () => {
+          forget()
           release()
-          const why = error instanceof RangeError ? "The body isn't read" : "The body claims to be JSON and isn't"
-          const message = `${why}: ${messageOf(error)}`
-          onFailure(message, error)
-          return JsonResponse.sendError(response, 400, message)
         }
-        call(new RouteRequest(request, match, body, bytes), response, release)
+        try {
+          body = parse(request, bytes, (size) => {
+            forget = runs.memory.admit(size)
+          })
+        } catch (error) {
+          end()
+          const { status, message } = refusalOf(error)
+          onFailure(message, error)
+          return JsonResponse.sendError(response, status, message)
+        }
+        call(new RouteRequest(request, match, body, bytes), response, end)
       },
       onRefused: (status, message) => {
         runs.reading.delete(response)
@@ -268,6 +275,13 @@ export const make = <E, R>(
   })
 
   return { handle, interrupt }
+}
+
+/** Of a body that isn't parsed. */
+const refusalOf = (error: unknown): { readonly status: number; readonly message: string } => {
+  if (error instanceof NoRoom) return error
+  const why = error instanceof RangeError ? "The body isn't read" : "The body claims to be JSON and isn't"
+  return { status: 400, message: `${why}: ${messageOf(error)}` }
 }
 
 /** Of what isn't sent as JSON. */

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
@@ -10,6 +11,7 @@ import type { Installing, InterceptorOptions } from "../../src/HttpInterception.
 import * as RunFork from "../../src/internal/RunFork.js"
 import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import type { Exchange } from "../http/Exchange.js"
+import { NoRoom } from "../http/ExchangeMemory.js"
 import type { GatewayResponse } from "../http/GatewayResponse.js"
 import * as JsonResponse from "../http/JsonResponse.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
@@ -138,10 +140,25 @@ export const make = (
           if (MatchedBody.differences(body, wanted).length === 0) then(replayedExchange, body)
           else passOn(replayedExchange)
         }
-        const body = interceptors.bodyOf(replayed) ?? MatchedBody.read(replayed.headers, replayed.beginning)
-        if (body instanceof Promise) body.then(decide)
+        const body = interceptors.bodyOf(replayed) ?? readable(replayed, exchange.response)
+        if (body instanceof NoRoom) onRefused(body.status, body.message)
+        else if (body instanceof Promise) body.then(decide)
         else decide(body)
       })
+    }
+
+    const readable = (
+      { beginning, headers }: ReplayedRequest.ReplayedRequest & IncomingMessage,
+      response: GatewayResponse
+    ) => {
+      try {
+        return MatchedBody.read(headers, beginning, (bytes) => {
+          response.once("close", gateway.memory.admit(bytes))
+        })
+      } catch (error) {
+        if (error instanceof NoRoom) return error
+        throw error
+      }
     }
 
     const onExchange = (exchange: Exchange, passOn: PassOn): void => {

@@ -22,10 +22,11 @@ export interface MatchedBody {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Reads the whole of a body; at once unless it is multipart. */
+/** Reads the whole of a body; at once unless it is multipart. Throws as `ReadableBody.decode` does. */
 export const read = (
   headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,
-  bytes: Buffer
+  bytes: Buffer,
+  admit?: (bytes: number) => void
 ): MatchedBody | Promise<MatchedBody> => {
   const contentType = ReadableBody.contentTypeOf(headers)
   if (bytes.length === 0) return { value: undefined, text: undefined, contentType }
@@ -39,7 +40,11 @@ export const read = (
     )
   }
   const text = kind === "bytes" ? ContentType.utf8Of(plain) : ContentType.textOf(contentType, plain)
-  return { value: kind === "form" ? formFields(text ?? "") : ReadableBody.decode(headers, bytes), text, contentType }
+  return {
+    value: kind === "form" ? formFields(text ?? "") : ReadableBody.decode(headers, bytes, admit),
+    text,
+    contentType
+  }
 }
 
 /** What differs; nothing where the body is the one that is wanted. */

@@ -5,22 +5,23 @@
  */
 import * as Zlib from "node:zlib"
 import * as JsonBounds from "../../src/internal/JsonBounds.js"
+import { NoRoom } from "../http/ExchangeMemory.js"
 import * as ContentType from "./ContentType.js"
 
 type Headers = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
 /**
  * The value of a body: decompressed, JSON parsed, text and forms as a string, anything else as bytes, `undefined` for none.
- * Never throws: what can't be decoded stays as it is.
+ * What can't be decoded stays as it is; it throws a `NoRoom` of `admit` alone, which is told how many bytes parsed JSON takes.
  */
-export const decode = (headers: Headers, bytes: Buffer): unknown => {
+export const decode = (headers: Headers, bytes: Buffer, admit?: (bytes: number) => void): unknown => {
   if (bytes.length === 0) return undefined
   const contentType = contentTypeOf(headers)
   const plain = decompress(headers, bytes)
   if (plain === undefined) return bytes
   switch (ContentType.kindOf(contentType)) {
     case "json":
-      return parsedJson(ContentType.textOf(contentType, plain))
+      return parsedJson(ContentType.textOf(contentType, plain), admit)
     case "form":
     case "text":
       return ContentType.textOf(contentType, plain)
@@ -30,10 +31,11 @@ export const decode = (headers: Headers, bytes: Buffer): unknown => {
 }
 
 /** Cut or invalid JSON is readable as its text, and so is what nests too deeply. */
-const parsedJson = (text: string): unknown => {
+const parsedJson = (text: string, admit: ((bytes: number) => void) | undefined): unknown => {
   try {
-    return JsonBounds.parse(text)
-  } catch {
+    return JsonBounds.parse(text, admit)
+  } catch (error) {
+    if (error instanceof NoRoom) throw error
     return text
   }
 }

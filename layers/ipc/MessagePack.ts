@@ -6,7 +6,7 @@
  */
 import { Packr, Unpackr } from "msgpackr"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
-import { maxDepth } from "../../src/internal/JsonBounds.js"
+import { maxDepth, weightOf } from "../../src/internal/JsonBounds.js"
 
 /** How values are serialized where both ends ask for the same. */
 export type SerializationName = "json" | "msgpack"
@@ -24,13 +24,13 @@ export const messagePack: Serialization = {
   encode: (value) => {
     try {
       const bytes = packr.pack(value)
-      return isWithinBounds(bytes) && !bytes.includes("__proto__") ? bytes : undefined
+      return weigh(bytes) !== undefined && !bytes.includes("__proto__") ? bytes : undefined
     } catch {
       return undefined
     }
   },
+  weigh: (bytes) => weigh(bytes),
   decode: (bytes) => {
-    if (!isWithinBounds(bytes)) return undefined
     try {
       return { value: unpackr.unpack(bytes) }
     } catch {
@@ -39,17 +39,17 @@ export const messagePack: Serialization = {
   }
 }
 
-/** Whether the bytes are one value of the kinds that JSON has, or bytes, and within the bounds. */
-export const isWithinBounds = (bytes: Uint8Array): boolean => {
+/** Undefined unless the bytes are one value of the kinds that JSON has, or bytes, and within the bounds. */
+const weigh = (bytes: Uint8Array): number | undefined => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   /** How many values are still to come at each level. */
   const left: Array<number> = [1]
   let position = 0
   let collections = 0
-  const open = (values: number): boolean => {
-    left.push(values)
-    return ++collections <= maxCollections && left.length - 1 <= maxDepth
-  }
+  let values = 0
+  let fields = 0
+  let strings = 0
+  let chunks = 0
   while (left.length > 0) {
     const level = left.length - 1
     if (left[level] === 0) {
@@ -57,19 +57,30 @@ export const isWithinBounds = (bytes: Uint8Array): boolean => {
       continue
     }
     left[level] = (left[level] as number) - 1
-    if (position >= bytes.length) return false
+    if (position >= bytes.length) return undefined
     const type = bytes[position] as number
     position++
+    values++
     if (type <= 0x7f || type >= 0xe0) continue
     const length = lengthOf(type, view, position)
-    if (length === undefined) return false
+    if (length === undefined) return undefined
     position += length.header
-    if (length.values !== undefined && !open(length.values)) return false
+    if (length.values !== undefined) {
+      left.push(length.values)
+      if (++collections > maxCollections || left.length - 1 > maxDepth) return undefined
+      if (isMap(type)) fields += length.values / 2
+    } else if (isText(type)) strings++
+    else if (isBytes(type) && ++chunks > maxCollections) return undefined
     position += length.bytes
-    if (position > bytes.length) return false
+    if (position > bytes.length) return undefined
   }
-  return position === bytes.length
+  if (position !== bytes.length) return undefined
+  return weightOf({ collections, values: values - fields - chunks, fields, strings }) + chunks * chunkBytes
 }
+
+const isMap = (type: number) => (type >= 0x80 && type <= 0x8f) || type >= 0xde
+const isText = (type: number) => (type >= 0xa0 && type <= 0xbf) || (type >= 0xd9 && type <= 0xdb)
+const isBytes = (type: number) => type >= 0xc4 && type <= 0xc6
 
 interface Length {
   /** The bytes that tell the length. */
@@ -127,3 +138,6 @@ const headerBytes: Readonly<Record<number, number>> = {
 }
 
 const maxCollections = 1_000_000
+
+/** What bytes take beside themselves, about. */
+const chunkBytes = 300

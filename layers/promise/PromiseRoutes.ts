@@ -13,8 +13,8 @@ import type { HttpMethod, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import type { OnEnd, Traits } from "../../src/internal/CallbackEffect.js"
 import { CallbackEffect } from "../../src/internal/CallbackEffect.js"
-import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import * as LinkedList from "../../src/internal/LinkedList.js"
+import * as HttpBody from "../http/HttpBody.js"
 import * as HttpRoutes from "../http/HttpRoutes.js"
 import * as CallArguments from "./CallArguments.js"
 import { answerBy, settle } from "./PromiseHandlers.js"
@@ -76,7 +76,7 @@ export class PromiseRoutes {
         Effect.sync(() => {
           this.#register = (route) => {
             const { method, path } = route.registered
-            const handler = (request: HttpRouteRequest) => this.#answer(route.handler, request)
+            const handler = HttpBody.takesAnyJson((request: HttpRouteRequest) => this.#answer(route.handler, request))
             route.scope = runSync(Scope.fork(scope, ExecutionStrategy.sequential))
             runSync(Scope.extend(server.interceptHttp(method, path, handler), route.scope))
           }
@@ -92,9 +92,9 @@ export class PromiseRoutes {
     )
   }
 
-  #answer(handler: HttpHandler, { body, bytes, headers, params }: HttpRouteRequest): Effect.Effect<unknown, unknown> {
+  #answer(handler: HttpHandler, { body, headers, params }: HttpRouteRequest): Effect.Effect<unknown, unknown> {
     return answerBy(
-      () => handler(parsed(body, bytes), params as Readonly<Record<string, string>>, headers),
+      () => handler(body, params as Readonly<Record<string, string>>, headers),
       (promise) => new CallbackEffect((onEnd) => this.#wait(promise, onEnd), untilTheEnd)
     )
   }
@@ -139,16 +139,3 @@ const checkRoute = (call: string, method: unknown, path: unknown): void => {
 }
 
 const key = (method: HttpMethod, path: string): string => `${method.toUpperCase()} ${path}`
-
-/** Parses as JSON what the gateway left as text or bytes. */
-const parsed = (body: unknown, bytes: Uint8Array): unknown => {
-  if (typeof body !== "string" && !(body instanceof Uint8Array)) return body
-  const text = decoder.decode(bytes)
-  try {
-    return JsonBounds.parse(text)
-  } catch {
-    return typeof body === "string" ? body : text
-  }
-}
-
-const decoder = new TextDecoder()

@@ -52,6 +52,13 @@ export class ConnectionMemory {
     return this.budget.isFull && bytes > this.mark
   }
 
+  /** Why a payload isn't parsed that takes so many bytes; nothing where the process has room for it. */
+  parsingIssue(bytes: number): string | undefined {
+    const { budget } = this
+    if (budget.hasRoomFor(bytes)) return undefined
+    return `it takes about ${bytes} bytes once it is parsed; ${this.fullness}, and may hold ${budget.limit}`
+  }
+
   /** Why something of this connection is refused. */
   get fullness(): string {
     return `the process holds ${this.budget.heldBytes} bytes for its peers`

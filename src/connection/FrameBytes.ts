@@ -44,20 +44,28 @@ export const textOf = (packet: Packet): string => {
   return end === -1 ? "" : decoder.decode(packet.subarray(0, end))
 }
 
-/** Reads one binary frame. */
+/** About how many bytes a binary frame's data takes once it is decoded; or why it isn't to be decoded. */
+export const weigh = (packet: Uint8Array, serialization: Serialization): number | string =>
+  serialization.weigh(bodyOf(packet)) ?? unserialized
+
+/** Reads one binary frame, whose data has been weighed. */
 export const parse = (bytes: Uint8Array, serialization: Serialization | undefined): Frame.Frame | Frame.Malformed => {
   const head = textOf(bytes)
   const frame = Frame.parse(head, 2)
   if (!head.endsWith(":") || frame.type === "malformed" || !("data" in frame)) {
     return { type: "malformed", issue: "it isn't type:id:path: and a line feed before its bytes" }
   }
-  const body = bytes.subarray(bytes.indexOf(lineFeed) + 1)
+  const body = bodyOf(bytes)
   if (serialization === undefined) return withData(frame, rawData(frame.type, body), body.length)
   const decoded = serialization.decode(body)
   return decoded === undefined
-    ? { type: "malformed", issue: "its data isn't as both ends agreed to serialize it" }
+    ? { type: "malformed", issue: unserialized }
     : withData(frame, decoded.value, body.length)
 }
+
+const unserialized = "its data isn't as both ends agreed to serialize it"
+
+const bodyOf = (packet: Uint8Array): Uint8Array => packet.subarray(packet.indexOf(lineFeed) + 1)
 
 const withData = (frame: Extract<Frame.Frame, { readonly data: unknown }>, data: unknown, size: number): Frame.Frame =>
   frame.type === "d" || frame.type === "i" ? { ...frame, data, size } : { ...frame, data }

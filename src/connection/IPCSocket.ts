@@ -268,8 +268,10 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
     if (isRequest || (type === Frame.typeOpen && this.agreement.version === 2)) {
       return this.incoming.take(packet, batch, start)
     }
-    const weight = PayloadWeight.of(packet)
+    const weight = PayloadWeight.of(packet, this.agreement.serialization)
     if (typeof weight === "string") return this.onMalformed(packet, weight)
+    const issue = weight > 0 ? this.memory.parsingIssue(weight) : undefined
+    if (issue !== undefined) return this.onMalformed(packet, issue)
     this.onFrame(
       typeof packet === "string"
         ? Frame.parse(packet, this.agreement.version)

@@ -147,11 +147,10 @@ export class IncomingRequests<Caller> {
     const over = packet.length > PayloadLimit.unlimitedLength ? this.overLimit(packet) : undefined
     if (over !== undefined) return this.drop(packet, over, "InvalidPayload")
     const { agreement } = this.connection
-    const weight = PayloadWeight.of(packet)
+    const weight = PayloadWeight.of(packet, agreement.serialization)
     if (typeof weight === "string") return this.drop(packet, weight)
-    if (weight > 0 && this.memory.isTooMuch(packet.length + weight)) {
-      return this.drop(packet, this.memory.fullness, "Overloaded")
-    }
+    const issue = weight > 0 ? this.memory.parsingIssue(packet.length + weight) : undefined
+    if (issue !== undefined) return this.drop(packet, issue, "Overloaded")
     this.parsedBytes = weight
     const frame =
       typeof packet === "string"

@@ -8,7 +8,9 @@
 export interface Serialization {
   /** Undefined where the value can't be expressed; it goes as JSON then. */
   readonly encode: (value: unknown) => Uint8Array | undefined
-  /** Undefined where the bytes are no value, or one over a bound. */
+  /** About how many bytes the value takes once it is decoded. Undefined where the bytes are no value, or one over a bound. */
+  readonly weigh: (bytes: Uint8Array) => number | undefined
+  /** Of bytes that were weighed. Undefined where they are no value. */
   readonly decode: (bytes: Uint8Array) => { readonly value: unknown } | undefined
 }
 

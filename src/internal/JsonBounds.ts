@@ -16,15 +16,30 @@ export const weigh = (text: string, start = 0): number | string => {
   const length = text.length - start
   if (length <= uncheckedLength) return 0
   const most = Math.max(leastCollections, Math.floor(length / unitsPerCollection))
-  const { collections, fields, issue } = count(text, start, { collections: most })
-  return issue ?? collections * collectionBytes + fields * fieldBytes
+  const counts = count(text, start, { collections: most })
+  return counts.issue ?? weightOf(counts)
 }
 
-/** As JSON.parse. Throws a `RangeError` for what is over the bounds. */
-export const parse = (text: string): unknown => {
+/**
+ * As JSON.parse. Throws a `RangeError` for what is over the bounds, and whatever `admit` throws, which is told before the
+ * text is parsed how many bytes its value takes.
+ */
+export const parse = (text: string, admit: (bytes: number) => void = admitOrdinary): unknown => {
   const weight = weigh(text)
   if (typeof weight === "string") throw new RangeError(`its JSON has ${weight}`)
+  admit(weight)
   return JSON.parse(text)
+}
+
+const admitOrdinary = (bytes: number) => {
+  if (bytes > ordinaryBytes) throw new RangeError(`its JSON takes about ${bytes} bytes once it is parsed`)
+}
+
+/** About how many bytes a value takes that has so much in it: at most, with what its decoder takes meanwhile. */
+export const weightOf = ({ collections, fields, strings, values }: Contents): number => {
+  const texts = Math.max(0, strings - fields)
+  const others = Math.max(0, values - fields - texts)
+  return collections * collectionBytes + fields * fieldBytes + texts * textBytes + others * otherBytes
 }
 
 /** How much a text may hold beside the depth. */
@@ -34,11 +49,18 @@ export interface Limit {
   readonly values?: number
 }
 
-/** What JSON holds, as far as it was read; with the bound that it exceeds, if any. */
-export interface Counts {
+/** What a value holds. */
+export interface Contents {
   readonly collections: number
+  /** Without the first of each list and object. */
   readonly values: number
   readonly fields: number
+  /** The names of fields among them. */
+  readonly strings: number
+}
+
+/** What JSON holds, as far as it was read; with the bound that it exceeds, if any. */
+export interface Counts extends Contents {
   readonly issue: string | undefined
 }
 
@@ -49,10 +71,12 @@ export const count = (text: string, start: number, limit: Limit): Counts => {
   let collections = 0
   let values = 0
   let fields = 0
+  let strings = 0
   let issue: string | undefined
   for (let i = start; i < text.length && issue === undefined; i++) {
     const code = text.charCodeAt(i)
     if (code === doubleQuote) {
+      strings++
       i = endOfString(text, i)
       if (i === -1) break
     } else if (code === comma) {
@@ -63,7 +87,7 @@ export const count = (text: string, start: number, limit: Limit): Counts => {
       else if (++depth > maxDepth) issue = `lists and objects nested more than ${maxDepth} deep`
     } else if ((code | caseBit) === closeBrace) depth--
   }
-  return { collections, values, fields, issue }
+  return { collections, values, fields, strings, issue }
 }
 
 /** Where the string that begins at `start` ends; -1 where it doesn't. */
@@ -83,9 +107,14 @@ const isEscaped = (text: string, at: number): boolean => {
 const leastCollections = 1_000_000
 const unitsPerCollection = 16
 
-/** What V8 takes at most for one, about: for a field whose name occurs once. */
-const collectionBytes = 56
-const fieldBytes = 96
+/** What V8 takes at most for one, about: for a field whose name occurs once, a short string, a number that is no small integer. */
+const collectionBytes = 64
+const fieldBytes = 128
+const textBytes = 40
+const otherBytes = 24
+
+/** What a value may take that isn't counted anywhere. */
+const ordinaryBytes = 64 * 1024 * 1024
 
 const doubleQuote = 34
 const comma = 44

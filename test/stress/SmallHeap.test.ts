@@ -3,6 +3,7 @@
  * what its limits add up to, or keep a client that behaves from its answers.
  */
 import * as http from "node:http"
+import type * as net from "node:net"
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -46,6 +47,7 @@ const many = <A, E, R>(count: number, make: (i: number) => Effect.Effect<A, E, R
 const survives = <E>(
   attack: (leader: {
     readonly port: number
+    readonly facade: number
     readonly ask: Effect.Effect<void, unknown>
   }) => Effect.Effect<unknown, E, Scope.Scope>
 ) =>
@@ -55,7 +57,7 @@ const survives = <E>(
     yield* good.ask
     const before = yield* leader.state
     const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
-    yield* Scope.extend(attack({ port: leader.port, ask: good.ask }), scope)
+    yield* Scope.extend(attack({ port: leader.port, facade: leader.facade, ask: good.ask }), scope)
     yield* good.ask
     const during = yield* leader.state
     yield* Scope.close(scope, Exit.void)
@@ -101,6 +103,28 @@ const withService = (port: number) =>
     yield* client.request(Register, [yield* entry("endless", baseUrl)])
     return server
   })
+
+/** JSON of no more than 15 MiB that takes many times that once it is parsed. */
+const size = 15 * mib
+const lists = "[".repeat(size / 2) + "]".repeat(size / 2)
+const objects = `[${"{},".repeat(size / 3 - 1)}0]`
+const numbers = `["",${"1.5,".repeat(size / 4 - 2)}0]`
+const names = `{${Array.from({ length: 1_600_000 }, (_, i) => `"${i.toString(36)}":1`).join(",")}}`
+
+/** What each is answered first, in any order. */
+const statuses = (sockets: ReadonlyArray<net.Socket>) =>
+  Effect.map(
+    Effect.forEach(
+      sockets,
+      (socket) =>
+        Effect.async<string>((resume) => {
+          socket.once("data", (data) => resume(Effect.succeed(data.toString("latin1", 9, 12))))
+          socket.resume()
+        }),
+      { concurrency: "unbounded" }
+    ),
+    (all) => all.sort()
+  )
 
 const get = (path: string) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
 
@@ -154,26 +178,50 @@ layer(Leader.layer, { excludeTestServices: true })("A leader with a heap of 256 
   )
 
   it.scoped(
-    "survives frames and bodies of 15 MiB that would take many times that once they are parsed",
+    "survives frames of 15 MiB that would take many times that once they are parsed",
     () =>
       survives(({ ask, port }) =>
         Effect.gen(function* () {
-          const size = 15 * mib
-          const names = Array.from({ length: 1_000_000 }, (_, i) => `"k${i}":1`).join(",")
-          const texts = ["[".repeat(size / 2) + "]".repeat(size / 2), `[${"{},".repeat(size / 3 - 1)}0]`, `{${names}}`]
-          const body = (text: string) =>
-            Buffer.from(
-              `POST /route/length HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`
-            )
-          for (const text of texts) {
+          for (const text of [lists, objects, numbers, names]) {
             for (const name of ["hang", "repeatBack"]) {
               yield* writeToAll(yield* many(3, () => upgraded(port)), [textFrame(`r:1:${name}:${text}`)], ask)
             }
           }
-          for (const text of texts.slice(0, 2)) yield* writeToAll([yield* connect(port)], [body(text)], ask)
         })
       ),
-    60_000
+    120_000
+  )
+
+  it.scoped(
+    "survives such bodies to routes, with Effect and with promises, and refuses what it has no room for",
+    () =>
+      survives(({ ask, facade, port }) =>
+        Effect.forEach(
+          [
+            [port, "/route/hang", "application/json"],
+            [facade, "/hang", "application/json"],
+            [facade, "/hang", "text/plain"]
+          ] as const,
+          ([at, path, type]) =>
+            Effect.gen(function* () {
+              const send = (text: string) =>
+                Effect.gen(function* () {
+                  const sockets = yield* many(2, () => connect(at))
+                  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nContent-Length: ${text.length}\r\n\r\n`
+                  yield* writeToAll(sockets, [Buffer.from(head + text)], ask)
+                  return sockets
+                })
+              assert.deepStrictEqual(yield* statuses(yield* send(names)), ["413", "413"])
+              // Of two there is room for one, which runs.
+              const sockets = yield* send(numbers)
+              const [refused] = yield* Effect.raceAll(sockets.map((socket) => statuses([socket])))
+              assert.strictEqual(refused, "503")
+              if (at === facade) assert.strictEqual(yield* Live.get(facade, "/end"), "200 ")
+              for (const socket of sockets) socket.destroy()
+            })
+        )
+      ),
+    120_000
   )
 
   it.scoped(

@@ -43,9 +43,12 @@ export const start = (nodeArgs: ReadonlyArray<string> = []) =>
       })
     )
     const port = Number(yield* child.line("port"))
+    const facade = Number(yield* child.line("facade"))
     const state = Effect.map(child.ask("state", "state"), (json) => JSON.parse(json) as State)
     return {
       port,
+      /** Of the server of promises in the same process. */
+      facade,
       pid: child.pid,
       state,
       /** Waits for a state: the end of a connection isn't noticed at once. */

@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as LocalDiscovery from "../../../layers/LocalDiscovery.js"
+import * as Facade from "../../../layers/promise/index.js"
 import { Discovery } from "../../../src/Discovery.js"
 import { IPCServer } from "../../../src/IPCServer.js"
 import { collectGarbage } from "../garbage.js"
@@ -34,7 +35,23 @@ const program = Effect.gen(function* () {
     Effect.sync(() => blob(Number(params.length)))
   )
   yield* server.interceptHttp("POST", "/route/length", ({ bytes }) => Effect.succeed({ length: bytes.length }))
+  yield* server.interceptHttp("POST", "/route/hang", () => hang)
+  const facade = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const facade = new Facade.IPCServer(0)
+      const waiting = new Set<() => void>()
+      facade.interceptHttp("POST", "/hang", () => new Promise<void>((resolve) => waiting.add(resolve)))
+      facade.interceptHttp("GET", "/end", () => {
+        for (const end of waiting) end()
+        waiting.clear()
+      })
+      await facade.start()
+      return facade
+    }),
+    (started) => Effect.promise(() => started.teardown())
+  )
   yield* say("port", String(server.port))
+  yield* say("facade", String(facade.getPort()))
 
   for (;;) {
     switch (yield* hear) {

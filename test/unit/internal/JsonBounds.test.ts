@@ -8,16 +8,21 @@ interface Shape {
   /** The values beside the first of each list and object. */
   readonly values: number
   readonly fields: number
+  /** The names of the fields among them. */
+  readonly strings: number
 }
 
 const shapeOf = (value: unknown): Shape => {
-  if (typeof value !== "object" || value === null) return { depth: 0, collections: 0, values: 0, fields: 0 }
+  if (typeof value !== "object" || value === null) {
+    return { depth: 0, collections: 0, values: 0, fields: 0, strings: typeof value === "string" ? 1 : 0 }
+  }
   const inner = Object.values(value).map(shapeOf)
   return {
     depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth)),
     collections: inner.reduce((sum, { collections }) => sum + collections, 1),
     values: inner.reduce((sum, { values }) => sum + values, Math.max(0, inner.length - 1)),
-    fields: inner.reduce((sum, { fields }) => sum + fields, Array.isArray(value) ? 0 : inner.length)
+    fields: inner.reduce((sum, { fields }) => sum + fields, Array.isArray(value) ? 0 : inner.length),
+    strings: inner.reduce((sum, { strings }) => sum + strings, Array.isArray(value) ? 0 : inner.length)
   }
 }
 
@@ -35,9 +40,9 @@ describe("JSON of a peer", () => {
   it("is counted as what is parsed of it", () => {
     FastCheck.assert(
       FastCheck.property(text, (json) => {
-        const { collections, fields, values } = shapeOf(JSON.parse(json))
+        const { collections, fields, strings, values } = shapeOf(JSON.parse(json))
         const counts = JsonBounds.count(json, 0, { collections, values })
-        assert.deepStrictEqual(counts, { collections, values, fields, issue: undefined })
+        assert.deepStrictEqual(counts, { collections, values, fields, strings, issue: undefined })
         const issues = [
           JsonBounds.count(json, 0, { collections: collections - 1 }).issue,
           JsonBounds.count(json, 0, { collections, values: values - 1 }).issue
