@@ -1,7 +1,7 @@
 /**
  * The library at work in seven processes, which share only the number of a port: four HTTP services, a worker, a service
  * that knows nothing of the library, and this process; three more ask each other by name at a port of their own. `npm run
- * demo` prints each step, and exits with 0 only if each held.
+ * demo` prints each step, and exits with 0 only if each held; with 130 after Ctrl-C, which ends it at any step.
  */
 import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -11,7 +11,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
-import { Console, Context, Duration, Effect, Fiber, Layer, Schedule } from "effect"
+import { Console, Context, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { Discovery, HttpGateway, IPCServer, LeaderElection } from "effect-ipc"
 import { HttpProxyUpstream } from "effect-ipc/http-proxy"
 import { LocalDiscovery, NodeIPCServer } from "effect-ipc/node"
@@ -367,4 +367,10 @@ const main = Effect.gen(function* () {
   Effect.tapError((error) => Console.error(`\n✗ ${error.message}`))
 )
 
-NodeRuntime.runMain(main, { disableErrorReporting: true })
+/** 130 after Ctrl-C, as shells have it: the steps that were left didn't hold. */
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  return Exit.isInterrupted(exit) ? 130 : 1
+}
+
+NodeRuntime.runMain(main, { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) })

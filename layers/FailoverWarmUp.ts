@@ -32,8 +32,8 @@ export const schedule = <E>(takePart: TakePart<E>): Effect.Effect<void, never, S
 
 /**
  * Has one participant lead and another follow, with a service of its own, at a free port of this machine. Then the leader
- * goes, the other takes its place and proxies a request, and all is closed again. The first time, this code has to be
- * loaded and compiled, which takes several times as long as running it; after a leader's death, every participant would do
+ * ends, the other takes over and proxies a request, and all is closed again. The first time, this code has to be
+ * loaded and compiled, which takes several times as long as running it; after the end of a leader, every participant would do
  * so at once while requests wait for the new leader. Never fails.
  */
 export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>

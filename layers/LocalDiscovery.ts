@@ -2,7 +2,7 @@
  * Discovery among the processes of one machine that know one port: each provides this Layer, one of them leads.
  *
  * While there is no leader, calls wait for the next one within their own timeout and then fail with `RequestTimeout`; the
- * gateway's port refuses connections. A leader that dies is replaced at once. One that is stopped (SIGSTOP, or an event
+ * gateway's port refuses connections. A leader that ends, by SIGKILL too, is replaced at once. One that is stopped (SIGSTOP, or an event
  * loop that doesn't turn) still holds the port, so no other can replace it: its followers notice within 6 to 9 seconds (see
  * `heartbeat`), calls go on ending within their timeouts, HTTP requests get no answer, and all goes on with SIGCONT.
  *
@@ -61,7 +61,7 @@ export interface LocalDiscoveryOptions extends PortElectionOptions {
 }
 
 /**
- * The options\' names: Of who takes part in discovery, beside the port.
+ * The names of a participant's options, beside the port.
  *
  * @internal
  */

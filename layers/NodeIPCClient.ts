@@ -75,7 +75,7 @@ export interface NodeIPCClientOptions extends ReconnectingClient.ReconnectingCli
 export type TokenScheme = "proof" | "bearer"
 
 /**
- * The options\' names: Of a client, beside the address.
+ * The names of a client's options, beside the address.
  *
  * @internal
  */

@@ -88,7 +88,7 @@ export interface NodeIPCServerOptions extends IPCSocketOptions {
 }
 
 /**
- * The options\' names: Of a server, beside the port.
+ * The names of a server's options, beside the port.
  *
  * @internal
  */
@@ -271,7 +271,7 @@ const acquireServer: Effect.Effect<
       requestTimeout: 0,
       headersTimeout: 60_000
     })
-    // Accepting may fail at any time, for example for want of file descriptors. Open connections go on.
+    // Accepting may fail at any time, for example where no file descriptor is left. Open connections go on.
     server.on("error", (error) => {
       if (server.listening) runFork(Effect.logWarning(`Could not accept a connection: ${error.message}`))
     })

@@ -56,7 +56,7 @@ export interface PortElectionOptions extends NodeIPCServerOptions {
 }
 
 /**
- * The options\' names: Of who takes part in an election, beside the port.
+ * The names of the election's options, beside the port.
  *
  * @internal
  */

@@ -24,7 +24,7 @@ export interface CloseEvent {
 export const CloseCode = {
   /** Closed on purpose. */
   Normal: 1000,
-  /** The server or client goes away. */
+  /** The server or client is closing. */
   GoingAway: 1001,
   /** The peer doesn't keep to the protocol. */
   ProtocolError: 1002,

@@ -27,7 +27,7 @@ import type { Services } from "./Services.js"
  */
 export declare namespace Discovery {
   /**
-   * While there is no leader, every call waits for the next one, within its timeout (10 seconds unless told otherwise).
+   * While there is no leader, every call waits for the next one, within its timeout (default 10 seconds).
    *
    * @since 0.1.0
    * @category models
@@ -179,7 +179,7 @@ export class Discovery extends Context.Tag("effect-ipc/Discovery")<Discovery, Di
     Effect.gen(function* () {
       const discovery = yield* Discovery
       const client = yield* HttpClientTag
-      // Who provides a client has loaded what this needs; nobody else loads it.
+      // A program that provides a client has loaded what this needs; no other program loads it.
       const { make } = yield* Effect.promise(() => import("./internal/DiscoveredHttpClient.js"))
       return make(client, (discovery.locate ?? discovery.discover)(api))
     })

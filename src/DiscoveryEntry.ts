@@ -16,7 +16,7 @@ const maxUrlLength = 2048
 
 /**
  * The path below which an api is served: `/users` takes `/users`, `/users/7` and `/users?x=1`, not `/users2`; `/` takes
- * every path. Trailing slashes are dropped, and what a URL's path can't have as it is is percent-encoded: `/bücher` is
+ * every path. Trailing slashes are dropped, and characters that a URL's path can't have are percent-encoded: `/bücher` is
  * `/b%C3%BCcher`. Case matters.
  *
  * @since 0.1.0
@@ -32,8 +32,8 @@ export const PathPrefix = Schema.transform(
 )
 
 /**
- * Where an instance listens: `http://host:port`, with a path in front of the request's own where the service lives
- * below one. It has no user and no password. `ws:` and `wss:` are taken as `http:` and `https:`. Host and path get the URL standard's one spelling, and
+ * Where an instance listens: `http://host:port`, with a path in front of the request's own where the service has
+ * one. It has no user and no password. `ws:` and `wss:` are taken as `http:` and `https:`. Host and path get the URL standard's one spelling, and
  * trailing slashes are dropped.
  *
  * @since 0.1.0
@@ -187,7 +187,7 @@ export const Route = Schema.Struct({
 export interface Route extends Schema.Schema.Type<typeof Route> {}
 
 /**
- * What a call changed: a route came, or went.
+ * What a call changed: a route was added, or removed.
  *
  * @since 0.1.0
  * @category models
@@ -198,7 +198,7 @@ export const RouteChange = Schema.Union(
 )
 
 /**
- * What a call changed: a route that came, or one that went.
+ * What a call changed: a route that was added, or one that was removed.
  *
  * @since 0.1.0
  * @category models

@@ -60,7 +60,7 @@ export type HttpRouteHandler<E = unknown, R = never> = (request: HttpRouteReques
  */
 export interface Upstream {
   /**
-   * `http://host:port` or `https://host:port`, with a path in front of the request's own where the service lives below
+   * `http://host:port` or `https://host:port`, with a path in front of the request's own where the service has
    * one; `ws:` and `wss:` stand for `http:` and `https:`. A user and a password in it are neither sent nor shown.
    */
   readonly baseUrl: string
@@ -116,7 +116,7 @@ export declare namespace HttpGateway {
     ) => Effect.Effect<void, RouteConflict | InvalidRoute, R | Scope.Scope>
     /**
      * Forwards what no route takes, HTTP and WebSocket alike, to the upstream that the resolver names, until the scope
-     * closes. The newest resolver decides; when its scope closes, the one beneath it is back.
+     * closes. The newest resolver decides; when its scope closes, the one before it decides again.
      */
     readonly proxy: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
   }

@@ -1,5 +1,5 @@
 /**
- * The client's side: sends requests to the server and answers the server's, over a connection that comes back by itself.
+ * The client's side: sends requests to the server and answers the server's, over a connection that reconnects by itself.
  *
  * @since 0.1.0
  */
@@ -63,7 +63,7 @@ export declare namespace IPCClient {
       ...args: Arguments<NoInfer<Payload>, ClientRequestOptions>
     ) => Effect.Effect<Success, Failure | RequestError>
     /**
-     * Tells the server; done when the message is on its way.
+     * Sends the server a message, which has no response; done when it is on its way.
      */
     readonly notify: <Payload, Success, Failure>(
       request: ServerRequest<Payload, Success, Failure>,

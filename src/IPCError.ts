@@ -78,7 +78,7 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>("effect-ipc/I
 export type ListenError = PortInUse | ListenFailed | TokenRequired | InvalidToken
 
 /**
- * The runtime lacks what the library needs of Node. A layer that would use it dies of this at its start.
+ * The runtime lacks what the library needs of Node. A layer that would use it dies with this error at its start.
  *
  * @since 0.2.0
  * @category listening

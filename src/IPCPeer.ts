@@ -26,7 +26,7 @@ export interface ConnectedClient {
 }
 
 /**
- * A client came or went.
+ * A client connected or disconnected.
  *
  * @since 0.1.0
  * @category models
@@ -81,7 +81,7 @@ export interface IPCPeer {
     ...args: Arguments<NoInfer<Payload>, RequestOptions>
   ) => Effect.Effect<Success, Failure | RequestError | ClientNotConnected>
   /**
-   * Tells the client with this runtimeId; done when the message is on its way.
+   * Sends the client with this runtimeId a message, which has no response; done when it is on its way.
    */
   readonly notify: <Payload, Success, Failure>(
     runtimeId: string,
@@ -106,7 +106,7 @@ export interface IPCPeer {
     ...args: StreamArguments<NoInfer<Payload>, Input, E, R>
   ) => Stream.Stream<Element, Failure | StreamError | ClientNotConnected | E, R>
   /**
-   * Tells every client connected now. One that is closing or doesn't read keeps nothing from the others.
+   * Sends every client connected now a message. One that is closing or doesn't read keeps nothing from the others.
    */
   readonly broadcast: <Payload, Success, Failure>(
     request: ClientRequest<Payload, Success, Failure>,

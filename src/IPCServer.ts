@@ -41,7 +41,7 @@ export declare namespace IPCServer {
     ) => Effect.Effect<void, RouteConflict | InvalidRoute, R | Scope.Scope>
     /**
      * Sends what no route takes, HTTP and WebSocket alike, to the upstream that the resolver names, until the scope
-     * closes. The newest resolver decides; when it goes, the one beneath is back.
+     * closes. The newest resolver decides; when its scope closes, the one before it decides again.
      */
     readonly setRouteProxyResolver: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
   }

@@ -78,7 +78,7 @@ export type StreamArguments<Payload, Input, E, R> = [Input] extends [never]
   : [payload: Payload, input: Stream.Stream<Input, E, R>, options?: StreamOptions]
 
 /**
- * What answers a stream. The stream that it returns is interrupted and finalized when the caller has enough or is gone.
+ * What answers a stream. The stream that it returns is interrupted and finalized when the caller leaves it or disconnects.
  *
  * @since 0.2.0
  * @category models

@@ -21,7 +21,7 @@ export class UnverifiedInterception extends Schema.TaggedError<UnverifiedInterce
       name: Schema.String,
       calls: Schema.Number,
       expected: Schema.optional(Schema.Number),
-      /** The request that came nearest and went past it, and the first thing that differed. */
+      /** The nearest of the requests that it did not take, and the first difference. */
       nearest: Schema.optional(Schema.String)
     })
   ),

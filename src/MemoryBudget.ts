@@ -16,8 +16,8 @@ import { limit } from "./internal/WholeNumber.js"
 /**
  * What the library keeps in memory because a peer sent it or hasn't read it yet: frames that wait to be sent, requests in
  * flight, requests that wait. Past the bound nothing breaks; each holder gets its equal share of the bound, but for one
- * request and response. Past half as much again nobody gets those either, where they are larger than a share, and past
- * twice as much a share is 16 KiB.
+ * request and response. Past one and a half times the bound, a holder doesn't get those either where they are larger than
+ * its share, and past twice the bound a share is 16 KiB.
  *
  * @since 0.2.0
  * @category models

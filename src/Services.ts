@@ -82,7 +82,7 @@ export interface Service extends Omit<IPCClient.Service, "request" | "notify" | 
     request: ServerRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, ClientRequestOptions>
   ) => Effect.Effect<Success, Failure | RequestError | ServiceNotRegistered>
-  /** Tells an instance; done when the message is on its way. */
+  /** Sends an instance a message, which has no response; done when it is on its way. */
   readonly notify: <Payload, Success, Failure>(
     request: ServerRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, RequestOptions>

@@ -1,5 +1,5 @@
 /**
- * A line on stderr when the gateway that is watched goes, and when one is back.
+ * A line on stderr when the watched gateway is lost, and when there is one again.
  *
  * @internal
  */

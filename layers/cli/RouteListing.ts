@@ -16,7 +16,7 @@ export const table = (routes: ReadonlyArray<Route>, where: string, now?: number)
   ])
 }
 
-/** One row for each route that came or went. */
+/** One row for each route that was added or removed. */
 export const changes = (before: ReadonlyArray<Route>, after: ReadonlyArray<Route>, now: number): string => {
   const time = new Date(now).toTimeString().slice(0, 8)
   const row = (sign: string) => (route: Route) => [time, sign, ...naming(route), route.owner]

@@ -20,7 +20,7 @@ export const inspect = Command.make("inspect", { address: gateway(1), inspectorP
   )
 )
 
-/** Serves the page until the scope closes, prints its address, and logs when the gateway goes and comes. */
+/** Serves the page until the scope closes, prints its address, and logs when the gateway is lost and when there is one again. */
 export const serve: (address: GatewayAddress, port: number) => Effect.Effect<void, CommandFailed, Scope.Scope> =
   Effect.fnUntraced(function* (address, port) {
     const { inspector, state } = yield* Effect.mapError(Inspector.makeWithState({ port, gateway: address }), (error) =>

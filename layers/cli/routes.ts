@@ -64,7 +64,7 @@ type Show = (routes: ReadonlyArray<Route>) => Effect.Effect<void, CommandFailed>
 
 const showJson: Show = (routes) => Output.print(quote(routes))
 
-/** A table first, then a line for each route that came or went. */
+/** A table first, then a line for each route that was added or removed. */
 const showText = (where: string, hasAges = true): Show => {
   let shown: ReadonlyArray<Route> | undefined
   return (routes) =>

@@ -67,7 +67,9 @@ export const traffic = Command.make(
       }
       yield* fetchRecorded(address, state)
       if (state.exchanges.size === 0) {
-        yield* Effect.logInfo("nothing is recorded while nobody watches: pass --watch, or keep an inspector open")
+        yield* Effect.logInfo(
+          "nothing is recorded while the gateway isn't watched: pass --watch, or keep an inspector open"
+        )
       }
       yield* Effect.forEach(endedOf(state.exchanges.all()), show, { discard: true })
     }).pipe(Effect.scoped)

@@ -9,7 +9,7 @@
  * | `ended` | nothing is left to do | nothing |
  *
  * http-proxy makes the request to the upstream, and copies the answer's head and body. Its listeners run under a guard. What it
- * doesn't see to is done here: an answer that breaks off, a client that goes, an ordinary answer to an upgrade.
+ * doesn't see to is done here: an answer that breaks off, a client that disconnects, an ordinary answer to an upgrade.
  *
  * @internal
  */

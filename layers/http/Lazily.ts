@@ -6,8 +6,8 @@
 import { createRequire } from "node:module"
 
 /**
- * The module, by `load`, which imports it. Node remembers a failed import for good, even one that failed for want of a file
- * descriptor; a required module is read again.
+ * The module, by `load`, which imports it. Node remembers a failed import for good, even where no file descriptor was left
+ * for it; a required module is read again.
  *
  * @internal
  */

@@ -42,7 +42,7 @@ export class ServerCall {
   }
 
   /**
-   * The parent of what is done for the request, where anybody traces: its span, made at the first call, or its sender's
+   * The parent of what is done for the request, where it is traced: its span, made at the first call, or its sender's
    * where no span is made here.
    */
   begin(tracing: Tracing.Tracing = this.#tracing): AnySpan | undefined {

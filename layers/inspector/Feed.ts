@@ -41,7 +41,7 @@ export const install: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect
     )
   })
 
-/** Until the scope closes; then they are gone. */
+/** Until the scope closes. */
 const installMocks = ({ mocks }: Recording.Recording, given: Stream.Stream<ReadonlyArray<MockSpec>>) =>
   Effect.gen(function* () {
     const watcher = {}

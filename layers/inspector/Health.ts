@@ -31,7 +31,7 @@ export class Health {
     this.#latest[this.#next++ % maxAnswers] = answer
   }
 
-  /** The exchange won't be heard of again. */
+  /** The exchange won't be reported again. */
   forget(exchange: number): void {
     this.#open.delete(exchange)
   }

@@ -1,5 +1,5 @@
 /**
- * The inspector's HTTP server: its page, and its JSON for who knows the token.
+ * The inspector's HTTP server: its page, and its JSON for clients that know the token.
  *
  * The page is at a loopback port of its own. Pages of proxied services have the gateway's origin, so the browser keeps them
  * from reading anything here; and nothing is answered for a Host that isn't this server's, or told without the token, which

@@ -104,7 +104,7 @@ export class InspectorState {
     this.connected = false
     this.problem = problem
     this.interceptors = []
-    // What was under way at this leader won't be heard of again.
+    // What was under way at this leader won't be reported again.
     for (const stored of this.exchanges.all()) {
       if (stored.record.durationMillis === undefined)
         this.#health.get(instanceOf(stored.record) ?? "")?.forget(stored.id)

@@ -1,6 +1,6 @@
 /**
  * What a process tells the inspectors that watch the gateway to which it is connected: what it is, and the requests and streams that it
- * makes. While nobody watches, it tells nothing.
+ * makes. While none watches, it sends nothing.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * What happens at a gateway while somebody watches it, bounded in bytes: its exchanges, its clients, and the requests of the
+ * What happens at a gateway while an inspector watches it, bounded in bytes: its exchanges, its clients, and the requests of the
  * processes that are connected to it.
  *
  * @internal

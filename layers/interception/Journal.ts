@@ -47,7 +47,7 @@ export interface Answered {
   readonly sent: RecordedExchange.SentHeads
 }
 
-/** Which entries of the journal somebody sees. */
+/** Which entries of the journal a group sees. */
 export interface View {
   /** The order of the first that may be seen. */
   readonly since: number

@@ -42,7 +42,7 @@ export class MockedSocket {
       const bytes = bytesOf(data)
       const received = isBinary ? bytes : bytes.toString("utf8")
       record.message("client", received)
-      // Once the handler has ended, nobody reads.
+      // Once the handler has ended, nothing is read.
       if (!this.#inbox.unsafeOffer(received)) return
       this.#unread += bytes.length
       this.#settle()
@@ -101,7 +101,7 @@ export class MockedSocket {
       if (typeof data !== "string" && !(data instanceof Uint8Array)) {
         return Effect.die(new TypeError(`send: a message is a string or a Uint8Array, not ${kindOf(data)}.`))
       }
-      // At once where nobody waits: the handler may close it next.
+      // At once where no sender waits: the handler may close it next.
       if (!this.#isOpen || (this.#waiting === 0 && this.#hasRoom)) return this.#sendNow(data)
       const size = sizeOf(data)
       const unsent = this.#webSocket.bufferedAmount + this.#waiting

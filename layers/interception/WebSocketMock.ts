@@ -85,7 +85,7 @@ const closeAll = (server: Ws.WebSocketServer): Effect.Effect<void> =>
         if (--left === 0) resume(Effect.void)
       })
       webSocket.close(1001, REMOVED)
-      // The answer to the close frame may be behind what nobody has read.
+      // The answer to the close frame may be behind what wasn't read.
       webSocket.resume()
       // A client that doesn't answer the close frame.
       setTimeout(() => webSocket.terminate(), CLOSE_MILLIS).unref()

@@ -1,6 +1,6 @@
 /**
- * Socket files of servers that were killed. The next holder of a port replaces its file; those of ports that nobody holds
- * again would stay for ever, so a server removes some when it starts.
+ * Socket files of servers that were killed. The next holder of a port replaces its file; those of ports that no process
+ * holds again would stay for ever, so a server removes some when it starts.
  *
  * @internal
  */
@@ -17,7 +17,7 @@ const leastAgeMillis = 60_000
 /** How many files one server looks at. */
 const most = 64
 
-/** Removes files of this user's directory on which nobody listens. */
+/** Removes files of this user's directory on which no process listens. */
 export const remove = (directory: string): Effect.Effect<void> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
@@ -54,7 +54,7 @@ const socketAt = (file: string) =>
     () => "it isn't a socket"
   )
 
-/** Whether nobody listens there. A server that has no room for another connection doesn't refuse it so. */
+/** Whether no process listens there. A server that has no room for another connection doesn't refuse it so. */
 const isRefused = (file: string): Effect.Effect<boolean> =>
   Effect.async((resume) => {
     const socket = Net.connect(file)

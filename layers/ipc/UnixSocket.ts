@@ -1,6 +1,6 @@
 /**
  * The Unix socket beside a port: the holder of the port puts a file where clients on this machine find it by the port
- * alone. The port stays the lock. Where anything is amiss there is no Unix socket, and clients use the port.
+ * alone. The port stays the lock. Where it can't be used, clients use the port.
  *
  * @internal
  */
@@ -43,7 +43,7 @@ const isStandardLoopback = (hostname: string): boolean => {
 
 /**
  * Listens on the Unix socket of a port that is bound already. `release` removes the file, and is for before the port is
- * freed: nobody else's file can be there then. What is connected stays.
+ * freed: no other process's file can be there then. What is connected stays.
  */
 export const listen = (
   server: Net.Server,

@@ -17,7 +17,7 @@ export interface Offer {
   readonly url: URL
   /** The `Authorization`, once it is known what the connection reached. */
   readonly authorize: (socket: Socket) => string | undefined
-  /** Whether the server that took the upgrade is one to talk to. */
+  /** Whether the connection may be used with the server that took the upgrade. */
   readonly isTrusted: (response: IncomingMessage) => boolean
 }
 
@@ -72,7 +72,7 @@ const unproved =
   "the server took the connection without proving that it knows the token; it has none, or isn't one of effect-ipc"
 
 const reasonOf = ({ code }: NodeJS.ErrnoException): ConnectFailed["reason"] => {
-  // What answered doesn't speak HTTP, or not WebSocket.
+  // What answered isn't HTTP, or not WebSocket.
   if (code === undefined || code.startsWith("HPE_")) return "Rejected"
   if (code === "ECONNREFUSED" || code === "ECONNRESET") return "Refused"
   return code === "ETIMEDOUT" ? "TimedOut" : "Unreachable"

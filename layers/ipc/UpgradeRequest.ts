@@ -77,7 +77,7 @@ const connectAs = (target: At, onOpen: OnOpen): Effect.Effect<void, UpgradeFaile
   })
 }
 
-/** A server that serves another path answers with a status, or hangs up. */
+/** A server that serves another path answers with a status, or closes the connection. */
 const isRefusalOfPath = ({ code, error: { status } }: UpgradeFailed): boolean =>
   status === undefined ? code === "ECONNRESET" : status !== 401 && status !== 403 && status !== 503
 

@@ -167,7 +167,7 @@ const failure = (servers: string, error: unknown): NatsFailed => {
   const code = codeOf(error) ?? 0
   const detail = messageOf(error)
   if (code === streamMissing) {
-    return new NatsFailed({ reason: "InvalidOptions", servers, detail: "nobody has taken part in the namespace yet" })
+    return new NatsFailed({ reason: "InvalidOptions", servers, detail: "no participant has joined the namespace yet" })
   }
   const reason =
     jetStreamMissing.has(code) || /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${detail}`)

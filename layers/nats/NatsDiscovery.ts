@@ -2,8 +2,8 @@
  * Discovery and leader election among the processes of several machines, on NATS: each provides this Layer in place of
  * `LocalDiscovery`'s.
  *
- * There is no gateway in between: `discover` answers an instance's own URL, by the api's strategy. Entries live as long as
- * their owner renews them; what a process that dies had registered is gone within the lease and a third. While NATS can't be
+ * There is no gateway in between: `discover` answers an instance's own URL, by the api's strategy. Entries stay as long as
+ * their owner renews them; where its process ends without leaving, they are dropped within the lease and a third. While NATS can't be
  * reached, participants keep what they know, and register again by themselves once it can be.
  *
  * @since 0.2.0
@@ -73,7 +73,7 @@ export interface NatsDiscoveryOptions extends NatsConnectionOptions {
 }
 
 /**
- * How long the bucket keeps a record that nobody writes again. It is for what dead processes leave: participants judge by
+ * How long the bucket keeps a record that isn't written again. It is for what processes leave that have ended: participants judge by
  * their own clocks.
  */
 const maxAge = Duration.hours(1)

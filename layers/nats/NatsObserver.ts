@@ -21,7 +21,7 @@ export interface NatsObserver extends Pick<LeaseObserver.LeaseObserver, "known" 
 }
 
 /**
- * Observes until the scope closes. Fails with `NatsFailed` where nobody takes part in the namespace yet.
+ * Observes until the scope closes. Fails with `NatsFailed` where no participant has joined the namespace yet.
  */
 export const make: (
   options: NatsConnectionOptions & { readonly namespace: string; readonly runtimeId: string }

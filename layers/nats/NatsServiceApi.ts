@@ -20,7 +20,7 @@ export interface ServiceDescription {
   readonly handlers: Pick<Handlers<ConnectedClient>, "answering">
 }
 
-/** Answers until the scope closes. Where the account may not subscribe, nothing is answered, and nothing else is amiss. */
+/** Answers until the scope closes. Where the account may not subscribe, nothing is answered, and nothing else changes. */
 export const serve: (
   connection: NatsConnection,
   description: ServiceDescription

@@ -30,7 +30,7 @@ const Kind = {
 
 const headerLength = 5
 
-/** A `tracestate` that a header can carry. Longer ones than everybody has to pass on are left to the frame. */
+/** A `tracestate` that a header can carry. Longer ones than every system has to pass on are left to the frame. */
 const isTraceState = /^[\x20-\x7e]{1,512}$/
 
 /** Room for the headers of a message. */
@@ -45,7 +45,7 @@ const closePatience = 250
 export class NatsTransport implements Transport {
   readonly agreement = Subprotocol.streaming
   private listener: TransportListener | undefined
-  /** What came before anybody listened. */
+  /** What came before there was a listener. */
   private early: Array<() => void> = []
   private isOpen = true
   private nextSent = 0

@@ -1,5 +1,5 @@
 /**
- * Ends a process group when this process dies. A small shell reads from a pipe that only this process holds open; the
+ * Ends a process group when this process ends. A small shell reads from a pipe that only this process holds open; the
  * system closes the pipe however this process ends.
  *
  * @internal
@@ -17,7 +17,7 @@ export interface GroupWatcher {
 
 /**
  * The first line names the group. After it, a second line dismisses the watcher; end of input means that this process
- * has died. The group then gets SIGTERM, and SIGKILL 2 seconds later.
+ * has ended. The group then gets SIGTERM, and SIGKILL 2 seconds later.
  */
 const script = `
 read -r group || exit

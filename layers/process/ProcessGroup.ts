@@ -1,5 +1,5 @@
 /**
- * A child process and the process group that it leads: the group ends when the child ends, and when this process dies.
+ * A child process and the process group that it leads: the group ends when the child ends, and when this process ends.
  *
  * @internal
  */
@@ -45,7 +45,7 @@ const hasGroups = process.platform !== "win32"
 
 /**
  * Starts a program, without a shell, in a session and a process group of its own: it has no controlling terminal. When
- * this process dies, even by SIGKILL, the group gets SIGTERM, and SIGKILL 2 seconds later. Fails with the system's error
+ * this process ends, even by SIGKILL, the group gets SIGTERM, and SIGKILL 2 seconds later. Fails with the system's error
  * when the program can't be started.
  */
 export const spawn = (

@@ -22,7 +22,7 @@ export interface GatewayOptions extends ParticipantOptions {}
 
 /**
  * The standalone gateway: a participant that leads while it runs. It asks a leading participant to step down. Participants
- * that have followed it never bid for the port again, and wait for it when it has gone. It registers and discovers as every
+ * that have followed it never bid for the port again, and wait for it when it has ended. It registers and discovers as every
  * participant does.
  *
  * Callbacks may be registered at any time, before `start` too, and stay registered. Entries and strategies last until

@@ -27,7 +27,7 @@ export interface LocalDiscoveryOptions extends ParticipantOptions {}
 
 /**
  * Takes part in discovery among the processes of one machine that share a known port. The first process binds the port: it
- * leads, keeps the registry and is the gateway. The others follow it, and one of them takes over when it has gone. The
+ * leads, keeps the registry and is the gateway. The others follow it, and one of them takes over when it has ended. The
  * program of a leader and of a follower is the same.
  *
  * Callbacks may be registered at any time, before `join` too, and stay registered. Entries and strategies last until

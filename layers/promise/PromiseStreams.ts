@@ -43,7 +43,7 @@ export type OpenStreamArguments<Payload, Input> = [Input] extends [never]
  */
 export interface StreamContext {
   /**
-   * Is aborted when the stream ends before the handler's iterable has: the caller has enough or is gone. A generator that
+   * Is aborted when the stream ends before the handler's iterable has: the caller has left it or has disconnected. A generator that
    * awaits something else than its input has to watch it, since nothing else interrupts it.
    */
   readonly signal: AbortSignal

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /**
- * While the scope is open, ends this process once its parent has died, where that is a test runner: one that forked it
+ * While the scope is open, ends this process once its parent has ended, where that is a test runner: one that forked it
  * with an IPC channel, as Vitest and Jest do, or Node's own. Another parent, such as a shell, may die and leave it running.
  */
 export const endWithRunner: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() => {

@@ -62,8 +62,8 @@ export interface Handlers<Caller> {
     readonly streams: Iterable<StreamingHandler<Caller>>
   }
   /**
-   * Registers until the scope closes. Of several handlers of one request the newest answers; when it goes, the one
-   * beneath is back. Closing the scope interrupts what the handler is running.
+   * Registers until the scope closes. Of several handlers of one request the newest answers; when its scope
+   * closes, the one before it answers again. Closing the scope interrupts what the handler is running.
    */
   readonly handle: <D extends Direction, Payload, Success, Failure, R>(
     request: Shaped<D, Payload, Success, Failure>,
@@ -124,7 +124,7 @@ export const make = <Caller>(): Handlers<Caller> => {
   }
 }
 
-/** Handlers by name; of several of one name the newest answers, and when it goes, the one beneath is back. */
+/** Handlers by name; of several of one name the newest answers, and when its scope closes, the one before it answers again. */
 class NewestFirst<H extends Registered> {
   private readonly newest = new Map<string, H>()
   private readonly beneath = new Map<string, Array<H>>()

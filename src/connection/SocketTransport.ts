@@ -37,7 +37,7 @@ export interface SocketTransportOptions {
   readonly framing: "lines" | "messages"
   /**
    * Whether the peer is this library too. A platform socket doesn't show its subprotocol, so both ends have to be told.
-   * With a plain peer nothing but plain frames is sent: its silence can't be told from its death. Default true.
+   * With a plain peer nothing but plain frames is sent: a connection that is lost while nothing is sent isn't noticed. Default true.
    */
   readonly extended?: boolean | undefined
   /** A longer frame, in bytes, ends the connection. Default 16 MiB. */
@@ -60,7 +60,7 @@ export interface NamingTransport extends Transport {
 
 /**
  * Opens the socket and is done when it is open; the scope's end closes it. Beside frames, two ends of this library send
- * `n:::{"runtimeId":…}` (the client's name, first), `i:::` (are you there?), `o:::` (yes), and
+ * `n:::{"runtimeId":…}` (the client's name, first), `i:::` (ping), `o:::` (pong), and
  * `q:::{"code":…,"reason":…}` (the close event, since a byte stream has no close code).
  *
  * A platform socket doesn't tell how much a WebSocket has yet to send, so only a byte stream's senders are held back.

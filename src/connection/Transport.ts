@@ -19,7 +19,7 @@ export interface TransportListener {
   readonly onBytes: (bytes: Uint8Array) => void
   /** So many bytes are kept of a large frame that isn't whole yet; told now and then while it grows, and with 0 at its end. */
   readonly onReceiving: (bytes: number) => void
-  /** A ping or pong arrived: the peer lives. */
+  /** A ping or pong arrived: the peer is alive. */
   readonly onAlive: () => void
   /** What was sent has left, wholly or for the most part. */
   readonly onDrain: () => void

@@ -64,7 +64,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   const { isOwnUrl = () => false } = options
   const own = LocalRegistrations.make()
   const known = yield* RouteCache.make(limits.maxEntries)
-  /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries went with them. */
+  /** The leaders that this participant has followed, or tried to, since it last had the routes of one. Their own entries ended with them. */
   const leaders = new Set<string>()
   /** Whether the leader that was followed last is a standalone gateway, whose place no participant takes. */
   let isGatewayLast = false
@@ -107,7 +107,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
   // Not of this scope: what a closing scope withdraws is sent by a fiber that is started while it closes.
   const background = yield* InnerScope.make
 
-  /** Asks the leader, and the next one when that one goes before it answers. */
+  /** Asks the leader, and the next one when that one ends before it answers. */
   const askLeader = <A, E>(
     request: string,
     requestOptions: RequestOptions | undefined,
@@ -179,7 +179,7 @@ export const make: <Elected extends Election<Registry.Registry, IPCClient.Servic
     )
 
   /**
-   * Ends when the leader has answered, or is gone. The request runs in a fiber of its own, since a release can't be
+   * Ends when the leader has answered, or is lost. The request runs in a fiber of its own, since a release can't be
    * interrupted, and so can't time out. Without a leader, that fiber waits for the next one, and the release doesn't.
    */
   const withdraw = (entries: ReadonlyArray<Entry>): Effect.Effect<Effect.Effect<void>> =>

@@ -35,7 +35,7 @@ export interface Primitives extends Pick<Discovery.Service, "discover" | "change
   readonly unregister: (entries: ReadonlyArray<Entry>, options?: RequestOptions) => Effect.Effect<void, RequestError>
   /** All routes, or an api's. */
   readonly routes: (api?: string) => Effect.Effect<ReadonlyArray<Route>, RequestError>
-  /** Waits until a route is so. */
+  /** Waits until there is a route that is wanted. */
   readonly awaitRoute: (isWanted: (route: Route) => boolean) => Effect.Effect<void>
   /** Completes when this participant has left. */
   readonly left: Effect.Effect<void>
@@ -106,7 +106,7 @@ export const hold = (
     Effect.sync(() => primitives.registrations.hold(entries)),
     (held) => Effect.flatten(withdraw(held))
   ).pipe(
-    // What couldn't be registered isn't held, though the scope lives on. The caller's time is over, so it doesn't wait.
+    // What couldn't be registered isn't held, though the scope stays open. The caller's time is over, so it doesn't wait.
     Effect.flatMap((held) => Effect.onError(primitives.register(entries, options), () => withdraw(held)))
   )
 }

@@ -53,7 +53,7 @@ export class Api {
 const endpointPrefix = ""
 
 /**
- * The instances of one api below one prefix, or its endpoints. It lives for as long as it has any.
+ * The instances of one api below one prefix, or its endpoints. It exists as long as it has any.
  */
 export class InstanceGroup {
   readonly api: Api

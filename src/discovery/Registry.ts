@@ -45,7 +45,7 @@ export interface RegistryOptions {
   readonly limits: RegistryLimits.Limits
   /** Whether a request to the base URL would come back to the gateway. */
   readonly isOwnUrl: (baseUrl: string) => boolean
-  /** Whether the leader has given up the port: the clients that go from then on go to the next leader. */
+  /** Whether the leader has given up the port: the clients that disconnect from then on go to the next leader. */
   readonly isReleased: () => boolean
   /** Called with every change. */
   readonly onChanges: (changes: ReadonlyArray<RouteChange>) => void

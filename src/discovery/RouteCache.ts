@@ -17,9 +17,9 @@ export interface RouteCache {
   readonly forget: (isGone: (route: Route) => boolean) => void
   /** These are all the routes that there are. */
   readonly replace: (routes: ReadonlyArray<Route>) => void
-  /** A route that is so, if any is. */
+  /** A route that is wanted, if there is any. */
   readonly find: (isWanted: (route: Route) => boolean) => Route | undefined
-  /** Calls back with every route that comes, comes again or goes, at once. The returned function ends that. */
+  /** Calls back at once with every route that is added, added again or removed. The returned function ends that. */
   readonly subscribe: (listener: (change: RouteChange) => void) => () => void
   /** The changes that are new to this participant: a route that a new leader repeats isn't. Ends with the scope. */
   readonly changes: Stream.Stream<RouteChange>

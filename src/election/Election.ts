@@ -1,6 +1,6 @@
 /**
  * The rules of the election, whatever is bid for: the participant that wins it leads, the others follow, and when the
- * leader goes all bid again.
+ * leader ends, all bid again.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -42,7 +42,7 @@ export interface FollowerConnection<Follower> {
 }
 
 /**
- * Why a follower's connection ended: the leader is gone, it stepped down for a standalone gateway, or another participant
+ * Why a follower's connection ended: the leader has ended, it stepped down for a standalone gateway, or another participant
  * connected with this one's runtimeId.
  */
 export type Loss = "gone" | "steppedDown" | "replaced"
@@ -243,7 +243,7 @@ export const uncontested = <Leader, Follower = never>({
   })
 
 /**
- * Whether there is just no leader to follow: the last one has gone, or is closing (503), and the next isn't there yet.
+ * Whether there is just no leader to follow: the last one has ended, or is closing (503), and the next isn't there yet.
  *
  * @internal
  */

@@ -51,7 +51,7 @@ export interface Serving<A> {
 export interface RoleSetup<Leader, Follower> {
   readonly onLead: (
     server: GatewayServer,
-    /** Whether the endpoint was released: clients that go from then on go to the next leader. */
+    /** Whether the endpoint was released: clients that disconnect from then on go to the next leader. */
     isReleased: () => boolean
   ) => Effect.Effect<Leader, never, Scope.Scope>
   readonly onFollow: (
@@ -110,7 +110,7 @@ export const make = <Served extends { readonly server: GatewayServer }, Leader, 
 }
 
 /**
- * Serves at the endpoint for as long as the scope lives: asks an embedded leader to step down, and never follows. Fails
+ * Serves at the endpoint until the scope closes: asks an embedded leader to step down, and never follows. Fails
  * with `PortInUse` where another standalone gateway, or something else, holds the endpoint and keeps it.
  */
 export const makeStandalone: <Served extends { readonly server: GatewayServer }, Leader, Follower>(

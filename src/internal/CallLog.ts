@@ -1,5 +1,5 @@
 /**
- * The requests and streams that this process makes, shown while an inspector watches. While none does, a request costs one look.
+ * The requests and streams that this process makes, shown while an inspector watches. While none does, a request costs one check.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * Effects that wait until something is so.
+ * Effects that wait for a condition.
  *
  * @internal
  */

@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 /** The last write of a key: of a value, or that the key was removed. */
 export interface Entry {
   readonly key: string
-  /** Grows with every write of any key, as long as the bucket lives. */
+  /** Grows with every write of any key, as long as the bucket exists. */
   readonly revision: number
   /** None where the key was removed. */
   readonly value: string | undefined

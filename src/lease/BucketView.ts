@@ -14,7 +14,7 @@ import type { Bucket, Entry } from "./Bucket.js"
 export interface Seen extends Entry {
   /** Since when the key stands at this revision, in monotonic milliseconds. */
   since: number
-  /** Whether it is in the bucket no more, though nobody is known to have removed it: it was dropped for its age. */
+  /** Whether it is in the bucket no more, though no removal of it was seen: it was dropped for its age. */
   readonly isDropped: boolean
 }
 

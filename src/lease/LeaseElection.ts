@@ -79,8 +79,8 @@ export const make: (
     }
 
     /**
-     * Writes a record that names nobody, which then has to stand still for a lease as any other. Nobody is elected by a write
-     * of a record that was missing: this process may have been stopped, and have missed the one that the bucket dropped.
+     * Writes a record without a name, which then has to stand still for a lease as any other. No participant is elected by
+     * a write of a record that was missing: this process may have been stopped, and have missed the one that the bucket dropped.
      */
     const announceVacancy = Effect.suspend(() => bucket.write(leaderKey, vacancy, 0)).pipe(
       Effect.tapErrorTag("RevisionMismatch", () => view.awaitWrite(leaderKey, (seen) => !isMissing(seen), lease / 6)),

@@ -26,7 +26,7 @@ export interface RecordsOptions {
   readonly runtimeId: string
   /** In milliseconds. */
   readonly lease: number
-  /** How long the bucket keeps an entry that isn't written again, in milliseconds; it tells nobody when it drops one. */
+  /** How long the bucket keeps an entry that isn't written again, in milliseconds; it doesn't tell when it drops one. */
   readonly maxAge: number
   /** What others are told in place of an entry's base URL, or why none can be. */
   readonly advertised: (entry: Entry) => Either.Either<Entry, InvalidEntry>
@@ -211,7 +211,7 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
       )
     )
 
-    /** A participant that hears nothing of its own knows nothing of the others either, and keeps what it knows. */
+    /** A participant that doesn't see its own renewals doesn't see the others' either, and keeps what it knows. */
     const abandonSilent = Effect.sync(() => {
       if (now() - inContactAt > 2 * every) return
       routes.abandonSilent(({ name }) => (name === runtimeId ? undefined : silentFor(name)), maxInterval)

@@ -39,7 +39,7 @@ class EndpointState {
   isConnecting = false
   /** An attempt to connect takes long: others are preferred until it is done. */
   isSlow = false
-  /** It has asked for no further requests, or is gone. */
+  /** It takes no further requests, or has ended. */
   isWithdrawn = false
   /** Failed connections in a row. */
   failures = 0

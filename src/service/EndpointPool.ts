@@ -98,7 +98,7 @@ export class EndpointPool {
     if (!isEndpoint(route) || route.api !== this.options.api || this.isOver) return
     if (_tag === "Unregistered") return this.onUnregistered(route.baseUrl, route.owner)
     const known = this.endpoints.get(route.baseUrl)
-    // One that is being withdrawn may be heard of again, until the leader knows it.
+    // One that is being withdrawn may be listed again, until the leader knows it.
     const isNew = known === undefined || (known.state.isWithdrawn && !known.state.owners.has(route.owner))
     const endpoint = isNew ? new Endpoint(++this.latestId, route.api, route.baseUrl, route.registeredAt) : known
     this.endpoints.set(route.baseUrl, endpoint)

@@ -1,5 +1,5 @@
 /**
- * A service at an endpoint of its own: registered once its handlers stand, withdrawn before they go.
+ * A service at an endpoint of its own: registered once its handlers are set up, withdrawn before they are removed.
  *
  * @internal
  */
@@ -25,7 +25,7 @@ export const serve = ({ endpoints, registerEndpoint }: ServiceServerContext): Se
   })
 
 /**
- * A client may not know yet that the entry is gone, so each is told on its connection, and disconnects once it has all
+ * A client may not know yet that the entry was removed, so each is told on its connection, and disconnects once it has all
  * responses. One that connects meanwhile is told as well.
  */
 const withdraw = ({ peer, release, withoutClients }: Listening, drainTimeout: Duration.Duration) => {

@@ -31,7 +31,7 @@ export const serverOf = (target: string): Server => {
   }
 }
 
-/** The span of a call that has arrived; undefined where nobody traces it. */
+/** The span of a call that has arrived; undefined where it isn't traced. */
 export const ofHandler = (
   { name, tracing }: { readonly name: string; readonly tracing: Tracing.Tracing },
   trace: string | undefined,
@@ -98,7 +98,7 @@ export const begin = <A, E>(
   return request
 }
 
-/** Sends a message within a span of its own, where somebody traces. */
+/** Sends a message within a span of its own, where it is traced. */
 export const message = <A, E, R>(
   name: string,
   server: Server | undefined,
@@ -109,7 +109,7 @@ export const message = <A, E, R>(
     return call === undefined ? send() : Tracing.endWith(call, Effect.suspend(send))
   })
 
-/** Opens a stream within a span of its own, where somebody traces; it ends with the stream. */
+/** Opens a stream within a span of its own, where it is traced; it ends with the stream. */
 export const stream = <A, E, R>(
   name: string,
   server: Server,

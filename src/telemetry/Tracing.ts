@@ -1,6 +1,6 @@
 /**
- * Whether anybody traces, and the spans that are made then, by Effect's Tracer. Nobody does where there is neither a parent
- * span nor a Tracer but the default one, which keeps nothing.
+ * Whether calls are traced, and the spans that are made then, by Effect's Tracer. They are not where there is neither a
+ * parent span nor a Tracer other than the default one, which keeps nothing.
  *
  * @internal
  */
@@ -42,11 +42,11 @@ export const ofFiber = (fiber: AnyFiber): Tracing => {
   }
 }
 
-/** Whether anybody traces what a fiber does. */
+/** Whether what a fiber does is traced. */
 export const isTraced = (fiber: AnyFiber | undefined): fiber is AnyFiber =>
   fiber !== undefined && (fiber.currentSpan !== undefined || fiber.currentTracer !== defaultTracer)
 
-/** A call under way that somebody traces. */
+/** A traced call under way. */
 export class TracedCall {
   private isOver = false
 
@@ -74,7 +74,7 @@ export class TracedCall {
   }
 }
 
-/** Begins a call; undefined where nobody traces it. */
+/** Begins a call; undefined where it isn't traced. */
 export const begin = (
   { clock, isOn, tracer }: Tracing,
   parent: Tracer.AnySpan | undefined,

@@ -37,7 +37,7 @@ export interface HttpProxy {
   readonly relay: (request: IncomingMessage, response: GatewayResponse, upgrade?: Upgrade) => boolean
   /** Whether a resolver is set. */
   readonly hasResolver: () => boolean
-  /** The newest resolver is asked; when its scope closes, the one beneath it is back. */
+  /** The newest resolver is asked; when its scope closes, the one before it is asked again. */
   readonly setResolver: (resolver: RouteProxyResolver) => Effect.Effect<void, never, Scope.Scope>
 }
 

@@ -37,7 +37,7 @@ export const codeOf = (error: Error): string => {
 }
 
 /**
- * Whether the connection broke, as one does whose other end has died.
+ * Whether the connection broke, as one does whose other end has ended.
  *
  * @internal
  */

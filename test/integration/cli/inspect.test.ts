@@ -81,7 +81,7 @@ layer(Cli.Gateway.layer, { excludeTestServices: true, timeout: 30_000 })("the co
       const alone = yield* traffic()
       assert.strictEqual(yield* alone.exit, 0)
       assert.deepStrictEqual(alone.stdout.lines, [])
-      assert.include(alone.stderr.lines.join("\n"), "nothing is recorded while nobody watches")
+      assert.include(alone.stderr.lines.join("\n"), "nothing is recorded while the gateway isn't watched")
       const watching = yield* traffic("--watch")
       yield* askUntilShown("/rude/kept", watching)
       const later = yield* traffic()

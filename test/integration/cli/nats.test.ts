@@ -78,7 +78,7 @@ describe("The command on NATS", () => {
             [
               1,
               "",
-              "effect-ipc: NATS at URL can't be used: nobody has taken part in the namespace yet. Check --nats and --namespace."
+              "effect-ipc: NATS at URL can't be used: no participant has joined the namespace yet. Check --nats and --namespace."
             ],
             [
               1,

@@ -231,7 +231,7 @@ describe("the inspector's JSON", () => {
     })
   )
 
-  live("records nothing while nobody watches", () =>
+  live("records nothing while the gateway is not watched", () =>
     Effect.gen(function* () {
       const { gateway, port } = yield* echoing
       yield* ask(`${gateway}/echo/before`)
