@@ -33,11 +33,11 @@ import * as FailoverWarmUp from "./FailoverWarmUp.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
-import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as LoopbackEndpoints from "./LoopbackEndpoints.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
 import type { PortElectionOptions } from "./PortElection.js"
 import * as PortElection from "./PortElection.js"
+import * as ProcessMemory from "./ProcessMemory.js"
 
 /**
  * How a participant elects, as of `PortElection`, and how its gateway chooses among instances.

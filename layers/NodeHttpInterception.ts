@@ -43,7 +43,7 @@ import * as Validation from "./interception/Validation.js"
 import * as WebSocketMock from "./interception/WebSocketMock.js"
 import * as WebSocketSpy from "./interception/WebSocketSpy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
-import * as ProcessMemory from "./ipc/ProcessMemory.js"
+import * as ProcessMemory from "./ProcessMemory.js"
 
 /**
  * How much interceptors record, and what mocks have where they set nothing else.

@@ -25,10 +25,10 @@ import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as MessagePack from "./ipc/MessagePack.js"
-import * as ProcessMemory from "./ipc/ProcessMemory.js"
 import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as TokenProof from "./ipc/TokenProof.js"
 import * as UpgradeRequest from "./ipc/UpgradeRequest.js"
+import * as ProcessMemory from "./ProcessMemory.js"
 
 export { defaultReconnect } from "../src/connection/ReconnectingClient.js"
 

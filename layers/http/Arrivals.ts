@@ -6,8 +6,8 @@
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Tracing } from "../../src/telemetry/Tracing.js"
-import { type Answers, isClosing, type Refusal } from "./Answers.js"
 import { type Exchange, goOn } from "./Exchange.js"
+import { type GatewayAnswers, isClosing, type Refusal } from "./GatewayAnswers.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import type { HttpRoutes } from "./HttpRoutes.js"
 import { isNext, Pipelines } from "./Pipelines.js"
@@ -37,7 +37,7 @@ export interface Arrivals {
  */
 export const make = (
   tracing: Tracing,
-  answers: Answers,
+  answers: GatewayAnswers,
   routes: Pick<HttpRoutes<unknown>, "find">,
   begin: (exchange: Exchange) => void
 ): Arrivals => {

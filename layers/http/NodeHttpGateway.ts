@@ -14,10 +14,10 @@ import * as Deadlines from "../../src/internal/Deadlines.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import { limit } from "../../src/internal/WholeNumber.js"
 import * as Tracing from "../../src/telemetry/Tracing.js"
-import * as ProcessMemory from "../ipc/ProcessMemory.js"
-import * as Answers from "./Answers.js"
+import * as ProcessMemory from "../ProcessMemory.js"
 import * as Arrivals from "./Arrivals.js"
 import { ExchangeMemory } from "./ExchangeMemory.js"
+import * as GatewayAnswers from "./GatewayAnswers.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import * as HttpRoutes from "./HttpRoutes.js"
 import * as InterceptorStack from "./InterceptorStack.js"
@@ -54,7 +54,7 @@ export interface NodeHttpGateway extends HttpGateway.Service {
     options?: RouteHandler.RouteHandlerOptions
   ) => Effect.Effect<RouteHandler.RouteHandler, never, R | Scope.Scope>
   /** Calls the listener with each request that nothing takes, until the scope closes. */
-  readonly onUnmatched: Answers.Answers["onUnmatched"]
+  readonly onUnmatched: GatewayAnswers.GatewayAnswers["onUnmatched"]
 }
 
 const TypeId: unique symbol = Symbol.for("effect-ipc/NodeHttpGateway")
@@ -94,7 +94,7 @@ export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
   )
   const tracing = yield* Tracing.current
   const proxy = yield* HttpProxy.make
-  const answers = Answers.make(routes, proxy)
+  const answers = GatewayAnswers.make(routes, proxy)
   const interceptors = InterceptorStack.make(answers.answer)
   const arrivals = Arrivals.make(tracing, answers, routes, interceptors.begin)
   yield* Effect.addFinalizer(() =>

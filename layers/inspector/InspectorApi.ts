@@ -5,10 +5,10 @@
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
+import * as HarFile from "../interception/HarFile.js"
 import { version } from "../process/PackageVersion.js"
 import type { StoredExchange } from "./ExchangeStore.js"
 import type { GatewayWatch } from "./GatewayWatch.js"
-import * as HarFile from "./HarFile.js"
 import type { ApiAnswer, ApiRequest } from "./InspectorServer.js"
 import type { InspectorState } from "./InspectorState.js"
 import { instanceOf } from "./InspectorState.js"

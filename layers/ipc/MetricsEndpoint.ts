@@ -11,8 +11,8 @@ import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as RunFork from "../../src/internal/RunFork.js"
 import * as PrometheusText from "../http/PrometheusText.js"
 import { normalize, pathOf } from "../http/RequestTarget.js"
-import { bodyOf, headersOf, type Refusal } from "../http/upgrade/Refusal.js"
 import * as Admission from "./Admission.js"
+import { bodyOf, headersOf, type Refusal } from "./Refusal.js"
 
 export const path = `${Frame.upgradePath}/metrics`
 

@@ -6,7 +6,7 @@
 import { getHeapStatistics } from "node:v8"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { Budget, defaultMaxBytes, MemoryBudget } from "../../src/MemoryBudget.js"
+import { Budget, defaultMaxBytes, MemoryBudget } from "../src/MemoryBudget.js"
 
 let ofProcess: Budget | undefined
 

@@ -44,7 +44,7 @@ export type UnmatchedListener = (request: IncomingMessage) => string | undefined
  *
  * @internal
  */
-export interface Answers {
+export interface GatewayAnswers {
   readonly answer: (exchange: Exchange) => void
   /** Answers with the error, and closes the connection if the client is still sending its body. */
   readonly refuse: (request: IncomingMessage, response: GatewayResponse, refusal: Refusal) => void
@@ -59,7 +59,7 @@ export interface Answers {
  *
  * @internal
  */
-export const make = (routes: HttpRoutes<RouteHandler>, proxy: HttpProxy): Answers => {
+export const make = (routes: HttpRoutes<RouteHandler>, proxy: HttpProxy): GatewayAnswers => {
   const listeners = ScopedList.make<UnmatchedListener>()
   const lingering = new Set<GatewayResponse>()
   let closed = false
