@@ -36,6 +36,8 @@ import type { Expiring } from "../internal/Deadlines.js"
 import { quote } from "../internal/Printable.js"
 import { Waiters } from "../internal/Waiters.js"
 import { CallTimer } from "../telemetry/CallTimer.js"
+import type { FrameReader } from "./ArrivedPackets.js"
+import { ArrivedPackets } from "./ArrivedPackets.js"
 import type { Connection, State } from "./Connection.js"
 import { ConnectionMemory } from "./ConnectionMemory.js"
 import { ConnectionStreams } from "./ConnectionStreams.js"
@@ -46,7 +48,6 @@ import * as Hello from "./Hello.js"
 import { IncomingRequests } from "./IncomingRequests.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
-import * as JoinedFrames from "./JoinedFrames.js"
 import { Outbox } from "./Outbox.js"
 import { OutgoingRequests } from "./OutgoingRequests.js"
 import * as PayloadWeight from "./PayloadWeight.js"
@@ -55,7 +56,7 @@ import type { Agreement } from "./Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "./Transport.js"
 
 /** Requests and messages over one open transport. */
-export class IPCSocket<Caller> implements Connection<Caller>, TransportListener {
+export class IPCSocket<Caller> implements Connection<Caller>, TransportListener, FrameReader {
   state: State = "open"
   closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
   readonly agreement: Agreement
@@ -63,6 +64,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
   private readonly timer: CallTimer
   private readonly memory: ConnectionMemory
   private readonly outbox: Outbox
+  private readonly arrived: ArrivedPackets
   private readonly outgoing: OutgoingRequests
   private readonly incoming: IncomingRequests<Caller>
   private readonly connectionStreams: ConnectionStreams<Caller>
@@ -87,6 +89,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
     this.timer = new CallTimer(context.clock)
     this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
     this.outbox = new Outbox(transport, this.memory)
+    this.arrived = new ArrivedPackets(this, this.agreement.version > 0)
     this.outgoing = new OutgoingRequests(context, this, this.outbox, this.timer)
     const replies = new Replies(this, this.outbox, this.memory)
     const streams = new ConnectionStreams(context, this, transport, this.outbox, this.memory, this.outgoing, replies)
@@ -221,27 +224,21 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
 
   onText(text: string): void {
     this.receivedSinceHeartbeat = true
-    this.timer.begin()
-    this.incoming.beginBatch()
-    if (this.agreement.version === 0) this.onPacket(text, text, 0)
-    else this.onFrames(text)
-    this.timer.end()
-  }
-
-  private onFrames(text: string): void {
-    for (let end = -1; end < text.length; ) {
-      const start = end + 1
-      end = JoinedFrames.endOf(text, start)
-      this.onPacket(start === 0 && end === text.length ? text : text.slice(start, end), text, start)
-    }
+    this.arrived.add(text)
   }
 
   onBytes(bytes: Uint8Array): void {
     this.receivedSinceHeartbeat = true
-    if (!this.agreement.binary) return this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
+    if (this.agreement.binary) this.arrived.add(bytes)
+    else this.logDropped(`${bytes.length} bytes of binary`, "it isn't text")
+  }
+
+  beginFrames(isNewMessage: boolean): void {
     this.timer.begin()
-    this.incoming.beginBatch()
-    this.onPacket(bytes, bytes, 0)
+    if (isNewMessage) this.incoming.beginBatch()
+  }
+
+  endFrames(): void {
     this.timer.end()
   }
 
@@ -256,8 +253,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
     if (memory.isTooMuch(bytes)) this.startClosing({ code: CloseCode.TryAgainLater, reason: memory.fullness })
   }
 
-  /** Takes a frame, which begins at `start` of what the transport read at once. */
-  private onPacket(packet: Packet, batch: Packet, start: number): void {
+  onPacket(packet: Packet, batch: Packet, start: number): void {
     if (this.state !== "open") return
     const { maxFrameBytes } = this.context
     if (FrameLimit.isExceeded(packet, maxFrameBytes)) {
@@ -379,6 +375,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
 
   onClosed(event: CloseEvent): void {
     if (this.state === "closed") return
+    this.arrived.flush()
     // This end's own reason is more specific than how the transport then ended.
     if (this.state === "open" && this.closeEvent.code === CloseCode.Abnormal) this.closeEvent = event
     this.state = "closed"
@@ -389,6 +386,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener 
 
   private release(): void {
     this.context.deadlines.remove(this.heartbeat)
+    this.arrived.clear()
     this.incoming.clear()
     this.connectionStreams.clear()
     this.outgoing.clear()

@@ -7,10 +7,10 @@
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
+import type * as Fiber from "effect/Fiber"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
+import { YieldWrap } from "effect/Utils"
 
 /**
  * A wait that has begun and can be cancelled.
@@ -65,17 +65,48 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
         Effect.async<A, E>((resume) => void this.begin(resume, undefined))
       )
     }
-    return Effect.uninterruptibleMask((restore) => {
+    return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
       let waiting: Waiting | undefined
       const ended = Effect.async<A, E>((resume) => {
-        waiting = this.begin(resume, Option.getOrUndefined(Fiber.getCurrentFiber()))
+        waiting = this.begin(resume, fiber)
       })
-      return Effect.catchAllCause(restore(ended), (cause) => {
-        waiting?.abandon()
-        return Effect.failCause(cause)
-      })
+      if (!RuntimeFlags.interruptible(runtimeFlags)) return ended
+      return Effect.uninterruptible(
+        Effect.catchAllCause(Effect.interruptible(ended), (cause) => {
+          waiting?.abandon()
+          return Effect.failCause(cause)
+        })
+      )
     })
   }
+
+  /**
+   * As every effect has it, made of instances of a class. Where many results of one object literal live long at first, V8 puts
+   * all later ones into the old space, and with each its request stays until the next full collection.
+   */
+  override [Symbol.iterator](): Effect.EffectGenerator<Effect.Effect<A, E>> {
+    return new Once(this)
+  }
+}
+
+/** What `yield*` iterates over: the effect, then what became of it. */
+class Once<A, E> implements Effect.EffectGenerator<Effect.Effect<A, E>> {
+  private given = false
+
+  constructor(private readonly effect: Effect.Effect<A, E>) {}
+
+  next(result: A): IteratorResult<YieldWrap<Effect.Effect<A, E>>, A> {
+    if (this.given) return new Step(result, true)
+    this.given = true
+    return new Step(new YieldWrap(this.effect), false)
+  }
+}
+
+class Step<Value, Done extends boolean> {
+  constructor(
+    readonly value: Value,
+    readonly done: Done
+  ) {}
 }
 
 const usual: Traits = { interruptible: true, traced: true }
