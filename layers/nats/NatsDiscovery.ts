@@ -38,6 +38,7 @@ import * as NatsBucket from "./NatsBucket.js"
 import * as NatsConnection from "./NatsConnection.js"
 import * as NatsEndpoints from "./NatsEndpoints.js"
 import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
+import * as NatsServers from "./NatsServers.js"
 
 /**
  * How a participant takes part in discovery on NATS.
@@ -98,7 +99,7 @@ export const make: (
   check("NatsDiscovery", options, optionNames)
   const { namespace = "default", replicas = 1, runtimeId = randomUUID() } = options
   const lease = Duration.decode(options.lease ?? "5 seconds")
-  const servers = NatsConnection.serversOf(options).join(", ")
+  const servers = NatsServers.serversOf(options).join(", ")
   const name = yield* Namespace.bucketOf(namespace, servers)
   if (Duration.lessThan(lease, minLease)) {
     const detail = `a lease of ${Duration.format(lease)} is shorter than a second`

@@ -15,6 +15,7 @@ import * as NatsBucket from "./NatsBucket.js"
 import * as NatsConnection from "./NatsConnection.js"
 import * as NatsEndpoints from "./NatsEndpoints.js"
 import type { NatsConnectionOptions } from "./NatsOptions.js"
+import * as NatsServers from "./NatsServers.js"
 
 export interface NatsObserver extends Pick<LeaseObserver.LeaseObserver, "known" | "routes" | "settled"> {
   readonly connect: Services["connect"]
@@ -27,7 +28,7 @@ export const make: (
   options: NatsConnectionOptions & { readonly namespace: string; readonly runtimeId: string }
 ) => Effect.Effect<NatsObserver, NatsFailed, Scope.Scope> = Effect.fnUntraced(function* (options) {
   const { namespace, runtimeId } = options
-  const servers = NatsConnection.serversOf(options).join(", ")
+  const servers = NatsServers.serversOf(options).join(", ")
   const name = yield* Namespace.bucketOf(namespace, servers)
   const connection = yield* NatsConnection.make(options, runtimeId)
   const bucket = yield* NatsBucket.open(connection, { servers, name, answerTimeout: 2000 })

@@ -18,7 +18,7 @@ export interface NatsCredentials {
   readonly token?: Redacted.Redacted | undefined
   /** The seed of an nkey. */
   readonly nkeySeed?: Redacted.Redacted | undefined
-  /** A `.creds` file: a user's JWT and seed. */
+  /** A `.creds` file: a user's JWT and seed. Read again for each connection. */
   readonly credsFile?: string | undefined
   /** TLS, with PEM files: the authority that has signed the server's certificate, this client's own certificate and its key. */
   readonly tls?:
@@ -39,8 +39,9 @@ export interface NatsCredentials {
  */
 export interface NatsConnectionOptions {
   /**
-   * `nats://host:port`, one or several of a cluster. Default `nats://127.0.0.1:4222`. `user:password@` or `token@` before
-   * the first host that has it is taken where there are no `credentials`.
+   * `nats://host:port`, one or several of a cluster; `tls://host:port` connects by TLS or not at all. Default
+   * `nats://127.0.0.1:4222`. `user:password@` or `token@` before the first host that has it is taken where there are no
+   * `credentials`.
    */
   readonly servers?: string | ReadonlyArray<string> | undefined
   readonly credentials?: NatsCredentials | undefined

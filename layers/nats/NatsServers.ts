@@ -1,0 +1,74 @@
+/**
+ * The servers that options name, and what their URLs have of credentials.
+ *
+ * @internal
+ */
+import * as Redacted from "effect/Redacted"
+import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
+
+/**
+ * Without what a URL may have of credentials: messages and logs show these. `Userinfo.hidden` would leave out a port that is the
+ * default of its scheme, and NATS has another.
+ */
+export const serversOf = (options: NatsConnectionOptions): ReadonlyArray<string> => {
+  const servers = listed(options)
+  const hasUserinfo = servers.some((server) => server.includes("@"))
+  // Where a password has a comma, what stands before it looks like a server.
+  return servers.map(withoutUserinfo).filter((server) => !hasUserinfo || isAddress(server))
+}
+
+/** What is wrong with a server's address. */
+export const issueOf = (options: NatsConnectionOptions): string | undefined => {
+  const servers = listed(options)
+  const wrong = servers.map(withoutUserinfo).find((server) => !isAddress(server))
+  if (wrong === undefined) return servers.length === 0 ? "there is no server in { servers }" : undefined
+  const named = servers.some((server) => server.includes("@")) ? "one of { servers }" : JSON.stringify(wrong)
+  return `${named} isn't nats://host:port or tls://host:port, with what a URL can't carry percent-encoded`
+}
+
+/** Whether an address asks for TLS: the client heeds no scheme. */
+export const wantsTls = (options: NatsConnectionOptions): boolean =>
+  listed(options).some((server) => /^tls:/i.test(server))
+
+/** Of the first server that has any. A user or a password that isn't percent-encoded as a URL has them is as it stands. */
+export const credentialsIn = (options: NatsConnectionOptions): NatsCredentials => {
+  const found = listed(options)
+    .map(userinfoOf)
+    .find((userinfo) => userinfo !== "")
+  if (found === undefined) return {}
+  const colon = found.indexOf(":")
+  return colon === -1
+    ? { token: Redacted.make(decoded(found)) }
+    : { user: decoded(found.slice(0, colon)), password: Redacted.make(decoded(found.slice(colon + 1))) }
+}
+
+const listed = ({ servers }: NatsConnectionOptions): ReadonlyArray<string> =>
+  typeof servers === "string"
+    ? servers.split(",").map((server) => server.trim())
+    : (servers ?? ["nats://127.0.0.1:4222"])
+
+const scheme = /^[a-z][a-z0-9+.-]*:\/\//i
+
+/** `user:password` or `token`, up to the last "@": a password that has one should have been encoded, but isn't shown either. */
+const userinfoOf = (server: string): string => {
+  const rest = server.replace(scheme, "")
+  return rest.slice(0, Math.max(rest.lastIndexOf("@"), 0))
+}
+
+const withoutUserinfo = (server: string): string =>
+  server.includes("@") ? (scheme.exec(server)?.[0] ?? "") + server.slice(server.lastIndexOf("@") + 1) : server
+
+const isAddress = (server: string): boolean => {
+  const text = scheme.test(server) ? server : `nats://${server}`
+  if (!URL.canParse(text)) return false
+  const { hostname, pathname, protocol } = new URL(text)
+  return (protocol === "nats:" || protocol === "tls:") && hostname !== "" && /^\/?$/.test(pathname)
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
