@@ -1,32 +1,36 @@
 /**
- * Leaders in processes of their own that are killed, cut off from NATS, or stopped past their lease, and what one observer
- * sees of their terms. The observer is the store, too: it takes no write with a lower token than one that it has taken.
+ * Leaders in processes of their own that are killed, cut off from NATS, or stopped past their lease, and the history of their
+ * terms as one observer sees it. The observer is the store, too: it takes no write with a lower token than one that it has taken.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as net from "node:net"
 import { createInterface } from "node:readline"
+import { machineMillis } from "./machineClock.js"
+import type { Event } from "./TermsHistory.js"
 
-export interface Seen {
-  /** How many terms have begun. */
-  readonly terms: number
-  /** Terms that began before the one before them had ended, by the observer's clock; a process that is stopped leads no more. */
-  readonly overlaps: number
-  /** Terms whose token isn't greater than those of all terms before. */
-  readonly lowTokens: number
-  /** Writes of an older term after a newer one's, and how many of them the store refused. */
-  readonly lateWrites: number
-  readonly refused: number
+export interface Rounds {
+  readonly kills: number
+  /** Every other one without a word: connections stand, and nothing arrives until they are joined again. */
+  readonly cuts: number
+  readonly stops: number
 }
 
 /** One end of a connection to NATS that can be cut. */
 const makeRelay = async (to: number) => {
   const sockets = new Set<net.Socket>()
-  let isCut = false
-  const server = net.createServer((socket) => {
-    if (isCut) return socket.destroy()
+  let state: "open" | "silent" | "broken" = "open"
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+    if (state === "broken") return socket.destroy()
     const upstream = net.connect(to, "127.0.0.1")
-    socket.pipe(upstream).pipe(socket)
+    for (const [from, into] of [
+      [socket, upstream],
+      [upstream, socket]
+    ] as const) {
+      from.on("data", (data) => into.write(data)).on("end", () => into.end())
+      if (state === "silent") from.pause()
+      else from.resume()
+    }
     for (const end of [socket, upstream]) {
       sockets.add(end)
       end
@@ -43,12 +47,21 @@ const makeRelay = async (to: number) => {
   await once(server, "listening")
   return {
     url: `nats://127.0.0.1:${(server.address() as net.AddressInfo).port}`,
-    setCut: (cut: boolean) => {
-      isCut = cut
-      if (cut) for (const socket of sockets) socket.destroy()
+    break: () => {
+      state = "broken"
+      for (const socket of sockets) socket.destroy()
+    },
+    /** What is sent meanwhile arrives when they are joined. */
+    silence: () => {
+      state = "silent"
+      for (const socket of sockets) socket.pause()
+    },
+    join: () => {
+      state = "open"
+      for (const socket of sockets) socket.resume()
     },
     close: () => {
-      isCut = true
+      state = "broken"
       for (const socket of sockets) socket.destroy()
       server.close()
     }
@@ -56,6 +69,7 @@ const makeRelay = async (to: number) => {
 }
 
 interface Participant {
+  readonly name: string
   readonly child: ChildProcess
   readonly relay: Awaited<ReturnType<typeof makeRelay>>
   /** Of its term now; none where it doesn't lead. */
@@ -63,76 +77,85 @@ interface Participant {
   isStopped: boolean
 }
 
-/** `program` is what runs nats-leader.ts. */
+/** How long anything may take that is waited for, in milliseconds. */
+const patience = 60_000
+
+/** `program` is what runs nats-leader.ts. Events are recorded in the order in which the observer knows of them. */
 export const observe = async (
   natsPort: number,
   program: ReadonlyArray<string>,
-  rounds: { readonly kills: number; readonly cuts: number; readonly stops: number }
-): Promise<Seen> => {
-  const seen = { terms: 0, overlaps: 0, lowTokens: 0, lateWrites: 0, refused: 0 }
+  rounds: Rounds,
+  record: (event: Event) => void
+): Promise<void> => {
   const participants = new Set<Participant>()
   const listeners = new Set<() => void>()
-  let highestBegun = 0
   let highestTaken = 0
   let names = 0
 
-  const until = (isSo: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
+  const until = (what: string, isSo: () => boolean): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const stopWaiting = () => {
+        listeners.delete(look)
+        clearTimeout(timer)
+      }
       const look = () => {
         if (!isSo()) return
-        listeners.delete(look)
+        stopWaiting()
         resolve()
       }
+      const timer = setTimeout(() => {
+        stopWaiting()
+        reject(new Error(`${what}: not within ${patience} ms`))
+      }, patience)
       listeners.add(look)
       look()
     })
 
+  const act = ({ name }: Participant, what: "kill" | "cut" | "join" | "stop" | "resume"): void =>
+    record({ at: machineMillis(), who: name, what })
+
   const hear = (participant: Participant, line: string): void => {
-    const [word, number] = line.split(" ")
-    const token = Number(number)
-    if (word === "begin") {
-      seen.terms++
-      if (token <= highestBegun) seen.lowTokens++
-      highestBegun = Math.max(highestBegun, token)
-      for (const other of participants) if (other.token !== undefined && !other.isStopped) seen.overlaps++
-      participant.token = token
-    } else if (word === "end") participant.token = undefined
-    else if (word === "write") {
-      const isLate = token < highestBegun
-      if (isLate) seen.lateWrites++
-      if (token < highestTaken) seen.refused++
-      else highestTaken = token
+    const [what, ...numbers] = line.split(" ")
+    const [token = 0, was = 0] = numbers.map(Number)
+    const heard = { at: machineMillis(), who: participant.name, token }
+    if (what === "begin" || what === "end") {
+      participant.token = what === "begin" ? token : undefined
+      record({ ...heard, what, was })
+    } else if (what === "write") {
+      const taken = token >= highestTaken
+      if (taken) highestTaken = token
+      record({ ...heard, what, taken })
     }
     for (const look of listeners) look()
   }
 
-  const start = async (): Promise<Participant> => {
+  const start = async (): Promise<void> => {
     const relay = await makeRelay(natsPort)
-    const child = spawn(process.execPath, [...program, relay.url, `leader-${++names}`], {
-      stdio: ["pipe", "pipe", "inherit"]
-    })
-    const participant: Participant = { child, relay, token: undefined, isStopped: false }
+    const name = `leader-${++names}`
+    const child = spawn(process.execPath, [...program, relay.url, name], { stdio: ["pipe", "pipe", "inherit"] })
+    const participant: Participant = { name, child, relay, token: undefined, isStopped: false }
     participants.add(participant)
     let isReady = false
     createInterface({ input: child.stdout }).on("line", (line) => {
-      isReady ||= line === "ready"
+      isReady ||= line.startsWith("ready")
       hear(participant, line)
     })
-    await until(() => isReady)
-    return participant
+    await until(`the start of ${name}`, () => isReady)
   }
 
   const end = async (participant: Participant): Promise<void> => {
-    const exited = once(participant.child, "exit")
-    participant.child.kill("SIGKILL")
-    await exited
+    const { child } = participant
+    // What it had told before is read first.
+    const closed = once(child, "close")
+    child.kill("SIGKILL")
+    await closed
     participants.delete(participant)
     participant.relay.close()
   }
 
   const leader = async (): Promise<Participant> => {
     let found: Participant | undefined
-    await until(() => {
+    await until("a leader", () => {
       found = [...participants].find(({ isStopped, token }) => token !== undefined && !isStopped)
       return found !== undefined
     })
@@ -142,32 +165,39 @@ export const observe = async (
   try {
     await start()
     await start()
-    for (let round = 0; round < rounds.kills; round++) {
+    for (let kills = 0; kills < rounds.kills; ) {
       const killed = await leader()
       await end(killed)
+      act(killed, "kill")
+      // Its term may have ended just before.
+      if (killed.token !== undefined) kills++
       await leader()
       await start()
     }
     for (let round = 0; round < rounds.cuts; round++) {
       const cut = await leader()
-      cut.relay.setCut(true)
-      await until(() => cut.token === undefined)
+      if (round % 2 === 0) cut.relay.silence()
+      else cut.relay.break()
+      act(cut, "cut")
+      await until("the end of the term of one that is cut off", () => cut.token === undefined)
       await leader()
-      cut.relay.setCut(false)
+      cut.relay.join()
+      act(cut, "join")
     }
     for (let round = 0; round < rounds.stops; round++) {
       const stopped = await leader()
       stopped.child.kill("SIGSTOP")
       stopped.isStopped = true
+      act(stopped, "stop")
       const next = await leader()
       // The next one's writes have to be there, for the store to know its token.
-      await until(() => highestTaken === next.token)
+      await until("a write of the next leader", () => highestTaken === next.token)
+      act(stopped, "resume")
       stopped.child.kill("SIGCONT")
-      await until(() => stopped.token === undefined)
+      await until("the end of the term of one that was stopped", () => stopped.token === undefined)
       stopped.isStopped = false
     }
   } finally {
     for (const participant of [...participants]) await end(participant)
   }
-  return seen
 }
