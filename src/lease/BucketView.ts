@@ -20,8 +20,6 @@ export interface Seen extends Entry {
 
 export interface BucketView {
   readonly get: (key: string) => Seen | undefined
-  /** Every key with a value. */
-  readonly entries: () => Iterable<Seen>
   /** Since when all that was in the bucket at the start has been seen, in monotonic milliseconds; none before. */
   readonly currentSince: () => number | undefined
   /** Ends with the result of `look`, now or after a later change. */
@@ -113,7 +111,6 @@ export const make: (
 
   return {
     get: (key) => seen.get(key),
-    entries: () => seen.values(),
     currentSince: () => currentSince,
     until: (look) => waiters.until(look),
     restartSilence: () => {

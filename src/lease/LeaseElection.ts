@@ -161,7 +161,8 @@ export const make: (
       if (isMissing(view.get(leaderKey))) return yield* announceVacancy
       if (heldUntil() !== undefined) return yield* follow
       const leadsUntil = yield* bid
-      yield* Effect.ensuring(lead(leadsUntil), terms.leave)
+      // This process may have been stopped before it read the answer.
+      if (now() < leadsUntil) yield* Effect.ensuring(lead(leadsUntil), terms.leave)
     })
 
     const release = Effect.suspend(() => {

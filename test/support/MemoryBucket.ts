@@ -2,7 +2,9 @@
  * A bucket in memory, as NATS 2.9 has it: the last write of each key, removals included; a write on condition of the key's
  * last revision; entries dropped for their age by the server's wall clock, of which no watcher is told.
  */
-import type { Entry } from "../../src/lease/Bucket.js"
+import * as Effect from "effect/Effect"
+import type { Bucket, Entry } from "../../src/lease/Bucket.js"
+import { RevisionMismatch } from "../../src/lease/Bucket.js"
 
 interface Stored extends Entry {
   readonly at: number
@@ -49,3 +51,22 @@ export class MemoryBucket {
 }
 
 const told = ({ key, revision, value }: Stored): Entry => ({ key, revision, value })
+
+/** As participants of one process have it: without a network. */
+export const toBucket = (memory: MemoryBucket): Bucket => {
+  const write = (key: string, value: string | undefined, expected: number) =>
+    Effect.suspend(() => {
+      const revision = memory.write(key, value, expected)
+      return revision === undefined ? Effect.fail(new RevisionMismatch()) : Effect.succeed(revision)
+    })
+  return {
+    write,
+    remove: (key, expected) => write(key, undefined, expected),
+    watch: (listener) =>
+      Effect.async((_resume) => {
+        for (const entry of memory.after(0)) listener.onEntry(entry)
+        listener.onCurrent()
+        return Effect.sync(memory.subscribe(listener.onEntry))
+      })
+  }
+}

@@ -5,10 +5,9 @@ import * as Queue from "effect/Queue"
 import * as NatsBucket from "../../../layers/nats/NatsBucket.js"
 import * as NatsConnection from "../../../layers/nats/NatsConnection.js"
 import type { Bucket } from "../../../src/lease/Bucket.js"
-import { RevisionMismatch } from "../../../src/lease/Bucket.js"
 import { holdsTheContract } from "../../support/bucketContract.js"
 import { live } from "../../support/live.js"
-import { MemoryBucket } from "../../support/MemoryBucket.js"
+import { MemoryBucket, toBucket } from "../../support/MemoryBucket.js"
 import * as NatsServer from "../../support/NatsServer.js"
 
 let buckets = 0
@@ -26,22 +25,7 @@ const overNats = (maxAge = 3_600_000) =>
     })
   })
 
-/** The bucket in memory, without a network. */
-const inMemory = (maxAge = 3_600_000): Bucket => {
-  const memory = new MemoryBucket(() => Date.now(), maxAge)
-  const written = (revision: number | undefined) =>
-    revision === undefined ? Effect.fail(new RevisionMismatch()) : Effect.succeed(revision)
-  return {
-    write: (key, value, expected) => Effect.suspend(() => written(memory.write(key, value, expected))),
-    remove: (key, expected) => Effect.suspend(() => written(memory.write(key, undefined, expected))),
-    watch: (listener) =>
-      Effect.async((_resume) => {
-        for (const entry of memory.after(0)) listener.onEntry(entry)
-        listener.onCurrent()
-        return Effect.sync(memory.subscribe(listener.onEntry))
-      })
-  }
-}
+const inMemory = (maxAge = 3_600_000): Bucket => toBucket(new MemoryBucket(() => Date.now(), maxAge))
 
 describe("The bucket on NATS", () => {
   holdsTheContract(overNats())

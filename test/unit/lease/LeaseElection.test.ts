@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import type { Bucket } from "../../../src/lease/Bucket.js"
+import * as BucketView from "../../../src/lease/BucketView.js"
+import * as LeaseElection from "../../../src/lease/LeaseElection.js"
+import { MemoryBucket, toBucket } from "../../support/MemoryBucket.js"
+
+const lease = 1000
+
+const elect = (bucket: Bucket, runtimeId: string) =>
+  Effect.flatMap(
+    BucketView.make(bucket, "5 seconds", () => {}),
+    (view) => LeaseElection.make(bucket, view, { runtimeId, run: runtimeId, lease })
+  )
+
+/** How often the participant has led until so many milliseconds have passed, if each write is answered after a while. */
+const termsUntil = (millis: number, answerDelay: number) =>
+  Effect.gen(function* () {
+    const bucket = toBucket(new MemoryBucket(() => 0, 3_600_000))
+    const slow: Bucket = { ...bucket, write: (...args) => Effect.tap(bucket.write(...args), Effect.sleep(answerDelay)) }
+    const election = yield* elect(slow, "a")
+    let terms = 0
+    const leading = yield* Effect.fork(
+      election.whileLeader(
+        Effect.zipRight(
+          Effect.sync(() => terms++),
+          Effect.never
+        )
+      )
+    )
+    for (let passed = 0; passed < millis; passed += 100) yield* TestClock.adjust("100 millis")
+    yield* Fiber.interrupt(leading)
+    return terms
+  })
+
+describe("A participant of an election by lease", () => {
+  it.scoped("doesn't lead at all where its bid was answered after the time for which it would lead", () =>
+    Effect.gen(function* () {
+      assert.isAbove(yield* termsUntil(4 * lease, 0.7 * lease), 0)
+      assert.strictEqual(yield* termsUntil(4 * lease, 0.8 * lease), 0)
+    })
+  )
+})
