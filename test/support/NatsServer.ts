@@ -12,6 +12,8 @@ import * as Port from "./Port.js"
 
 export interface NatsServer {
   readonly url: string
+  /** What it tells of itself by HTTP, where its configuration has an `http`. */
+  readonly monitoring: string
   readonly pid: number
   /** Ends it without a word. */
   readonly kill: Effect.Effect<void>
@@ -43,11 +45,12 @@ export const start: (options?: NatsServerOptions) => Effect.Effect<NatsServer, n
         }),
         () => Effect.suspend(() => (child === undefined ? Effect.void : end(child)))
       )
-    const { nats } = yield* run(-1)
+    const { monitoring = [], nats } = yield* run(-1)
     const url = nats[0] ?? ""
     const signal = (name: NodeJS.Signals) => Effect.sync(() => child?.kill(name))
     return {
       url,
+      monitoring: monitoring[0] ?? "",
       pid: child?.pid ?? 0,
       kill: Effect.suspend(() => (child === undefined ? Effect.void : end(child))),
       stop: signal("SIGSTOP"),
@@ -79,6 +82,7 @@ const configure = (directory: string, port: number, options: NatsServerOptions):
 
 interface Ports {
   readonly nats: ReadonlyArray<string>
+  readonly monitoring?: ReadonlyArray<string>
 }
 
 /** The server writes where it listens to a file that has its process's number in its name. */
