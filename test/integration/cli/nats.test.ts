@@ -26,8 +26,8 @@ const leaveRecords = (servers: string) =>
   Effect.gen(function* () {
     const connection = yield* NatsConnection.make({ servers }, "test")
     const bucket = yield* NatsBucket.open(connection, { servers, name: "effect-ipc-default", answerTimeout: 2000 })
-    yield* bucket.write(ownerKey("dead"), JSON.stringify({ session: "s", every: 100 }), 0)
-    yield* bucket.write(entryKey("dead", 0), JSON.stringify({ session: "s", entry: { ...orders, kind: "http" } }), 0)
+    yield* bucket.write(ownerKey("dead"), JSON.stringify({ run: "s", every: 100 }), 0)
+    yield* bucket.write(entryKey("dead", 0), JSON.stringify({ run: "s", entry: { ...orders, kind: "http" } }), 0)
   })
 
 describe("The command on NATS", () => {

@@ -72,10 +72,10 @@ describe("Participants on NATS", () => {
   live("need no read of a key, which a replica that lags behind might answer, and leave no watch behind", () =>
     Effect.gen(function* () {
       const { url } = yield* NatsServer.start({
-        config: `authorization { user: "u", password: "p", permissions: { publish: {
+        config: `authorization { users: [{ user: "u", password: "p", permissions: { publish: {
           allow: ["$KV.effect-ipc-default.>", "$JS.API.INFO", "$JS.API.STREAM.CREATE.KV_effect-ipc-default",
             "$JS.API.STREAM.INFO.KV_effect-ipc-default", "$JS.API.CONSUMER.*.KV_effect-ipc-default.>",
-            "$JS.API.CONSUMER.CREATE.KV_effect-ipc-default", "$JS.FC.>"] }, subscribe: { allow: ["_INBOX.>"] } } }`
+            "$JS.API.CONSUMER.CREATE.KV_effect-ipc-default", "$JS.FC.>"] }, subscribe: { allow: ["_INBOX.>"] } } }] }`
       })
       const servers = url
       const credentials = { user: "u", password: Redacted.make("p") }

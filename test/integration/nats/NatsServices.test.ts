@@ -190,7 +190,7 @@ describe("Services that ask each other by name on NATS", () => {
   live("serve clients where they may not answer those tools", () =>
     Effect.gen(function* () {
       const { url } = yield* NatsServer.start({
-        config: `authorization { user: "u", password: "p@", permissions: { publish: { deny: ["$SRV.>"] }, subscribe: { deny: ["$SRV.>"] } } }`
+        config: `authorization { users: [{ user: "u", password: "p@", permissions: { publish: { deny: ["$SRV.>"] }, subscribe: { deny: ["$SRV.>"] } } }] }`
       })
       const servers = url.replace("//", "//u:p%40@")
       yield* serving(servers, "a")
