@@ -37,12 +37,13 @@ const end = async (child: ChildProcess): Promise<void> => {
   await exited
 }
 
-/** At once: a command that runs this one may not wait for more. */
-const cleanUp = (): void => {
+/** At once: a command that runs this one may not wait for more. What the NATS servers have logged is kept where it failed. */
+const cleanUp = (hasFailed = false): void => {
   for (const child of children) child.kill("SIGKILL")
   remove()
   programs.remove()
-  rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  if (hasFailed) console.error(`The logs of the NATS servers are in ${directory}.`)
+  else rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
@@ -190,5 +191,5 @@ try {
   process.exitCode = 1
 } finally {
   await Promise.all([...children].map(end))
-  cleanUp()
+  cleanUp(process.exitCode === 1)
 }
