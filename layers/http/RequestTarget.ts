@@ -7,6 +7,22 @@ import type { IncomingMessage } from "node:http"
 import { parse } from "node:querystring"
 
 /**
+ * Whether a request tells by more than one Host which host it is for, which RFC 9112 section 3.2 has refused. An absolute
+ * target tells it in their place.
+ *
+ * @internal
+ */
+export const isAmbiguous = ({ rawHeaders, url }: IncomingMessage): boolean => {
+  if ((url as string).charCodeAt(0) !== SLASH) return false
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++
+  }
+  return hosts > 1
+}
+
+/**
  * Gives a request whose target is absolute (`http://host/path`, as to a proxy) the same target in origin form, and the
  * target's authority as its Host (RFC 9112 section 3.2.2). False where the target has no authority.
  *

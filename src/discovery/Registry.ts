@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import { upgradePath, upgradePathAlias } from "../connection/Frame.js"
 import type { Entry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
 import { invalidEntry, isPlain, validateAny, validateEntry } from "../DiscoveryEntry.js"
 import type { GatewayServer } from "../election/GatewayElection.js"
@@ -139,11 +140,14 @@ export const make = Effect.fnUntraced(function* (server: GatewayServer, options:
   const notOwn =
     (validate: Validate) =>
     (input: unknown): Either.Either<Entry, InvalidEntry> =>
-      Either.filterOrLeft(
-        validate(input),
-        (entry) => !options.isOwnUrl(entry.baseUrl),
-        () => invalidEntry(input, "baseUrl is the gateway's own, so that its requests would come back to it")
-      )
+      Either.flatMap(validate(input), (entry) => {
+        const issue = options.isOwnUrl(entry.baseUrl)
+          ? "baseUrl is the gateway's own, so that its requests would come back to it"
+          : isOwnPath(entry.pathPrefix)
+            ? "pathPrefix is the gateway's own, whose requests it answers itself"
+            : undefined
+        return issue === undefined ? Either.right(entry) : Either.left(invalidEntry(input, issue))
+      })
 
   const registerAll = (validate: Validate) => (inputs: ReadonlyArray<unknown>, caller: ConnectedClient) =>
     Effect.flatMap(inTurns(inputs, notOwn(validate)), ([[refused], entries]) => {
@@ -310,3 +314,5 @@ const unknown = {
   none: "None is registered at all: are they running, and do they take part at this port?",
   some: (names: string) => `Registered: ${names}. Is the service running, and is its name spelled so?`
 }
+
+const isOwnPath = (prefix: string): boolean => prefix === upgradePath || `${prefix}/`.startsWith(`${upgradePathAlias}/`)

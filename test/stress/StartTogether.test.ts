@@ -53,4 +53,26 @@ describe("Participants", () => {
       }),
     60_000
   )
+
+  live(
+    "of ten processes, fifteen in each, that start at the same instant all join: one leads, all are reached",
+    () =>
+      Effect.gen(function* () {
+        const processes = yield* Effect.all(Array(10).fill(Live.process_) as Array<typeof Live.process_>, {
+          concurrency: "unbounded"
+        })
+        const port = yield* Live.freePort
+        const roles = yield* Effect.forEach(processes, (child) => child.ask(`joinAll ${port} 15`, "are"), {
+          concurrency: "unbounded"
+        })
+        const all = roles.join().split(",").sort()
+        assert.deepStrictEqual(all, [...Array<string>(149).fill("follower"), "leader"])
+        const { discovery } = yield* Live.participant({ port })
+        assert.strictEqual((yield* discovery.routes).length, 150)
+        for (const { pid } of processes) {
+          assert.strictEqual(yield* Live.get(port, `/${pid}-14`), `200 ${pid}-14`)
+        }
+      }),
+    120_000
+  )
 })

@@ -67,6 +67,38 @@ describe("a request to a route", () => {
       })
   )
 
+  it.scopedLive("with more than one Host is a 400, from a route and from the proxy, in an upgrade, too", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* proxied({ onRequest: (request, response) => response.end(request.url) })
+      yield* gateway.gateway.route("GET", "/a", () => Effect.succeed("a"))
+      const ask = (path: string, lines: string) =>
+        converse(gateway.port, `GET ${path} HTTP/1.1\r\n${lines}Connection: close, upgrade\r\n\r\n`)
+      for (const path of ["/a", "/b"]) {
+        for (const lines of ["Host: x\r\nHost: x\r\n", "Host: x\r\nA: b\r\nhost: y\r\nUpgrade: websocket\r\n"]) {
+          const answer = yield* ask(path, lines)
+          assert.match(
+            answer,
+            /^HTTP\/1\.1 400 [\s\S]*\{"error":"The request has more than one Host\."\}/,
+            path + lines
+          )
+        }
+        assert.match(yield* ask(path, "Host: x\r\n"), /^HTTP\/1\.1 200 /)
+      }
+    })
+  )
+
+  it.scopedLive("that is refused gets its answer, though what follows of it isn't HTTP", () =>
+    Effect.gen(function* () {
+      const server = yield* NodeIPCServer.make()
+      yield* server.interceptHttp("POST", "/", () => Effect.succeed("a"))
+      const answerTo = (lines: string) => converse(server.port, `POST / HTTP/1.1\r\nHost: x\r\n${lines}`)
+      const unknown = yield* answerTo("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")
+      assert.match(unknown, /^HTTP\/1\.1 501 [\s\S]*"error":"The transfer coding/)
+      const ambiguous = yield* answerTo("Host: y\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n")
+      assert.match(ambiguous, /^HTTP\/1\.1 400 [\s\S]*"error":"The request has more than one Host/)
+    })
+  )
+
   it.scopedLive("whose body has a transfer coding beside chunked is a 501, from a route and from the proxy", () =>
     Effect.gen(function* () {
       const { gateway } = yield* proxied({ onRequest: (_request, response) => response.end("upstream") })

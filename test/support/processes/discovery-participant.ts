@@ -1,6 +1,6 @@
 /**
  * Takes part at a port with a service of its own, which answers its name. Told `join <port> <options>`,
- * `leave`, and what else is asked of it; tells each role it has.
+ * `joinAll <port> <count>`, `leave`, and what else is asked of it; tells each role it has.
  */
 import { createServer } from "node:http"
 import * as Context from "effect/Context"
@@ -33,7 +33,6 @@ const join = Effect.fnUntraced(function* (port: number, options: Options) {
   yield* discovery.register(apis.map((api) => ({ api, baseUrl, pathPrefix: `/${api}` })))
   const election = Context.get(services, LeaderElection)
   yield* Effect.forkScoped(Stream.runForEach(election.roles, (role) => say("role", role)))
-  yield* say("joined")
   return election
 })
 
@@ -48,6 +47,15 @@ const program = Effect.gen(function* () {
     if (word === "join") {
       const options = JSON.parse(rest.slice(1).join(" ")) as Options
       election = yield* Scope.extend(join(Number(rest[0]), options), scope)
+      yield* say("joined")
+    } else if (word === "joinAll") {
+      const [port, count] = rest.map(Number) as [number, number]
+      const joining = Array.from({ length: count }, (_, i) => {
+        const runtimeId = `${process.pid}-${i}`
+        return join(port, { runtimeId, apis: [runtimeId] })
+      })
+      const elections = yield* Scope.extend(Effect.all(joining, { concurrency: "unbounded" }), scope)
+      yield* say("are", (yield* Effect.all(elections.map(({ role }) => role))).join())
     } else if (word === "role" && election !== undefined) {
       yield* say("is", yield* election.role)
     } else if (word === "settled" && election !== undefined) {

@@ -258,6 +258,26 @@ describe("The gateway's own URL", () => {
   )
 })
 
+describe("A path of the gateway's own", () => {
+  it.scoped("isn't registered either: no request below it would come to a service", () =>
+    Effect.gen(function* () {
+      const { follower, leader } = yield* two()
+      for (const { discovery } of [leader, follower]) {
+        for (const pathPrefix of ["/__ipc", "/__ipc/", "/__ggFrameworkConnection", "/__ggFrameworkConnection/a"]) {
+          const { message, tag } = yield* told(discovery.register({ ...orders, pathPrefix }))
+          assert.strictEqual(tag, "InvalidEntry")
+          assert.include(
+            message,
+            "can't be registered: pathPrefix is the gateway's own, whose requests it answers itself."
+          )
+        }
+      }
+      yield* leader.discovery.register({ ...orders, pathPrefix: "/__ipcs" })
+      assert.lengthOf(yield* leader.discovery.routes, 1)
+    })
+  )
+})
+
 describe("An owner's name", () => {
   it.scoped("of a client without one can't be had by any runtimeId", () =>
     Effect.gen(function* () {
