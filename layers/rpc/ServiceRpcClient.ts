@@ -6,6 +6,7 @@
 import * as RpcClient from "@effect/rpc/RpcClient"
 import { RpcClientError } from "@effect/rpc/RpcClientError"
 import type { AckEncoded, FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
@@ -13,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Discovery } from "../../src/Discovery.js"
 import * as ServiceClient from "../../src/ServiceClient.js"
+import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { isLast, RpcExchange } from "./RpcExchange.js"
 
 /**
@@ -109,3 +111,18 @@ export const layer = (
   api: string,
   options?: ServiceClient.ServiceClientOptions
 ): Layer.Layer<RpcClient.Protocol, never, Discovery> => Layer.scoped(RpcClient.Protocol, make(api, options))
+
+/**
+ * As {@link layer}, with the options as Config gives them.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  api: string,
+  options: ConfigOptions.ConfigOptions<ServiceClient.ServiceClientOptions> = {}
+): Layer.Layer<RpcClient.Protocol, ConfigError, Discovery> =>
+  Layer.scoped(
+    RpcClient.Protocol,
+    Effect.flatMap(ConfigOptions.given(options), (given) => make(api, given))
+  )

@@ -5,6 +5,7 @@
  */
 import type { FromServerEncoded } from "@effect/rpc/RpcMessage"
 import * as RpcServer from "@effect/rpc/RpcServer"
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
@@ -12,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Discovery } from "../../src/Discovery.js"
 import * as ServiceServer from "../../src/ServiceServer.js"
+import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { isLast, RpcExchange } from "./RpcExchange.js"
 
 /** How many responses of one request wait to be sent: acknowledgements are for the consumer's pace. */
@@ -109,3 +111,18 @@ export const layer = (
   options?: ServiceServer.ServiceServerOptions
 ): Layer.Layer<RpcServer.Protocol, ServiceServer.ServiceServerError, Discovery> =>
   Layer.scoped(RpcServer.Protocol, make(api, options))
+
+/**
+ * As {@link layer}, with the options as Config gives them.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  api: string,
+  options: ConfigOptions.ConfigOptions<ServiceServer.ServiceServerOptions> = {}
+): Layer.Layer<RpcServer.Protocol, ServiceServer.ServiceServerError | ConfigError, Discovery> =>
+  Layer.scoped(
+    RpcServer.Protocol,
+    Effect.flatMap(ConfigOptions.given(options), (given) => make(api, given))
+  )

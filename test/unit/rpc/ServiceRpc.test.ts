@@ -7,6 +7,9 @@ import * as RpcServer from "@effect/rpc/RpcServer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -83,6 +86,25 @@ const start = Effect.gen(function* () {
   return { port, log, serve, kitchen }
 })
 
+/** Both ends' options are Configs of the same variable. */
+const configured = (variables: ReadonlyMap<string, string>) =>
+  Effect.gen(function* () {
+    const port = MemoryPort.make()
+    const { discovery } = yield* port.participant({ runtimeId: "leader" })
+    const log = yield* Queue.unbounded<string>()
+    const options = { requestTimeout: Config.duration("PATIENCE") }
+    const protocols = Layer.mergeAll(
+      RpcServer.layer(Kitchen).pipe(
+        Layer.provide(handlers("a", log)),
+        Layer.provide(ServiceRpcServer.layerConfig("kitchen", options))
+      ),
+      ServiceRpcClient.layerConfig("kitchen", options)
+    )
+    const context = yield* Layer.build(Layer.provide(protocols, Layer.succeed(Discovery, discovery)))
+    const kitchen = yield* RpcClient.make(Kitchen).pipe(Effect.provide(context))
+    return yield* kitchen.brew({ cups: 1 })
+  }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map(variables))))
+
 const silent = Effect.provide(Logger.remove(Logger.defaultLogger))
 
 describe("An RpcGroup on a service", () => {
@@ -93,6 +115,14 @@ describe("An RpcGroup on a service", () => {
       assert.deepStrictEqual(yield* Effect.flip(kitchen.brew({ cups: 3 })), new NoTea({ left: 2 }))
       const guest = yield* kitchen.guest(undefined, { headers: { guest: "Ada" } })
       assert.deepStrictEqual(JSON.parse(guest).value, "Ada")
+    })
+  )
+
+  it.scoped("has options from Config, and fails where they are missing", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* configured(new Map([["PATIENCE", "1 second"]])), new Date(1))
+      const missing = yield* Effect.flip(configured(new Map()))
+      assert.isTrue(ConfigError.isConfigError(missing) && ConfigError.isMissingData(missing))
     })
   )
 
