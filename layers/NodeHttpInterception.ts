@@ -10,13 +10,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../src/Discovery.js"
 import { HttpGateway } from "../src/HttpGateway.js"
-import type {
-  AwaitRequestOptions,
-  Installing,
-  InterceptorOptions,
-  WebSocketHandler,
-  WebSocketInterceptor
-} from "../src/HttpInterception.js"
+import type { AwaitRequestOptions } from "../src/HttpInterception.js"
 import { HttpInterception } from "../src/HttpInterception.js"
 import type { UnverifiedInterception } from "../src/InterceptionError.js"
 import { IPCServer } from "../src/IPCServer.js"
@@ -28,20 +22,16 @@ import { fromService } from "./http/NodeHttpGateway.js"
 import { pathOf } from "./http/RequestTarget.js"
 import * as ApiRequests from "./interception/ApiRequests.js"
 import * as CallRecording from "./interception/CallRecording.js"
-import * as Faults from "./interception/Faults.js"
 import { Forwarding } from "./interception/Forwarding.js"
 import * as HarRecorder from "./interception/HarRecorder.js"
 import * as HarReplay from "./interception/HarReplay.js"
 import * as Installation from "./interception/Installation.js"
-import { type Group, Interceptors, type Kind, noteFailure, verify } from "./interception/Interceptors.js"
+import * as Installers from "./interception/Installers.js"
+import { type Group, Interceptors, verify } from "./interception/Interceptors.js"
 import { type Entry, Journal, type View } from "./interception/Journal.js"
-import * as Matching from "./interception/Matching.js"
-import * as Mock from "./interception/Mock.js"
 import { RecordingBudget } from "./interception/RecordingBudget.js"
 import { type SessionTrace, SessionTraces } from "./interception/SessionTrace.js"
 import * as Validation from "./interception/Validation.js"
-import * as WebSocketMock from "./interception/WebSocketMock.js"
-import * as WebSocketSpy from "./interception/WebSocketSpy.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as ProcessMemory from "./ProcessMemory.js"
 
@@ -89,11 +79,9 @@ export const make: (
     const recorder = CallRecording.makeRecorder(maxBytes, new RecordingBudget(maxTotalBytes), clock)
     const { url } = yield* IPCServer
     const apis = ApiRequests.make(discovery)
-    const memory = yield* ProcessMemory.current
     const forwarding = new Forwarding(url, apis)
     const sessions = new SessionTraces()
     const interceptors = new Interceptors(sessions)
-    const install = Installation.make(gateway, interceptors, apis, forwarding, maxBytes)
     yield* gateway.onUnmatched(interceptors.onUnmatched)
     const journal = new Journal(apis)
     yield* journal.record(
@@ -126,116 +114,20 @@ export const make: (
           Exit.isSuccess(exit) ? Effect.orDie(verified(group)) : Effect.catchAll(verified(group), print)
         )
       )
-    const recorded = (group: Group, kind: Kind, name: string, matcher: RequestMatcher): CallRecording.Recorded => ({
-      label: `The ${kind} ${name}`,
-      name,
-      explain: Effect.orElseSucceed(journal.told(group.view, matcher), () => "")
+    const installers = Installers.make({
+      gateway,
+      install: Installation.make(gateway, interceptors, apis, forwarding, maxBytes),
+      recorder,
+      forwarding,
+      memory: yield* ProcessMemory.current,
+      clock,
+      cors: options.cors ?? false,
+      arrived: (group, matcher) => Effect.orElseSucceed(journal.told(group.view, matcher), () => "")
     })
 
     const serviceOf = (group: Group): HttpInterception.Service => {
       const service: HttpInterception.Service = {
-        mock: (match, handler, mockOptions = {}) =>
-          Effect.gen(function* () {
-            const matcher: RequestMatcher = match
-            yield* Validation.check(matcher, Validation.mockOptions, mockOptions)
-            yield* Validation.checkHandler(handler)
-            const name = mockOptions.name ?? Matching.textOf(matcher)
-            const { interceptor, watch } = yield* CallRecording.ofCalls(
-              recorded(group, "mock", name, matcher),
-              recorder
-            )
-            const cors = mockOptions.cors ?? options.cors ?? false
-            const take = yield* Mock.make(gateway, {
-              matcher,
-              handler,
-              cors,
-              delay: mockOptions.delay,
-              clock,
-              forwarding,
-              watch,
-              onFailure: ({ method, path }, failure, error) =>
-                noteFailure(group, { name: `mock ${name}`, method, path, failure, error })
-            })
-            yield* install(group, { kind: "mock", name, matcher, options: { ...mockOptions, cors }, take })
-            return interceptor
-          }),
-        spy: (matcher, spyOptions = {}) =>
-          Effect.gen(function* () {
-            yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
-            const name = spyOptions.name ?? Matching.textOf(matcher)
-            const { interceptor, watch } = yield* CallRecording.ofCalls(recorded(group, "spy", name, matcher), recorder)
-            yield* install(group, {
-              kind: "spy",
-              name,
-              matcher,
-              options: spyOptions,
-              take: ({ exchange, matched, passOn }) => passOn(watch(exchange, matched).exchange)
-            })
-            return interceptor
-          }),
-        fault: (matcher, fault, faultOptions = {}) =>
-          Effect.gen(function* () {
-            yield* Validation.check(matcher, Validation.interceptorOptions, faultOptions)
-            yield* Validation.checkFault(fault)
-            const name = faultOptions.name ?? `${fault._tag} of ${Matching.textOf(matcher)}`
-            const { interceptor, watch } = yield* CallRecording.ofCalls(
-              recorded(group, "fault", name, matcher),
-              recorder
-            )
-            const { apply } = yield* Faults.make(fault, name, clock)
-            yield* install(group, {
-              kind: "fault",
-              name,
-              matcher,
-              options: faultOptions,
-              passesOn: fault._tag === "Delay" || fault._tag === "ResetInBody",
-              take: ({ exchange, matched, passOn }) => {
-                const recorded = watch(exchange, matched)
-                apply(recorded.exchange, recorded.fail, passOn)
-              }
-            })
-            return interceptor
-          }),
-        webSocket: <E, R = never>(
-          matcher: RequestMatcher,
-          handler: WebSocketHandler<E, R>,
-          webSocketOptions: InterceptorOptions = {}
-        ): Installing<WebSocketInterceptor, R> =>
-          Effect.gen(function* () {
-            yield* Validation.check(matcher, Validation.interceptorOptions, webSocketOptions)
-            yield* Validation.checkHandler(handler)
-            const name = webSocketOptions.name ?? Matching.textOf(matcher)
-            const recording = yield* CallRecording.ofWebSockets(
-              recorded(group, "WebSocket mock", name, matcher),
-              recorder
-            )
-            const take = yield* WebSocketMock.make(
-              handler,
-              recording.recorder,
-              memory,
-              ({ method, path }, failure, error) =>
-                noteFailure(group, { name: `WebSocket mock ${name}`, method, path, failure, error })
-            )
-            yield* install(group, { kind: "WebSocket mock", name, matcher, options: webSocketOptions, take })
-            return recording.interceptor
-          }),
-        spyWebSocket: (matcher, spyOptions = {}) =>
-          Effect.gen(function* () {
-            yield* Validation.check(matcher, Validation.interceptorOptions, spyOptions)
-            const name = spyOptions.name ?? Matching.textOf(matcher)
-            const recording = yield* CallRecording.ofWebSockets(
-              recorded(group, "WebSocket spy", name, matcher),
-              recorder
-            )
-            yield* install(group, {
-              kind: "WebSocket spy",
-              name,
-              matcher,
-              options: spyOptions,
-              take: ({ exchange, matched, passOn }) => WebSocketSpy.watch(exchange, matched, recording.recorder, passOn)
-            })
-            return recording.interceptor
-          }),
+        ...installers(group),
         calls: (match?: RequestMatcher) => journal.calls(group.view, match),
         awaitRequest: (match: RequestMatcher, awaitOptions: AwaitRequestOptions = {}) =>
           journal.awaitRequest(group.view, match, awaitOptions),
