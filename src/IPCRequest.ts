@@ -343,7 +343,14 @@ export const nameOf = (request: UntypedRequest): string => (typeof request === "
  * @internal
  */
 export class RawBytes {
+  readonly #isRawBytes = true
+
   constructor(readonly bytes: Uint8Array) {}
+
+  /** As `instanceof`, which throws for a proxy that was revoked or whose trap throws. */
+  static is(value: unknown): value is RawBytes {
+    return typeof value === "object" && value !== null && #isRawBytes in value
+  }
 
   toJSON(): string {
     return Encoding.encodeBase64(this.bytes)
@@ -367,14 +374,17 @@ const isSchema = (schema: WireSchema): schema is AnySchema => schema !== IPCRequ
 
 const bytesCodec: Codec<unknown> = {
   decode: (value) => {
-    if (value instanceof Uint8Array) return Either.right(value)
+    if (isBytes(value)) return Either.right(value)
     return typeof value === "string"
       ? Either.mapLeft(Encoding.decodeBase64(value), () => notBytes(value, "in base64"))
       : Either.left(notBytes(value, "in base64"))
   },
   encode: (value) =>
-    value instanceof Uint8Array ? Either.right(new RawBytes(value)) : Either.left(notBytes(value, "as a Uint8Array"))
+    isBytes(value) ? Either.right(new RawBytes(value)) : Either.left(notBytes(value, "as a Uint8Array"))
 }
+
+// By the internal slot first: `instanceof` throws for a revoked proxy.
+const isBytes = (value: unknown): value is Uint8Array => ArrayBuffer.isView(value) && value instanceof Uint8Array
 
 const notBytes = (value: unknown, how: string): ParseResult.ParseIssue =>
   new ParseResult.Type(Schema.Uint8ArrayFromSelf.ast, value, `bytes ${how} were expected`)

@@ -15,7 +15,7 @@ export const printData = (head: string, data: unknown, agreement: Agreement): Pa
     if (agreement.serialization !== undefined) {
       const bytes = serialized(data, agreement.serialization)
       if (bytes !== undefined) return joined(head, bytes)
-    } else if (data instanceof RawBytes) return joined(head, data.bytes)
+    } else if (RawBytes.is(data)) return joined(head, data.bytes)
   }
   const json = Frame.stringify(data)
   return typeof json === "string" ? head + json : json
@@ -32,7 +32,7 @@ export const printSuccess = (
     if (agreement.serialization !== undefined) {
       const bytes = serialized({ success: true, data: unwrapped(data) }, agreement.serialization)
       if (bytes !== undefined) return joined(`s:${id}:${path}:`, bytes)
-    } else if (data instanceof RawBytes) return joined(`s:${id}:${path}:`, data.bytes)
+    } else if (RawBytes.is(data)) return joined(`s:${id}:${path}:`, data.bytes)
   }
   return Frame.printSuccess(id, path, data)
 }
@@ -86,7 +86,7 @@ const ownBytes = (body: Uint8Array): Uint8Array =>
 const serialized = (data: unknown, serialization: Serialization): Uint8Array | undefined =>
   data === undefined ? undefined : serialization.encode(unwrapped(data))
 
-const unwrapped = (data: unknown): unknown => (data instanceof RawBytes ? data.bytes : data)
+const unwrapped = (data: unknown): unknown => (RawBytes.is(data) ? data.bytes : data)
 
 const joined = (head: string, body: Uint8Array): Uint8Array => {
   const start = encoder.encode(`${head}\n`)

@@ -164,7 +164,7 @@ export class StreamSender implements Turn {
     const { agreement } = this.connection
     const first = this.elements[this.sent]
     // Bytes go each in a frame of their own.
-    const isRaw = first instanceof RawBytes && agreement.binary && agreement.serialization === undefined
+    const isRaw = RawBytes.is(first) && agreement.binary && agreement.serialization === undefined
     if (isRaw) {
       if (count > 1) return { packet: "", size: Number.POSITIVE_INFINITY }
       const packet = FrameBytes.printData(this.head, first, agreement)
@@ -185,7 +185,7 @@ const mostCollected = 64
 
 /** Of what isn't text or bytes, the size is known once it is printed. */
 const isSmall = (element: unknown): boolean =>
-  typeof element === "string" ? element.length < 1024 : !(element instanceof RawBytes)
+  typeof element === "string" ? element.length < 1024 : !RawBytes.is(element)
 
 /** A longer batch would keep other streams waiting, in UTF-16 units or bytes. */
 const longestBatch = 32 * 1024

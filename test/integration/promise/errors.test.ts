@@ -280,6 +280,36 @@ describe("requests", () => {
   })
 })
 
+describe("a value that can't be looked at", () => {
+  const trap = () => {
+    throw new Error("the trap")
+  }
+  const trapped = new Proxy({}, { getPrototypeOf: trap, get: trap, has: trap, ownKeys: trap })
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke()
+
+  it("fails what it is the payload, the answer or an element of, and nothing else", async () => {
+    const server = await serve()
+    const Values = IPCServer.defineRequest<unknown, unknown>("values")
+    const Elements = IPCServer.defineStream<void, unknown>("elements")
+    for (const value of [trapped, revoked.proxy]) {
+      server.onFrameworkMessage(Values, (): unknown => [value][0])
+      server.onStream(Elements, async function* () {
+        yield value
+      })
+      const client = await connect(server)
+      assert.strictEqual((await rejection(client.sendFrameworkRequest(Values, value)))._tag, "InvalidPayload")
+      assert.strictEqual((await rejection(client.sendFrameworkRequest(Values, 1)))._tag, "RequestFailed")
+      assert.strictEqual(
+        (await rejection(client.openStream(Elements)[Symbol.asyncIterator]().next()))._tag,
+        "RequestFailed"
+      )
+      server.onFrameworkMessage(Values, async (payload) => payload)
+      assert.strictEqual(await client.sendFrameworkRequest(Values, "still here"), "still here")
+    }
+  })
+})
+
 describe("HTTP", () => {
   it("bad JSON body", async () => {
     const server = await serve()
