@@ -30,36 +30,46 @@ export interface NewBucketOptions extends NatsBucketOptions {
  * Opens the bucket, and makes it where it isn't there.
  */
 export const make = (connection: NatsConnection, options: NewBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
-  opened(connection, options, async (client) => {
-    const { Kvm } = await import("@nats-io/kv")
-    const kvm = new Kvm(client)
-    const { maxAge, name, replicas } = options
-    await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
-      // Somebody has made it with other options.
-      if (codeOf(error) !== streamExists) throw error
-      await kvm.open(name)
-    })
+  opened(connection, options, (client) => create(client, options), true)
+
+const create = async (client: JetStreamClient, { maxAge, name, replicas }: NewBucketOptions): Promise<void> => {
+  const { Kvm } = await import("@nats-io/kv")
+  const kvm = new Kvm(client)
+  await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
+    // Somebody has made it with other options.
+    if (codeOf(error) !== streamExists) throw error
+    await kvm.open(name)
   })
+}
 
 /**
  * Opens the bucket where it is there.
  */
 export const open = (connection: NatsConnection, options: NatsBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
   // Opening a bucket asks for nothing, and so doesn't tell that it isn't there.
-  opened(connection, options, async (client) => (await client.jetstreamManager(false)).streams.info(streamOf(options)))
+  opened(
+    connection,
+    options,
+    async (client) => (await client.jetstreamManager(false)).streams.info(streamOf(options)),
+    false
+  )
 
 const opened = (
   connection: NatsConnection,
   options: NatsBucketOptions,
-  prepare: (client: JetStreamClient) => Promise<unknown>
+  prepare: (client: JetStreamClient) => Promise<unknown>,
+  /** Whether to do it again where the server has lost the bucket. */
+  again: boolean
 ): Effect.Effect<Bucket, NatsFailed> =>
   Effect.tryPromise({
     try: async () => {
       const { jetstream } = await import("@nats-io/jetstream")
       // A cluster takes longer to make a stream than to answer, so this has the client's own timeout.
-      await prepare(jetstream(connection))
+      const prepared = () => prepare(jetstream(connection))
+      await prepared()
       const client = jetstream(connection, { timeout: options.answerTimeout })
-      return overJetStream(connection, client, await client.jetstreamManager(false), options)
+      const remake = again ? prepared : undefined
+      return overJetStream(connection, client, await client.jetstreamManager(false), options, remake)
     },
     catch: (error) => failure(options.servers, error)
   })
@@ -70,9 +80,25 @@ const overJetStream = (
   connection: NatsConnection,
   client: JetStreamClient,
   manager: JetStreamManager,
-  options: NatsBucketOptions
+  options: NatsBucketOptions,
+  remake: (() => Promise<unknown>) | undefined
 ): Bucket => {
   const stream = streamOf(options)
+  /** Of the bucket that was watched last. */
+  let createdAt: string | undefined
+  /** Ends the watches: a consumer doesn't notice that its stream is gone. */
+  const watches = new Set<() => void>()
+
+  const look = () => manager.streams.info(stream)
+  const found = async () => {
+    try {
+      return await look()
+    } catch (error) {
+      if (remake === undefined || codeOf(error) !== streamMissing) throw error
+      await remake()
+      return await look()
+    }
+  }
   const prefix = `$KV.${options.name}.`
 
   const publish = (key: string, value: string, headers: Readonly<Record<string, string>>) =>
@@ -84,10 +110,11 @@ const overJetStream = (
         const { seq } = await client.publish(prefix + key, value, { headers: all, retries: 0 })
         return seq
       },
-      catch: (error) =>
-        wrongLastSequence.has(codeOf(error) ?? 0)
-          ? new RevisionMismatch()
-          : new BucketUnavailable({ detail: messageOf(error) })
+      catch: (error) => {
+        if (wrongLastSequence.has(codeOf(error) ?? 0)) return new RevisionMismatch()
+        if (isAbsent(error)) for (const end of watches) end()
+        return new BucketUnavailable({ detail: messageOf(error) })
+      }
     })
 
   const expecting = (revision: number) => ({ "Nats-Expected-Last-Subject-Sequence": String(revision) })
@@ -118,6 +145,9 @@ const overJetStream = (
         const { consumer, pending } = yield* Effect.tryPromise({
           try: async () => {
             const { DeliverPolicy } = await import("@nats-io/jetstream")
+            const { created: createdNow } = await found()
+            if (createdAt !== undefined && createdAt !== createdNow) listener.onReplaced()
+            createdAt = createdNow
             const consumer: PushConsumer = await client.consumers.getPushConsumer(stream, {
               name_prefix,
               filter_subjects: `${prefix}>`,
@@ -145,7 +175,15 @@ const overJetStream = (
           }),
           (consumed) => Effect.sync(() => consumed.stop())
         )
-        const ended = yield* Effect.promise(() => messages.closed())
+        const gone = Effect.async<string>((resume) => {
+          const end = () => resume(Effect.succeed("the bucket is gone"))
+          watches.add(end)
+          return Effect.sync(() => watches.delete(end))
+        })
+        const ended = yield* Effect.raceFirst(
+          Effect.promise(() => messages.closed()),
+          gone
+        )
         return yield* unavailable(ended ?? "the watch has ended")
       })
   }
@@ -163,6 +201,10 @@ const codeOf = (error: unknown): number | undefined =>
     ? error.code
     : undefined
 
+/** Nothing answers for the stream, or for JetStream at all. */
+const isAbsent = (error: unknown): boolean =>
+  /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${messageOf(error)}`)
+
 const failure = (servers: string, error: unknown): NatsFailed => {
   const code = codeOf(error) ?? 0
   const detail = messageOf(error)
@@ -170,7 +212,7 @@ const failure = (servers: string, error: unknown): NatsFailed => {
     return new NatsFailed({ reason: "InvalidOptions", servers, detail: "no participant has joined the namespace yet" })
   }
   const reason =
-    jetStreamMissing.has(code) || /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${detail}`)
+    jetStreamMissing.has(code) || isAbsent(error)
       ? "NoJetStream"
       : tooFewReplicas.has(code)
         ? "TooFewReplicas"

@@ -41,6 +41,8 @@ export interface Bucket {
 export interface BucketListener {
   readonly onEntry: (entry: Entry) => void
   readonly onCurrent: () => void
+  /** What is told from now on is of another bucket than before: its revisions begin anew. */
+  readonly onReplaced: () => void
 }
 
 /** The key's last write is another one than was expected. */

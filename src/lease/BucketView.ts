@@ -78,6 +78,9 @@ export const make: (
           if (isListing) listed.add(entry.key)
           learn(entry)
         },
+        onReplaced: () => {
+          for (const [key, entry] of seen) seen.set(key, { ...entry, revision: 0 })
+        },
         onCurrent: () => {
           isListing = false
           // What the bucket has dropped for its age, or was removed so long ago that nothing tells of it.

@@ -42,3 +42,35 @@ describe("Participants on a cluster of three", () => {
     60_000
   )
 })
+
+describe("Participants whose server has lost its store", () => {
+  live(
+    "make the bucket anew: all register again, and one leads, with nobody's help",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.start()
+        const [a, b] = [
+          yield* join({ servers: server.url, runtimeId: "a" }),
+          yield* join({ servers: server.url, runtimeId: "b" })
+        ]
+        yield* a.discovery.register({ ...users, baseUrl: "http://10.0.0.1:1" })
+        // The revisions of the next bucket are lower than this one's.
+        for (let round = 0; round < 20; round++) {
+          yield* Effect.scoped(b.discovery.register({ ...orders, baseUrl: "http://10.0.0.2:1" }))
+        }
+        yield* b.discovery.register({ ...orders, baseUrl: "http://10.0.0.2:1" })
+        for (let round = 0; round < 2; round++) {
+          yield* server.kill
+          yield* becomes(a.election, "electing")
+          yield* becomes(b.election, "electing")
+          yield* server.wipe
+          yield* server.restart
+          yield* Effect.race(becomes(a.election, "leader"), becomes(b.election, "leader"))
+          const c = yield* join({ servers: server.url, runtimeId: "c" })
+          for (const { discovery } of [a, b, c]) yield* knows(discovery, ["a users", "b orders"])
+          yield* c.leave
+        }
+      }),
+    60_000
+  )
+})

@@ -62,6 +62,7 @@ const startNats = (index: number): ChildProcess => {
       `server_name: "n${index}"`,
       `listen: "${host.address}:4222"`,
       `log_file: "${directory}/${index}.log"`,
+      `http: "${host.address}:8222"`,
       `jetstream { store_dir: "${directory}/store-${index}" }`,
       `cluster { name: "hosts", listen: "${host.address}:6222", routes: ${JSON.stringify(routes)} }`,
       // A host that is cut off is noticed by what it doesn't answer.
@@ -71,6 +72,14 @@ const startNats = (index: number): ChildProcess => {
   const child = run(host, ["nats-server", "-c", file])
   child.stdout?.resume()
   return child
+}
+
+/** Waits until a NATS server has caught up with the others: without it, the loss of another one would leave no majority. */
+const caughtUp = async (index: number): Promise<void> => {
+  const host = hosts[index] as Hosts.Host
+  const asked = `fetch("http://${host.address}:8222/healthz").then(({ ok }) => ok, () => false)`
+  const script = `(async () => { while (!(await ${asked})) await new Promise((resolve) => setTimeout(resolve, 200)) })()`
+  await once(run(host, [process.execPath, "-e", script]), "exit", { signal: AbortSignal.timeout(patience) })
 }
 
 /** What is known of each participant, by the observer's clock. */
@@ -176,6 +185,7 @@ try {
   took = await recovered("a NATS server's death", 9)
   report("a NATS server killed", took)
   startNats(0)
+  await caughtUp(0)
   took = await recovered("a NATS server's return", 9)
   report("the NATS server started again", took)
 

@@ -21,6 +21,8 @@ export interface NatsServer {
   readonly resume: Effect.Effect<void>
   /** Starts it again after its end, at its port and with what it has stored. */
   readonly restart: Effect.Effect<void, never, Scope.Scope>
+  /** Removes what it has stored, while it doesn't run. */
+  readonly wipe: Effect.Effect<void>
 }
 
 export interface NatsServerOptions {
@@ -55,6 +57,7 @@ export const start: (options?: NatsServerOptions) => Effect.Effect<NatsServer, n
       kill: Effect.suspend(() => (child === undefined ? Effect.void : end(child))),
       stop: signal("SIGSTOP"),
       resume: signal("SIGCONT"),
+      wipe: Effect.sync(() => rmSync(join(directory, "store"), { recursive: true, force: true })),
       restart: Effect.asVoid(run(Number(new URL(url).port)))
     }
   }

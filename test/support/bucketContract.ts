@@ -15,7 +15,8 @@ const watched = (bucket: Bucket) =>
     yield* Effect.forkScoped(
       bucket.watch({
         onEntry: (entry) => void told.unsafeOffer(entry),
-        onCurrent: () => void told.unsafeOffer("current")
+        onCurrent: () => void told.unsafeOffer("current"),
+        onReplaced: () => {}
       })
     )
     return told

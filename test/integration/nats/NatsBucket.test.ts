@@ -37,7 +37,7 @@ describe("The bucket on NATS", () => {
       const options = { servers: server.url, name: "test", replicas: 1, maxAge: 3_600_000, answerTimeout: 100 }
       const bucket = yield* NatsBucket.make(connection, options)
       yield* server.stop
-      const watch = Effect.scoped(bucket.watch({ onEntry: () => {}, onCurrent: () => {} }))
+      const watch = Effect.scoped(bucket.watch({ onEntry: () => {}, onCurrent: () => {}, onReplaced: () => {} }))
       const failed = yield* Effect.flip(watch).pipe(Effect.timeout("3 seconds"), Effect.ensuring(server.resume))
       assert.strictEqual(failed._tag, "BucketUnavailable")
       // The server takes requests in their order.
@@ -57,7 +57,11 @@ for (const [name, make] of [
       const bucket = yield* make
       const heard = yield* Queue.unbounded<string>()
       yield* Effect.forkScoped(
-        bucket.watch({ onEntry: ({ key, value }) => void heard.unsafeOffer(`${key}=${value}`), onCurrent: () => {} })
+        bucket.watch({
+          onEntry: ({ key, value }) => void heard.unsafeOffer(`${key}=${value}`),
+          onCurrent: () => {},
+          onReplaced: () => {}
+        })
       )
       yield* bucket.write("old", "1", 0)
       // The server looks for old messages once a second, and each attempt says whether it has dropped this one.
