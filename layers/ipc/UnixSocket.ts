@@ -28,12 +28,34 @@ export const isUnix = (socket: { readonly localPort?: number | undefined }): boo
 export const belongsTo = (host: string): boolean =>
   Address.isWildcard(host) || Address.listenHost(host) === Address.defaultHost
 
-/** The Unix socket of the port that the URL names, where it names a loopback address and the file is this user's own. */
-export const find = ({ hostname, port, protocol }: URL): string | undefined => {
+/** A file where a server listens, or did. */
+export interface Found {
+  readonly file: string
+  /** Tells it from an earlier or later file of the same name. */
+  readonly identity: string
+}
+
+/**
+ * The Unix socket of the port that the URL names, where it names a loopback address and the file is this user's own. None
+ * where that file was refused before.
+ */
+export const find = ({ hostname, port, protocol }: URL): Found | undefined => {
   if (protocol !== "ws:" || !isStandardLoopback(hostname)) return undefined
   const path = pathOf(Number(port || 80))
-  if (path === undefined || problemOf(path.directory, "directory") !== undefined) return undefined
-  return problemOf(path.file, "socket") === undefined ? path.file : undefined
+  if (path === undefined || typeof examine(path.directory, "directory") === "string") return undefined
+  const { file } = path
+  const stat = examine(file, "socket")
+  if (typeof stat === "string") return undefined
+  const identity = `${stat.ino} ${stat.ctimeMs}`
+  return refused.get(file) === identity ? undefined : { file, identity }
+}
+
+/** A killed server's file stays, and its followers try to connect again and again until the next one has replaced it. */
+const refused = new Map<string, string>()
+
+/** Nobody listens there (`ECONNREFUSED`), so nobody ever will: another server brings a file of its own. */
+export const onRefused = ({ file, identity }: Found): void => {
+  refused.set(file, identity)
 }
 
 const isStandardLoopback = (hostname: string): boolean => {
@@ -100,15 +122,13 @@ const networkNamespace = (): string => {
   }
 }
 
-/** Why it isn't this user's own. Links aren't followed: others may write to the directory above. */
-const problemOf = (path: string, kind: "directory" | "socket"): string | undefined => {
+/** Why it isn't this user's own, where it isn't. Links aren't followed: others may write to the directory above. */
+const examine = (path: string, kind: "directory" | "socket"): Fs.Stats | string => {
   try {
     const stat = Fs.lstatSync(path)
     if (kind === "directory" ? !stat.isDirectory() : !stat.isSocket()) return `${path} isn't a ${kind}`
     if (stat.uid !== process.getuid?.()) return `${path} belongs to another user`
-    return kind === "directory" && (stat.mode & 0o777) !== 0o700
-      ? `${path} isn't for this user alone (0700)`
-      : undefined
+    return kind === "directory" && (stat.mode & 0o777) !== 0o700 ? `${path} isn't for this user alone (0700)` : stat
   } catch (error) {
     return (error as Error).message
   }
@@ -123,8 +143,8 @@ interface Placed {
 const place = (server: Net.Server, { directory, file }: Path): Effect.Effect<Placed, string> =>
   Effect.gen(function* () {
     yield* attempt(() => Fs.mkdirSync(directory, { recursive: true, mode: 0o700 }))
-    const problem = problemOf(directory, "directory")
-    if (problem !== undefined) return yield* Effect.fail(problem)
+    const problem = examine(directory, "directory")
+    if (typeof problem === "string") return yield* Effect.fail(problem)
     const bound = file + unique()
     yield* bind(server, bound)
     const { ino } = yield* attempt(() => Fs.lstatSync(bound, { bigint: true }))

@@ -57,7 +57,10 @@ const connectByAny = (target: Target, onOpen: OnOpen): Effect.Effect<void, Upgra
     const byTcp = connectAs(target, onOpen)
     return unixSocket === undefined
       ? byTcp
-      : Effect.catchIf(connectAs({ ...target, unixSocket }, onOpen), isNotThere, () => byTcp)
+      : Effect.catchIf(connectAs({ ...target, unixSocket: unixSocket.file }, onOpen), isNotThere, ({ code }) => {
+          if (code === "ECONNREFUSED") UnixSocket.onRefused(unixSocket)
+          return byTcp
+        })
   })
 
 /** A file that its server left behind, or another server's. */

@@ -13,6 +13,7 @@ import * as TestClock from "effect/TestClock"
 import * as TestServices from "effect/TestServices"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
 import * as StaleSockets from "../../layers/ipc/StaleSockets.js"
+import * as UnixSocket from "../../layers/ipc/UnixSocket.js"
 import { ConnectFailed } from "../../src/index.js"
 import * as Child from "../support/Child.js"
 import { until } from "../support/discovery.js"
@@ -282,14 +283,19 @@ describe("A server", () => {
     })
   )
 
-  live("replaces the file that a killed one left", () =>
+  live("replaces the file that a killed one left, which clients don't try twice", () =>
     Effect.gen(function* () {
       yield* temporary()
       const killed = yield* Child.start("leader.ts", {})
       const port = Number(yield* killed.line("port"))
       process.kill(killed.pid, "SIGKILL")
       yield* killed.exit
+      const found = () => UnixSocket.find(new URL(`ws://127.0.0.1:${port}`))?.file
+      assert.strictEqual(found(), fileOf(port))
+      assert.instanceOf(yield* Effect.flip(sum(port)), ConnectFailed)
+      assert.isUndefined(found(), "the file is tried again")
       yield* serve({ port })
+      assert.strictEqual(found(), fileOf(port))
       assert.strictEqual(yield* sum(yield* beside(port)), 3)
     })
   )
