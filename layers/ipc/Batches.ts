@@ -47,14 +47,18 @@ export class Batches {
   ) {}
 
   send(packet: Packet): void {
-    if (!this.turnEnds) {
-      this.turnEnds = true
-      // After what is running now and the fibers it woke: what they send leaves with it.
-      process.nextTick(endTurn, this)
-    }
+    this.begin()
     this.queue.push(packet)
     this.queuedLength += packet.length
     if (this.queue.length >= this.batchCount || this.queuedLength >= batchLength) this.flush()
+  }
+
+  /** Something is sent in this turn. */
+  begin(): void {
+    if (this.turnEnds) return
+    this.turnEnds = true
+    // After what is running now and the fibers it woke: what they send leaves with it.
+    process.nextTick(endTurn, this)
   }
 
   unsent(): number {

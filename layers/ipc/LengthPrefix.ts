@@ -10,31 +10,36 @@ export const Kind = { text: 1, bytes: 2, close: 8, ping: 9, pong: 10 } as const
 
 export const headerLength = 5
 
+/** Puts a text frame at `start` of a buffer that has room for it. Where it ends. */
+export const writeText = (buffer: Buffer, start: number, text: string): number => {
+  const length = buffer.write(text, start + headerLength)
+  writeHeader(buffer, start, Kind.text, length)
+  return start + headerLength + length
+}
+
 /** A text frame. */
 export const printText = (text: string): Buffer => {
-  const length = Buffer.byteLength(text)
-  const frame = Buffer.allocUnsafe(headerLength + length)
-  writeHeader(frame, Kind.text, length)
-  frame.write(text, headerLength)
+  const frame = Buffer.allocUnsafe(headerLength + Buffer.byteLength(text))
+  writeText(frame, 0, text)
   return frame
 }
 
 /** What comes before a body of so many bytes. */
 export const printHeader = (kind: number, length: number): Buffer => {
   const header = Buffer.allocUnsafe(headerLength)
-  writeHeader(header, kind, length)
+  writeHeader(header, 0, kind, length)
   return header
 }
 
-const writeHeader = (buffer: Buffer, kind: number, length: number): void => {
-  buffer[0] = kind
-  buffer.writeUInt32BE(length, 1)
+export const writeHeader = (buffer: Buffer, start: number, kind: number, length: number): void => {
+  buffer[start] = kind
+  buffer.writeUInt32BE(length, start + 1)
 }
 
 export interface FrameListener {
   /** A frame's header: whether its body may come. Nothing is read after one that may not. */
   readonly onHeader: (kind: number, length: number) => boolean
-  /** A whole frame. */
+  /** A whole frame. A body of bytes is the listener's own; another one is part of what is read, and so valid until this returns. */
   readonly onFrame: (kind: number, body: Buffer) => void
   /** So many bytes are kept of a frame that isn't whole; 0 once it is. */
   readonly onReceiving: (bytes: number) => void
@@ -42,6 +47,13 @@ export interface FrameListener {
 
 /** How much room is made for the rest of a frame: what has come of it, so many times. */
 const growth = 8
+
+/** In memory of its own where it is large, so that it keeps no more than itself. */
+const copyOf = (body: Buffer): Buffer => {
+  const copy = Buffer.allocUnsafe(body.length)
+  body.copy(copy)
+  return copy
+}
 
 /** Reads frames from chunks of a byte stream. */
 export class Reader {
@@ -67,8 +79,9 @@ export class Reader {
       const rest = chunk.length - offset
       if (this.bodyRead === 0 && rest >= this.length) {
         const end = offset + this.length
-        this.deliver(chunk.subarray(offset, end))
+        const body = chunk.subarray(offset, end)
         offset = end
+        this.deliver(this.kind === Kind.bytes ? copyOf(body) : body)
         continue
       }
       if (rest === 0) return

@@ -4,7 +4,7 @@
  *
  * @internal
  */
-import { Packr, Unpackr } from "msgpackr"
+import { Packr, RESET_BUFFER_MODE, Unpackr } from "msgpackr"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import { maxDepth, weightOf } from "../../src/internal/JsonBounds.js"
 
@@ -21,10 +21,17 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffer
 export const messagePack: Serialization = {
   // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse. A field named
   // __proto__ it renames.
-  encode: (value) => {
+  print: (head, value) => {
     try {
-      const bytes = packr.pack(value)
-      return weigh(bytes) !== undefined && !bytes.includes("__proto__") ? bytes : undefined
+      // Until the next one is packed this is msgpackr's own memory, which is used again.
+      const packed = packr.pack(value, RESET_BUFFER_MODE)
+      if (packed.length > mostKept) packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
+      if (weigh(packed) === undefined || packed.includes("__proto__")) return undefined
+      const start = Buffer.byteLength(head) + 1
+      const frame = Buffer.allocUnsafe(start + packed.length)
+      frame.write(`${head}\n`)
+      packed.copy(frame, start)
+      return frame
     } catch {
       return undefined
     }
@@ -39,103 +46,84 @@ export const messagePack: Serialization = {
   }
 }
 
+/** The memory of a longer value isn't kept, in bytes. */
+const mostKept = 1024 * 1024
+const leastKept = 8 * 1024
+
 /** Undefined unless the bytes are one value of the kinds that JSON has, or bytes, and within the bounds. */
 const weigh = (bytes: Uint8Array): number | undefined => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  /** How many values are still to come at each level. */
-  const left: Array<number> = [1]
+  const { length } = bytes
+  /** How many values are still to come at this level, and at those around it. */
+  let left = 1
+  const around: Array<number> = []
   let position = 0
   let collections = 0
   let values = 0
   let fields = 0
   let strings = 0
   let chunks = 0
-  while (left.length > 0) {
-    const level = left.length - 1
-    if (left[level] === 0) {
-      left.pop()
-      continue
+  for (;;) {
+    while (left === 0) {
+      const next = around.pop()
+      if (next !== undefined) left = next
+      else if (position !== length) return undefined
+      else return weightOf({ collections, values: values - fields - chunks, fields, strings }) + chunks * chunkBytes
     }
-    left[level] = (left[level] as number) - 1
-    if (position >= bytes.length) return undefined
-    const type = bytes[position] as number
-    position++
+    left--
+    // Also where the value before was longer than the rest.
+    if (position >= length) return undefined
+    const type = bytes[position++] as number
     values++
     if (type <= 0x7f || type >= 0xe0) continue
-    const length = lengthOf(type, view, position)
-    if (length === undefined) return undefined
-    position += length.header
-    if (length.values !== undefined) {
-      left.push(length.values)
-      if (++collections > maxCollections || left.length - 1 > maxDepth) return undefined
-      if (isMap(type)) fields += length.values / 2
-    } else if (isText(type)) strings++
-    else if (isBytes(type) && ++chunks > maxCollections) return undefined
-    position += length.bytes
-    if (position > bytes.length) return undefined
+    if (type >= 0xa0 && type <= 0xbf) {
+      strings++
+      position += type & 0x1f
+      continue
+    }
+    let inside = type & 0x0f
+    if (type >= firstOther) {
+      const fixed = fixedBytes[type - firstOther] as number
+      if (fixed >= 0) {
+        position += fixed
+        continue
+      }
+      const header = headerBytes[type - firstOther] as number
+      if (header < 0 || position + header > length) return undefined
+      inside = 0
+      for (const end = position + header; position < end; position++)
+        inside = 256 * inside + (bytes[position] as number)
+      if (type < firstList) {
+        position += inside
+        if (type >= firstText) strings++
+        else if (++chunks > maxCollections) return undefined
+        continue
+      }
+    }
+    const isMap = type <= 0x8f || type >= firstMap
+    if (isMap) fields += inside
+    around.push(left)
+    left = isMap ? 2 * inside : inside
+    if (++collections > maxCollections || around.length > maxDepth) return undefined
   }
-  if (position !== bytes.length) return undefined
-  return weightOf({ collections, values: values - fields - chunks, fields, strings }) + chunks * chunkBytes
 }
 
-const isMap = (type: number) => (type >= 0x80 && type <= 0x8f) || type >= 0xde
-const isText = (type: number) => (type >= 0xa0 && type <= 0xbf) || (type >= 0xd9 && type <= 0xdb)
-const isBytes = (type: number) => type >= 0xc4 && type <= 0xc6
+/** The first of the types that have a byte of their own; among them texts, lists and maps with a length of their own. */
+const firstOther = 0xc0
+const firstText = 0xd9
+const firstList = 0xdc
+const firstMap = 0xde
 
-interface Length {
-  /** The bytes that tell the length. */
-  readonly header: number
-  /** The bytes of the value itself. */
-  readonly bytes: number
-  /** The values in a list or map. */
-  readonly values?: number
-}
+/** The bytes of nil, false, true, floats and integers, from 0xc0 on; -1 for what isn't one of them. */
+const fixedBytes = Int8Array.of(
+  ...[0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8],
+  ...[1, 2, 4, 8, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1]
+)
 
-/** None where the type isn't allowed, or the bytes end. */
-const lengthOf = (type: number, view: DataView, position: number): Length | undefined => {
-  if (type <= 0x8f) return { header: 0, bytes: 0, values: 2 * (type & 0x0f) }
-  if (type <= 0x9f) return { header: 0, bytes: 0, values: type & 0x0f }
-  if (type <= 0xbf) return { header: 0, bytes: type & 0x1f }
-  const fixed = fixedBytes[type]
-  if (fixed !== undefined) return { header: 0, bytes: fixed }
-  const header = headerBytes[type]
-  if (header === undefined || position + header > view.byteLength) return undefined
-  const count =
-    header === 1 ? view.getUint8(position) : header === 2 ? view.getUint16(position) : view.getUint32(position)
-  if (type >= 0xde) return { header, bytes: 0, values: 2 * count }
-  return type >= 0xdc ? { header, bytes: 0, values: count } : { header, bytes: count }
-}
-
-/** nil, false, true; floats and integers. */
-const fixedBytes: Readonly<Record<number, number>> = {
-  192: 0,
-  194: 0,
-  195: 0,
-  202: 4,
-  203: 8,
-  204: 1,
-  205: 2,
-  206: 4,
-  207: 8,
-  208: 1,
-  209: 2,
-  210: 4,
-  211: 8
-}
-
-/** Bytes, texts, lists and maps whose length follows. */
-const headerBytes: Readonly<Record<number, number>> = {
-  196: 1,
-  197: 2,
-  198: 4,
-  217: 1,
-  218: 2,
-  219: 4,
-  220: 2,
-  221: 4,
-  222: 2,
-  223: 4
-}
+/** How many bytes tell the length of bytes, texts, lists and maps, from 0xc0 on; -1 where the type isn't allowed. */
+const headerBytes = Int8Array.of(
+  ...[-1, -1, -1, -1, 1, 2, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1],
+  ...[-1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 2, 4, 2, 4, 2, 4]
+)
 
 const maxCollections = 1_000_000
 

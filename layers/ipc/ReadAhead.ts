@@ -36,7 +36,8 @@ export class ReadAhead {
   /** Handles a frame that doesn't take long at once, unless another one waits. */
   add(kind: number, body: Buffer, takesLong: boolean): void {
     if (this.frames.length === 0 && !takesLong) return this.onFrame(kind, body)
-    this.frames.push({ kind, body, takesLong })
+    // What is longer than one read is in memory of its own already.
+    this.frames.push({ kind, body: takesLong ? body : Buffer.from(body), takesLong })
     this.bytes += body.length
     this.turn ??= setImmediate(handleNext, this)
   }

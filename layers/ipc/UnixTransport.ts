@@ -13,7 +13,8 @@ import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement } from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 import { Batches, type Sink } from "./Batches.js"
-import { type FrameListener, Kind, printHeader, printText, Reader } from "./LengthPrefix.js"
+import { FrameWriter } from "./FrameWriter.js"
+import { type FrameListener, Kind, printHeader, Reader } from "./LengthPrefix.js"
 import { ReadAhead } from "./ReadAhead.js"
 
 /** Takes over the socket. A frame over `maxFrameBytes` closes the connection with 1009. */
@@ -37,6 +38,7 @@ const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
 class UnixTransport implements Transport, Sink, FrameListener {
   private readonly batches: Batches
   private readonly reader: Reader
+  private readonly writer: FrameWriter
   private listener: TransportListener | undefined
   /** Made for the first frame that takes long. */
   private readAhead: ReadAhead | undefined
@@ -55,6 +57,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
   ) {
     this.batches = new Batches(socket, this)
     this.reader = new Reader(this)
+    this.writer = new FrameWriter(socket)
   }
 
   isOpen(): boolean {
@@ -177,22 +180,18 @@ class UnixTransport implements Transport, Sink, FrameListener {
     this.batches.send(packet)
   }
 
+  sendBytes(head: string, bytes: Uint8Array): void {
+    this.batches.begin()
+    this.batches.flush()
+    if (this.isOpen()) this.writer.writeBytes(head, bytes)
+  }
+
   unsent(): number {
     return this.batches.unsent()
   }
 
   write(packets: ReadonlyArray<Packet>): void {
-    const messages = packets.length === 1 ? packets : JoinedFrames.join(packets)
-    const { socket } = this
-    socket.cork()
-    for (const message of messages) {
-      if (typeof message === "string") socket.write(printText(message))
-      else {
-        socket.write(printHeader(Kind.bytes, message.length))
-        socket.write(message)
-      }
-    }
-    socket.uncork()
+    this.writer.write(packets.length === 1 ? packets : JoinedFrames.join(packets))
   }
 
   ping(): void {

@@ -5,13 +5,13 @@
  * @internal
  */
 import * as Http from "node:http"
-import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Transport } from "../../src/connection/Transport.js"
 import * as ProofHeaders from "./ProofHeaders.js"
+import * as ReusedRead from "./ReusedRead.js"
 import * as UnixTransport from "./UnixTransport.js"
 import * as UpgradeOffer from "./UpgradeOffer.js"
 
@@ -32,8 +32,9 @@ export const open = (
   Effect.async((resume) => {
     const { onError, onResponse, onUnproved } = UpgradeOffer.failures(base, resume)
     const { host, pathname, search } = offer.url
+    const { begin, socket } = ReusedRead.connect(path)
     const request = Http.request({
-      createConnection: () => Net.connect(path),
+      createConnection: () => socket,
       path: pathname + search,
       headers: {
         host,
@@ -44,7 +45,7 @@ export const open = (
     UpgradeOffer.send(request, offer)
     request.on("error", onError)
     request.once("response", (response) => onResponse(request, response))
-    request.once("upgrade", (response, socket, head) => {
+    request.once("upgrade", (response, _, head) => {
       request.removeListener("error", onError)
       const agreement = Subprotocol.agreementOf(response.headers.upgrade ?? "", serialization)
       if (!offer.isTrusted(response)) {
@@ -55,6 +56,7 @@ export const open = (
       // The program that waited for the connection registers its handlers before the first frame is read.
       socket.pause()
       if (head.length > 0) socket.unshift(head)
+      begin()
       onOpen(UnixTransport.make(socket, agreement, maxFrameBytes))
       setImmediate(() => socket.resume())
       resume(Effect.void)

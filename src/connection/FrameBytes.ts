@@ -13,8 +13,8 @@ import type { Packet } from "./Transport.js"
 export const printData = (head: string, data: unknown, agreement: Agreement): Packet | Frame.Unprintable => {
   if (agreement.binary) {
     if (agreement.serialization !== undefined) {
-      const bytes = serialized(data, agreement.serialization)
-      if (bytes !== undefined) return joined(head, bytes)
+      const frame = data === undefined ? undefined : agreement.serialization.print(head, unwrapped(data))
+      if (frame !== undefined) return frame
     } else if (RawBytes.is(data)) return joined(head, data.bytes)
   }
   const json = Frame.stringify(data)
@@ -30,8 +30,8 @@ export const printSuccess = (
 ): Packet | Frame.Unprintable => {
   if (agreement.binary) {
     if (agreement.serialization !== undefined) {
-      const bytes = serialized({ success: true, data: unwrapped(data) }, agreement.serialization)
-      if (bytes !== undefined) return joined(`s:${id}:${path}:`, bytes)
+      const frame = agreement.serialization.print(`s:${id}:${path}:`, { success: true, data: unwrapped(data) })
+      if (frame !== undefined) return frame
     } else if (RawBytes.is(data)) return joined(`s:${id}:${path}:`, data.bytes)
   }
   return Frame.printSuccess(id, path, data)
@@ -83,12 +83,10 @@ const ownBytes = (body: Uint8Array): Uint8Array =>
     ? new Uint8Array(body.buffer, body.byteOffset, body.length)
     : new Uint8Array(body)
 
-const serialized = (data: unknown, serialization: Serialization): Uint8Array | undefined =>
-  data === undefined ? undefined : serialization.encode(unwrapped(data))
-
 const unwrapped = (data: unknown): unknown => (RawBytes.is(data) ? data.bytes : data)
 
-const joined = (head: string, body: Uint8Array): Uint8Array => {
+/** A frame of bytes. */
+export const joined = (head: string, body: Uint8Array): Uint8Array => {
   const start = encoder.encode(`${head}\n`)
   const frame = new Uint8Array(start.length + body.length)
   frame.set(start)

@@ -7,6 +7,7 @@
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
 import type { Departure } from "./Departure.js"
+import * as FrameBytes from "./FrameBytes.js"
 import * as FrameLimit from "./FrameLimit.js"
 import type { Credit } from "./Hello.js"
 import { RequestCredit } from "./RequestCredit.js"
@@ -47,6 +48,14 @@ export class Outbox {
   send(packet: Packet): void {
     this.transport.send(packet)
     if (packet.length > granularity) this.memory.settle()
+  }
+
+  /** As `send`, a binary frame. */
+  sendBytes(head: string, bytes: Uint8Array): void {
+    const { transport } = this
+    if (bytes.length < largeBytes || transport.sendBytes === undefined) return this.send(FrameBytes.joined(head, bytes))
+    transport.sendBytes(head, bytes)
+    if (bytes.length > granularity) this.memory.settle()
   }
 
   /** Sends a request or message, now or when it may be; false where it waits. */
@@ -128,3 +137,6 @@ export class Outbox {
     departure.onDeparted?.()
   }
 }
+
+/** Fewer bytes leave with other frames. */
+const largeBytes = 16 * 1024

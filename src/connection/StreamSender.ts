@@ -136,6 +136,22 @@ export class StreamSender implements Turn {
   }
 
   private sendBatch(): void {
+    const first = this.elements[this.sent]
+    const { agreement } = this.connection
+    const isRaw = RawBytes.is(first) && agreement.binary && agreement.serialization === undefined
+    if (isRaw) this.sendBytes(first.bytes)
+    else this.sendElements()
+  }
+
+  /** Bytes go each in a frame of their own. */
+  private sendBytes(bytes: Uint8Array): void {
+    const size = this.head.length + 1 + bytes.length
+    if (size > this.connection.maxFrameBytes) return this.refuse(size)
+    this.onBatch(1, bytes.length)
+    this.outbox.sendBytes(this.head, bytes)
+  }
+
+  private sendElements(): void {
     const room = Math.min(this.bytes, longestBatch)
     const most = Math.min(this.count, this.elements.length - this.sent)
     let count = Math.max(1, Math.min(most, Math.floor(room / this.elementLength)))
@@ -145,36 +161,34 @@ export class StreamSender implements Turn {
       count = batch === undefined ? 1 : Math.max(1, Math.min(count - 1, Math.floor((count * room) / batch.size)))
       batch = this.print(count)
     }
-    const limit = this.connection.maxFrameBytes
     if (batch === undefined) this.issue = "an element isn't JSON"
-    else if (FrameLimit.isExceeded(batch.packet, limit)) {
-      this.issue = `an element would be a frame of ${FrameLimit.sizeOf(batch.packet)} bytes; the limit is ${limit}`
+    else if (FrameLimit.isExceeded(batch.packet, this.connection.maxFrameBytes)) {
+      this.refuse(FrameLimit.sizeOf(batch.packet))
     } else {
-      this.elementLength = Math.max(1, batch.size / count)
-      this.isMeasured = true
-      this.sent += count
-      this.count -= count
-      this.bytes -= batch.size
-      this.sentInRound += batch.size
+      this.onBatch(count, batch.size)
       this.outbox.send(batch.packet)
     }
   }
 
+  private refuse(size: number): void {
+    this.issue = `an element would be a frame of ${size} bytes; the limit is ${this.connection.maxFrameBytes}`
+  }
+
+  private onBatch(count: number, size: number): void {
+    this.elementLength = Math.max(1, size / count)
+    this.isMeasured = true
+    this.sent += count
+    this.count -= count
+    this.bytes -= size
+    this.sentInRound += size
+  }
+
   private print(count: number): { readonly packet: Packet; readonly size: number } | undefined {
-    const { agreement } = this.connection
-    const first = this.elements[this.sent]
-    // Bytes go each in a frame of their own.
-    const isRaw = RawBytes.is(first) && agreement.binary && agreement.serialization === undefined
-    if (isRaw) {
-      if (count > 1) return { packet: "", size: Number.POSITIVE_INFINITY }
-      const packet = FrameBytes.printData(this.head, first, agreement)
-      return Frame.isPrinted(packet) ? { packet, size: first.bytes.length } : undefined
-    }
     const elements =
       this.sent === 0 && count === this.elements.length
         ? this.elements
         : this.elements.slice(this.sent, this.sent + count)
-    const packet = FrameBytes.printData(this.head, elements, agreement)
+    const packet = FrameBytes.printData(this.head, elements, this.connection.agreement)
     if (!Frame.isPrinted(packet)) return undefined
     // A binary frame has a line feed between head and data.
     return { packet, size: packet.length - this.head.length - (typeof packet === "string" ? 0 : 1) }

@@ -6,8 +6,8 @@
 
 /** How values become bytes where both ends agreed to another way than JSON. Neither function throws. */
 export interface Serialization {
-  /** Undefined where the value can't be expressed; it goes as JSON then. */
-  readonly encode: (value: unknown) => Uint8Array | undefined
+  /** A binary frame: the head, a line feed, and the value. Undefined where it can't be expressed; it goes as JSON then. */
+  readonly print: (head: string, value: unknown) => Uint8Array | undefined
   /** About how many bytes the value takes once it is decoded. Undefined where the bytes are no value, or one over a bound. */
   readonly weigh: (bytes: Uint8Array) => number | undefined
   /** Of bytes that were weighed. Undefined where they are no value. */

@@ -31,6 +31,11 @@ export interface Transport {
   readonly agreement: Agreement
   readonly listen: (listener: TransportListener) => void
   readonly send: (packet: Packet) => void
+  /**
+   * Sends a binary frame of a head and bytes at once, behind what was sent before. The bytes aren't referred to afterwards, and no
+   * frame is made of them beforehand; only where the transport can do so.
+   */
+  readonly sendBytes?: (head: string, bytes: Uint8Array) => void
   /** Bytes handed to `send` that haven't left yet. */
   readonly unsent: () => number
   readonly ping: () => void

@@ -21,8 +21,10 @@ const serve = Effect.fnUntraced(function* (serialization: "json" | "msgpack") {
   const server = yield* NodeIPCServer.make({ serialization })
   yield* server.handle(Reverse, (bytes) => Effect.succeed(reversed(bytes)))
   yield* server.handle(Shape, (value) => Effect.succeed({ got: value }))
+  // A producer may use its memory again once it is asked for the next element.
+  const shared = new Uint8Array(64 * 1024)
   yield* server.handleStream(Download, (count) =>
-    Stream.map(Stream.range(1, count), (n) => new Uint8Array(64 * 1024).fill(n))
+    Stream.map(Stream.rechunk(Stream.range(1, count), 1), (n) => shared.fill(n))
   )
   yield* server.handleStream(Digest, (_, input) =>
     Stream.map(input, (bytes) => bytes.reduce((sum, byte) => sum + byte, 0))
@@ -50,8 +52,8 @@ describe("Bytes", () => {
           }
           const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(client.stream(Download, 50)))
           assert.deepStrictEqual(
-            chunks.map((bytes) => [bytes.length, bytes[0], bytes.at(-1)]),
-            Array.from({ length: 50 }, (_, i) => [64 * 1024, i + 1, i + 1])
+            chunks.map((bytes) => [bytes.length, ...new Set(bytes)]),
+            Array.from({ length: 50 }, (_, i) => [64 * 1024, i + 1])
           )
           assert.deepStrictEqual(
             Chunk.toReadonlyArray(

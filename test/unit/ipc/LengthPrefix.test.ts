@@ -2,22 +2,24 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { headerLength, Kind, printHeader, printText, Reader } from "../../../layers/ipc/LengthPrefix.js"
 
-/** What a reader tells of a stream that comes in such chunks. */
+/** What a reader tells of a stream that comes in such chunks, each in memory that is used again. */
 const read = (stream: Buffer, cuts: ReadonlyArray<number>, limit = Number.POSITIVE_INFINITY) => {
-  const frames: Array<readonly [number, string]> = []
+  const frames: Array<readonly [number, string | Buffer]> = []
   const receiving: Array<number> = []
   const reader = new Reader({
     onHeader: (_, length) => length <= limit,
-    onFrame: (kind, body) => frames.push([kind, body.toString("latin1")]),
+    onFrame: (kind, body) => frames.push([kind, kind === Kind.bytes ? body : body.toString("latin1")]),
     onReceiving: (bytes) => receiving.push(bytes)
   })
   const ends = [...new Set(cuts.map((cut) => cut % (stream.length + 1)))].sort((a, b) => a - b)
   let start = 0
   for (const end of [...ends, stream.length]) {
-    reader.read(stream.subarray(start, end))
+    const chunk = Buffer.from(stream.subarray(start, end))
+    reader.read(chunk)
+    chunk.fill(0)
     start = end
   }
-  return { frames, receiving }
+  return { frames: frames.map(([kind, body]) => [kind, body.toString("latin1")] as const), receiving }
 }
 
 const frame = FastCheck.tuple(

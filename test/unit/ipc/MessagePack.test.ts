@@ -21,10 +21,10 @@ describe("MessagePack", () => {
   it("gives back whatever JSON holds", () => {
     FastCheck.assert(
       FastCheck.property(json, (value) => {
-        const encoded = messagePack.encode(value)
+        const encoded = messagePack.print("", value)
         if (JSON.stringify(value).includes("__proto__")) return assert.isUndefined(encoded)
         assert.isDefined(encoded)
-        assert.deepStrictEqual(decode(encoded as Uint8Array), { value })
+        assert.deepStrictEqual(decode((encoded as Uint8Array).subarray(1)), { value })
       })
     )
   })
@@ -34,7 +34,7 @@ describe("MessagePack", () => {
     circular.self = circular
     const values = [undefined, { a: undefined }, new Date(0), new Error("x"), circular, Symbol("x"), () => 1]
     assert.deepStrictEqual(
-      values.map((value) => messagePack.encode(value)),
+      values.map((value) => messagePack.print("", value)),
       values.map(() => undefined)
     )
   })

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import { Kind, printHeader, printText } from "../../../layers/ipc/LengthPrefix.js"
+import * as ReusedRead from "../../../layers/ipc/ReusedRead.js"
 import * as UnixTransport from "../../../layers/ipc/UnixTransport.js"
 import type { CloseEvent } from "../../../src/CloseEvent.js"
 import * as Subprotocol from "../../../src/connection/Subprotocol.js"
@@ -15,20 +16,22 @@ import type { Transport } from "../../../src/connection/Transport.js"
 import * as Live from "../../support/discovery.js"
 
 /** Both ends of a connection on a Unix socket. */
-const connected = Effect.gen(function* () {
+const connectedBy = Effect.fnUntraced(function* (connect: (path: string) => Net.Socket) {
   const path = join(tmpdir(), randomUUID())
   const server = Net.createServer({ allowHalfOpen: true })
   yield* Effect.acquireRelease(
     Effect.async<void>((resume) => void server.listen(path, () => resume(Effect.void))),
     () => Effect.sync(() => server.close())
   )
-  const near = Net.connect(path)
+  const near = connect(path)
   const far = yield* Effect.async<Net.Socket>(
     (resume) => void server.once("connection", (s) => resume(Effect.succeed(s)))
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => [near, far].forEach((socket) => void socket.destroy())))
   return { near, far }
 })
+
+const connected = connectedBy((path) => Net.connect(path))
 
 /** Listens, and keeps what it is told. */
 const told = (transport: Transport) => {
@@ -185,6 +188,23 @@ describe("UnixTransport", () => {
       // The whole frame counts as received until it is handled.
       assert.isAtLeast(Math.max(...before), large.length)
       assert.strictEqual(got.filter((text) => text.startsWith("receiving")).at(-1), "receiving 0")
+    })
+  )
+
+  it.scopedLive("keeps what waits behind a large frame, where all is read into the same memory", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connectedBy((path) => {
+        const { begin, socket } = ReusedRead.connect(path)
+        begin()
+        return socket
+      })
+      const { got } = told(make(near, 1_000_000))
+      const sent = Array.from({ length: 16 }, (_, i) => [`${i % 10}`.repeat(132_000), `small ${i}`]).flat()
+      far.write(Buffer.concat(sent.map(printText)))
+      const texts = () => got.filter((text) => !text.startsWith("receiving"))
+      yield* Live.until(Effect.sync(texts), ({ length }) => length === sent.length)
+      const shown = (text: string) => `${text.length}: ${[...new Set(text)].join("")}`
+      assert.deepStrictEqual(texts().map(shown), sent.map(shown))
     })
   )
 

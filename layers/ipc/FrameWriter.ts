@@ -1,0 +1,69 @@
+/**
+ * Writes frames of LengthPrefix to a socket, in memory that is used again once the socket has taken it.
+ *
+ * @internal
+ */
+import type { Writable } from "node:stream"
+import type { Packet } from "../../src/connection/Transport.js"
+import * as BufferPool from "./BufferPool.js"
+import { headerLength, Kind, printHeader, writeHeader, writeText } from "./LengthPrefix.js"
+
+/** Bytes that are as long aren't copied. */
+const largeBytes = 16 * 1024
+
+/** So little isn't worth a buffer that has to be given back: it comes out of Node's own pool. */
+const littleBytes = 4096
+
+export class FrameWriter {
+  constructor(private readonly socket: Writable) {}
+
+  /** Frames of text and of bytes, in one system call. */
+  write(messages: ReadonlyArray<Packet>): void {
+    const { socket } = this
+    socket.cork()
+    let from = 0
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i] as Packet
+      if (typeof message === "string" || message.length < largeBytes) continue
+      this.gather(messages, from, i)
+      from = i + 1
+      socket.write(printHeader(Kind.bytes, message.length))
+      socket.write(message)
+    }
+    this.gather(messages, from, messages.length)
+    socket.uncork()
+  }
+
+  /** A frame of bytes behind a head. They aren't referred to afterwards. */
+  writeBytes(head: string, bytes: Uint8Array): void {
+    const length = Buffer.byteLength(head) + 1 + bytes.length
+    const buffer = BufferPool.take(headerLength + length)
+    writeHeader(buffer, 0, Kind.bytes, length)
+    const start = headerLength + buffer.write(`${head}\n`, headerLength)
+    buffer.set(bytes, start)
+    this.socket.write(buffer.subarray(0, start + bytes.length), () => BufferPool.give(buffer))
+  }
+
+  private gather(messages: ReadonlyArray<Packet>, from: number, to: number): void {
+    if (from === to) return
+    let length = headerLength * (to - from)
+    for (let i = from; i < to; i++) length += lengthOf(messages[i] as Packet)
+    const isLittle = length < littleBytes
+    const buffer = isLittle ? Buffer.allocUnsafe(length) : BufferPool.take(length)
+    let end = 0
+    for (let i = from; i < to; i++) end = print(buffer, end, messages[i] as Packet)
+    if (isLittle) this.socket.write(buffer)
+    else this.socket.write(buffer.subarray(0, end), () => BufferPool.give(buffer))
+  }
+}
+
+const lengthOf = (message: Packet): number =>
+  typeof message === "string" ? Buffer.byteLength(message) : message.length
+
+/** Where the next frame begins. */
+const print = (buffer: Buffer, start: number, message: Packet): number => {
+  if (typeof message === "string") return writeText(buffer, start, message)
+  writeHeader(buffer, start, Kind.bytes, message.length)
+  buffer.set(message, start + headerLength)
+  return start + headerLength + message.length
+}
