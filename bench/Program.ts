@@ -20,6 +20,13 @@ export const programsOf = (checkout: string): URL => {
 /** This checkout. */
 export const root = fileURLToPath(new URL("..", import.meta.url))
 
+/** In bytes. */
+export interface Memory {
+  readonly rss: number
+  /** V8's heap, and what it holds outside. */
+  readonly heap: number
+}
+
 /** Runs a file of `programs/` on plain Node: what loads TypeScript would be measured with it. */
 export class Program {
   private lastId = 0
@@ -68,6 +75,11 @@ export class Program {
   /** The processor time, in milliseconds, that the program has taken so far. */
   cpu(): Promise<number> {
     return this.ask("cpu")
+  }
+
+  /** What the program holds once its garbage is collected. It needs `--expose-gc`. */
+  memory(): Promise<Memory> {
+    return this.ask("memory")
   }
 
   async stop(): Promise<void> {

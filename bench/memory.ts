@@ -43,11 +43,6 @@ export const run = async (plan: MemoryPlan): Promise<Report> => {
   }
 }
 
-interface Memory {
-  readonly rss: number
-  readonly heap: number
-}
-
 const measure = async (
   name: string,
   connections: number
@@ -58,9 +53,9 @@ const measure = async (
   // What the first connections load and compile isn't the cost of a connection.
   await client.ask("connect", name, port, 200)
   await client.ask("disconnect")
-  const before = await server.ask<Memory>("memory")
+  const before = await server.memory()
   await client.ask("connect", name, port, connections)
-  const after = await server.ask<Memory>("memory")
+  const after = await server.memory()
   await Promise.all([client.stop(), server.stop()])
   const each = (bytes: number) => bytes / connections / 1024
   return { resident: each(after.rss - before.rss), heap: each(after.heap - before.heap) }

@@ -5,7 +5,7 @@
 export const answering = (functions) => {
   process.on("message", async ({ id, call, args }) => {
     try {
-      const value = call === "cpu" ? cpuMillis() : await functions[call](...args)
+      const value = await (functions[call] ?? own[call])(...args)
       process.send({ id, value })
     } catch (error) {
       process.send({ id, error: error?.stack ?? String(error) })
@@ -16,8 +16,20 @@ export const answering = (functions) => {
   process.send({ id: 0, value: "ready" })
 }
 
-/** The processor time that this process has taken, all its threads. */
-const cpuMillis = () => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1000
+/** What every program answers. */
+const own = {
+  /** The processor time that this process has taken, all its threads, in milliseconds. */
+  cpu: () => {
+    const { system, user } = process.cpuUsage()
+    return (system + user) / 1000
+  },
+  /** What this process holds once its garbage is collected, in bytes. Needs --expose-gc. */
+  memory: async () => {
+    for (let i = 0; i < 5; i++) {
+      globalThis.gc()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    const { external, heapUsed, rss } = process.memoryUsage()
+    return { rss, heap: heapUsed + external }
+  }
 }

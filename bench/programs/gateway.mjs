@@ -26,6 +26,7 @@ const httpProxy = async (module, options, target) => {
 
 const proxies = {
   ours: (target) => ours((server) => server.setRouteProxyResolver(() => target)),
+  "ours, traced": (target) => ours((server) => server.setRouteProxyResolver(() => target), true),
   "http-proxy": (target) => httpProxy("http-proxy", {}, target),
   "http-proxy, keep-alive": (target) => httpProxy("http-proxy", { agent: keepAliveAgent() }, target),
   "http-proxy-3, keep-alive": (target) => httpProxy("http-proxy-3", { agent: keepAliveAgent() }, target),
@@ -63,12 +64,8 @@ const proxies = {
 
 /** `GET /users/:id` answered in JSON. */
 const answerers = {
-  ours: async () => {
-    const Effect = await import("effect/Effect")
-    return ours((server) =>
-      server.interceptHttp("GET", "/users/:id", (request) => Effect.succeed(userOf(request.params.id)))
-    )
-  },
+  ours: () => ours(userRoute),
+  "ours, traced": () => ours(userRoute, true),
   "ours, generator": async () => {
     const Effect = await import("effect/Effect")
     return ours((server) =>
@@ -130,7 +127,10 @@ const answerers = {
   }
 }
 
-const ours = async (setUp) => {
+const userRoute = (server, Effect) =>
+  server.interceptHttp("GET", "/users/:id", (request) => Effect.succeed(userOf(request.params.id)))
+
+const ours = async (setUp, isTraced = false) => {
   const { IPCServer } = await import("effect-ipc")
   const { NodeIPCServer } = await import("effect-ipc/node")
   const Effect = await import("effect/Effect")
@@ -139,9 +139,10 @@ const ours = async (setUp) => {
     NodeIPCServer.layer(),
     Effect.gen(function* () {
       const server = yield* IPCServer
-      yield* setUp(server)
+      yield* setUp(server, Effect)
       return server.port
-    })
+    }),
+    isTraced
   )
 }
 

@@ -48,13 +48,5 @@ answering({
         return new Promise((resolve) => ws.on("close", resolve))
       })
     )
-  },
-  memory: async () => {
-    for (let i = 0; i < 5; i++) {
-      globalThis.gc()
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-    const { external, heapUsed, rss } = process.memoryUsage()
-    return { rss, heap: heapUsed + external }
   }
 })

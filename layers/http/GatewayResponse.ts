@@ -37,6 +37,8 @@ export interface ResponseTap {
   readonly onTrailers?: (trailers: ReadonlyArray<readonly [name: string, value: string]>) => void
   /** Before the last byte is sent. False keeps the response from ending. */
   readonly onEnd?: () => boolean
+  /** All was sent, or the client has disconnected. */
+  readonly onClosed?: () => void
 }
 
 /**
@@ -64,6 +66,11 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   /** Tells the taps what answers; to be called only where there are some. */
   tellAnswerer(answerer: Answerer): void {
     for (const tap of this.#taps ?? []) tap.onAnswerer?.(answerer)
+  }
+
+  tellClosed(): void {
+    if (this.#taps === undefined) return
+    for (const tap of this.#taps) tap.onClosed?.()
   }
 
   /** Writes in place of what the tap kept back: only the taps above it see it. Calls back once it is with the system. */

@@ -88,6 +88,13 @@ export class ServerCall {
 
 const disconnected = Exit.fail(new Error("The client disconnected before the response had ended"))
 
-function onClose(this: ServerResponse & { readonly call?: ServerCall | undefined }): void {
+/** What else is to know that the response has closed: each listener more would cost a request a microsecond. */
+interface Closing extends ServerResponse {
+  readonly call?: ServerCall | undefined
+  readonly tellClosed?: () => void
+}
+
+function onClose(this: Closing): void {
   this.call?.end(this.writableFinished ? this.statusCode : undefined)
+  this.tellClosed?.()
 }

@@ -19,6 +19,8 @@ export class ExchangeStore {
   /** The ids of exchanges that came or changed. */
   readonly changes: EventLog<number>
   #lastId = 0
+  /** No lower one is kept. To ask the map for its first would pass over all that were dropped from it. */
+  #firstId = 1
   #bytes = 0
 
   constructor(
@@ -69,12 +71,13 @@ export class ExchangeStore {
 
   clear(): void {
     for (const stored of this.#byId.values()) this.#drop(stored)
+    this.#firstId = this.#lastId + 1
   }
 
   #trim(): void {
-    for (const oldest of this.#byId.values()) {
-      if (this.#byId.size <= this.maxExchanges && (this.#bytes <= this.maxBytes || this.#byId.size === 1)) return
-      this.#drop(oldest)
+    while (this.#byId.size > this.maxExchanges || (this.#bytes > this.maxBytes && this.#byId.size > 1)) {
+      const oldest = this.#byId.get(this.#firstId++)
+      if (oldest !== undefined) this.#drop(oldest)
     }
   }
 

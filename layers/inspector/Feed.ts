@@ -9,7 +9,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { IPCPeer } from "../../src/IPCPeer.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
-import { type FeedPage, type MockSpec, type SentEvent, Watch } from "./InspectorProtocol.js"
+import type { Page } from "./EventLog.js"
+import type { EventsPage } from "./FeedLog.js"
+import { type FeedPage, Watch } from "./InspectorProtocol.js"
 import { pages } from "./Pages.js"
 import * as Recording from "./Recording.js"
 
@@ -42,7 +44,7 @@ export const install: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect
   })
 
 /** Until the scope closes. */
-const installMocks = ({ mocks }: Recording.Recording, given: Stream.Stream<ReadonlyArray<MockSpec>>) =>
+const installMocks = ({ mocks }: Recording.Recording, given: Stream.Stream<unknown>) =>
   Effect.gen(function* () {
     const watcher = {}
     yield* Effect.addFinalizer(() => Effect.sync(() => mocks.remove(watcher)))
@@ -50,26 +52,40 @@ const installMocks = ({ mocks }: Recording.Recording, given: Stream.Stream<Reado
     yield* Effect.forkScoped(Stream.runForEach(given, set))
   })
 
-const watch = ({ log, name, now }: Recording.Recording): Stream.Stream<FeedPage<SentEvent>> =>
+/** What is known now, then what is recorded: a page is JSON, as {@link FeedPage} has it. */
+const watch = ({ log, name, now }: Recording.Recording): Stream.Stream<Uint8Array> =>
   Stream.unwrap(
     Effect.map(now, (events) => {
-      const first: FeedPage<SentEvent> = { recording: name, events, missed: 0, behind: log.end - log.start }
+      const { start } = log
+      let next: number | undefined
+      const printed = ({ items }: Page<EventsPage>): Uint8Array => {
+        const [{ first }] = items as [EventsPage]
+        const missed = first - (next ?? first)
+        next = items.reduce((end, { count }) => end + count, first)
+        return pageOf({ recording: name, missed, behind: log.count - next }, items)
+      }
+      const known = { first: 0, count: events.length, json: Buffer.from(JSON.stringify(events).slice(1, -1)) }
       return Stream.concat(
-        Stream.succeed(first),
-        Stream.map(
-          pages(log, log.start, bytesAtOnce),
-          ({ items, missed, next }): FeedPage<SentEvent> => ({
-            recording: name,
-            events: items.map((event) => event()),
-            missed,
-            behind: log.end - next
-          })
-        )
+        Stream.succeed(pageOf({ recording: name, missed: 0, behind: log.end - start }, [known])),
+        Stream.map(pages(log, start, bytesAtOnce), printed)
       )
     })
   )
 
+const pageOf = (head: Omit<FeedPage, "events">, pages: ReadonlyArray<EventsPage>): Uint8Array => {
+  const parts: Array<Uint8Array> = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},"events":[`)]
+  for (const { count, json } of pages) {
+    if (count === 0) continue
+    if (parts.length > 1) parts.push(comma)
+    parts.push(json)
+  }
+  return Buffer.concat([...parts, end])
+}
+
+const comma = Buffer.from(",")
+const end = Buffer.from("]}")
+
 const maxWatchers = 16
 
-/** A larger page would keep the gateway's event loop for longer than a millisecond or so. */
-const bytesAtOnce = 128 * 1024
+/** With twenty pages a second 5 MiB each second. A page keeps the gateway's event loop for a millisecond or so. */
+const bytesAtOnce = 256 * 1024

@@ -5,6 +5,7 @@
  *
  * @internal
  */
+import * as JsonBounds from "../../src/internal/JsonBounds.js"
 import type {
   AnswererRecord,
   BodyRecord,
@@ -16,13 +17,22 @@ import type {
 
 type Fields = Readonly<Record<string, unknown>>
 
-export const pageOf = (input: unknown): FeedPage => {
-  const { behind, events, missed, recording } = fieldsOf(input)
+export const pageOf = (json: Uint8Array): FeedPage => {
+  const { behind, events, missed, recording } = fieldsOf(parsed(json))
   return {
     recording: textOf(recording),
     events: listOf(events).flatMap((event) => eventOf(fieldsOf(event)) ?? []),
     missed: numberOf(missed) ?? 0,
     behind: numberOf(behind) ?? 0
+  }
+}
+
+/** Nothing, where it isn't JSON. */
+const parsed = (json: Uint8Array): unknown => {
+  try {
+    return JsonBounds.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8"))
+  } catch {
+    return undefined
   }
 }
 

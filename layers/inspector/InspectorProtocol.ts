@@ -3,7 +3,9 @@
  *
  * @internal
  */
+import * as Schema from "effect/Schema"
 import { IPCClient } from "../../src/IPCClient.js"
+import { IPCRequest } from "../../src/IPCRequest.js"
 import { IPCServer } from "../../src/IPCServer.js"
 
 /** A body as far as it was recorded. */
@@ -113,10 +115,10 @@ export type SentEvent = Exclude<FeedEvent, ExchangeRecord> | FlatExchange
 export type FeedEvent = ExchangeRecord | SkippedRecord | ProcessRecord | CallRecord | ClientRecord | InterceptorsRecord
 
 /** Some of what happened, in order. */
-export interface FeedPage<Event = FeedEvent> {
+export interface FeedPage {
   /** Names the recording, of which `ExchangeRecord.number` counts the exchanges. */
   readonly recording: string
-  readonly events: ReadonlyArray<Event>
+  readonly events: ReadonlyArray<FeedEvent>
   /** How many events wait already to be sent after these. */
   readonly behind: number
   /** How many were dropped before they could be sent. */
@@ -134,9 +136,13 @@ export interface MockSpec {
   readonly body: string
 }
 
-/** All that happens at a gateway from now on, and what is kept of before. The input is the watcher's mocks, all each time. */
-export const Watch = IPCServer.defineStream<void, FeedPage<SentEvent>, ReadonlyArray<MockSpec>>("inspector/watch", {
-  input: true
+/**
+ * All that happens at a gateway from now on, and what is kept of before: pages as JSON. The input is the watcher's mocks, a list of all of
+ * them each time.
+ */
+export const Watch = IPCServer.defineStream("inspector/watch", {
+  element: IPCRequest.Bytes,
+  input: Schema.Unknown
 })
 
 /** A process's own description, then the requests and streams that it makes. */

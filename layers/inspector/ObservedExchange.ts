@@ -5,6 +5,7 @@
  */
 
 import type { IncomingMessage } from "node:http"
+import type { Linked } from "../../src/internal/LinkedList.js"
 import type { Exchange } from "../http/Exchange.js"
 import type { Answerer, ResponseTap } from "../http/GatewayResponse.js"
 import { pairsOf } from "../http/HeaderPairs.js"
@@ -16,6 +17,8 @@ import type { BodyRecord, FlatExchange, HeaderList } from "./InspectorProtocol.j
 export interface ExchangeRecorder {
   /** What the bodies of exchanges under way hold, in bytes. */
   openBytes: number
+  /** How much more of bodies may be recorded for now, in bytes. */
+  bodyAllowance: number
   /** Milliseconds on a monotonic clock. */
   readonly now: () => number
   /** What to add to `now` for milliseconds since 1970. */
@@ -38,7 +41,6 @@ export const observe = (
   const { request, response, upgrade } = exchange
   const observed = new ObservedExchange(number, request, recorder)
   response.tap(observed)
-  response.once("close", () => observed.end("the connection closed before the answer was complete"))
   if (upgrade === undefined) {
     if (!HttpBody.isPresent(request)) return [observed, exchange]
     return [observed, { request: tap(request, (chunk) => observed.onSent(chunk), nothing), response, upgrade }]
@@ -51,10 +53,10 @@ export const observe = (
 }
 
 /** One is made for each request, and is its own tap. It keeps neither the request nor the response alive. */
-export class ObservedExchange implements ResponseTap {
+export class ObservedExchange implements ResponseTap, Linked {
   readonly startedAt: number
-  /** Whether it was shown while it was under way. */
-  isShown = false
+  previous: Linked | undefined
+  next: Linked | undefined
   #ended = false
   #durationMillis: number | undefined
   #waitMillis: number | undefined
@@ -103,6 +105,10 @@ export class ObservedExchange implements ResponseTap {
     return true
   }
 
+  onClosed(): void {
+    this.end("the connection closed before the answer was complete")
+  }
+
   onSent(bytes: Buffer): void {
     this.#keep(this.#sent, bytes)
   }
@@ -118,16 +124,13 @@ export class ObservedExchange implements ResponseTap {
     this.#failure = failure
     this.#durationMillis = rounded(this.recorder.now() - this.startedAt)
     // From here on its bodies count in the log.
-    this.recorder.openBytes -= this.#sent.kept + this.#answered.kept
+    this.recorder.openBytes -= this.keptBytes
     this.recorder.onEnd(this)
   }
 
-  /** What the record takes in memory, about, in bytes. */
-  get size(): number {
-    let size = 1024 + this.#target.length + this.#sent.kept + this.#answered.kept
-    for (const part of this.#requestHeaders) size += part.length
-    for (const [name, value] of this.#responseHeaders) size += name.length + value.length
-    return size
+  /** Of its bodies. */
+  get keptBytes(): number {
+    return this.#sent.kept + this.#answered.kept
   }
 
   record(): FlatExchange {
@@ -156,13 +159,15 @@ export class ObservedExchange implements ResponseTap {
     body.size += bytes.length
     // What was left out once is followed by nothing.
     if (!isWhole || this.#ended || bytes.length === 0) return
-    const room = Math.min(maxBodyBytes - body.kept, maxOpenBytes - this.recorder.openBytes)
+    const { bodyAllowance, openBytes } = this.recorder
+    const room = Math.min(maxBodyBytes - body.kept, maxOpenBytes - openBytes, bodyAllowance)
     if (room <= 0) return
     // A copy: the chunk's memory may be used again.
     const copy = Buffer.from(bytes.subarray(0, room))
     body.chunks.push(copy)
     body.kept += copy.length
     this.recorder.openBytes += copy.length
+    this.recorder.bodyAllowance -= copy.length
   }
 }
 

@@ -59,4 +59,4 @@ const report: Stream.Stream<ReportPage> = Stream.unwrapScoped(
 /** How many calls wait to be sent. */
 const maxCalls = 4096
 
-const callsAtOnce = 256
+const callsAtOnce = 512

@@ -11,10 +11,11 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ConnectedClient, IPCPeer } from "../../src/IPCPeer.js"
+import * as LinkedList from "../../src/internal/LinkedList.js"
 import { millisOf } from "../../src/internal/MonotonicTime.js"
 import type { Exchange } from "../http/Exchange.js"
 import type { NodeHttpGateway } from "../http/NodeHttpGateway.js"
-import { EventLog } from "./EventLog.js"
+import { FeedLog } from "./FeedLog.js"
 import type { InterceptorsRecord, ProcessRecord, ReportPage, SentEvent } from "./InspectorProtocol.js"
 import { Report } from "./InspectorProtocol.js"
 import * as InstalledMocks from "./InstalledMocks.js"
@@ -24,7 +25,7 @@ import { ownProcess, watchCalls } from "./ProcessReport.js"
 export interface Recording {
   /** Told from every other recording. */
   readonly name: string
-  readonly log: EventLog<() => SentEvent>
+  readonly log: FeedLog
   /** What a new watcher has to know before it reads the log. */
   readonly now: Effect.Effect<ReadonlyArray<SentEvent>>
   readonly mocks: InstalledMocks.InstalledMocks
@@ -34,18 +35,20 @@ export interface Recording {
 export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Recording, never, Scope.Scope> =
   Effect.fnUntraced(function* (peer, gateway) {
     const clock = yield* Effect.clock
-    const log = new EventLog<() => SentEvent>(maxEvents, maxLogBytes)
+    const log = new FeedLog(maxLogBytes)
     const mocks = yield* InstalledMocks.make(gateway)
 
     let exchanges = 0
-    const open = new Set<ObservedExchange>()
-    const push = (exchange: ObservedExchange) => log.push(() => exchange.record(), exchange.size)
+    /** Those under way that weren't shown yet. */
+    const open = new LinkedList.LinkedList<ObservedExchange>()
+    const push = (exchange: ObservedExchange) => log.push(exchange.record())
     const recorder: ExchangeRecorder = {
       openBytes: 0,
+      bodyAllowance: maxBodyBurst,
       now: () => millisOf(clock),
       origin: clock.unsafeCurrentTimeMillis() - millisOf(clock),
       onEnd: (exchange) => {
-        open.delete(exchange)
+        LinkedList.remove(exchange)
         push(exchange)
       }
     }
@@ -62,20 +65,20 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
       return exchange
     })
     const refill = Effect.sync(() => {
-      allowance = Math.min(maxBurst, allowance + maxPerTick)
+      allowance = Math.min(maxBurst, allowance + perTick)
+      recorder.bodyAllowance = Math.min(maxBodyBurst, recorder.bodyAllowance + bodyBytesPerTick)
       if (skipped === 0) return
-      const record: SentEvent = { _tag: "Skipped", count: skipped }
+      log.push({ _tag: "Skipped", count: skipped })
       skipped = 0
-      log.push(() => record, 100)
     })
     /** Those that take their time, so that they are seen before they end. */
     const showOpen = Effect.sync(() => {
       const before = recorder.now() - shownAfterMillis
-      for (const exchange of open) {
-        if (exchange.startedAt > before) break
-        if (exchange.isShown) continue
-        exchange.isShown = true
-        push(exchange)
+      for (let first = open.first; first !== undefined && first.startedAt <= before; first = open.first) {
+        LinkedList.remove(first)
+        // Its bodies are sent now, and again once it has ended.
+        recorder.bodyAllowance -= first.keptBytes
+        push(first)
       }
     })
     let interceptors = ""
@@ -87,7 +90,7 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
       const text = JSON.stringify(record)
       if (text === interceptors) return
       interceptors = text
-      log.push(() => record, text.length)
+      log.push(record)
     })
     yield* Effect.forkScoped(
       Effect.schedule(
@@ -114,7 +117,7 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
 const noInterceptors = JSON.stringify({ _tag: "Interceptors", interceptors: [] } satisfies InterceptorsRecord)
 
 /** Asks every participant what it is and what it requests, those that come later too. Gives the processes known now. */
-const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog<() => SentEvent>) {
+const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: FeedLog) {
   const processes = new Map<string, ProcessRecord>([[ownProcess.key, { _tag: "Process", ...ownProcess }]])
   /** Which participant shows the calls of a process; several of one process show the same. */
   const reporters = new Map<string, string>([[ownProcess.key, ""]])
@@ -124,8 +127,7 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
   const pushCalls = (process: string, { calls }: Pick<ReportPage, "calls">) => {
     for (const call of calls) {
       const { durationMillis, kind, name, outcome, startedAt, target } = call
-      const record: SentEvent = { _tag: "Call", process, kind, name, target, startedAt, durationMillis, outcome }
-      log.push(() => record, 200 + 2 * (String(name).length + String(target).length + String(outcome).length))
+      log.push({ _tag: "Call", process, kind, name, target, startedAt, durationMillis, outcome })
     }
   }
   yield* watchCalls((call) => pushCalls(ownProcess.key, { calls: [call] }))
@@ -136,7 +138,7 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
       if (!processes.has(runtimeId)) {
         const record: ProcessRecord = { _tag: "Process", key, runtimeId, pid, host, program, startedAt }
         processes.set(runtimeId, record)
-        log.push(() => record, 500)
+        log.push(record)
       }
       if (!reporters.has(key)) reporters.set(key, runtimeId)
       if (reporters.get(key) === runtimeId) pushCalls(key, page)
@@ -167,8 +169,7 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
     Stream.runForEach((event) => {
       const { _tag, clientId, runtimeId } = event
       return Effect.clockWith((clock) => {
-        const record: SentEvent = { _tag, clientId, runtimeId, at: clock.unsafeCurrentTimeMillis() }
-        log.push(() => record, 300)
+        log.push({ _tag, clientId, runtimeId, at: clock.unsafeCurrentTimeMillis() })
         return _tag === "Connected" ? watchOne(event) : Effect.void
       })
     }),
@@ -180,7 +181,6 @@ const watchProcesses = Effect.fnUntraced(function* (peer: IPCPeer, log: EventLog
 })
 
 /** What the recording holds for its watchers. */
-const maxEvents = 20_000
 const maxLogBytes = 16 * 1024 * 1024
 
 /** How many participants are asked. */
@@ -191,8 +191,12 @@ const maxInterceptors = 500
 const shownAfterMillis = 150
 
 /**
- * How many exchanges are recorded at once, and in each fifth of a second from then on: recording costs about a third of what
- * forwarding does, and a gateway that is watched under load goes on forwarding.
+ * How many exchanges are recorded at once, and how many more are allowed each fifth of a second: a gateway that is watched under
+ * load goes on forwarding.
  */
 const maxBurst = 12_000
-const maxPerTick = 300
+const perTick = 300
+
+/** The same of their bodies, in bytes: to record a large one costs as much as to forward it. */
+const maxBodyBurst = 8 * 1024 * 1024
+const bodyBytesPerTick = (3 * 1024 * 1024) / 5

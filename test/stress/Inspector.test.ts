@@ -2,8 +2,9 @@
  * What a gateway holds while it is watched.
  */
 import { assert, describe } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { Pool } from "undici"
+import type { StoredExchange } from "../../layers/inspector/ExchangeStore.js"
 import type { StatusView } from "../../layers/inspector/Views.js"
 import { spawnNode } from "../support/ChildProcess.js"
 import { echo, service, watching } from "../support/inspector.js"
@@ -45,13 +46,32 @@ describe("a gateway that is watched", () => {
         yield* pass(50)
         const before = yield* told("memory")
         const inspector = yield* watching(port)
+        // It records once this is shown.
+        yield* Effect.repeat(
+          Effect.zipRight(
+            Effect.promise(() => ask()),
+            inspector.get<StatusView>("status")
+          ),
+          { until: ({ exchanges }) => exchanges > 0 }
+        )
+        const isLarge = ({ record }: StoredExchange) => record.method === "POST"
         // 40 MB there, and as many back.
         yield* pass(200)
         const after = yield* told("memory")
         const megabytes = (after.held - before.held) / 2 ** 20
         // The log and the bodies under way, each of 16 MiB, and one page on its way.
         assert.isBelow(megabytes, 40)
-        yield* inspector.until<StatusView>("status", ({ exchanges }) => exchanges > 0)
+        // Each exchange is there; of the bodies those of the first 8 MiB, and what is allowed from then on.
+        const all = yield* Effect.repeat(
+          Effect.sync(() => Array.from(inspector.state.exchanges.all()).filter(isLarge)),
+          { until: ({ length }) => length === 200, schedule: Schedule.spaced("20 millis") }
+        )
+        assert.strictEqual(inspector.state.missed, 0)
+        const recorded = (size: number) =>
+          all.filter(({ record }) => (record.requestBody.text ?? "").length === size).length
+        assert.isAtLeast(recorded(body.length), 15)
+        assert.isAtLeast(recorded(0), 30)
+        assert.isTrue(all.every(({ record }) => record.requestBody.size === body.length))
         assert.isAtMost(inspector.state.exchanges.heldBytes, 64 * 2 ** 20)
       }),
     60_000

@@ -1,6 +1,6 @@
 /**
  * The Effect API as a program uses it. Variants: `branded` requests; `tcp`, the same by the port; `generators`, the same with handlers that are
- * generators and so need a fiber each; `promises`, branded and each asked by a `runPromise` of its own; `schemas` at both ends; `msgpack`,
+ * generators and so need a fiber each; `traced`, branded with a tracer at both ends; `promises`, branded and each asked by a `runPromise` of its own; `schemas` at both ends; `msgpack`,
  * branded over MessagePack.
  */
 
@@ -28,7 +28,8 @@ export const serve = (variant) =>
         port: server.port,
         load: loadBy(variant, runPromise, requests, (request, payload) => server.request(runtimeId, request, payload))
       }
-    })
+    }),
+    variant === "traced"
   )
 
 export const connect = (port, variant) =>
@@ -43,7 +44,8 @@ export const connect = (port, variant) =>
         call: (payload) => runPromise(client.request(Array.isArray(payload) ? requests.big : requests.small, payload)),
         load: loadBy(variant, runPromise, requests, (request, payload) => client.request(request, payload))
       }
-    })
+    }),
+    variant === "traced"
   )
 
 const loadBy = (variant, runPromise, requests, ask) =>

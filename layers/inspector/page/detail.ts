@@ -176,6 +176,14 @@ const headers = (title: string, pairs: ExchangeView["requestHeaders"]): HTMLElem
 const body = (title: string, view: BodyView): HTMLElement | string => {
   if (view.size === 0) return ""
   const { base64, text, truncated } = view
+  if (text === undefined && base64 === undefined) {
+    return h(
+      "details",
+      { open: true },
+      h("summary", {}, title, h("small", {}, format.size(view.size))),
+      h("p", {}, "It wasn't recorded: too many bytes passed in a short time.")
+    )
+  }
   const shown = text === undefined ? format.hex(base64 ?? "") : format.pretty(text)
   return h(
     "details",

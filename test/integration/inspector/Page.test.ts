@@ -243,6 +243,11 @@ layer(Layer.merge(World.layer, Browser.layer), { excludeTestServices: true, time
         assert.isBelow((yield* seconds) - before, 1)
         inspector.state.clear()
         yield* does(() => page.getByText("No request yet").waitFor())
+        yield* does(() => page.getByLabel("Filter", { exact: true }).fill(""))
+        const unrecorded = { ...record(1), responseBody: { size: 3000 } }
+        inspector.state.onPage({ recording: "unrecorded", events: [unrecorded], missed: 0, behind: 0 })
+        yield* does(() => row(page, "/many/1").click())
+        yield* does(() => page.getByText("It wasn't recorded").waitFor())
       })
     )
 

@@ -7,6 +7,7 @@ import { callersOf } from "../../../layers/inspector/CallGraph.js"
 import { EventLog } from "../../../layers/inspector/EventLog.js"
 import { ExchangeStore } from "../../../layers/inspector/ExchangeStore.js"
 import { pageOf } from "../../../layers/inspector/FeedDecoder.js"
+import { FeedLog } from "../../../layers/inspector/FeedLog.js"
 import { Health } from "../../../layers/inspector/Health.js"
 import type { ExchangeRecord } from "../../../layers/inspector/InspectorProtocol.js"
 import { InspectorState } from "../../../layers/inspector/InspectorState.js"
@@ -63,6 +64,47 @@ describe("a log of events", () => {
     assert.deepStrictEqual(log.read(0, 25), { items: [0, 1], next: 2, missed: 0 })
     assert.deepStrictEqual(log.read(2, 5), { items: [2], next: 3, missed: 0 })
     assert.deepStrictEqual(log.read(5, 25), { items: [], next: 5, missed: 0 })
+  })
+})
+
+describe("a log of events that are sent", () => {
+  it("gives them all in order, or tells how many of the first are gone", () => {
+    const sizes = fc.array(fc.nat(20_000), { maxLength: 100 })
+    fc.assert(
+      fc.property(
+        sizes,
+        fc.array(fc.nat(100)),
+        fc.integer({ min: 200_000, max: 400_000 }),
+        (pushed, reads, maxBytes) => {
+          const log = new FeedLog(maxBytes)
+          const seen: Array<number> = []
+          let next = 0
+          const read = () => {
+            const page = log.read(next, 10_000)
+            next = page.next
+            for (const { count, first, json } of page.items) {
+              const events = JSON.parse(`[${json}]`) as ReadonlyArray<ExchangeRecord>
+              assert.strictEqual(events.length, count)
+              assert.isAtLeast(first, seen.length === 0 ? 0 : (seen.at(-1) as number) + 1)
+              assert.deepStrictEqual(
+                events.map(({ number }) => number),
+                Array.from(events, (_, at) => first + at)
+              )
+              for (const { number } of events) seen.push(number)
+            }
+          }
+          for (const [number, size] of pushed.entries()) {
+            log.push({ ...record({ target: "é".repeat(size) }), number, requestHeaders: [], responseHeaders: [] })
+            assert.isAtMost(log.heldBytes, maxBytes + 70_000)
+            if (reads.includes(number)) read()
+          }
+          while (next < log.end) read()
+          assert.strictEqual(log.count, pushed.length)
+          if (pushed.length > 0) assert.strictEqual(seen.at(-1), pushed.length - 1)
+        }
+      ),
+      { numRuns: 20 }
+    )
   })
 })
 
@@ -147,7 +189,7 @@ describe("what a gateway tells", () => {
         fc.oneof(fc.jsonValue(), fc.record({ events: fc.array(fields), recording: fc.jsonValue() })),
         (page) => {
           const told = state()
-          told.onPage(pageOf(page))
+          told.onPage(pageOf(Buffer.from(JSON.stringify(page))))
           InspectorViews.services(told)
           InspectorViews.calls(told)
           InspectorViews.timeline(told)
@@ -160,6 +202,12 @@ describe("what a gateway tells", () => {
         }
       )
     )
+  })
+
+  it("may not be JSON at all", () => {
+    for (const text of ["", "[", "null", `${"[".repeat(100_000)}`]) {
+      assert.deepStrictEqual(pageOf(Buffer.from(text)), { recording: "", events: [], missed: 0, behind: 0 })
+    }
   })
 
   it("tells in the timeline where a service is: below a prefix, or by its name alone", () => {
