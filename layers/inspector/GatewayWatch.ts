@@ -46,15 +46,33 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
       const client = yield* connect(target, runtimeId)
       const leader = yield* leaderOf(client)
       yield* LeaderRoutes.follow(client, known, maxRoutes)
-      state.onConnected(leader)
-      const onPage = (page: FeedPage) => Effect.sync(() => state.onPage(page))
+      // Connected is what records: what passes from then on is shown.
+      let isConnected = false
+      const enter = () => {
+        if (!isConnected) state.onConnected(leader)
+        isConnected = true
+      }
+      const onPage = (page: FeedPage) =>
+        Effect.sync(() => {
+          enter()
+          state.onPage(page)
+        })
+      const unwatchable = (problem: string) =>
+        Effect.sync(() => {
+          enter()
+          state.problem = `${problem}: only its services are shown.`
+          state.changed.announce()
+        })
       const watching = Stream.runForEach(feed(client, mocks.changes), onPage).pipe(
         Effect.catchTags({
-          NoHandler: () => unwatchable(state),
-          StreamsUnsupported: () => unwatchable(state)
-        })
+          NoHandler: () => unwatchable(otherVersion),
+          StreamsUnsupported: () => unwatchable(otherVersion),
+          // The connection's end is told apart from this.
+          ConnectionClosed: () => Effect.void
+        }),
+        Effect.catchAll(({ message }) => unwatchable(`This leader can't be watched (${message})`))
       )
-      yield* Effect.forkScoped(Effect.ignore(watching))
+      yield* Effect.forkScoped(watching)
       return yield* client.closed
     })
     /** A leader that was watched is followed by the next one within a moment. */
@@ -95,11 +113,7 @@ const leaderOf = (client: IPCClient.Service): Effect.Effect<LeaderView, RequestE
     Effect.succeed<LeaderView>({ kind: "server" })
   )
 
-const unwatchable = (state: InspectorState): Effect.Effect<void> =>
-  Effect.sync(() => {
-    state.problem = "This leader is of a version that can't be watched: only its services are shown."
-    state.changed.announce()
-  })
+const otherVersion = "This leader is of a version that can't be watched"
 
 /** More than any registry has. */
 const maxRoutes = 1_000_000

@@ -2,7 +2,7 @@
  * What a gateway holds while it is watched.
  */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import { Pool } from "undici"
 import type { StoredExchange } from "../../layers/inspector/ExchangeStore.js"
 import type { StatusView } from "../../layers/inspector/Views.js"
@@ -62,10 +62,9 @@ describe("a gateway that is watched", () => {
         // The log and the bodies under way, each of 16 MiB, and one page on its way.
         assert.isBelow(megabytes, 40)
         // Each exchange is there; of the bodies those of the first 8 MiB, and what is allowed from then on.
-        const all = yield* Effect.repeat(
-          Effect.sync(() => Array.from(inspector.state.exchanges.all()).filter(isLarge)),
-          { until: ({ length }) => length === 200, schedule: Schedule.spaced("20 millis") }
-        )
+        const large = () => Array.from(inspector.state.exchanges.all()).filter(isLarge)
+        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => large().length === 200 })
+        const all = large()
         assert.strictEqual(inspector.state.missed, 0)
         const recorded = (size: number) =>
           all.filter(({ record }) => (record.requestBody.text ?? "").length === size).length
