@@ -55,8 +55,11 @@ describe("the test vectors of the protocol's page", () => {
     for (const line of lines) {
       const [, kind, hex, expected] = /^(raw|msgpack) ([0-9a-f]+) (.*)$/.exec(line) ?? []
       const bytes = new Uint8Array(Buffer.from(hex ?? "", "hex"))
-      const frame = FrameBytes.parse(bytes, kind === "msgpack" ? messagePack : undefined)
-      assert.deepStrictEqual(shown(frame), JSON.parse(expected ?? ""), line)
+      const serialization = kind === "msgpack" ? messagePack : undefined
+      // What isn't to be decoded is refused before.
+      const isRefused = serialization !== undefined && typeof FrameBytes.weigh(bytes, serialization) === "string"
+      const frame = isRefused ? null : shown(FrameBytes.parse(bytes, serialization))
+      assert.deepStrictEqual(frame, JSON.parse(expected ?? ""), line)
     }
   })
 })
