@@ -4,5 +4,6 @@
  * @since 0.2.0
  * @module effect-ipc/rpc
  */
+export type { ConfigOptions } from "../ipc/ConfigOptions.js"
 export * as ServiceRpcClient from "./ServiceRpcClient.js"
 export * as ServiceRpcServer from "./ServiceRpcServer.js"
