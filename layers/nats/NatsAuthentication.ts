@@ -80,7 +80,7 @@ const contentOf = (option: string, path: string): Effect.Effect<Buffer, string> 
 const signing = (authenticator: Authenticator, issue: string): Effect.Effect<unknown, string> =>
   Effect.try({ try: () => authenticator("nonce"), catch: (error) => `${issue}: ${messageOf(error)}` })
 
-/** A `.creds` file, read again for each connection: whoever issues credentials that expire replaces it. */
+/** A `.creds` file, read again for each connection: one that expires is replaced by a new file. */
 class CredentialsFile {
   constructor(
     private readonly path: string,
