@@ -28,9 +28,10 @@ export const take = (length: number): Buffer => {
   return Buffer.allocUnsafeSlow(length > longest ? length : step * Math.ceil(length / step))
 }
 
-/** Nothing refers to the buffer any more. */
+/** Nothing refers to the buffer any more. The oldest ones are dropped first: a size that isn't asked for any more must not keep the others out. */
 export const give = (buffer: Buffer): void => {
-  if (buffer.length > longest || freeBytes + buffer.length > mostFree) return
+  if (buffer.length > longest) return
   free.push(buffer)
   freeBytes += buffer.length
+  while (freeBytes > mostFree) freeBytes -= (free.shift() as Buffer).length
 }

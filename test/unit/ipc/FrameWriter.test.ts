@@ -70,4 +70,12 @@ describe("BufferPool", () => {
     assert.isAbove(bytes, 0)
     assert.isAtMost(bytes, 1024 * 1024)
   })
+
+  it("keeps a length that is asked for now, however much it holds of another", () => {
+    const short = Array.from({ length: 40 }, () => BufferPool.take(1000))
+    for (const buffer of short) BufferPool.give(buffer)
+    const long = BufferPool.take(500_000)
+    BufferPool.give(long)
+    assert.strictEqual(BufferPool.take(500_000), long)
+  })
 })
