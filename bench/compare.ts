@@ -1,9 +1,11 @@
 /**
  * This checkout against another one of the library, such as the last release's: `npx tsx bench/compare.ts CHECKOUT
- * [--rounds 9] [--only requests,gateway]`. Both have to be built, with their dependencies installed.
+ * [--starts 3] [--rounds 5] [--only requests,gateway] [--rows "branded, x512;JSON route"]`. Both have to be built, with
+ * their dependencies installed.
  *
- * The two take turns, so that whatever else the machine does falls on both. Printed is this one's figure to the other's,
- * the median of the rounds with the 25th and 75th percentile.
+ * The two take turns, so that whatever else the machine does falls on both. How V8 has optimized a process stays for its
+ * life, and differs from one to the next by more than many a change of the code; so the processes are started several times.
+ * Printed is this one's figure to the other's, the median of all rounds with the 25th and 75th percentile.
  */
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
@@ -14,11 +16,19 @@ import { ratiosOf, spreadOf } from "./statistics.js"
 
 const { positionals, values: options } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: "string", default: "9" }, only: { type: "string", default: "requests,gateway" } }
+  options: {
+    starts: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
+    only: { type: "string", default: "requests,gateway" },
+    rows: { type: "string" }
+  }
 })
 const [other] = positionals
 if (other === undefined) throw new Error("Name the other checkout: npx tsx bench/compare.ts CHECKOUT")
+const starts = Number(options.starts)
 const rounds = Number(options.rounds)
+const wanted = options.rows?.split(";")
+const isWanted = (row: string): boolean => wanted === undefined || wanted.includes(row)
 
 const folders = [programsOf(root), programsOf(other)] as const
 
@@ -27,11 +37,16 @@ interface Figure {
   readonly cpu: number
 }
 
-const rows: Array<ReadonlyArray<string>> = []
+interface Ratios {
+  readonly rate: Array<number>
+  readonly cpu: Array<number>
+}
+
+const ratiosOfRows = new Map<string, Ratios>()
 
 /** Measures both in turn, the first to go alternating. */
 const inTurn = async <A>(
-  what: string,
+  row: string,
   contenders: readonly [A, A],
   measure: (contender: A) => Promise<Figure>
 ): Promise<void> => {
@@ -42,17 +57,17 @@ const inTurn = async <A>(
       figures[i].push(await measure(contenders[i]))
     }
   }
-  const ratio = (of: keyof Figure) =>
-    printSpread(
-      spreadOf(
-        ratiosOf(
-          figures[0].map((figure) => figure[of]),
-          figures[1].map((figure) => figure[of])
-        )
-      )
+  const ratios = ratiosOfRows.get(row) ?? { rate: [], cpu: [] }
+  ratiosOfRows.set(row, ratios)
+  const [ours, others] = figures
+  for (const of of ["rate", "cpu"] as const) {
+    const these = ratiosOf(
+      ours.map((figure) => figure[of]),
+      others.map((figure) => figure[of])
     )
-  rows.push([what, ratio("rate"), ratio("cpu")])
-  console.log(`${what}: rate ${ratio("rate")}, processor time ${ratio("cpu")}`)
+    ratios[of].push(...these)
+  }
+  console.log(`${row}: rate ${printSpread(spreadOf(ratios.rate))}, processor time ${printSpread(spreadOf(ratios.cpu))}`)
 }
 
 const requests = async (): Promise<void> => {
@@ -70,12 +85,15 @@ const requests = async (): Promise<void> => {
     { payload: "big", inFlight: 4, direction: "to server", millis: 400 }
   ]
   for (const variant of variants) {
+    const rowOf = (workload: Requests.Workload): string => `${variant.name}, ${Requests.labelOf(workload)}`
+    const wantedWorkloads = workloads.filter((workload) => isWanted(rowOf(workload)))
+    if (wantedWorkloads.length === 0) continue
     const pairs = [
       await Requests.start(variant, 1200, folders[0]),
       await Requests.start(variant, 1200, folders[1])
     ] as const
-    for (const workload of workloads) {
-      await inTurn(`${variant.name}, ${Requests.labelOf(workload)}`, pairs, async (pair) => {
+    for (const workload of wantedWorkloads) {
+      await inTurn(rowOf(workload), pairs, async (pair) => {
         const { cpuMicros, perSecond } = await Requests.measure(pair, workload, workload.millis)
         return { rate: perSecond, cpu: cpuMicros }
       })
@@ -100,7 +118,7 @@ const gateway = async (): Promise<void> => {
     { what: "JSON route, generator", name: "ours, generator", role: "answer", path: "/users/42" },
     { what: "JSON route, facade", name: "ours, facade", role: "answer", path: "/users/42" }
   ]
-  for (const { name, path, role, what } of kinds) {
+  for (const { name, path, role, what } of kinds.filter(({ what }) => isWanted(what))) {
     const start = async (folder: URL) => {
       const program = await Program.start("gateway.mjs", [], [], folder)
       return { program, port: await program.ask<number>(role, name, target) }
@@ -118,5 +136,14 @@ const gateway = async (): Promise<void> => {
 }
 
 const suites: Record<string, () => Promise<void>> = { requests, gateway }
-for (const suite of options.only.split(",")) await suites[suite]?.()
-console.log(`\n${markdown([`to ${resolve(other)}, ${rounds} rounds`, "rate", "processor time"], rows)}`)
+for (let start = 0; start < starts; start++) {
+  for (const suite of options.only.split(",")) await suites[suite]?.()
+}
+const rows = [...ratiosOfRows].map(([row, { cpu, rate }]) => [
+  row,
+  printSpread(spreadOf(rate)),
+  printSpread(spreadOf(cpu))
+])
+console.log(
+  `\n${markdown([`to ${resolve(other)}, ${starts} starts of ${rounds} rounds`, "rate", "processor time"], rows)}`
+)
