@@ -347,7 +347,7 @@ export class RawBytes {
 
   constructor(readonly bytes: Uint8Array) {}
 
-  /** As `instanceof`, which throws for a proxy that was revoked or whose trap throws. */
+  /** Used instead of `instanceof`, which throws for a proxy that was revoked or whose trap throws. */
   static is(value: unknown): value is RawBytes {
     return typeof value === "object" && value !== null && #isRawBytes in value
   }
@@ -383,7 +383,7 @@ const bytesCodec: Codec<unknown> = {
     isBytes(value) ? Either.right(new RawBytes(value)) : Either.left(notBytes(value, "as a Uint8Array"))
 }
 
-// By the internal slot first: `instanceof` throws for a revoked proxy.
+// Checks the internal slot first, since `instanceof` throws for a revoked proxy.
 const isBytes = (value: unknown): value is Uint8Array => ArrayBuffer.isView(value) && value instanceof Uint8Array
 
 const notBytes = (value: unknown, how: string): ParseResult.ParseIssue =>

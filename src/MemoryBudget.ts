@@ -40,17 +40,17 @@ export class Budget {
     return this.ledger.held > this.maxBytes
   }
 
-  /** Whether so much more is held than the bound that nothing larger than a share is taken on. */
+  /** Whether more than one and a half times the bound is held, so that nothing larger than a share is accepted. */
   get isFull(): boolean {
     return this.ledger.held > this.limit
   }
 
-  /** Whether so many bytes more may be held, however much is held already. A share always may. */
+  /** Whether that many more bytes may be held. Up to a share always may. */
   hasRoomFor(bytes: number): boolean {
     return bytes <= this.share || this.ledger.held + bytes <= this.limit
   }
 
-  /** The most that may be held, where it comes in pieces larger than a share. */
+  /** One and a half times the bound: up to it, pieces larger than a share are accepted. In bytes. */
   get limit(): number {
     return fullFactor * this.maxBytes
   }
@@ -58,7 +58,7 @@ export class Budget {
   /** What one holder may have while the bound is exceeded, in bytes. */
   get share(): number {
     const { held, holders } = this.ledger
-    // Those that came when holders were few have more than their share now.
+    // Holders that came earlier, when there were fewer, may have more than the present share.
     return held > mostFactor * this.maxBytes ? leastShare : Math.max(leastShare, this.maxBytes / Math.max(holders, 1))
   }
 
@@ -116,7 +116,7 @@ const leastShare = 16 * 1024
 /** One large request or response each, over the bound, is more than a small heap has where connections are many. */
 const fullFactor = 1.5
 
-/** Beyond it a holder has the least share alone. */
+/** Beyond this many times the bound, a share is the least one. */
 const mostFactor = 2
 
 /**

@@ -1,6 +1,6 @@
 /**
- * What HTTP exchanges hold, counted in the memory budget of the process: the bodies of answers that clients have yet to read,
- * and parsed bodies of requests.
+ * Counts in the process's memory budget what HTTP exchanges hold: bodies of responses that clients haven't read yet, and
+ * parsed bodies of requests.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ export class ExchangeMemory {
     this.#budget = budget
   }
 
-  /** Counts a body of so many bytes until its response is closed; false, and nothing counted, where there is no room for it. */
+  /** Counts a body until its response is closed. Returns false, and counts nothing, if there is no room for it. */
   hold(response: ServerResponse, bytes: number): boolean {
     if (bytes < COUNTED) return true
     if (this.#budget.isFull && bytes > this.#budget.share) return false
@@ -32,8 +32,8 @@ export class ExchangeMemory {
   }
 
   /**
-   * Counts what a parsed body takes until what it returns is called. Throws `NoRoom`, with nothing counted, where there is no
-   * room for it.
+   * Counts the memory of a parsed body until the returned function is called. Throws `NoRoom`, and counts nothing, if there
+   * is no room for it.
    */
   admit(bytes: number): () => void {
     if (bytes < COUNTED) return nothing
@@ -74,5 +74,5 @@ export class NoRoom extends Error {
 
 const nothing = () => {}
 
-/** Smaller bodies are no more than what the system buffers for a connection. */
+/** Smaller bodies aren't counted: the system's own buffers of a connection are as large. In bytes. */
 const COUNTED = 64 * 1024

@@ -37,7 +37,7 @@ export interface ResponseTap {
   readonly onTrailers?: (trailers: ReadonlyArray<readonly [name: string, value: string]>) => void
   /** Before the last byte is sent. False keeps the response from ending. */
   readonly onEnd?: () => boolean
-  /** All was sent, or the client has disconnected. */
+  /** The response was sent completely, or the client has disconnected. */
   readonly onClosed?: () => void
 }
 

@@ -49,7 +49,7 @@ export const parse: Parser = (request, bytes, admit) => {
 }
 
 /**
- * The handler gets whatever is JSON as its value, by whichever content type, and what isn't as text.
+ * Marks a handler that gets every body that is JSON as its value, whatever its content type says, and any other as text.
  *
  * @internal
  */

@@ -68,7 +68,7 @@ export const sendErrorEarly = (
   const text = JSON.stringify({ error: message })
   response.writeHead(status, [...jsonHeaders(text), "connection", "close"])
   response.write(text)
-  // Node destroys the socket at once where what follows of the request isn't HTTP, before it sends what it has corked.
+  // If the rest of the request isn't HTTP, Node destroys the socket at once and loses what is corked.
   response.socket?.uncork()
   const end = () => {
     clearTimeout(timer)

@@ -44,7 +44,7 @@ export interface NodeHttpGateway extends HttpGateway.Service {
   readonly interceptors: InterceptorStack.InterceptorStack["descriptions"]
   /** The bodies that it holds, which are bounded together. */
   readonly bodies: RequestBodies
-  /** What its exchanges hold beside those. */
+  /** What its exchanges hold in addition to those bodies. */
   readonly memory: ExchangeMemory
   /** Shows every exchange to the watcher, before any interceptor, until the scope closes. */
   readonly watch: InterceptorStack.InterceptorStack["watch"]

@@ -7,8 +7,8 @@ import type { IncomingMessage } from "node:http"
 import { parse } from "node:querystring"
 
 /**
- * Whether a request tells by more than one Host which host it is for, which RFC 9112 section 3.2 has refused. An absolute
- * target tells it in their place.
+ * Whether a request has more than one Host, which RFC 9112 section 3.2 requires to be refused. Not so with an absolute target,
+ * whose authority replaces them.
  *
  * @internal
  */
@@ -40,7 +40,7 @@ export const normalize = (request: IncomingMessage): boolean => {
 }
 
 const setHost = (request: IncomingMessage, host: string): void => {
-  // Made of the raw ones when it is first read, as many as came: before some of them go.
+  // Node makes `headers` of the raw ones when they are first read, so they are read before raw ones are removed.
   const { headers } = request
   const raw = request.rawHeaders
   let kept = 0

@@ -277,7 +277,7 @@ export const make = <E, R>(
   return { handle, interrupt }
 }
 
-/** Of a body that isn't parsed. */
+/** The response to a request whose body couldn't be parsed. */
 const refusalOf = (error: unknown): { readonly status: number; readonly message: string } => {
   if (error instanceof NoRoom) return error
   const why = error instanceof RangeError ? "The body isn't read" : "The body claims to be JSON and isn't"

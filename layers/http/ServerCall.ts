@@ -42,8 +42,8 @@ export class ServerCall {
   }
 
   /**
-   * The parent of what is done for the request, where it is traced: its span, made at the first call, or its sender's
-   * where no span is made here.
+   * The parent of the spans made while the request is handled, if it is traced: the request's own span, which the first call
+   * begins, or its sender's span if this server makes none.
    */
   begin(tracing: Tracing.Tracing = this.#tracing): AnySpan | undefined {
     this.#call ??= this.#begin(tracing)
@@ -88,7 +88,7 @@ export class ServerCall {
 
 const disconnected = Exit.fail(new Error("The client disconnected before the response had ended"))
 
-/** What else is to know that the response has closed: each listener more would cost a request a microsecond. */
+/** All that is to happen when the response closes, for one listener: each further one would cost a request a microsecond. */
 interface Closing extends ServerResponse {
   readonly call?: ServerCall | undefined
   readonly tellClosed?: () => void

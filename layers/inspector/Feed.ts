@@ -52,7 +52,7 @@ const installMocks = ({ mocks }: Recording.Recording, given: Stream.Stream<unkno
     yield* Effect.forkScoped(Stream.runForEach(given, set))
   })
 
-/** What is known now, then what is recorded: a page is JSON, as {@link FeedPage} has it. */
+/** The present state, then the recorded events, in pages of JSON as {@link FeedPage} decodes them. */
 const watch = ({ log, name, now }: Recording.Recording): Stream.Stream<Uint8Array> =>
   Stream.unwrap(
     Effect.map(now, (events) => {
@@ -87,5 +87,5 @@ const end = Buffer.from("]}")
 
 const maxWatchers = 16
 
-/** With twenty pages a second 5 MiB each second. A page keeps the gateway's event loop for a millisecond or so. */
+/** With twenty pages a second, 5 MiB each second. A page blocks the gateway's event loop for about a millisecond. */
 const bytesAtOnce = 256 * 1024

@@ -27,7 +27,7 @@ export const pageOf = (json: Uint8Array): FeedPage => {
   }
 }
 
-/** Nothing, where it isn't JSON. */
+/** Undefined for bytes that aren't JSON. */
 const parsed = (json: Uint8Array): unknown => {
   try {
     return JsonBounds.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8"))

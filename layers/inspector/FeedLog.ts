@@ -1,41 +1,40 @@
 /**
  * The latest events of a recording, as JSON in pages that are ready to be sent, bounded in bytes.
  *
- * An event is text from the start: tens of thousands of records would be as many trees of objects that the collector visits for
- * as long as they are kept.
+ * Events are kept as text, since the garbage collector would visit every object of tens of thousands of records at each
+ * collection.
  *
  * @internal
  */
 import { EventLog, type Page } from "./EventLog.js"
 import type { SentEvent } from "./InspectorProtocol.js"
 
-/** Events in a row. */
+/** Consecutive events. */
 export interface EventsPage {
-  /** How many of the recording came before. */
+  /** How many events of the recording came before them. */
   readonly first: number
   readonly count: number
-  /** Their JSON with commas between. */
+  /** Their JSON, separated by commas. */
   readonly json: Buffer
 }
 
 export class FeedLog {
   readonly #pages: EventLog<EventsPage>
-  /** The page that is being filled. */
+  /** The events of the page that isn't full yet. */
   #texts: Array<string> = []
   #length = 0
-  /** How many events there were. */
   #count = 0
 
   constructor(maxBytes: number) {
     this.#pages = new EventLog(maxPages, maxBytes)
   }
 
-  /** How many events there were. */
+  /** How many events were pushed. */
   get count(): number {
     return this.#count
   }
 
-  /** Positions are of pages. */
+  /** Positions count pages, not events. */
   get start(): number {
     return this.#pages.start
   }
@@ -64,7 +63,7 @@ export class FeedLog {
 
   #endPage(): void {
     const text = this.#texts.join(",")
-    // A buffer of its own: one out of Node's pool would keep all that shares its memory.
+    // Not from Node's pool: a slice would keep the pool's whole buffer in memory.
     const json = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
     json.write(text)
     const count = this.#texts.length
@@ -74,10 +73,10 @@ export class FeedLog {
   }
 }
 
-/** A larger page would keep the gateway's event loop for longer than a millisecond or so. In characters. */
+/** A larger page would block the gateway's event loop for more than about a millisecond. In characters. */
 const pageLength = 64 * 1024
 
-/** What a page takes beside its text, in bytes. */
+/** About what a page takes in addition to its text, in bytes. */
 const pageOverhead = 300
 
 const maxPages = 20_000

@@ -46,7 +46,7 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
       const client = yield* connect(target, runtimeId)
       const leader = yield* leaderOf(client)
       yield* LeaderRoutes.follow(client, known, maxRoutes)
-      // Connected is what records: what passes from then on is shown.
+      // Shown as connected only once the gateway records, so that the page misses nothing after it says so.
       let isConnected = false
       const enter = () => {
         if (!isConnected) state.onConnected(leader)
@@ -67,7 +67,7 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
         Effect.catchTags({
           NoHandler: () => unwatchable(otherVersion),
           StreamsUnsupported: () => unwatchable(otherVersion),
-          // The connection's end is told apart from this.
+          // The end of the session reports it, below.
           ConnectionClosed: () => Effect.void
         }),
         Effect.catchAll(({ message }) => unwatchable(`This leader can't be watched (${message})`))

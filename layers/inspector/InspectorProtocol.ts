@@ -137,8 +137,8 @@ export interface MockSpec {
 }
 
 /**
- * All that happens at a gateway from now on, and what is kept of before: pages as JSON. The input is the watcher's mocks, a list of all of
- * them each time.
+ * The recorded events of a gateway, earlier ones that it keeps included, in pages of JSON. The input is the watcher's mocks;
+ * each element is the whole list.
  */
 export const Watch = IPCServer.defineStream("inspector/watch", {
   element: IPCRequest.Bytes,

@@ -17,7 +17,7 @@ import type { BodyRecord, FlatExchange, HeaderList } from "./InspectorProtocol.j
 export interface ExchangeRecorder {
   /** What the bodies of exchanges under way hold, in bytes. */
   openBytes: number
-  /** How much more of bodies may be recorded for now, in bytes. */
+  /** How many more bytes of bodies may be recorded at present. */
   bodyAllowance: number
   /** Milliseconds on a monotonic clock. */
   readonly now: () => number
@@ -128,7 +128,7 @@ export class ObservedExchange implements ResponseTap, Linked {
     this.recorder.onEnd(this)
   }
 
-  /** Of its bodies. */
+  /** The bytes that are kept of its bodies. */
   get keptBytes(): number {
     return this.#sent.kept + this.#answered.kept
   }

@@ -8,15 +8,15 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Page } from "./EventLog.js"
 
-/** An `EventLog`, or what is read as one. */
+/** What `EventLog` and `FeedLog` have in common. */
 export interface Log<A> {
   readonly end: number
   read(from: number, maxBytes: number): Page<A>
 }
 
 /**
- * What follows the position, by pages of about as many bytes, as fast as the consumer takes them, but no more than twenty pages a
- * second: under load the consumer would take the processor from what it watches. It doesn't end.
+ * The events from a position on, in pages of about `maxBytes`, as fast as the consumer takes them. There are at most twenty
+ * pages a second, so that a consumer under load doesn't take the processor from the gateway that it watches. Never ends.
  */
 export const pages = <A>(log: Log<A>, from: number, maxBytes: number): Stream.Stream<Page<A>> => {
   let next = from

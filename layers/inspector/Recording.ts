@@ -39,7 +39,7 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
     const mocks = yield* InstalledMocks.make(gateway)
 
     let exchanges = 0
-    /** Those under way that weren't shown yet. */
+    /** Exchanges in flight that weren't recorded yet. */
     const open = new LinkedList.LinkedList<ObservedExchange>()
     const push = (exchange: ObservedExchange) => log.push(exchange.record())
     const recorder: ExchangeRecorder = {
@@ -76,7 +76,7 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
       const before = recorder.now() - shownAfterMillis
       for (let first = open.first; first !== undefined && first.startedAt <= before; first = open.first) {
         LinkedList.remove(first)
-        // Its bodies are sent now, and again once it has ended.
+        // Its bodies are recorded now, and again once it has ended.
         recorder.bodyAllowance -= first.keptBytes
         push(first)
       }
@@ -191,12 +191,12 @@ const maxInterceptors = 500
 const shownAfterMillis = 150
 
 /**
- * How many exchanges are recorded at once, and how many more are allowed each fifth of a second: a gateway that is watched under
- * load goes on forwarding.
+ * How many exchanges may be recorded at once, and how many more each fifth of a second, so that a watched gateway goes on
+ * forwarding under load.
  */
 const maxBurst = 12_000
 const perTick = 300
 
-/** The same of their bodies, in bytes: to record a large one costs as much as to forward it. */
+/** The same for their bodies, in bytes: recording a large body costs as much as forwarding it. */
 const maxBodyBurst = 8 * 1024 * 1024
 const bodyBytesPerTick = (3 * 1024 * 1024) / 5

@@ -36,13 +36,13 @@ export interface InstallersContext {
   readonly clock: Clock.Clock
   /** The `cors` of mocks that don't set it. */
   readonly cors: boolean
-  /** What has arrived that the group sees, and how it differs from what is wanted, in words. */
+  /** Describes the requests that have arrived for the group, and how they differ from the expected one. */
   readonly arrived: (group: Group, matcher: RequestMatcher) => Effect.Effect<string>
 }
 
 export type Installers = Pick<HttpInterception.Service, "mock" | "spy" | "fault" | "webSocket" | "spyWebSocket">
 
-/** Those of one gateway, by group. */
+/** The installers of one gateway, by group. */
 export const make = (context: InstallersContext): ((group: Group) => Installers) => {
   const { clock, forwarding, gateway, install, memory, recorder } = context
   const recorded = (group: Group, kind: Kind, name: string, matcher: RequestMatcher): CallRecording.Recorded => ({

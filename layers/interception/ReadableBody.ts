@@ -12,7 +12,8 @@ type Headers = Readonly<Record<string, string | ReadonlyArray<string> | undefine
 
 /**
  * The value of a body: decompressed, JSON parsed, text and forms as a string, anything else as bytes, `undefined` for none.
- * What can't be decoded stays as it is; it throws a `NoRoom` of `admit` alone, which is told how many bytes parsed JSON takes.
+ * A body that can't be decoded stays bytes. `admit` gets the number of bytes that parsed JSON will take; it may throw `NoRoom`,
+ * the only error that this function throws.
  */
 export const decode = (headers: Headers, bytes: Buffer, admit?: (bytes: number) => void): unknown => {
   if (bytes.length === 0) return undefined

@@ -1,18 +1,18 @@
 /**
- * What a connection sends, in batches: what is sent in one turn of the event loop leaves in few system calls.
+ * Batches of what a connection sends: the frames of one turn of the event loop leave by few system calls.
  *
  * @internal
  */
 import type { Duplex } from "node:stream"
 import type { Packet } from "../../src/connection/Transport.js"
 
-/** Where batches go. */
+/** The socket to which batches are written. */
 export interface Sink {
   readonly isOpen: () => boolean
   /** Bytes that were written and haven't left yet. */
   readonly buffered: () => number
   readonly write: (packets: ReadonlyArray<Packet>) => void
-  /** Told when what was sent has left, wholly or for the most part. */
+  /** Called when all or most of what was sent has left. */
   readonly onDrain: () => void
 }
 
@@ -22,10 +22,10 @@ export interface Sink {
  */
 const leastBatchCount = 32
 
-/** So many characters don't wait, however few frames they are. */
+/** A batch of this many characters is written at once, however few its frames are. */
 const batchLength = 32 * 1024
 
-/** What a turn usually sends follows larger turns at once and smaller ones slowly: so much of it is left after an empty one. */
+/** The usual number of frames in a turn rises at once and falls slowly: an empty turn leaves this part of it. */
 const remembered = 0.9
 
 const nothing = Buffer.alloc(0)
@@ -53,11 +53,11 @@ export class Batches {
     if (this.queue.length >= this.batchCount || this.queuedLength >= batchLength) this.flush()
   }
 
-  /** Something is sent in this turn. */
+  /** Called when something is sent in this turn. */
   begin(): void {
     if (this.turnEnds) return
     this.turnEnds = true
-    // After what is running now and the fibers it woke: what they send leaves with it.
+    // After the running code and the fibers that it woke, so that their frames leave in the same batch.
     process.nextTick(endTurn, this)
   }
 
@@ -88,11 +88,11 @@ export class Batches {
   private awaitDrain(): void {
     if (this.awaitsDrain || !this.sink.isOpen()) return
     this.awaitsDrain = true
-    // Not the socket's own drain: that one never comes where less is unsent than the socket takes at once.
+    // Not the socket's `drain`, which isn't emitted while less than its high-water mark is unsent.
     this.socket.write(nothing, (error) => {
       this.awaitsDrain = false
       this.sink.onDrain()
-      // What was sent meanwhile is behind this.
+      // Frames that were sent meanwhile come after these.
       if (!error && this.sink.buffered() > 0) this.awaitDrain()
     })
   }

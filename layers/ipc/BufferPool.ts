@@ -1,14 +1,14 @@
 /**
- * Memory that is used again. Node's buffers are outside V8's heap, and once a process has settled V8 marks its whole heap for every
- * 8 MiB of them that were allocated: what lives no longer than a write or a read costs more to allocate than to fill.
+ * Buffers that are reused. Node's buffers are outside V8's heap, and in a long-running process V8 marks its whole heap after
+ * every 8 MiB of buffers allocated. So a buffer that lives only for one write or read costs more to allocate than to fill.
  *
  * @internal
  */
 
-/** Longer ones are allocated anew each time, in bytes. */
+/** Longer buffers aren't kept. In bytes. */
 const longest = 512 * 1024
 
-/** What is kept for later, in bytes. */
+/** How much may be kept in all, in bytes. */
 const mostFree = 1024 * 1024
 
 const step = 64 * 1024
@@ -16,7 +16,7 @@ const step = 64 * 1024
 const free: Array<Buffer> = []
 let freeBytes = 0
 
-/** A buffer of at least so many bytes, with whatever it held before. */
+/** A buffer of at least this length. It isn't cleared. */
 export const take = (length: number): Buffer => {
   for (let i = free.length - 1; i >= 0; i--) {
     const buffer = free[i] as Buffer
@@ -28,7 +28,10 @@ export const take = (length: number): Buffer => {
   return Buffer.allocUnsafeSlow(length > longest ? length : step * Math.ceil(length / step))
 }
 
-/** Nothing refers to the buffer any more. The oldest ones are dropped first: a size that isn't asked for any more must not keep the others out. */
+/**
+ * Keeps a buffer, to which nothing may refer any more. The oldest are dropped first, so that buffers of a size that is no
+ * longer needed don't keep out the others.
+ */
 export const give = (buffer: Buffer): void => {
   if (buffer.length > longest) return
   free.push(buffer)

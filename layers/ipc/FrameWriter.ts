@@ -1,5 +1,5 @@
 /**
- * Writes frames of LengthPrefix to a socket, in memory that is used again once the socket has taken it.
+ * Writes frames of LengthPrefix to a socket, in buffers that are reused after the socket has written them.
  *
  * @internal
  */
@@ -8,16 +8,16 @@ import type { Packet } from "../../src/connection/Transport.js"
 import * as BufferPool from "./BufferPool.js"
 import { headerLength, Kind, printHeader, writeHeader, writeText } from "./LengthPrefix.js"
 
-/** Bytes that are as long aren't copied. */
+/** Bytes of this length or more are written without a copy. */
 const largeBytes = 16 * 1024
 
-/** So little isn't worth a buffer that has to be given back: it comes out of Node's own pool. */
+/** Less than this comes out of Node's own pool, since returning a buffer would cost more. In bytes. */
 const littleBytes = 4096
 
 export class FrameWriter {
   constructor(private readonly socket: Writable) {}
 
-  /** Frames of text and of bytes, in one system call. */
+  /** Writes text and binary frames by one system call. */
   write(messages: ReadonlyArray<Packet>): void {
     const { socket } = this
     socket.cork()
@@ -34,7 +34,7 @@ export class FrameWriter {
     socket.uncork()
   }
 
-  /** A frame of bytes behind a head. They aren't referred to afterwards. */
+  /** Writes one binary frame of a head and bytes. The bytes are copied. */
   writeBytes(head: string, bytes: Uint8Array): void {
     const length = Buffer.byteLength(head) + 1 + bytes.length
     const buffer = BufferPool.take(headerLength + length)
@@ -60,7 +60,7 @@ export class FrameWriter {
 const lengthOf = (message: Packet): number =>
   typeof message === "string" ? Buffer.byteLength(message) : message.length
 
-/** Where the next frame begins. */
+/** Returns where the next frame begins. */
 const print = (buffer: Buffer, start: number, message: Packet): number => {
   if (typeof message === "string") return writeText(buffer, start, message)
   writeHeader(buffer, start, Kind.bytes, message.length)

@@ -1,6 +1,5 @@
 /**
- * Frames on a byte stream: one byte that tells the kind, four that tell the length of the body in bytes, big-endian, and
- * the body.
+ * Frames on a byte stream: one byte for the kind, four for the length of the body in bytes (big-endian), and the body.
  *
  * @internal
  */
@@ -10,7 +9,7 @@ export const Kind = { text: 1, bytes: 2, close: 8, ping: 9, pong: 10 } as const
 
 export const headerLength = 5
 
-/** Puts a text frame at `start` of a buffer that has room for it. Where it ends. */
+/** Writes a text frame at `start` of a buffer that has room for it. Returns where the frame ends. */
 export const writeText = (buffer: Buffer, start: number, text: string): number => {
   const length = buffer.write(text, start + headerLength)
   writeHeader(buffer, start, Kind.text, length)
@@ -24,7 +23,7 @@ export const printText = (text: string): Buffer => {
   return frame
 }
 
-/** What comes before a body of so many bytes. */
+/** The header of a frame. */
 export const printHeader = (kind: number, length: number): Buffer => {
   const header = Buffer.allocUnsafe(headerLength)
   writeHeader(header, 0, kind, length)
@@ -37,18 +36,18 @@ export const writeHeader = (buffer: Buffer, start: number, kind: number, length:
 }
 
 export interface FrameListener {
-  /** A frame's header: whether its body may come. Nothing is read after one that may not. */
+  /** Called for each header. Returns whether the body is accepted; if it isn't, nothing more is read. */
   readonly onHeader: (kind: number, length: number) => boolean
-  /** A whole frame. A body of bytes is the listener's own; another one is part of what is read, and so valid until this returns. */
+  /** Called for each frame. A binary body belongs to the listener. A text body is valid only until this returns. */
   readonly onFrame: (kind: number, body: Buffer) => void
-  /** So many bytes are kept of a frame that isn't whole; 0 once it is. */
+  /** Called with the number of bytes kept of an incomplete frame, and with 0 once it is complete. */
   readonly onReceiving: (bytes: number) => void
 }
 
-/** How much room is made for the rest of a frame: what has come of it, so many times. */
+/** The buffer of an incomplete frame grows to the bytes that have arrived, times this. */
 const growth = 8
 
-/** In memory of its own where it is large, so that it keeps no more than itself. */
+/** A copy doesn't keep the whole chunk in memory. */
 const copyOf = (body: Buffer): Buffer => {
   const copy = Buffer.allocUnsafe(body.length)
   body.copy(copy)
@@ -60,9 +59,9 @@ export class Reader {
   private readonly header = Buffer.allocUnsafe(headerLength)
   private headerRead = 0
   private kind = 0
-  /** The length of the body that is being read; -1 before its header is whole. */
+  /** The length of the body that is being read; -1 until its header is complete. */
   private length = -1
-  /** What has come of the body. Grows with it, so that a length that is told costs nothing. */
+  /** The part of the body that has arrived. It grows with the body, so that a large length alone allocates nothing. */
   private body = Buffer.alloc(0)
   private bodyRead = 0
   private refused = false

@@ -50,10 +50,10 @@ export const messagePack: Serialization = {
 const mostKept = 1024 * 1024
 const leastKept = 8 * 1024
 
-/** Undefined unless the bytes are one value of the kinds that JSON has, or bytes, and within the bounds. */
+/** Undefined unless the bytes are one value within the bounds, made of JSON's kinds of values and of bytes. */
 const weigh = (bytes: Uint8Array): number | undefined => {
   const { length } = bytes
-  /** How many values are still to come at this level, and at those around it. */
+  /** How many values are still to be read at this level; `around` has the same for the enclosing levels. */
   let left = 1
   const around: Array<number> = []
   let position = 0
@@ -70,7 +70,7 @@ const weigh = (bytes: Uint8Array): number | undefined => {
       else return weightOf({ collections, values: values - fields - chunks, fields, strings }) + chunks * chunkBytes
     }
     left--
-    // Also where the value before was longer than the rest.
+    // Also reached if the value before claimed to be longer than the rest.
     if (position >= length) return undefined
     const type = bytes[position++] as number
     values++
@@ -107,19 +107,19 @@ const weigh = (bytes: Uint8Array): number | undefined => {
   }
 }
 
-/** The first of the types that have a byte of their own; among them texts, lists and maps with a length of their own. */
+/** From here on, the first byte gives the type alone, not a length or number as well. */
 const firstOther = 0xc0
 const firstText = 0xd9
 const firstList = 0xdc
 const firstMap = 0xde
 
-/** The bytes of nil, false, true, floats and integers, from 0xc0 on; -1 for what isn't one of them. */
+/** The sizes of nil, false, true, floats and integers, for first bytes from 0xc0 on; -1 for other types. */
 const fixedBytes = Int8Array.of(
   ...[0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8],
   ...[1, 2, 4, 8, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1]
 )
 
-/** How many bytes tell the length of bytes, texts, lists and maps, from 0xc0 on; -1 where the type isn't allowed. */
+/** The sizes of the length field of bytes, texts, lists and maps, for first bytes from 0xc0 on; -1 for types that aren't allowed. */
 const headerBytes = Int8Array.of(
   ...[-1, -1, -1, -1, 1, 2, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1],
   ...[-1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 2, 4, 2, 4, 2, 4]
@@ -127,5 +127,5 @@ const headerBytes = Int8Array.of(
 
 const maxCollections = 1_000_000
 
-/** What bytes take beside themselves, about. */
+/** About how much memory a value of bytes takes in addition to the bytes. */
 const chunkBytes = 300

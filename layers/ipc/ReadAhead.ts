@@ -1,13 +1,13 @@
 /**
- * Frames that have arrived and wait to be handled. Handling a large one takes milliseconds, and the kernel's buffer of a Unix
- * socket holds less than one. So a turn of the event loop handles one, and what has arrived meanwhile is read before the
- * next: the peer writes on while this end works.
+ * Frames that have arrived and wait to be handled. Handling a large frame takes milliseconds, and the kernel's buffer of a
+ * Unix socket holds less than one. So each turn of the event loop handles one and then reads what has arrived meanwhile, and
+ * the peer goes on writing.
  *
  * @internal
  */
 import { clearImmediate, setImmediate } from "node:timers"
 
-/** Past so many bytes no more is read. */
+/** While this many bytes wait, nothing more is read. */
 const mostWaitingBytes = 512 * 1024
 
 interface ArrivedFrame {
@@ -17,26 +17,26 @@ interface ArrivedFrame {
 }
 
 export class ReadAhead {
-  /** How much waits, in bytes. */
+  /** The size of the frames that wait, in bytes. */
   bytes = 0
   private frames: Array<ArrivedFrame> = []
   private turn: NodeJS.Immediate | undefined
 
   constructor(
     private readonly onFrame: (kind: number, body: Buffer) => void,
-    /** Fewer bytes wait. */
+    /** Called when fewer bytes wait than before. */
     private readonly onHandled: () => void
   ) {}
 
-  /** Whether nothing more is to be read before something is handled. */
+  /** Whether reading must pause until a frame is handled. */
   get isFull(): boolean {
     return this.bytes > mostWaitingBytes
   }
 
-  /** Handles a frame that doesn't take long at once, unless another one waits. */
+  /** Handles a small frame at once, unless another one waits. */
   add(kind: number, body: Buffer, takesLong: boolean): void {
     if (this.frames.length === 0 && !takesLong) return this.onFrame(kind, body)
-    // What is longer than one read is in memory of its own already.
+    // A frame longer than one read was copied already.
     this.frames.push({ kind, body: takesLong ? body : Buffer.from(body), takesLong })
     this.bytes += body.length
     this.turn ??= setImmediate(handleNext, this)
@@ -48,7 +48,7 @@ export class ReadAhead {
     this.clear()
   }
 
-  /** Forgets all. */
+  /** Drops all frames that wait. */
   clear(): void {
     if (this.turn !== undefined) clearImmediate(this.turn)
     this.turn = undefined
@@ -56,7 +56,7 @@ export class ReadAhead {
     this.bytes = 0
   }
 
-  /** Handles one, and those behind it that don't take long. */
+  /** Handles one frame, and the small ones that follow it. */
   handleNext(): void {
     this.turn = undefined
     do this.handle()

@@ -1,6 +1,6 @@
 /**
- * A client's Unix socket that is read into one buffer for all: a buffer of its own for each read is memory outside V8's heap,
- * and so much of it for a stream of bytes that V8 marks its whole heap many times a second.
+ * A client's Unix socket that is read into one buffer, which all such sockets share. A new buffer for each read would have V8
+ * mark its whole heap many times a second while a stream of bytes arrives, for the reason given in BufferPool.
  *
  * @internal
  */
@@ -9,22 +9,22 @@ import * as Net from "node:net"
 /** More than a Unix socket holds, so that one read takes all that has arrived. */
 const readBytes = 256 * 1024
 
-/** Between two reads of any socket nothing of it is in use. */
+/** Shared by all sockets: its content is needed only while one read is handled. */
 let buffer: Buffer | undefined
 
 export interface ReusedRead {
   readonly socket: Net.Socket
-  /** From now on what comes with the socket's `data` is overwritten by the next read. */
+  /** Stops copying: from now on the next read overwrites the bytes of a `data` event. */
   readonly begin: () => void
 }
 
-/** Connects; the listeners get copies at first. */
+/** Connects. Until `begin` is called, listeners get copies. */
 export const connect = (path: string): ReusedRead => {
   buffer ??= Buffer.allocUnsafeSlow(readBytes)
   let begun = false
   const callback = (length: number, read: Uint8Array): boolean => {
     const chunk = Buffer.from(read.buffer, read.byteOffset, length)
-    // What the socket holds itself comes first.
+    // Bytes that the socket has buffered must be delivered before these.
     if (!begun || socket.readableLength > 0) return socket.push(Buffer.from(chunk))
     socket.emit("data", chunk)
     return true

@@ -15,10 +15,10 @@ import type * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
 import * as StaleSockets from "./StaleSockets.js"
 
-/** What stands for the server's IP address in a proof of the token. */
+/** Replaces the server's IP address in a proof of the token. */
 export const address = "unix"
 
-/** Whether a server's connection came by the Unix socket. So looks one that is closed, too. */
+/** Whether a server's connection came by the Unix socket. A closed TCP connection can't be told from one. */
 export const isUnix = (socket: { readonly localPort?: number | undefined }): boolean => socket.localPort === undefined
 
 /**
@@ -28,16 +28,16 @@ export const isUnix = (socket: { readonly localPort?: number | undefined }): boo
 export const belongsTo = (host: string): boolean =>
   Address.isWildcard(host) || Address.listenHost(host) === Address.defaultHost
 
-/** A file where a server listens, or did. */
+/** The file of a Unix socket. Its server may have ended. */
 export interface Found {
   readonly file: string
-  /** Tells it from an earlier or later file of the same name. */
+  /** Differs from that of an earlier or later file of the same name. */
   readonly identity: string
 }
 
 /**
- * The Unix socket of the port that the URL names, where it names a loopback address and the file is this user's own. None
- * where that file was refused before.
+ * The Unix socket of the port in the URL, if the URL has a loopback address, the file is this user's own, and connecting to
+ * this file wasn't refused before.
  */
 export const find = ({ hostname, port, protocol }: URL): Found | undefined => {
   if (protocol !== "ws:" || !isStandardLoopback(hostname)) return undefined
@@ -50,10 +50,10 @@ export const find = ({ hostname, port, protocol }: URL): Found | undefined => {
   return refused.get(file) === identity ? undefined : { file, identity }
 }
 
-/** A killed server's file stays, and its followers try to connect again and again until the next one has replaced it. */
+/** Files to which connecting was refused. A killed server's file stays until the next server replaces it. */
 const refused = new Map<string, string>()
 
-/** Nobody listens there (`ECONNREFUSED`), so nobody ever will: another server brings a file of its own. */
+/** Called after `ECONNREFUSED`: no process listens at the file, and none will, since each server makes a new file. */
 export const onRefused = ({ file, identity }: Found): void => {
   refused.set(file, identity)
 }
@@ -82,7 +82,7 @@ export const listen = (
             ),
             Effect.option
           )
-    // Once: another's file may be the same inode later.
+    // Only once, since another server's file may get the same inode later.
     const release = yield* Effect.once(
       Option.match(placed, { onNone: () => Effect.void, onSome: (at) => remove(server, at) })
     )
@@ -93,7 +93,7 @@ export const listen = (
     return { release }
   }).pipe(Effect.uninterruptible)
 
-/** A new leader has more urgent things to do first. */
+/** Delayed so that a new leader first answers its followers. */
 const sweepDelay = "10 seconds"
 
 interface Path {
@@ -110,10 +110,10 @@ const pathOf = (port: number): Path | undefined => {
   return Buffer.byteLength(file) + uniqueLength > maxPathBytes ? undefined : { directory, file }
 }
 
-/** What `sun_path` holds, without the zero at its end. Node cuts a longer path without a word. */
+/** The size of `sun_path`, without the zero at its end. Node silently truncates a longer path. */
 const maxPathBytes = process.platform === "linux" ? 107 : 103
 
-/** Containers that share a directory have ports, and so files, of their own. */
+/** Part of the file's name, since containers that share a directory each have their own ports. */
 const networkNamespace = (): string => {
   try {
     return /\d+/.exec(Fs.readlinkSync("/proc/self/ns/net"))?.[0] ?? "0"
@@ -122,7 +122,7 @@ const networkNamespace = (): string => {
   }
 }
 
-/** Why it isn't this user's own, where it isn't. Links aren't followed: others may write to the directory above. */
+/** Why the file isn't this user's own, if so. Links aren't followed, since other users may write to the parent directory. */
 const examine = (path: string, kind: "directory" | "socket"): Fs.Stats | string => {
   try {
     const stat = Fs.lstatSync(path)
@@ -139,7 +139,7 @@ interface Placed {
   readonly ino: bigint
 }
 
-/** Bound under a name of its own first, so that clients find a socket that listens. */
+/** Binds a temporary name and renames it, so that clients never find a socket that doesn't listen yet. */
 const place = (server: Net.Server, { directory, file }: Path): Effect.Effect<Placed, string> =>
   Effect.gen(function* () {
     yield* attempt(() => Fs.mkdirSync(directory, { recursive: true, mode: 0o700 }))
@@ -165,7 +165,7 @@ const bind = (server: Net.Server, path: string): Effect.Effect<void, string> =>
 const unique = (): string => `.${randomBytes(4).toString("hex")}`
 const uniqueLength = unique().length
 
-/** Removes the file, unless it is another's by now, and listens no more. */
+/** Stops listening, and removes the file unless another server has replaced it. */
 const remove = (server: Net.Server, { file, ino }: Placed): Effect.Effect<void> =>
   attempt(() => {
     if (Fs.lstatSync(file, { bigint: true }).ino === ino) Fs.unlinkSync(file)

@@ -1,5 +1,5 @@
 /**
- * What a participant shows of itself to the server, and what it looks at before: what the client would tell of these only
+ * The credentials and TLS options of a participant, checked before it connects. The NATS client reports mistakes in them only
  * by closing the connection, or by a reason that names no option.
  *
  * @internal
@@ -21,14 +21,14 @@ import * as NatsServers from "./NatsServers.js"
 
 export interface NatsAuthentication {
   readonly options: ConnectionOptions
-  /** Why the server may have refused what it was shown, where that can be told. */
+  /** Why the server may have refused the credentials, if that is known. */
   readonly refusal: Effect.Effect<string | undefined>
 }
 
-/** What of the client it takes. */
+/** The functions of the NATS client that this module uses. */
 type Authenticators = Pick<typeof TransportNode, "credsAuthenticator" | "nkeyAuthenticator">
 
-/** Fails with what is wrong with an option. */
+/** Fails with a sentence about the wrong option. */
 export const make: (
   authenticators: Authenticators,
   options: NatsConnectionOptions
@@ -62,7 +62,7 @@ export const make: (
   return { options: { ...presented, tls: yield* tlsOf(tls, NatsServers.serversOf(options)) }, refusal }
 })
 
-/** Credentials of their own come before those in a URL. */
+/** The option `credentials` takes precedence over credentials in a URL. */
 const credentialsOf = (options: NatsConnectionOptions): NatsCredentials => {
   const { tls: given, ...credentials } = options.credentials ?? {}
   const tls = NatsServers.wantsTls(options) ? given || true : given
@@ -76,7 +76,7 @@ const contentOf = (option: string, path: string): Effect.Effect<Buffer, string> 
     catch: (error) => `the ${option} can't be read: ${messageOf(error)}`
   })
 
-/** Whether it can sign at all. */
+/** Fails unless the authenticator can sign. */
 const signing = (authenticator: Authenticator, issue: string): Effect.Effect<unknown, string> =>
   Effect.try({ try: () => authenticator("nonce"), catch: (error) => `${issue}: ${messageOf(error)}` })
 
@@ -95,7 +95,7 @@ class CredentialsFile {
       this.content = next
       return shown
     } catch {
-      // It may be half written. An authenticator that throws ends the connection for good.
+      // The file may be written just now. An authenticator that throws would end the connection for good.
       return this.sign(this.content, nonce)
     }
   }
@@ -108,12 +108,12 @@ class CredentialsFile {
   }
 
   private sign(content: Buffer, nonce: string | undefined) {
-    // The client's parser knows no lines that end as those of Windows do.
+    // The NATS client's parser doesn't accept the line ends of Windows.
     return this.credsAuthenticator(Buffer.from(content.toString().replaceAll("\r\n", "\n")))(nonce)
   }
 }
 
-/** In seconds since 1970, up to the last moment that a `Date` has. */
+/** `exp` is in seconds since 1970; the bound is the last moment that a `Date` can hold. */
 const decodeClaims = Schema.decodeUnknownOption(
   Schema.parseJson(Schema.Struct({ exp: Schema.Number.pipe(Schema.between(0, 8.64e12)) }))
 )
@@ -126,7 +126,7 @@ const tlsOf = Effect.fnUntraced(function* (
   if (tls === true) return identity
   const { caFile, certFile, keyFile } = tls
   if ((certFile === undefined) !== (keyFile === undefined)) {
-    return yield* Effect.fail("of certFile and keyFile, there is only one")
+    return yield* Effect.fail("certFile and keyFile need each other: pass both, or neither")
   }
   const files = { ca: ["caFile", caFile], cert: ["certFile", certFile], key: ["keyFile", keyFile] } as const
   const contents: Record<string, Buffer> = {}
@@ -142,8 +142,9 @@ const tlsOf = Effect.fnUntraced(function* (
 })
 
 /**
- * Whether a certificate is the server's. The client names no server that is given by its address, so that Node would look for
- * `localhost`: a certificate of any of the addresses is taken then. It passes on options of Node's that its types don't have.
+ * How TLS verifies the server's name. For a server that is given by an IP address, the NATS client sets no name and Node
+ * verifies `localhost`; here a certificate of any of the given addresses is accepted instead. The client passes this option
+ * on to Node, though its types don't list it.
  */
 const identityOf = (servers: ReadonlyArray<string>): object => {
   const addresses = servers

@@ -36,7 +36,7 @@ const create = async (client: JetStreamClient, { maxAge, name, replicas }: NewBu
   const { Kvm } = await import("@nats-io/kv")
   const kvm = new Kvm(client)
   await kvm.create(name, { history: 1, ttl: maxAge, replicas }).catch(async (error: unknown) => {
-    // Somebody has made it with other options.
+    // Another participant has created it, with other options.
     if (codeOf(error) !== streamExists) throw error
     await kvm.open(name)
   })
@@ -58,7 +58,7 @@ const opened = (
   connection: NatsConnection,
   options: NatsBucketOptions,
   prepare: (client: JetStreamClient) => Promise<unknown>,
-  /** Whether to do it again where the server has lost the bucket. */
+  /** Whether to create the bucket again if the server has lost it. */
   again: boolean
 ): Effect.Effect<Bucket, NatsFailed> =>
   Effect.tryPromise({
@@ -84,9 +84,9 @@ const overJetStream = (
   remake: (() => Promise<unknown>) | undefined
 ): Bucket => {
   const stream = streamOf(options)
-  /** Of the bucket that was watched last. */
+  /** When the bucket that was watched last was created. */
   let createdAt: string | undefined
-  /** Ends the watches: a consumer doesn't notice that its stream is gone. */
+  /** Ends the watches, since a consumer doesn't notice that its stream was deleted. */
   const watches = new Set<() => void>()
 
   const look = () => manager.streams.info(stream)
@@ -201,7 +201,7 @@ const codeOf = (error: unknown): number | undefined =>
     ? error.code
     : undefined
 
-/** Nothing answers for the stream, or for JetStream at all. */
+/** Whether no server answers for the stream, or for JetStream at all. */
 const isAbsent = (error: unknown): boolean =>
   /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${messageOf(error)}`)
 

@@ -1,6 +1,6 @@
 /**
- * What the program's log is told of the connection to NATS: that it broke, that there is one again, and what the server refuses
- * meanwhile, which nobody else hears of.
+ * Logs the state of the connection to NATS: when it breaks, when it is back, and what the server refuses, which the NATS client
+ * reports nowhere else.
  *
  * @internal
  */
@@ -10,12 +10,12 @@ import { messageOf } from "../../src/internal/ErrorMessage.js"
 
 export interface NatsLogOptions {
   readonly servers: string
-  /** Why the server may have refused what it was shown. */
+  /** Why the server may have refused the credentials. */
   readonly refusal: Effect.Effect<string | undefined>
   readonly onConnected: (isConnected: boolean) => void
 }
 
-/** How many refusals are told of until the connection breaks: each may name another subject. */
+/** How many different refusals are logged for one connection, since each may name another subject. */
 const maxRefusals = 10
 
 /** Runs until the connection closes. */
@@ -49,7 +49,7 @@ export const keep = (connection: NatsConnection, options: NatsLogOptions): Effec
     }
   }
 
-  // A Stream would wait for another status before it ends.
+  // Not `Stream.fromAsyncIterable`: when interrupted, it would wait for the next status.
   const statuses = connection.status()[Symbol.asyncIterator]()
   const keepTelling: Effect.Effect<void> = Effect.flatMap(
     Effect.promise(() => statuses.next()),
@@ -60,5 +60,5 @@ export const keep = (connection: NatsConnection, options: NatsLogOptions): Effec
 
 const isRefusal = /permissions|authorization|authentication/i
 
-/** What tools ask of services is answered where the account may be asked. */
+/** Answering the tools that look for services is optional, so its refusal isn't logged. */
 const isOptional = /subscription to "\$SRV\./i

@@ -1,5 +1,5 @@
 /**
- * The servers that options name, and what their URLs have of credentials.
+ * The servers that the options name, and the credentials in their URLs.
  *
  * @internal
  */
@@ -7,13 +7,13 @@ import * as Redacted from "effect/Redacted"
 import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
 
 /**
- * Without what a URL may have of credentials: messages and logs show these. `Userinfo.hidden` would leave out a port that is the
- * default of its scheme, and NATS has another.
+ * The servers without credentials, as messages and logs show them. `Userinfo.hidden` can't be used: it omits the port that is
+ * a scheme's default in URLs, which NATS doesn't have.
  */
 export const serversOf = (options: NatsConnectionOptions): ReadonlyArray<string> => {
   const servers = listed(options)
   const hasUserinfo = servers.some((server) => server.includes("@"))
-  // Where a password has a comma, what stands before it looks like a server.
+  // If a password has a comma, the part before the comma looks like a server.
   return servers.map(withoutUserinfo).filter((server) => !hasUserinfo || isAddress(server))
 }
 
@@ -26,11 +26,11 @@ export const issueOf = (options: NatsConnectionOptions): string | undefined => {
   return `${named} isn't nats://host:port or tls://host:port, with what a URL can't carry percent-encoded`
 }
 
-/** Whether an address asks for TLS: the client heeds no scheme. */
+/** Whether an address asks for TLS, since the NATS client ignores schemes. */
 export const wantsTls = (options: NatsConnectionOptions): boolean =>
   listed(options).some((server) => /^tls:/i.test(server))
 
-/** Of the first server that has any. A user or a password that isn't percent-encoded as a URL has them is as it stands. */
+/** The credentials of the first server that has any. Text that isn't valid percent-encoding is taken literally. */
 export const credentialsIn = (options: NatsConnectionOptions): NatsCredentials => {
   const found = listed(options)
     .map(userinfoOf)
@@ -49,7 +49,7 @@ const listed = ({ servers }: NatsConnectionOptions): ReadonlyArray<string> =>
 
 const scheme = /^[a-z][a-z0-9+.-]*:\/\//i
 
-/** `user:password` or `token`, up to the last "@": a password that has one should have been encoded, but isn't shown either. */
+/** `user:password` or `token`, up to the last "@", so that a password with an "@" that should be encoded isn't shown either. */
 const userinfoOf = (server: string): string => {
   const rest = server.replace(scheme, "")
   return rest.slice(0, Math.max(rest.lastIndexOf("@"), 0))

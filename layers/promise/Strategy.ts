@@ -15,7 +15,7 @@ import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 export type Strategy = RoutingStrategy.RoutingStrategyName | RoutingStrategy.Pick
 
 /**
- * Throws a `TypeError` where it is neither a function nor one of the names, as it may be in JavaScript.
+ * Throws a `TypeError` for a value that is neither a function nor a known name, which plain JavaScript can pass.
  *
  * @since 0.1.0
  * @category conversions
@@ -24,7 +24,7 @@ export const toRoutingStrategy = (strategy: Strategy): RoutingStrategy.RoutingSt
   if (typeof strategy === "function") return RoutingStrategy.custom(strategy, strategy.name || undefined)
   if (isName(strategy)) return RoutingStrategy.fromName(strategy)
   const names = RoutingStrategy.RoutingStrategyName.literals.map((name) => JSON.stringify(name)).join(", ")
-  throw new TypeError(`${JSON.stringify(strategy)} is no strategy: pass a function, or one of ${names}.`)
+  throw new TypeError(`${JSON.stringify(strategy)} is not a strategy: pass a function, or one of ${names}.`)
 }
 
 const isName = Schema.is(RoutingStrategy.RoutingStrategyName)

@@ -18,9 +18,9 @@ import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { isLast, RpcExchange } from "./RpcExchange.js"
 
 /**
- * Asks the instances of the name until the scope closes. Acknowledgements and interruptions go to the instance that has
- * the request. Where its connection ends, the request fails with `RpcClientError` at once, and no other does. A request
- * with `discard` is done when its handler is, as over HTTP.
+ * Sends requests to the instances of an api until the scope closes. Acknowledgements and interruptions go to the instance
+ * that handles the request. When the connection to an instance ends, the requests in flight there fail at once with
+ * `RpcClientError`. A request with `discard` completes when its handler does, as over HTTP.
  *
  * @since 0.2.0
  * @category constructors
@@ -32,7 +32,7 @@ export const make = (
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (writeResponse) {
       const client = yield* ServiceClient.make(api, options)
-      /** By request, while it is in flight. */
+      /** By the id of the request, while it is in flight. */
       const acknowledgements = new Map<string, Mailbox.Mailbox<AckEncoded>>()
 
       const exchange = (request: RequestEncoded, acks: Mailbox.Mailbox<AckEncoded>) => {
@@ -62,7 +62,7 @@ export const make = (
       return {
         send: (message) => {
           if (message._tag === "Request") return send(message)
-          // Who interrupts a request interrupts what sends it, and so its stream.
+          // An interruption needs no message: it also interrupts `send`, and with it the stream of the request.
           if (message._tag !== "Ack") return Effect.void
           return Effect.asVoid(acknowledgements.get(message.requestId)?.offer(message) ?? Effect.void)
         },
@@ -72,14 +72,14 @@ export const make = (
     })
   )
 
-/** A defect would end every request of this client. */
+/** Makes a defect the failure of its own request, since `@effect/rpc` would end every request of this client. */
 const toRequest = (requestId: string, response: FromServerEncoded): FromServerEncoded =>
   response._tag === "Defect"
     ? { _tag: "Exit", requestId, exit: { _tag: "Failure", cause: { _tag: "Die", defect: response.defect } } }
     : response
 
 const unanswered = (api: string) =>
-  new RpcClientError({ reason: "Protocol", message: `${api} has ended the request without an answer` })
+  new RpcClientError({ reason: "Protocol", message: `${api} ended the request without a response` })
 
 /**
  * As {@link make}.

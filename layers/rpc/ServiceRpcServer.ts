@@ -16,11 +16,11 @@ import * as ServiceServer from "../../src/ServiceServer.js"
 import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { isLast, RpcExchange } from "./RpcExchange.js"
 
-/** How many responses of one request wait to be sent: acknowledgements are for the consumer's pace. */
+/** How many responses of one request may wait to be sent. A slow consumer is already protected by acknowledgements. */
 const responsesWaiting = 16
 
 /**
- * Serves the name until the scope closes. Requests that come before an `RpcServer` runs on the protocol wait for it.
+ * Serves the api until the scope closes. Requests that arrive before an `RpcServer` runs on the protocol wait for it.
  *
  * @since 0.2.0
  * @category constructors
@@ -32,7 +32,7 @@ export const make = (
   RpcServer.Protocol.make(
     Effect.fnUntraced(function* (writeRequest) {
       const disconnects = yield* Mailbox.make<number>()
-      /** Each request is a client of its own, which is gone with its stream. */
+      /** Each request counts as one client, which is removed when the stream of the request ends. */
       const clients = new Map<number, Mailbox.Mailbox<FromServerEncoded>>()
       let latest = 0
 

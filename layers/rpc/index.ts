@@ -1,5 +1,5 @@
 /**
- * `@effect/rpc` on services: an `RpcGroup` is asked by a name, wherever its instances are. Needs `@effect/rpc`.
+ * `@effect/rpc` on services: an `RpcGroup` is called by the name of its api, wherever its instances run. Needs `@effect/rpc`.
  *
  * @since 0.2.0
  * @module effect-ipc/rpc

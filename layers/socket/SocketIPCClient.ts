@@ -24,7 +24,7 @@ import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { socketOptionNames } from "../ipc/ConnectionOptions.js"
 
 /**
- * How frames are told apart, as whom to connect, and how connections behave.
+ * How frames are delimited, the client's name, and how connections behave.
  *
  * @since 0.2.0
  * @category models
@@ -34,7 +34,7 @@ export interface SocketIPCClientOptions
     Partial<SocketTransport.SocketTransportOptions> {
   /** What errors and log lines call the server. Default `the socket`. */
   readonly name?: string | undefined
-  /** This client's own name, by which the server can call it. A plain peer isn't told it. */
+  /** This client's own name, by which the server can call it. Not sent with `extended: false`. */
   readonly runtimeId?: string | undefined
 }
 
@@ -53,7 +53,7 @@ export const make: (
   check("SocketIPCClient", options, optionNames)
   const socket = yield* Socket.Socket
   const { name = "the socket", runtimeId } = options
-  // Closed after the client has closed its connection in order.
+  // Closed last, so that the client can send its close event first.
   const connections = yield* InnerScope.make
 
   const connect: ReconnectingClient.Connect = (onOpen) =>

@@ -23,7 +23,7 @@ import { socketOptionNames } from "../ipc/ConnectionOptions.js"
 import { invalidRuntimeId, isValidRuntimeId } from "../ipc/Credentials.js"
 
 /**
- * How frames are told apart, and how connections behave.
+ * How frames are delimited, and how connections behave.
  *
  * @since 0.2.0
  * @category models
@@ -44,7 +44,7 @@ export const make: (
 ) {
   check("SocketIPCServer", options, socketOptionNames)
   const server = yield* SocketServer.SocketServer
-  // Closed after the connections have been closed in order.
+  // Closed last, so that the connections can send their close events first.
   const accepting = yield* InnerScope.make
   const clients = yield* ClientConnections.make(options)
 
@@ -110,5 +110,5 @@ export const layerConfig = (
 ): Layer.Layer<IPCPeer, ConfigError, SocketServer.SocketServer> =>
   Layer.scoped(IPCPeer, Effect.flatMap(ConfigOptions.given(options), make))
 
-/** How long a client has to give its name, before it counts as one without. */
+/** How long to wait for a client's name, before the client counts as one without a name. */
 const introductionLimit = "5 seconds"

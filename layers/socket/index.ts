@@ -1,6 +1,5 @@
 /**
- * Both ends on a platform `Socket` and `SocketServer`: a byte stream (TCP, a Unix socket) or a WebSocket, on whatever
- * runtime.
+ * Both ends on a platform `Socket` and `SocketServer`: a byte stream (TCP, a Unix socket) or a WebSocket, on any runtime.
  *
  * @since 0.1.0
  * @module effect-ipc/socket

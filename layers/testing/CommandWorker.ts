@@ -41,29 +41,29 @@ export interface CommandWorkerOptions extends LaunchOptions {
   /** Default `/` and the api's name. */
   readonly pathPrefix?: string | undefined
   /**
-   * What its output has once it is ready. A group named `port` tells which port it has chosen by itself. Default: it is
-   * ready once it listens.
+   * An expression that the output matches once the program is ready. A group named `port` is the port, for a program that
+   * chooses its own. Default: the program is ready once it listens.
    */
   readonly ready?: RegExp | undefined
 }
 
 /**
- * A worker from a command, which knows nothing of its runner.
+ * A worker from a command. It has no connection to its runner.
  *
  * @since 0.2.0
  * @category models
  */
 export interface CommandWorker extends WorkerControl {
-  /** Where it listens; another port after each `restart`. */
+  /** The URL at which it listens. The port is another one after each `restart`. */
   readonly url: Effect.Effect<string>
 }
 
-/** What one process is known by. */
+/** Where one process of the worker listens. */
 interface Place {
   readonly port: number
-  /** Once it listens. */
+  /** Set once the process listens. */
   url: string | undefined
-  /** Whether it printed what `ready` wants. */
+  /** Whether the output has matched `ready`. */
   saidReady: boolean
 }
 
@@ -146,13 +146,13 @@ export const make: (
     return { ...runs.control, url: Effect.sync(() => place.url as string) }
   })
 
-/** One start of the program. */
+/** The command of one start, and the free port that it was given. */
 interface Start {
   readonly port: number
   readonly command: ReadonlyArray<string>
 }
 
-/** Asks for the command once a start. */
+/** Calls a `command` that is a function once for each start, since each start has another port. */
 const nextStart = ({ api, command, runtimeId }: CommandWorkerOptions): Effect.Effect<Start, WorkerStartFailed> => {
   const unnamed = typeof command === "function"
   const failed = ({ message }: Error) =>
@@ -173,8 +173,8 @@ const nextStart = ({ api, command, runtimeId }: CommandWorkerOptions): Effect.Ef
 }
 
 /**
- * The port at which the program listens once its output has what is wanted. What ends with the output may go on in what is
- * yet to come, so it is waited for; and a port that was told so is taken once something listens there.
+ * Waits until the output matches `ready`, and gives the port at which the program listens. A match at the end of the output
+ * may still grow, a port by further digits, so it counts once no more output follows and something listens at its port.
  */
 const readyPort = ({ process }: WorkerRuns.Run, ready: RegExp, given: number): Effect.Effect<number> =>
   Effect.gen(function* () {
@@ -197,7 +197,7 @@ const readyPort = ({ process }: WorkerRuns.Run, ready: RegExp, given: number): E
     }
   }).pipe(Effect.scoped)
 
-/** What the output has of what is wanted; not whole where it ends with it. */
+/** The match in the output, which isn't whole if the output ends with it. */
 const saidIn = (text: string, ready: RegExp) => {
   ready.lastIndex = 0
   const found = ready.exec(text)
@@ -206,7 +206,7 @@ const saidIn = (text: string, ready: RegExp) => {
   return { port: port === undefined ? undefined : Number(port), isWhole: found.index + found[0].length < text.length }
 }
 
-/** How long more of a line is waited for, in milliseconds. */
+/** How long to wait for more output after a match that ends it, in milliseconds. */
 const unfinishedMillis = 250
 
 const checkOptions = (options: CommandWorkerOptions): void => {
@@ -218,10 +218,10 @@ const checkOptions = (options: CommandWorkerOptions): void => {
       ArgumentIssue.textIssue("its pathPrefix", pathPrefix) ??
       (ready === undefined || ready instanceof RegExp
         ? undefined
-        : `ready is an expression that its output matches, such as /listening/; not ${kindOf(ready)}`) ??
+        : `ready is a regular expression that its output matches, such as /listening/; not ${kindOf(ready)}`) ??
       (pathPrefix === undefined || api !== undefined
         ? undefined
-        : "pathPrefix is the api's: pass { api } as well, or leave both to register it yourself") ??
+        : "pathPrefix needs an api: pass { api } as well, or omit both and register the service yourself") ??
       WorkerArguments.launchIssue(options)
   )
 }

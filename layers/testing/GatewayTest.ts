@@ -38,9 +38,9 @@ export interface GatewayTestOptions
 export type GatewayTest = IPCServer | IPCPeer | Discovery | LeaderElection | HttpInterception | HttpGateway
 
 /**
- * A gateway until the scope closes; parallel suites have one each. Its timeouts and the delays of its faults run on the
- * real clock, in `it.effect` too, as its sockets do. A process that is stopped (in a debugger, or on a busy machine) is
- * dropped after two heartbeats, of a minute each unless `heartbeat` is given.
+ * Runs a gateway until the scope closes; parallel suites have one each. Its timeouts and the delays of its faults use the
+ * real clock, in `it.effect` too, because its sockets do. A process that is stopped (in a debugger, or on a busy machine) is
+ * dropped after two heartbeats. A heartbeat is one minute unless `heartbeat` is given.
  *
  * @example
  * ```ts

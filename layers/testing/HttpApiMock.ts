@@ -29,7 +29,7 @@ import { FailedAnswer } from "../interception/Mock.js"
 import * as Validation from "../interception/Validation.js"
 
 /**
- * The options of a mock, and what has to match beside the endpoint's method and path.
+ * The options of a mock, and what must match in addition to the endpoint's method and path.
  *
  * @since 0.1.0
  * @category models
@@ -209,9 +209,7 @@ const refusalOf = ({ body, status }: HttpServerResponse): string | undefined => 
   if (status !== 400 || body._tag !== "Uint8Array") return undefined
   try {
     const { _tag, message } = JSON.parse(new TextDecoder().decode(body.body))
-    return _tag === "HttpApiDecodeError"
-      ? `the schema refuses the request, or what it is answered: ${message}`
-      : undefined
+    return _tag === "HttpApiDecodeError" ? `the schema refuses the request, or the answer to it: ${message}` : undefined
   } catch {
     return undefined
   }

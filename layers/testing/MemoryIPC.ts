@@ -28,7 +28,7 @@ export interface MemoryIPCOptions extends ReconnectingClient.ReconnectingClientO
 }
 
 /**
- * What {@link MemoryIPC} is made of.
+ * The types of {@link MemoryIPC}.
  *
  * @since 0.1.0
  * @category models

@@ -1,5 +1,5 @@
 /**
- * Ends a process of a test runner when the runner has been killed: its gateways would keep it, and their workers, alive.
+ * Ends a test runner's process once the runner was killed. Otherwise open gateways would keep it, and their workers, alive.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 
 /**
  * While the scope is open, ends this process once its parent has ended, where that is a test runner: one that forked it
- * with an IPC channel, as Vitest and Jest do, or Node's own. Another parent, such as a shell, may die and leave it running.
+ * with an IPC channel, as Vitest and Jest do, or Node's own. With any other parent, such as a shell, the process goes on.
  */
 export const endWithRunner: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() => {
   const isRunners = process.connected || process.env.NODE_TEST_CONTEXT !== undefined
@@ -38,7 +38,7 @@ const endIfOrphan = (parent: number): void => {
   setInterval(() => process.kill(process.pid, "SIGKILL"), KILL_MILLIS).unref()
 }
 
-/** Windows keeps the number of a parent that has ended. */
+/** On Windows `process.ppid` stays the same after the parent has ended. */
 const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)

@@ -57,9 +57,7 @@ export interface WorkerOptions extends LaunchOptions {
  * @category models
  */
 export interface Worker extends WorkerControl {
-  /**
-   * Sends it a request. Fails with `WorkerDied` where its process ends before the response. Waits while it restarts.
-   */
+  /** Sends it a request, once it doesn't restart. Fails with `WorkerDied` if its process ends before the response. */
   readonly request: <Payload, Success, Failure>(
     request: ClientRequest<Payload, Success, Failure>,
     ...args: Arguments<NoInfer<Payload>, RequestOptions>
@@ -72,8 +70,9 @@ export interface Worker extends WorkerControl {
 }
 
 /**
- * Starts a worker from a module or by a command, waits until it is ready, and ends it with the scope. Fails with `WorkerDied` where its process ends
- * first, and with `WorkerStartFailed` where it can't be started or isn't ready within the limit; no process is left then.
+ * Starts a worker from a module or by a command, waits until it is ready, and ends it with the scope. Fails with
+ * `WorkerDied` if its process ends before it is ready, and with `WorkerStartFailed` if it can't be started or isn't ready
+ * within the limit. After a failure no process is left.
  *
  * @example
  * ```ts
@@ -100,7 +99,7 @@ export const make: {
     options: CommandWorkerOptions
   ): Effect.Effect<CommandWorker, WorkerDied | WorkerStartFailed, IPCServer | Discovery | Scope.Scope>
 } = (options: WorkerOptions | CommandWorkerOptions) =>
-  // What the overloads promise.
+  // The overloads give each kind of options its own type of worker.
   Effect.suspend(
     (): Effect.Effect<unknown, WorkerDied | WorkerStartFailed, IPCServer | Discovery | Scope.Scope> =>
       isCommand(options) ? FromCommand.make(options) : fromModule(options)
@@ -208,7 +207,7 @@ const fromModule = Effect.fnUntraced(function* (options: WorkerOptions) {
   return worker
 })
 
-/** How long after a worker was ready a missing handler may still be registered, in milliseconds. */
+/** How long a worker may still register handlers after it was ready, in milliseconds. */
 const handlersMillis = 2_000
 
 const handlerRetryMillis = 20

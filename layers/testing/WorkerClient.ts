@@ -1,5 +1,5 @@
 /**
- * The worker's end: connects its process to the runner that started it, and ends the process with that connection.
+ * The worker's end of its connection to the runner that started it. The process ends with that connection.
  *
  * @since 0.1.0
  */
@@ -96,8 +96,8 @@ export const run = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scop
   )
 
 /**
- * The connection as a Layer, for a program that runs by itself. The runner takes it for ready once it is connected, and
- * waits 2 seconds longer for missing handlers.
+ * The connection as a Layer, for a program that runs by itself. To the runner it is ready once it is connected; for 2
+ * seconds more, the runner's requests wait for handlers that are missing.
  *
  * @since 0.1.0
  * @category layers
@@ -139,8 +139,8 @@ export interface WorkerConnection extends AsyncDisposable {
 }
 
 /**
- * `run` for a worker without Effect: resolves once the setup is done and the runner was told so. Rejects where it can't
- * connect or the setup rejects; unless caught, that ends the process with its message.
+ * `run` for a worker without Effect: resolves once the setup is done and the runner knows. Rejects if it can't connect or
+ * the setup rejects. A rejection that isn't caught ends the process with its message.
  *
  * @example
  * ```ts
@@ -179,7 +179,6 @@ export const connect = async (setup: (runner: WorkerConnection) => unknown = () 
   throw Cause.squash(exit.cause)
 }
 
-/** Connects, runs the setup, and tells that it is ready. */
 const ready = <A, E>(setup: Effect.Effect<A, E, WorkerServices | Scope.Scope>) =>
   Effect.gen(function* () {
     const { announce, context } = yield* makeConnection
@@ -192,11 +191,11 @@ const makeConnection = Effect.gen(function* () {
   const client = yield* NodeIPCClient.make({
     ...options,
     runtimeId,
-    // A runner in a debugger is silent and alive; one that has ended closes its socket.
+    // No heartbeats: a runner that is stopped in a debugger can't answer them, and one that has ended closes its socket.
     heartbeat: "1 day",
     reconnect: false
   })
-  // Interrupted before the client closes: a connection that is closed here isn't lost.
+  // Interrupted before the client closes, since a connection that this end closes isn't lost.
   yield* client.closed.pipe(
     Effect.flatMap((event) => endProcess(runtimeId, options.url, event)),
     Effect.interruptible,
@@ -230,8 +229,8 @@ const config = Config.all({
 })
 
 /**
- * Without a listener SIGTERM ends a process before it has written its coverage. A program with a listener of its own ends
- * as that does.
+ * Without a listener, SIGTERM ends a process before it has written its coverage. A program that has its own listener ends
+ * as that listener decides.
  */
 const endOnSigterm = (scope: Scope.CloseableScope): Effect.Effect<void, never, Scope.Scope> => {
   const onSignal = () => {
@@ -243,7 +242,7 @@ const endOnSigterm = (scope: Scope.CloseableScope): Effect.Effect<void, never, S
   return Effect.asVoid(
     Effect.acquireRelease(
       Effect.sync(() => process.on("SIGTERM", onSignal)),
-      // The connection may be closed by the program, which then ends as any other does.
+      // A program that has closed the connection then ends by SIGTERM as any other.
       () => Effect.sync(() => process.off("SIGTERM", onSignal))
     )
   )

@@ -1,7 +1,6 @@
 /**
- * What has arrived, frame by frame. Of a message of many frames so many are handled at a time, and what they wake runs
- * before the next: what a response is made into is still in the processor's cache when its fiber takes it, and what that
- * fiber sends leaves while this end reads on.
+ * Messages that have arrived, handled frame by frame. After every 32 frames of a message, the fibers that these frames woke
+ * run: the values that they take are still in the processor's cache, and what they send leaves while this end reads on.
  *
  * @internal
  */
@@ -10,11 +9,11 @@ import type { Packet } from "./Transport.js"
 
 const framesAtOnce = 32
 
-/** What handles the frames of one connection. */
+/** Handles the frames of one connection. */
 export interface FrameReader {
-  /** Frames come; those of another message than before, or the rest of it. */
+  /** Called before frames are handled: those of a new message, or the rest of the message before. */
   readonly beginFrames: (isNewMessage: boolean) => void
-  /** A frame, which begins at `start` of the message. */
+  /** Called for each frame. It begins at `start` of the message. */
   readonly onPacket: (packet: Packet, message: Packet, start: number) => void
   readonly endFrames: () => void
 }
@@ -22,17 +21,17 @@ export interface FrameReader {
 /** The messages of one connection, in order. */
 export class ArrivedPackets {
   private waiting: Array<Packet> | undefined
-  /** Where the first of them is read on. */
+  /** Where the next frame begins in the first message that waits. */
   private position = 0
   private isReading = false
 
   constructor(
     private readonly reader: FrameReader,
-    /** Whether a text may be several frames. */
+    /** Whether one text message may have several frames. */
     private readonly joined: boolean
   ) {}
 
-  /** Handles a message, at once unless others wait. */
+  /** Handles a message: at once, unless earlier ones wait. */
   add(message: Packet): void {
     if (this.waiting !== undefined) {
       this.waiting.push(message)
@@ -45,12 +44,12 @@ export class ArrivedPackets {
     this.readSoon()
   }
 
-  /** Handles at once what waits, unless it is called by what handles a frame. */
+  /** Handles all messages that wait, at once. Does nothing while a frame is being handled. */
   flush(): void {
     while (this.waiting !== undefined && !this.isReading) this.readOn(Number.POSITIVE_INFINITY)
   }
 
-  /** Forgets what waits. */
+  /** Drops the messages that wait. */
   clear(): void {
     this.waiting = undefined
   }
@@ -67,7 +66,7 @@ export class ArrivedPackets {
     const message = waiting?.[0]
     if (waiting === undefined || message === undefined) return
     const next = this.read(message, this.position, most)
-    // It may have been cleared.
+    // Handling a frame may have called `clear`.
     if (this.waiting !== waiting) return
     this.position = next > message.length ? 0 : next
     if (this.position > 0) return
@@ -75,7 +74,7 @@ export class ArrivedPackets {
     if (waiting.length === 0) this.waiting = undefined
   }
 
-  /** Handles so many frames from `position` on; returns where the next one begins, past the message's end where there is none. */
+  /** Handles up to `most` frames from `position` on. Returns where the next frame begins, or a position past the end. */
   private read(message: Packet, position: number, most: number): number {
     const { reader } = this
     this.isReading = true

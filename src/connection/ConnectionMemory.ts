@@ -52,7 +52,7 @@ export class ConnectionMemory {
     return this.budget.isFull && bytes > this.mark
   }
 
-  /** Why a payload isn't parsed that takes so many bytes; nothing where the process has room for it. */
+  /** Why a payload that would take this many bytes isn't parsed; undefined if the process has room for it. */
   parsingIssue(bytes: number): string | undefined {
     const { budget } = this
     if (budget.hasRoomFor(bytes)) return undefined

@@ -44,11 +44,11 @@ export const textOf = (packet: Packet): string => {
   return end === -1 ? "" : decoder.decode(packet.subarray(0, end))
 }
 
-/** About how many bytes a binary frame's data takes once it is decoded; or why it isn't to be decoded. */
+/** About how many bytes a binary frame's data takes once decoded; or why it must not be decoded. */
 export const weigh = (packet: Uint8Array, serialization: Serialization): number | string =>
   serialization.weigh(bodyOf(packet)) ?? unserialized
 
-/** Reads one binary frame, whose data has been weighed. */
+/** Parses one binary frame, whose data has passed `weigh`. */
 export const parse = (bytes: Uint8Array, serialization: Serialization | undefined): Frame.Frame | Frame.Malformed => {
   const head = textOf(bytes)
   const frame = Frame.parse(head, 2)

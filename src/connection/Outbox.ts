@@ -50,7 +50,7 @@ export class Outbox {
     if (packet.length > granularity) this.memory.settle()
   }
 
-  /** As `send`, a binary frame. */
+  /** Like `send`, for a binary frame of a head and bytes. */
   sendBytes(head: string, bytes: Uint8Array): void {
     const { transport } = this
     if (bytes.length < largeBytes || transport.sendBytes === undefined) return this.send(FrameBytes.joined(head, bytes))
@@ -138,5 +138,5 @@ export class Outbox {
   }
 }
 
-/** Fewer bytes leave with other frames. */
+/** Fewer bytes are batched with other frames. */
 const largeBytes = 16 * 1024

@@ -6,11 +6,11 @@
 
 /** How values become bytes where both ends agreed to another way than JSON. Neither function throws. */
 export interface Serialization {
-  /** A binary frame: the head, a line feed, and the value. Undefined where it can't be expressed; it goes as JSON then. */
+  /** Prints a binary frame: the head, a line feed, and the value. Undefined for a value that must be sent as JSON. */
   readonly print: (head: string, value: unknown) => Uint8Array | undefined
-  /** About how many bytes the value takes once it is decoded. Undefined where the bytes are no value, or one over a bound. */
+  /** About how many bytes the value takes once decoded. Undefined if the bytes aren't a value or exceed a bound. */
   readonly weigh: (bytes: Uint8Array) => number | undefined
-  /** Of bytes that were weighed. Undefined where they are no value. */
+  /** Decodes bytes that passed `weigh`. Undefined if they aren't a value. */
   readonly decode: (bytes: Uint8Array) => { readonly value: unknown } | undefined
 }
 

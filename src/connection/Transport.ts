@@ -32,8 +32,8 @@ export interface Transport {
   readonly listen: (listener: TransportListener) => void
   readonly send: (packet: Packet) => void
   /**
-   * Sends a binary frame of a head and bytes at once, behind what was sent before. The bytes aren't referred to afterwards, and no
-   * frame is made of them beforehand; only where the transport can do so.
+   * Sends a binary frame of a head and bytes, after everything sent before. Keeps no reference to the bytes. Only transports
+   * that need no joined copy of both have this method.
    */
   readonly sendBytes?: (head: string, bytes: Uint8Array) => void
   /** Bytes handed to `send` that haven't left yet. */

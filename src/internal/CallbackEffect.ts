@@ -81,15 +81,15 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
   }
 
   /**
-   * As every effect has it, made of instances of a class. Where many results of one object literal live long at first, V8 puts
-   * all later ones into the old space, and with each its request stays until the next full collection.
+   * As in every effect, but the iterator is an instance of a class. If many objects of one object literal live long, V8 allocates
+   * all later ones in the old space, where each keeps its request in memory until the next full collection.
    */
   override [Symbol.iterator](): Effect.EffectGenerator<Effect.Effect<A, E>> {
     return new Once(this)
   }
 }
 
-/** What `yield*` iterates over: the effect, then what became of it. */
+/** The iterator of `yield*`: it yields the effect, then returns the effect's result. */
 class Once<A, E> implements Effect.EffectGenerator<Effect.Effect<A, E>> {
   private given = false
 

@@ -1,6 +1,6 @@
 /**
- * Bounds on JSON from a peer, looked at before it is parsed: a value that nests deeply overflows the stack of what walks it,
- * and many small lists and objects take up to thirty times the memory of their text.
+ * Bounds on JSON from a peer, checked before it is parsed: a deeply nested value overflows the stack of functions that
+ * recurse into it, and many small lists and objects take up to thirty times the memory of their text.
  *
  * @internal
  */
@@ -8,10 +8,10 @@
 /** How deep the lists and objects of a text may nest. */
 export const maxDepth = 512
 
-/** A text no longer than this isn't looked at: it can't do much. In UTF-16 units. */
+/** A text up to this length isn't checked, since its value is small and nests little. In UTF-16 units. */
 export const uncheckedLength = 4096
 
-/** About how many bytes the JSON from `start` on takes beside its text once it is parsed; or why it isn't to be parsed. */
+/** About how many bytes the JSON from `start` on takes once parsed, beside its text; or why it must not be parsed. */
 export const weigh = (text: string, start = 0): number | string => {
   const length = text.length - start
   if (length <= uncheckedLength) return 0
@@ -21,8 +21,8 @@ export const weigh = (text: string, start = 0): number | string => {
 }
 
 /**
- * As JSON.parse. Throws a `RangeError` for what is over the bounds, and whatever `admit` throws, which is told before the
- * text is parsed how many bytes its value takes.
+ * Like JSON.parse, but throws a `RangeError` for a text that is over the bounds. Before parsing, calls `admit` with the number
+ * of bytes that the value will take; an error that `admit` throws is thrown on.
  */
 export const parse = (text: string, admit: (bytes: number) => void = admitOrdinary): unknown => {
   const weight = weigh(text)
@@ -35,36 +35,36 @@ const admitOrdinary = (bytes: number) => {
   if (bytes > ordinaryBytes) throw new RangeError(`its JSON takes about ${bytes} bytes once it is parsed`)
 }
 
-/** About how many bytes a value takes that has so much in it: at most, with what its decoder takes meanwhile. */
+/** About how many bytes a value with these contents takes at most, including what its decoder takes meanwhile. */
 export const weightOf = ({ collections, fields, strings, values }: Contents): number => {
   const texts = Math.max(0, strings - fields)
   const others = Math.max(0, values - fields - texts)
   return collections * collectionBytes + fields * fieldBytes + texts * textBytes + others * otherBytes
 }
 
-/** How much a text may hold beside the depth. */
+/** How much a text may contain. Its depth is bounded apart from this. */
 export interface Limit {
   readonly collections: number
-  /** Without the first of each list and object; as many as they are, where there is no limit. */
+  /** Not counting the first value of each list and object. Default: no limit. */
   readonly values?: number
 }
 
-/** What a value holds. */
+/** What a value contains. */
 export interface Contents {
   readonly collections: number
-  /** Without the first of each list and object. */
+  /** Not counting the first value of each list and object. */
   readonly values: number
   readonly fields: number
-  /** The names of fields among them. */
+  /** Including the names of fields. */
   readonly strings: number
 }
 
-/** What JSON holds, as far as it was read; with the bound that it exceeds, if any. */
+/** What a text contains as far as it was read, and the bound that it exceeds, if any. */
 export interface Counts extends Contents {
   readonly issue: string | undefined
 }
 
-/** Counts what the JSON from `start` on holds, up to the limit. */
+/** Counts what the JSON from `start` on contains, up to the limit. */
 export const count = (text: string, start: number, limit: Limit): Counts => {
   const { collections: mostCollections, values: mostValues = Number.POSITIVE_INFINITY } = limit
   let depth = 0
@@ -90,7 +90,7 @@ export const count = (text: string, start: number, limit: Limit): Counts => {
   return { collections, values, fields, strings, issue }
 }
 
-/** Where the string that begins at `start` ends; -1 where it doesn't. */
+/** The position of the quote that ends the string at `start`; -1 if there is none. */
 const endOfString = (text: string, start: number): number => {
   let end = text.indexOf('"', start + 1)
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
@@ -103,24 +103,24 @@ const isEscaped = (text: string, at: number): boolean => {
   return (at - start) % 2 === 1
 }
 
-/** How many lists and objects any text may have, and for how many UTF-16 units a longer one may have one. */
+/** Any text may have this many lists and objects. A longer one may have one for each so many UTF-16 units. */
 const leastCollections = 1_000_000
 const unitsPerCollection = 16
 
-/** What V8 takes at most for one, about: for a field whose name occurs once, a short string, a number that is no small integer. */
+/** About what V8 takes at most for one: the most expensive are a field whose name is new, and a number that isn't a small integer. */
 const collectionBytes = 64
 const fieldBytes = 128
 const textBytes = 40
 const otherBytes = 24
 
-/** What a value may take that isn't counted anywhere. */
+/** How many bytes a value may take where nothing counts them. */
 const ordinaryBytes = 64 * 1024 * 1024
 
 const doubleQuote = 34
 const comma = 44
 const colon = 58
 const backslash = 92
-/** A bracket's code differs from that of its brace in this alone. */
+/** The one bit in which the codes of `[` and `{`, and of `]` and `}`, differ. */
 const caseBit = 32
 const openBrace = 123
 const closeBrace = 125

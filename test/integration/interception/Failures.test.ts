@@ -117,7 +117,7 @@ describe("an assertion that fails in a mock's handler", () => {
           ["mock users.find (GET /users/:id)", "/users/7"]
         ]
       )
-      const refused = "the handler failed: the schema refuses the request, or what it is answered: "
+      const refused = "the handler failed: the schema refuses the request, or the answer to it: "
       assert.include(failed[0]?.failure, `${refused}{ readonly id: NumberFromString }`)
       assert.include(failed[1]?.failure, refused)
       assert.match(failed[1]?.failure ?? "", /since|name/)

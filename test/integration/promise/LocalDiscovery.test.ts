@@ -250,7 +250,7 @@ describe("setStrategy", () => {
   it("refuses what is neither", async () => {
     const { leader } = await leading()
     const message =
-      '"fastest" is no strategy: pass a function, or one of "first", "last", "random", "roundRobin", "leastConnections".'
+      '"fastest" is not a strategy: pass a function, or one of "first", "last", "random", "roundRobin", "leastConnections".'
     const refused = await leader.setStrategy("users", "fastest" as "first").catch((error: unknown) => error)
     assert.instanceOf(refused, TypeError)
     assert.strictEqual(refused.message, message)
