@@ -65,10 +65,14 @@ const pageOf = ({ help, name, usage }: CommandDescription) => {
     description: texts.DESCRIPTION ?? "",
     usage: `effect-ipc ${blocksOf(usage)
       .map((block) => (block._tag === "Paragraph" ? textOf(block.value) : ""))
-      .join("")}`,
+      .join("")
+      .replaceAll(repeated, "[$&]")}`,
     sections: Object.entries(rows).map(([title, rows]) => ({ title, rows }))
   }
 }
+
+/** An option that may be given several times, which @effect/cli doesn't show as optional. */
+const repeated = /--[a-z-]+ \S+\.{3}/g
 
 const blocksOf = (help: HelpDoc): ReadonlyArray<HelpDoc> =>
   help._tag === "Sequence" ? [...blocksOf(help.left), ...blocksOf(help.right)] : [help]

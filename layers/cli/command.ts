@@ -33,7 +33,7 @@ export const subcommands = [serve, register, run, routes, inspect, traffic, requ
 
 export const command = Command.make("effect-ipc").pipe(
   Command.withDescription(
-    "Services of one machine find each other, and are reached through one port. The first one there leads, unless a standalone gateway does."
+    "Services of one machine find each other, and are reached through one port. The first participant leads, unless there is a standalone gateway."
   ),
   Command.withSubcommands(subcommands)
 )

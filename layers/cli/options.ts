@@ -78,7 +78,7 @@ export const nats: Options.Options<NatsAddress> = Options.all({
     Options.optional,
     Options.map(Option.getOrUndefined),
     Options.withDescription(
-      "Look on NATS in place of a gateway: nats://host:port, of several servers with commas between them. Credentials come from NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY_SEED or NATS_CREDS."
+      "Look on NATS in place of a gateway: nats://host:port, or several with commas between them. Credentials come from NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY_SEED or NATS_CREDS."
     )
   ),
   namespace: Options.text("namespace").pipe(

@@ -69,6 +69,7 @@ describe("a page of help", () => {
       "request",
       "stream"
     ])
+    assert.include(pages.serve?.usage, " [--allowed-host text...]")
     for (const [name, page] of Object.entries(pages)) {
       for (const columns of [60, 120]) {
         const lines = render(page, columns).split("\n")
