@@ -5,6 +5,7 @@
  */
 import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
+import * as Utf8 from "../internal/Utf8.js"
 import type { Packet } from "./Transport.js"
 
 export const exceeded = (limit: number, size?: number): CloseEvent => {
@@ -19,8 +20,7 @@ export const isExceeded = (packet: Packet, limit: number): boolean =>
   packet.length * 3 > limit && sizeOf(packet) > limit
 
 /** A frame's bytes. */
-export const sizeOf = (packet: Packet): number =>
-  typeof packet === "string" ? new TextEncoder().encode(packet).length : packet.length
+export const sizeOf = (packet: Packet): number => (typeof packet === "string" ? Utf8.sizeOf(packet) : packet.length)
 
 /** What a reason names of it: the limit, and the size of the frame where it was known. */
 export const parse = (reason: string): { readonly limit: number; readonly size: number | undefined } | undefined => {

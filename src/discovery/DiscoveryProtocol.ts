@@ -124,6 +124,13 @@ export const Watch = limited(
 /** A payload of {@link Changed} that needs no encoding: it is JSON already, for many watchers. */
 export const ChangedAsIs = IPCClient.defineRequest<unknown>("discovery/changed")
 
+/**
+ * {@link GetRoutes} and {@link Watch} as the leader answers them. The routes are its own: to encode ten thousand of them by a
+ * Schema would keep it busy for longer than any other request of discovery.
+ */
+export const GetRoutesAsIs = limited(IPCServer.defineRequest(GetRoutes.name, { success: Schema.Unknown }), small)
+export const WatchAsIs = limited(IPCServer.defineRequest(Watch.name, { success: Schema.Unknown }), small)
+
 export const Changed = IPCClient.defineRequest("discovery/changed", {
   payload: Schema.Struct({
     version: Schema.Number,

@@ -176,8 +176,8 @@ export const make = Effect.fnUntraced(function* (server: GatewayServer, options:
       return { version: table.version(), routes, all: true, ...(next === undefined ? {} : { next }) }
     })
   )
-  yield* server.handle(Protocol.GetRoutes, () => allAtOnce)
-  yield* server.handle(Protocol.Watch, (_, caller) =>
+  yield* server.handle(Protocol.GetRoutesAsIs, () => allAtOnce)
+  yield* server.handle(Protocol.WatchAsIs, (_, caller) =>
     Effect.map(allAtOnce, (all) => {
       watchers.add(caller, false)
       return { version: table.version(), routes: all }

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Entry } from "../DiscoveryEntry.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
+import * as Utf8 from "../internal/Utf8.js"
 import { limit } from "../internal/WholeNumber.js"
 import type { RouteTable } from "./RouteTable.js"
 
@@ -54,5 +55,4 @@ export const check = (
 }
 
 /** A base URL and a path prefix are ASCII. */
-const bytesOf = ({ api, baseUrl, pathPrefix }: Entry): number =>
-  new TextEncoder().encode(api).length + baseUrl.length + pathPrefix.length
+const bytesOf = ({ api, baseUrl, pathPrefix }: Entry): number => Utf8.sizeOf(api) + baseUrl.length + pathPrefix.length

@@ -66,6 +66,63 @@ describe("A leader outlives hostile requests of discovery", () => {
   )
 })
 
+describe("No request of discovery keeps a leader busy for more than 50 ms", () => {
+  const entries = (of: string) =>
+    JSON.stringify(
+      Array.from({ length: 1000 }, (_, i) => ({
+        api: `${of}-${i}`,
+        baseUrl: `http://127.0.0.1:4001/${"é".repeat(20)}`,
+        pathPrefix: `/${of}/${i}`
+      }))
+    )
+  const deep = "[".repeat(8_000_000)
+
+  live(
+    "whatever is in it, where as much is registered as may be",
+    () =>
+      Effect.gen(function* () {
+        const leader = yield* start()
+        const connect = (name: string) =>
+          Bare.connect(`ws://127.0.0.1:${leader.port}/__ipc?runtimeId=${name}`, ["effect-ipc.1"])
+        const ask = (peer: Bare.BarePeer, request: string) =>
+          Effect.zipRight(
+            peer.send(`r:1:discovery/${request}`),
+            Effect.repeat(peer.next, { until: (text) => text.startsWith("s:1:") })
+          )
+        yield* Effect.forEach(
+          Array.from({ length: 9 }, (_, i) => `full-${i}`),
+          (name) => Effect.flatMap(connect(name), (peer) => ask(peer, `register:${entries(name)}`))
+        )
+        const peer = yield* connect("attacker")
+        const requests: Record<string, string> = {
+          register: `register:${entries("attacker")}`,
+          "register again": `register:${entries("attacker")}`,
+          "register what can't be": `register:${JSON.stringify(Array(1000).fill({ api: "a", baseUrl: "%".repeat(900), pathPrefix: "{" }))}`,
+          "register what is deep": `register:${"[".repeat(1_000_000)}`,
+          "discover what is deep": `discoverApi:${deep}`,
+          "discover what isn't registered": 'discoverApi:"nobody"',
+          routes: "routes:",
+          watch: "watch:",
+          "a page of an api": 'routePage:{"after":0,"watch":true,"all":true,"api":"full-8-999"}',
+          "set a strategy": 'setStrategy:{"api":"full-8-999","strategy":"last"}',
+          unregister: `unregister:${entries("attacker")}`
+        }
+        const shortest = new Map<string, number>()
+        for (let round = 0; round < 5; round++) {
+          for (const [what, request] of Object.entries(requests)) {
+            yield* leader.longestTurn
+            yield* ask(peer, request)
+            // A collection of the garbage of what came before may fall into a turn.
+            shortest.set(what, Math.min(shortest.get(what) ?? Number.POSITIVE_INFINITY, yield* leader.longestTurn))
+          }
+        }
+        console.log(Array.from(shortest, ([what, millis]) => `${what} ${millis.toFixed(1)}`).join(", "))
+        for (const [what, millis] of shortest) assert.isBelow(millis, 50, what)
+      }),
+    60_000
+  )
+})
+
 /** The next answer; fails with what is left without one. */
 const answered = (peer: Bare.BarePeer, left: ReadonlyMap<number, string>) =>
   Effect.raceFirst(

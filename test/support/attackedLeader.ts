@@ -51,6 +51,8 @@ export const start = (nodeArgs: ReadonlyArray<string> = []) =>
       facade,
       pid: child.pid,
       state,
+      /** The longest turn of its event loop since this was last asked, in milliseconds of processor time. */
+      longestTurn: Effect.map(child.ask("longest turn", "longest"), Number),
       /** Waits for a state: the end of a connection isn't noticed at once. */
       becomes: (is: (state: State) => boolean) => Effect.repeat(Effect.delay(state, "20 millis"), { until: is }),
       logBytes: () => child.stdoutBytes() + child.stderr().length,

@@ -1,6 +1,6 @@
 /**
  * A leader with handlers and routes of its own, attacked by its parent. Tells its memory, the routes and what runs in it
- * whenever asked; its descriptors, too.
+ * whenever asked; its descriptors, too, and the longest turn of its event loop.
  */
 import { readdirSync } from "node:fs"
 import * as Context from "effect/Context"
@@ -11,6 +11,7 @@ import { Discovery } from "../../../src/Discovery.js"
 import { IPCServer } from "../../../src/IPCServer.js"
 import { collectGarbage } from "../garbage.js"
 import { hear, say, stopHearing } from "../ParentProcess.js"
+import { watchTurns } from "../processor.js"
 import { Add, add, Blob, Hang, RepeatBack } from "../requests.js"
 
 /** As `repeat` gives it, but in one piece, which costs far less to encode. */
@@ -53,8 +54,14 @@ const program = Effect.gen(function* () {
   yield* say("port", String(server.port))
   yield* say("facade", String(facade.getPort()))
 
+  let longestTurn: (() => number) | undefined
   for (;;) {
     switch (yield* hear) {
+      case "longest turn": {
+        longestTurn ??= watchTurns()
+        yield* say("longest", String(longestTurn()))
+        break
+      }
       case "state": {
         yield* collectGarbage
         const { external, heapUsed, rss } = process.memoryUsage()

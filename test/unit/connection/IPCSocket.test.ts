@@ -16,6 +16,7 @@ import { IPCSocket } from "../../../src/connection/IPCSocket.js"
 import { makeContext } from "../../../src/connection/IPCSocketOptions.js"
 import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
 import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled, withLog } from "../../support/pair.js"
+import { withWallClock } from "../../support/wallClock.js"
 
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")
 const Slow = IPCServer.defineRequest<number, number>("slow")
@@ -917,6 +918,18 @@ describe("IPCSocket", () => {
         )
         assert.deepStrictEqual([near.socket.state, near.socket.held], ["closed", nothing])
       })
+    )
+
+    it.scoped("a silent peer is dropped by monotonic time: a wall clock that is set back doesn't keep it", () =>
+      withWallClock((setBack) =>
+        Effect.gen(function* () {
+          const { far, near } = yield* makeEnds({ far: { heartbeat: "1 day" } })
+          far.transport.freeze()
+          setBack(3_600_000)
+          yield* TestClock.adjust("45 seconds")
+          assert.strictEqual(near.socket.state, "closed")
+        })
+      )
     )
 
     it.scoped("a stopped peer says nothing of its own either, and is found dead with the default options", () =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -154,6 +155,35 @@ for (const role of ["leader", "follower"] as const) {
         yield* close
         assert.strictEqual(yield* changes.take, `-${other} users ${users.baseUrl}`)
         assert.deepStrictEqual(Array.from(yield* changes.takeAll), [])
+      })
+    )
+
+    it.scoped("tells a consumer that is stuck no more than the latest 4,096 changes", () =>
+      Effect.gen(function* () {
+        const { [role]: mine } = yield* two
+        const goOn = yield* Deferred.make<void>()
+        const seen = yield* mine.discovery.changes.pipe(
+          Stream.tap(() => Deferred.await(goOn)),
+          Stream.map(({ _tag, route }) => `${_tag} ${route.api}`),
+          Stream.takeUntil((change) => change === "Unregistered orders"),
+          Stream.runCollect,
+          Effect.fork
+        )
+        yield* settled
+        yield* mine.discovery.register([orders])
+        yield* settled
+        const entries = Array.from({ length: 999 }, (_, i) => ({ ...users, api: `users-${i}` }))
+        for (let i = 0; i < 3; i++) {
+          yield* mine.discovery.register(entries)
+          yield* mine.discovery.unregister(entries)
+        }
+        yield* mine.discovery.unregister([orders])
+        yield* Deferred.succeed(goOn, undefined)
+        const changes = Array.from(yield* Fiber.join(seen))
+        assert.strictEqual(changes[0], "Registered orders")
+        // Its stream holds one beside those in the queue.
+        assert.isAtMost(changes.length, 4096 + 2)
+        assert.deepStrictEqual(changes.slice(-2), ["Unregistered users-998", "Unregistered orders"])
       })
     )
 

@@ -15,6 +15,7 @@ import { ConnectFailed, ListenFailed, PortInUse, TokenRequired } from "../../../
 import type { Role } from "../../../src/LeaderElection.js"
 import * as MemoryElection from "../../support/MemoryElection.js"
 import { settled, withLog } from "../../support/pair.js"
+import { withWallClock } from "../../support/wallClock.js"
 
 const every100 = Schedule.spaced("100 millis")
 
@@ -30,21 +31,6 @@ const join = Effect.fnUntraced(function* (place: ReturnType<typeof MemoryElectio
   const election = yield* Scope.extend(place.participant(name, every100), scope)
   return { name, election, leave: Scope.close(scope, Exit.void) }
 })
-
-/** Runs the effect with a wall clock that can be set back; monotonic time and sleeping are the test's. */
-const withWallClock = <A, E, R>(use: (setBack: (millis: number) => void) => Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Effect.clock, (clock) => {
-    let behind = 0
-    const wallClock = Object.create(clock) as typeof clock
-    wallClock.unsafeCurrentTimeNanos = () => clock.unsafeCurrentTimeNanos()
-    wallClock.unsafeCurrentTimeMillis = () => clock.unsafeCurrentTimeMillis() - behind
-    const currentTimeMillis = Effect.map(clock.currentTimeMillis, (millis) => millis - behind)
-    Object.defineProperty(wallClock, "currentTimeMillis", { value: currentTimeMillis })
-    const setBack = (millis: number) => {
-      behind += millis
-    }
-    return Effect.withClock(use(setBack), wallClock)
-  })
 
 const is = <L, F>(election: Election<L, F>, role: Role) =>
   Stream.runHead(Stream.filter(election.roles, (now) => now === role))
