@@ -7,7 +7,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Tracing } from "../../src/telemetry/Tracing.js"
 import { type Exchange, goOn } from "./Exchange.js"
-import { type GatewayAnswers, isClosing, type Refusal } from "./GatewayAnswers.js"
+import { type ErrorResponse, type GatewayAnswers, isClosing } from "./GatewayAnswers.js"
 import type { GatewayResponse } from "./GatewayResponse.js"
 import type { HttpRoutes } from "./HttpRoutes.js"
 import { isNext, Pipelines } from "./Pipelines.js"
@@ -52,10 +52,10 @@ export const make = (
 
   const enter = (request: IncomingMessage, response: GatewayResponse) => {
     response.call = new ServerCall(tracing, request, response)
-    const refusal = closing ? isClosing : refusalOf(request)
+    const error = closing ? isClosing : errorOf(request)
     if (closing) response.shouldKeepAlive = false
-    if (refusal === undefined) goOn({ request, response, upgrade: undefined }, begin)
-    else answers.refuse(request, response, refusal)
+    if (error === undefined) goOn({ request, response, upgrade: undefined }, begin)
+    else answers.sendError(request, response, error)
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -74,15 +74,15 @@ export const make = (
   }
 
   const offer = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const refusal = refusalOf(request)
+    const error = errorOf(request)
     const protocols = Offer.protocolsOf(request)
     const isForRoute =
       !Offer.hasWebSocket(protocols) && routes.find(request.method as string, request.url as string) !== undefined
     if (protocols.length === 0 || isForRoute || !Offer.isReadable(request)) return Offer.ignore(request, socket, head)
     const exchange = Offer.exchangeOf(request, socket, head, protocols)
     exchange.response.call = new ServerCall(tracing, exchange.request, exchange.response)
-    if (refusal === undefined) begin(exchange)
-    else answers.refuse(exchange.request, exchange.response, refusal)
+    if (error === undefined) begin(exchange)
+    else answers.sendError(exchange.request, exchange.response, error)
   }
 
   /** A socket comes again when its offer was not taken and it carries another request. */
@@ -106,7 +106,7 @@ export const make = (
 }
 
 /** What no part of the gateway can do anything with. */
-const refusalOf = (request: IncomingMessage): Refusal | undefined => {
+const errorOf = (request: IncomingMessage): ErrorResponse | undefined => {
   if (isAmbiguous(request)) return { status: 400, error: "The request has more than one Host." }
   if (!normalize(request)) return { status: 400, error: "The target of the request has no host." }
   const coding = request.headers["transfer-encoding"]

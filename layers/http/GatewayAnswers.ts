@@ -16,11 +16,11 @@ import type { RouteHandler } from "./RouteHandler.js"
 import * as ScopedList from "./ScopedList.js"
 
 /**
- * Why the gateway itself answers a request with an error.
+ * An error that the gateway itself answers.
  *
  * @internal
  */
-export interface Refusal {
+export interface ErrorResponse {
   readonly status: number
   readonly error: string
 }
@@ -30,7 +30,7 @@ export interface Refusal {
  *
  * @internal
  */
-export const isClosing: Refusal = { status: 503, error: "The gateway is closing." }
+export const isClosing: ErrorResponse = { status: 503, error: "The gateway is closing." }
 
 /**
  * Sees a request that nothing takes. What it returns is added to the 404.
@@ -47,10 +47,10 @@ export type UnmatchedListener = (request: IncomingMessage) => string | undefined
 export interface GatewayAnswers {
   readonly answer: (exchange: Exchange) => void
   /** Answers with the error, and closes the connection if the client is still sending its body. */
-  readonly refuse: (request: IncomingMessage, response: GatewayResponse, refusal: Refusal) => void
+  readonly sendError: (request: IncomingMessage, response: GatewayResponse, error: ErrorResponse) => void
   /** Calls the listener with each request that nothing takes, until the scope closes. */
   readonly onUnmatched: (listener: UnmatchedListener) => Effect.Effect<void, never, Scope.Scope>
-  /** From now on, every exchange is refused. Cuts off the refusals that wait for their clients. */
+  /** From now on, every exchange is answered by an error. Cuts off errors that wait for their clients. */
   readonly close: () => void
 }
 
@@ -66,7 +66,7 @@ export const make = (routes: HttpRoutes<RouteHandler>, proxy: HttpProxy): Gatewa
 
   const answer = (exchange: Exchange) => {
     const { request, response, upgrade } = exchange
-    if (closed) return refuse(request, response, isClosing)
+    if (closed) return sendError(request, response, isClosing)
     // An offered WebSocket goes to a service; a route answers only where there is none.
     if (upgrade === undefined && toRoute(request, response)) return
     if (proxy.relay(request, response, upgrade)) return
@@ -81,12 +81,12 @@ export const make = (routes: HttpRoutes<RouteHandler>, proxy: HttpProxy): Gatewa
     if (match !== undefined) {
       if (response.isTapped) response.tellAnswerer({ kind: "route", name: `${method} ${pathOf(url)}` })
       match.value.handle(request, response, match)
-    } else if (routes.takesMalformed(method, url)) refuse(request, response, malformedPath)
+    } else if (routes.takesMalformed(method, url)) sendError(request, response, malformedPath)
     else return false
     return true
   }
 
-  const refuse = (request: IncomingMessage, response: GatewayResponse, { error, status }: Refusal) =>
+  const sendError = (request: IncomingMessage, response: GatewayResponse, { error, status }: ErrorResponse) =>
     JsonResponse.sendErrorEarly(request, response, status, error, lingering)
 
   const noRoute = (request: IncomingMessage, response: GatewayResponse) => {
@@ -107,7 +107,7 @@ export const make = (routes: HttpRoutes<RouteHandler>, proxy: HttpProxy): Gatewa
     for (const response of lingering) response.destroy()
   }
 
-  return { answer, refuse, onUnmatched: listeners.add, close }
+  return { answer, sendError, onUnmatched: listeners.add, close }
 }
 
-const malformedPath: Refusal = { status: 400, error: "The path isn't percent-encoded as URLs are." }
+const malformedPath: ErrorResponse = { status: 400, error: "The path isn't percent-encoded as URLs are." }

@@ -179,7 +179,7 @@ export const make = <E, R>(
           })
         } catch (error) {
           end()
-          const { status, message } = refusalOf(error)
+          const { status, message } = parseErrorOf(error)
           onFailure(message, error)
           return JsonResponse.sendError(response, status, message)
         }
@@ -278,7 +278,7 @@ export const make = <E, R>(
 }
 
 /** The response to a request whose body couldn't be parsed. */
-const refusalOf = (error: unknown): { readonly status: number; readonly message: string } => {
+const parseErrorOf = (error: unknown): { readonly status: number; readonly message: string } => {
   if (error instanceof NoRoom) return error
   const why = error instanceof RangeError ? "The body isn't read" : "The body claims to be JSON and isn't"
   return { status: 400, message: `${why}: ${messageOf(error)}` }

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { IPCServer } from "../../src/IPCServer.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import * as Bare from "../support/Bare.js"
 import { live, told } from "../support/live.js"
 import * as Port from "../support/Port.js"
@@ -22,7 +23,7 @@ import { Add, add, Echo, Hang } from "../support/requests.js"
 /** A server in a scope of its own, to be closed before the test ends, at a port that no other process takes then. */
 const serverIn = () =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const scope = yield* InnerScope.make
     const server = yield* Scope.extend(NodeIPCServer.make({ port: yield* Effect.promise(Port.free) }), scope)
     return { server, close: Scope.close(scope, Exit.void) }
   })

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 
@@ -129,6 +129,20 @@ describe("the sources", () => {
       return !(users.get(name) ?? []).some((user) => isNamed.test(textOf(user)))
     })
     assert.deepStrictEqual(unused, [])
+  })
+
+  it("no two folders import each other, unless one is within the other", () => {
+    const imports = new Set<string>()
+    for (const name of sources) {
+      for (const [, target = ""] of textOf(name).matchAll(/(?:from|import\()\s*"(\.[^"]+?)\.js"/g)) {
+        imports.add(JSON.stringify([dirname(name), dirname(join(name, "..", target))]))
+      }
+    }
+    assert.isAbove(imports.size, 50)
+    const mutual = Array.from(imports, (text): readonly [string, string] => JSON.parse(text)).filter(
+      ([from, to]) => from < to && relative(from, to).startsWith("..") && imports.has(JSON.stringify([to, from]))
+    )
+    assert.deepStrictEqual(mutual, [])
   })
 
   it("the linter finds a circle of imports of types alone", async () => {

@@ -6,6 +6,7 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { Discovery } from "../../src/Discovery.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import * as ServiceClient from "../../src/ServiceClient.js"
 import * as Child from "../support/Child.js"
 import * as Live from "../support/discovery.js"
@@ -54,7 +55,7 @@ const client = (port: number) =>
 /** A process that ends with the returned effect, at the latest with the test. */
 const start = (port: number, options: object, serves = false) =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+    const scope = yield* InnerScope.make
     const child = yield* Scope.extend(Child.start("service-instance.ts"), scope)
     yield* child.line("ready")
     yield* child.ask(`join ${port} ${JSON.stringify(options)}`, "joined")

@@ -14,6 +14,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import { NodeIPCClient } from "../../layers/index.js"
 import { Register } from "../../src/discovery/DiscoveryProtocol.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { behave, connect, entry, mib, start, writeToAll } from "../support/attackedLeader.js"
 import * as Live from "../support/discovery.js"
 import { listening } from "../support/listening.js"
@@ -56,7 +57,7 @@ const survives = <E>(
     const good = yield* behave(leader)
     yield* good.ask
     const before = yield* leader.state
-    const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+    const scope = yield* InnerScope.make
     yield* Scope.extend(attack({ port: leader.port, facade: leader.facade, ask: good.ask }), scope)
     yield* good.ask
     const during = yield* leader.state

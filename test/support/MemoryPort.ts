@@ -15,6 +15,7 @@ import * as GatewayElection from "../../src/election/GatewayElection.js"
 import type { RouteProxyResolver } from "../../src/HttpGateway.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed, PortInUse } from "../../src/IPCError.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import type { LeaderElection } from "../../src/LeaderElection.js"
 import type { RoutingStrategy } from "../../src/RoutingStrategy.js"
 import * as MemberServices from "../../src/service/MemberServices.js"
@@ -129,7 +130,7 @@ export const make = () => {
   /** In a scope of its own, which the test may close before its end. */
   const inScope = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
     Effect.gen(function* () {
-      const scope = yield* Effect.acquireRelease(Scope.make(), (closed) => Scope.close(closed, Exit.void))
+      const scope = yield* InnerScope.make
       return { ...(yield* Scope.extend(make, scope)), leave: Scope.close(scope, Exit.void) }
     })
 

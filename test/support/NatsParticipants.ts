@@ -8,11 +8,12 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as NatsDiscovery from "../../layers/nats/NatsDiscovery.js"
 import { Discovery } from "../../src/Discovery.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { LeaderElection } from "../../src/LeaderElection.js"
 
 /** A participant, and how it leaves. */
 export const join = Effect.fnUntraced(function* (options: NatsDiscovery.NatsDiscoveryOptions) {
-  const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+  const scope = yield* InnerScope.make
   const services = yield* Scope.extend(NatsDiscovery.make({ lease: "1 second", ...options }), scope)
   return {
     discovery: Context.get(services, Discovery),

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as LocalDiscovery from "../../layers/LocalDiscovery.js"
 import { Discovery } from "../../src/Discovery.js"
+import * as InnerScope from "../../src/internal/InnerScope.js"
 import { LeaderElection, type Role } from "../../src/LeaderElection.js"
 import * as Child from "./Child.js"
 import { listening } from "./listening.js"
@@ -21,7 +22,7 @@ export const freePort = Effect.promise(Port.free)
 
 const inScope = <A, E>(make: Effect.Effect<Context.Context<Discovery | LeaderElection | A>, E, Scope.Scope>) =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+    const scope = yield* InnerScope.make
     const services = yield* Scope.extend(make, scope)
     return {
       discovery: Context.get(services, Discovery),

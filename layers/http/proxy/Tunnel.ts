@@ -4,7 +4,7 @@
  * @internal
  */
 import type { Duplex } from "node:stream"
-import { closeGently } from "../upgrade/ClientSocket.js"
+import { closeGently } from "../GentleClose.js"
 
 /**
  * Bytes and ends pass both ways, and neither socket outlives the other. `onClose` is called once both are closed.

@@ -57,21 +57,6 @@ export const watchEnd = (socket: Duplex): (() => void) => {
 }
 
 /**
- * Ends the socket, gives what was written time to arrive, then destroys it.
- *
- * @internal
- */
-export const closeGently = (socket: Duplex): void => {
-  if (socket.destroyed) return
-  const destroy = () => socket.destroy()
-  socket.once("end", destroy)
-  if (socket.readableEnded) socket.end(destroy)
-  else socket.end()
-  socket.resume()
-  ;(socket as Socket).setTimeout?.(LINGER_MILLIS, destroy)
-}
-
-/**
  * Gives the socket back to its server, which reads the text first: what was read too early, or a request in another form.
  *
  * @internal
@@ -100,5 +85,3 @@ export const closeIfIdle = (socket: Socket & { readonly server?: Server }): void
   }, server.keepAliveTimeout)
   timer.unref()
 }
-
-const LINGER_MILLIS = 5_000

@@ -7,6 +7,7 @@ import type { IncomingMessage } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { GatewayResponse } from "../GatewayResponse.js"
+import { closeGently } from "../GentleClose.js"
 import { tokensOf } from "../HeaderTokens.js"
 import * as ClientSocket from "./ClientSocket.js"
 
@@ -31,7 +32,7 @@ export class OfferResponse extends GatewayResponse {
     this.once("finish", () => {
       const isLast = (this as { readonly _last?: boolean })._last === true
       this.takeSocket()
-      if (isLast) ClientSocket.closeGently(socket)
+      if (isLast) closeGently(socket)
       else goOn()
       // As of a response that Node's server has sent.
       this.emit("close")

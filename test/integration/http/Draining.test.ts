@@ -9,11 +9,12 @@ import * as Scope from "effect/Scope"
 import * as LocalDiscovery from "../../../layers/LocalDiscovery.js"
 import * as NodeIPCServer from "../../../layers/NodeIPCServer.js"
 import { Discovery } from "../../../src/Discovery.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import { LeaderElection } from "../../../src/LeaderElection.js"
 import * as Port from "../../support/Port.js"
 import { ask, connect, event, serve } from "./support.js"
 
-const inScope = Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+const inScope = InnerScope.make
 
 /** A service whose answers to `/slow` wait until they are released. */
 const slowService = Effect.gen(function* () {

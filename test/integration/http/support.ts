@@ -13,6 +13,7 @@ import { GatewayResponse } from "../../../layers/http/GatewayResponse.js"
 import * as NodeHttpGateway from "../../../layers/http/NodeHttpGateway.js"
 import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
 import type { UpstreamProxy } from "../../../layers/UpstreamProxy.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 
 export interface Served {
   readonly server: http.Server<typeof http.IncomingMessage, typeof GatewayResponse>
@@ -84,7 +85,7 @@ export const serveGateway = (options?: NodeHttpGateway.GatewayOptions & UndiciUp
 /** A gateway with the given HTTP client. */
 export const serveGatewayBy = (client: Layer.Layer<UpstreamProxy>, options?: NodeHttpGateway.GatewayOptions) =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const scope = yield* InnerScope.make
     const gateway = yield* NodeHttpGateway.make({ maxBodyBytes: 1024 * 1024, ...options }).pipe(
       Scope.extend(scope),
       Effect.provide(client)

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as NatsDiscovery from "../../../layers/nats/NatsDiscovery.js"
 import { version } from "../../../layers/process/PackageVersion.js"
 import { IPCServer } from "../../../src/IPCServer.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as ServiceClient from "../../../src/ServiceClient.js"
 import * as ServiceServer from "../../../src/ServiceServer.js"
 import * as TraceContext from "../../../src/telemetry/TraceContext.js"
@@ -41,7 +42,7 @@ const options = (servers: string, runtimeId: string) => ({ servers, runtimeId, l
 /** A process's services, and how it ends. */
 const started = <A, E>(layer: Layer.Layer<A, E>) =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+    const scope = yield* InnerScope.make
     const context = yield* Layer.buildWithScope(layer, scope)
     return { context, leave: Scope.close(scope, Exit.void) }
   })

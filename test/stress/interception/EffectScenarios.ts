@@ -16,6 +16,7 @@ import * as HttpApiMock from "../../../layers/testing/HttpApiMock.js"
 import { Discovery } from "../../../src/Discovery.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
 import * as Intercept from "../../../src/Intercept.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as Bare from "../../support/Bare.js"
 import * as Place from "./Place.js"
 
@@ -81,7 +82,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const http = yield* HttpInterception
       const mocks = yield* Effect.forEach(["a", "b", "c", "d"], (name) =>
         Effect.gen(function* () {
-          const scope = yield* Effect.acquireRelease(Scope.make(), (opened) => Scope.close(opened, Exit.void))
+          const scope = yield* InnerScope.make
           yield* Scope.extend(http.mock(Intercept.any({ path: "/real/*" }), Intercept.text(`${name} ${n}`)), scope)
           return { name, scope }
         })

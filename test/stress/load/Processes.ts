@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import { bundle } from "../../support/bundle.js"
 import { type Child, spawnNode } from "../../support/ChildProcess.js"
 
@@ -50,7 +51,7 @@ export const make: Effect.Effect<Processes, never, Scope.Scope> = Effect.gen(fun
 
   const start: Processes["start"] = (program, name, args) =>
     Effect.gen(function* () {
-      const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+      const scope = yield* InnerScope.make
       const path = join(programs.folder, `test/stress/load/programs/${program}.js`)
       const child = yield* Scope.extend(spawnNode(path, { args, nodeArgs }), scope)
       pids.push(child.pid)

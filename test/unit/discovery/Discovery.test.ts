@@ -12,6 +12,7 @@ import type { Discovery } from "../../../src/Discovery.js"
 import type { RouteChange } from "../../../src/DiscoveryEntry.js"
 import { validateEntry } from "../../../src/DiscoveryEntry.js"
 import * as Protocol from "../../../src/discovery/DiscoveryProtocol.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as RoutingStrategy from "../../../src/RoutingStrategy.js"
 import { told } from "../../support/live.js"
 import * as MemoryPort from "../../support/MemoryPort.js"
@@ -31,7 +32,7 @@ const two = Effect.gen(function* () {
 
 const inScope = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+    const scope = yield* InnerScope.make
     yield* Scope.extend(effect, scope)
     return Scope.close(scope, Exit.void)
   })

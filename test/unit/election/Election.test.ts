@@ -12,6 +12,7 @@ import * as TestClock from "effect/TestClock"
 import type { Election } from "../../../src/election/Election.js"
 import * as Elections from "../../../src/election/Election.js"
 import { ConnectFailed, ListenFailed, PortInUse, TokenRequired } from "../../../src/IPCError.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import type { Role } from "../../../src/LeaderElection.js"
 import * as MemoryElection from "../../support/MemoryElection.js"
 import { settled, withLog } from "../../support/pair.js"
@@ -27,7 +28,7 @@ const inUse = new PortInUse({ host: "place", port: 1 })
 
 /** Takes part in a scope of its own, which the test may close before its end. */
 const join = Effect.fnUntraced(function* (place: ReturnType<typeof MemoryElection.make>, name: string) {
-  const scope = yield* Effect.acquireRelease(Scope.make(), (closed) => Scope.close(closed, Exit.void))
+  const scope = yield* InnerScope.make
   const election = yield* Scope.extend(place.participant(name, every100), scope)
   return { name, election, leave: Scope.close(scope, Exit.void) }
 })

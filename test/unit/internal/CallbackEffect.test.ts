@@ -4,6 +4,7 @@ import { IPCServer } from "../../../src/IPCServer.js"
 import type { OnEnd } from "../../../src/internal/CallbackEffect.js"
 import { andThen, CallbackEffect } from "../../../src/internal/CallbackEffect.js"
 import * as Execution from "../../../src/internal/Execution.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as SyncEffect from "../../../src/internal/SyncEffect.js"
 import { makeEnds } from "../../support/pair.js"
 
@@ -209,7 +210,7 @@ describe("a handler that waits without a fiber", () => {
     const { far, near } = yield* makeEnds()
     const { effect, end, log } = scripted()
     const began = yield* Deferred.make<void>()
-    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const scope = yield* InnerScope.make
     yield* Scope.extend(
       far.handle(Ask, () => {
         Deferred.unsafeDone(began, Exit.void)

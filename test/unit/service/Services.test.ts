@@ -18,6 +18,7 @@ import { Discovery } from "../../../src/Discovery.js"
 import { IPCClient } from "../../../src/IPCClient.js"
 import type { IPCPeer } from "../../../src/IPCPeer.js"
 import { IPCServer } from "../../../src/IPCServer.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as RoutingStrategy from "../../../src/RoutingStrategy.js"
 import * as ServiceClient from "../../../src/ServiceClient.js"
 import * as ServiceServer from "../../../src/ServiceServer.js"
@@ -66,7 +67,7 @@ const answerAs = (name: string, notes?: Queue.Enqueue<string>, hanging?: Queue.E
 /** In a scope of its own, which the returned effect closes. */
 const inScope = <E>(effect: Effect.Effect<unknown, E, Scope.Scope>) =>
   Effect.gen(function* () {
-    const scope = yield* Effect.acquireRelease(Scope.make(), (open) => Scope.close(open, Exit.void))
+    const scope = yield* InnerScope.make
     yield* Scope.extend(effect, scope)
     return Scope.close(scope, Exit.void)
   })

@@ -16,6 +16,7 @@ import { MemoryIPC } from "effect-ipc/testing"
 import { makePair } from "../../../src/connection/MemoryTransport.js"
 import * as ReconnectingClient from "../../../src/connection/ReconnectingClient.js"
 import * as Subprotocol from "../../../src/connection/Subprotocol.js"
+import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as MemoryElection from "../../support/MemoryElection.js"
 import { makeRecorder, recordedBy } from "../../support/spans.js"
 
@@ -297,7 +298,7 @@ describe("The terms of an election", () => {
       const recorder = makeRecorder()
       const place = MemoryElection.make()
       const join = Effect.fnUntraced(function* (name: string) {
-        const scope = yield* Effect.acquireRelease(Scope.make(), (closed) => Scope.close(closed, Exit.void))
+        const scope = yield* InnerScope.make
         const election = yield* Scope.extend(place.participant(name, Schedule.spaced("100 millis")), scope)
         return { election, leave: Scope.close(scope, Exit.void) }
       })
