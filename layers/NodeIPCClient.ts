@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as Frame from "../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../src/connection/IPCSocketOptions.js"
 import * as ReconnectingClient from "../src/connection/ReconnectingClient.js"
+import type { Connect } from "../src/connection/ReconnectingConnection.js"
 import { IPCClient } from "../src/IPCClient.js"
 import { ConnectFailed } from "../src/IPCError.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
@@ -121,7 +122,7 @@ export const connection = (
   options: Omit<NodeIPCClientOptions, keyof ReconnectingClient.ReconnectingClientOptions> & {
     readonly maxFrameBytes?: number | undefined
   }
-): Effect.Effect<{ readonly base: string; readonly connect: ReconnectingClient.Connect }, ConnectFailed> =>
+): Effect.Effect<{ readonly base: string; readonly connect: Connect }, ConnectFailed> =>
   Effect.suspend(() => {
     const given = options.url ?? Address.urlOf({ host: options.host, port: options.port ?? Address.defaultPort })
     const base = Userinfo.hidden(given)

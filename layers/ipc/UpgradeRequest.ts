@@ -7,7 +7,7 @@
 import type { KeyObject } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Frame from "../../src/connection/Frame.js"
-import type { Connect } from "../../src/connection/ReconnectingClient.js"
+import type { Connect } from "../../src/connection/ReconnectingConnection.js"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import { ConnectFailed } from "../../src/IPCError.js"
 import * as HostNames from "./HostNames.js"

@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
+import type { Connect } from "../../src/connection/ReconnectingConnection.js"
 import * as SocketTransport from "../../src/connection/SocketTransport.js"
 import { IPCClient } from "../../src/IPCClient.js"
 import { ConnectFailed } from "../../src/IPCError.js"
@@ -56,7 +57,7 @@ export const make: (
   // Closed last, so that the client can send its close event first.
   const connections = yield* InnerScope.make
 
-  const connect: ReconnectingClient.Connect = (onOpen) =>
+  const connect: Connect = (onOpen) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const connection = yield* Scope.fork(connections, ExecutionStrategy.sequential)

@@ -9,7 +9,7 @@ import { Waiters } from "../internal/Waiters.js"
 import type { ClientConnections } from "./ClientConnections.js"
 import type { MemoryTransport } from "./MemoryTransport.js"
 import { makePair } from "./MemoryTransport.js"
-import type { Connect } from "./ReconnectingClient.js"
+import type { Connect } from "./ReconnectingConnection.js"
 import * as Subprotocol from "./Subprotocol.js"
 
 export class MemoryNetwork {

@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Connect } from "../connection/ReconnectingClient.js"
+import type { Connect } from "../connection/ReconnectingConnection.js"
 import type { ListenError } from "../IPCError.js"
 import type { IPCPeer } from "../IPCPeer.js"
 import type { ServiceServerOptions } from "../Services.js"

@@ -7,6 +7,7 @@ import * as Scope from "effect/Scope"
 import * as ClientConnections from "../../src/connection/ClientConnections.js"
 import { MemoryNetwork } from "../../src/connection/MemoryNetwork.js"
 import * as ReconnectingClient from "../../src/connection/ReconnectingClient.js"
+import type { Connect } from "../../src/connection/ReconnectingConnection.js"
 import * as DiscoveryMember from "../../src/discovery/DiscoveryMember.js"
 import type { Registry } from "../../src/discovery/Registry.js"
 import type { RegistryLimits } from "../../src/discovery/RegistryLimits.js"
@@ -26,7 +27,7 @@ export interface PortNetwork<Place, Served> {
   /** What the network has of a server at the place. */
   readonly serve: (clients: ClientConnections.ClientConnections, place: Place) => Served
   /** Connects from the place to whatever holds the port then. */
-  readonly connect: (place: Place, holder: () => Holder<Served> | undefined) => ReconnectingClient.Connect
+  readonly connect: (place: Place, holder: () => Holder<Served> | undefined) => Connect
 }
 
 export interface Holder<Served> {
