@@ -1,6 +1,6 @@
 /**
- * The client's end of an upgrade: connects by the Unix socket or by WebSocket, at the path that the server takes, and
- * authenticates.
+ * The client's end of an upgrade: connects by the Unix socket or by WebSocket, and authenticates. A server that refuses the
+ * path is tried at that of `@grest-ts/ipc`.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * What a worker's process finds in its environment.
+ * The environment of a worker's process: its variables, and the coverage that it writes when it is stopped.
  *
  * @internal
  */
