@@ -7,12 +7,12 @@
  * included. After each kill there has to be exactly one leader, and everybody else has to follow it.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync } from "node:fs"
 import * as http from "node:http"
 import { type AddressInfo, createServer } from "node:net"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { programsOf, root } from "./Program.js"
 
 const { values: options } = parseArgs({
   options: {
@@ -24,11 +24,7 @@ const { values: options } = parseArgs({
 const participantCount = Number(options.participants)
 const killCount = Number(options.kills)
 
-const programPath = fileURLToPath(new URL("programs/election-participant.mjs", import.meta.url))
-if (!existsSync(fileURLToPath(new URL("../dist/layers/LocalDiscovery.js", import.meta.url)))) {
-  console.error("There is no build to measure: run `npm run build` first.")
-  process.exit(1)
-}
+const programPath = fileURLToPath(new URL("election-participant.mjs", programsOf(root)))
 
 interface Participant {
   readonly name: string

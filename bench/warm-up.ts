@@ -7,12 +7,13 @@ import * as http from "node:http"
 import { type AddressInfo, createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { programsOf, root } from "./Program.js"
 
 const { values: options } = parseArgs({
   options: { rounds: { type: "string", default: "8" }, json: { type: "boolean", default: false } }
 })
 
-const program = fileURLToPath(new URL("programs/failover-participant.mjs", import.meta.url))
+const program = fileURLToPath(new URL("failover-participant.mjs", programsOf(root)))
 const preparations = ["nothing", "undici", "warm-up"] as const
 
 interface Failover {

@@ -4,7 +4,6 @@
  *
  * @since 0.2.0
  */
-import { randomBytes } from "node:crypto"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -15,36 +14,12 @@ import type { ListenFailed, PortInUse } from "../src/IPCError.js"
 import { numberIssue } from "../src/internal/ArgumentIssue.js"
 import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import * as Variable from "../src/internal/Variable.js"
-import { limit } from "../src/internal/WholeNumber.js"
-import type { GatewayTarget } from "./inspector/GatewayTarget.js"
-import * as GatewayWatch from "./inspector/GatewayWatch.js"
-import * as InspectorApi from "./inspector/InspectorApi.js"
-import * as InspectorServer from "./inspector/InspectorServer.js"
-import { InspectorState } from "./inspector/InspectorState.js"
-import * as PageAssets from "./inspector/PageAssets.js"
-import * as Address from "./ipc/Address.js"
+import type { InspectorOptions } from "./inspector/RunningInspector.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
-import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 
 export type { GatewayTarget } from "./inspector/GatewayTarget.js"
-
-/**
- * Where the page is, and which gateway it shows.
- *
- * @since 0.2.0
- * @category models
- */
-export interface InspectorOptions {
-  /** The page's own port, at 127.0.0.1. Default 0: any free one. */
-  readonly port?: number | undefined
-  /** The gateway's address and token. Default 127.0.0.1:9000, without a token. */
-  readonly gateway?: GatewayTarget | undefined
-  /** How many exchanges are kept. Default 20,000. */
-  readonly maxExchanges?: number | undefined
-  /** What the exchanges that are kept may take in memory, in bytes. Default 64 MiB. */
-  readonly maxBytes?: number | undefined
-}
+export type { InspectorOptions } from "./inspector/RunningInspector.js"
 
 const optionNames: OptionNames<InspectorOptions> = {
   port: numberIssue,
@@ -81,39 +56,14 @@ export class Inspector extends Context.Tag("effect-ipc/node/Inspector")<
 export const make = (
   options: InspectorOptions = {}
 ): Effect.Effect<Context.Tag.Service<Inspector>, PortInUse | ListenFailed, Scope.Scope> =>
-  Effect.map(makeWithState(options), ({ inspector }) => inspector)
-
-/**
- * As `make`, with what it knows.
- *
- * @internal
- */
-export const makeWithState: (
-  options?: InspectorOptions
-) => Effect.Effect<
-  { readonly inspector: Context.Tag.Service<Inspector>; readonly state: InspectorState },
-  PortInUse | ListenFailed,
-  Scope.Scope
-> = Effect.fnUntraced(function* (options: InspectorOptions = {}) {
-  yield* SupportedRuntime.check
-  check("Inspector", options, optionNames)
-  const { gateway = {} } = options
-  const clock = yield* Effect.clock
-  const state = new InspectorState({
-    gateway: gateway.url ?? Address.urlOf({ host: gateway.host, port: gateway.port ?? Address.defaultPort }),
-    maxExchanges: limit(options.maxExchanges, 20_000),
-    maxBytes: limit(options.maxBytes, 64 * 1024 * 1024),
-    now: () => clock.unsafeCurrentTimeMillis()
+  Effect.suspend(() => {
+    check("Inspector", options, optionNames)
+    // Most programs need none of it, and would start later with it.
+    return Effect.flatMap(
+      Effect.promise(() => import("./inspector/RunningInspector.js")),
+      (running) => Effect.map(running.make(options), ({ inspector }) => inspector)
+    )
   })
-  const watch = yield* GatewayWatch.make(gateway, state)
-  const token = randomBytes(32).toString("base64url")
-  const assets = yield* Effect.promise(PageAssets.load)
-  const host = Address.defaultHost
-  const api = InspectorApi.make(state, watch)
-  const { port } = yield* InspectorServer.make({ host, port: options.port ?? 0, token, assets, api })
-  const origin = Address.urlOf({ host, port })
-  return { inspector: { url: `${origin}/#token=${token}`, origin, token }, state }
-})
 
 /**
  * As {@link make}.

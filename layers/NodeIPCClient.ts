@@ -29,6 +29,8 @@ import * as MessagePack from "./ipc/MessagePack.js"
 import * as SupportedRuntime from "./ipc/SupportedRuntime.js"
 import * as TokenProof from "./ipc/TokenProof.js"
 import * as UpgradeRequest from "./ipc/UpgradeRequest.js"
+import * as Ws from "./ipc/Ws.js"
+import * as Lazily from "./Lazily.js"
 import * as ProcessMemory from "./ProcessMemory.js"
 
 export { defaultReconnect } from "../src/connection/ReconnectingClient.js"
@@ -109,7 +111,11 @@ export const make = (
       ...optionNames
     })
     return Effect.flatMap(connection(options), ({ base, connect }) =>
-      Effect.tap(ProcessMemory.provide(ReconnectingClient.make(base, connect, options)), ProcessReport.install)
+      ProcessMemory.provide(ReconnectingClient.make(base, connect, options)).pipe(
+        Effect.tap(ProcessReport.install),
+        // A client that has connected by a Unix socket tries the port as soon as the socket is gone.
+        Effect.tap(() => Lazily.soon(Ws.load))
+      )
     )
   })
 
@@ -146,10 +152,15 @@ export const connection = (
       otherPath: options.path === undefined ? Frame.upgradePathAlias : undefined,
       credential,
       transport: options.transport ?? "any",
-      maxFrameBytes: wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes),
-      serialization: MessagePack.serializationOf(options.serialization)
+      maxFrameBytes: wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes)
     }
-    return Effect.as(SupportedRuntime.check, { base, connect: UpgradeRequest.connect(target) })
+    return SupportedRuntime.check.pipe(
+      Effect.zipRight(MessagePack.serializationOf(options.serialization)),
+      Effect.mapBoth({
+        onFailure: ({ message }) => new ConnectFailed({ url: base, reason: "Unreachable", detail: message }),
+        onSuccess: (serialization) => ({ base, connect: UpgradeRequest.connect({ ...target, serialization }) })
+      })
+    )
   })
 
 /** Or why the token can't be used. */

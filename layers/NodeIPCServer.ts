@@ -19,7 +19,7 @@ import type * as Scope from "effect/Scope"
 import * as ClientConnections from "../src/connection/ClientConnections.js"
 import type { IPCSocketOptions } from "../src/connection/IPCSocketOptions.js"
 import { HttpGateway } from "../src/HttpGateway.js"
-import { InvalidToken, type ListenError, TokenRequired } from "../src/IPCError.js"
+import { InvalidToken, type ListenError, ListenFailed, TokenRequired } from "../src/IPCError.js"
 import { IPCPeer } from "../src/IPCPeer.js"
 import { IPCServer } from "../src/IPCServer.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
@@ -161,10 +161,10 @@ export const makePrepared: <A, E, R>(
     : { release: Effect.void }
 
   const clients = yield* ProcessMemory.provide(ClientConnections.make(options))
-  const gateway = yield* NodeHttpGateway.make(options)
+  const gateway = yield* Effect.mapError(NodeHttpGateway.make(options), notLoaded(host, port))
   yield* Effect.addFinalizer(() => Draining.drain(sockets, options.drainTimeout ?? "3 seconds"))
   const own = { ...options, host, hosts, port }
-  const endpoint = yield* UpgradeEndpoint.make(clients, own)
+  const endpoint = yield* Effect.mapError(UpgradeEndpoint.make(clients, own), notLoaded(host, port))
   const metrics = options.metrics === true ? yield* MetricsEndpoint.make(own) : undefined
   const service: IPCServer.Service = {
     url: Address.urlOf({ host, port }),
@@ -196,6 +196,12 @@ export const makePrepared: <A, E, R>(
   })
   return { server: service, gateway, prepared, release, withoutClients: clients.withoutClients }
 })
+
+/** Where a package that a server needs can't be read. */
+const notLoaded =
+  (host: string, port: number) =>
+  ({ code = "UNKNOWN", message: reason }: NodeJS.ErrnoException) =>
+    new ListenFailed({ host, port, code, reason })
 
 /**
  * As {@link make}; provides the HTTP gateway on the same port, and the server as an `IPCPeer`, too.

@@ -20,11 +20,13 @@ import type { IPCServer } from "../src/IPCServer.js"
 import * as ArgumentIssue from "../src/internal/ArgumentIssue.js"
 import { check, type OptionNames } from "../src/internal/OptionNames.js"
 import { LeaderElection } from "../src/LeaderElection.js"
+import * as HttpRoutes from "./http/HttpRoutes.js"
 import * as Address from "./ipc/Address.js"
 import * as ConfigOptions from "./ipc/ConfigOptions.js"
 import * as ConnectionOptions from "./ipc/ConnectionOptions.js"
 import * as Credentials from "./ipc/Credentials.js"
 import * as Listening from "./ipc/Listening.js"
+import * as Lazily from "./Lazily.js"
 import * as NodeIPCClient from "./NodeIPCClient.js"
 import type { NodeIPCServerOptions } from "./NodeIPCServer.js"
 import * as NodeIPCServer from "./NodeIPCServer.js"
@@ -193,7 +195,10 @@ const endpointAt = (
         highWaterMark: options.highWaterMark,
         maxHandlersInFlight: options.maxHandlersInFlight,
         maxFrameBytes: options.maxFrameBytes
-      })
+      }).pipe(
+        // It may lead next.
+        Effect.tap(() => Lazily.soon(HttpRoutes.load))
+      )
     )
 
   return {

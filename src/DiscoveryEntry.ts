@@ -267,9 +267,10 @@ const cut = (text: string): string => (text.length > maxShownLength ? `${text.sl
 /** The longest field of an entry that an error shows, in characters. */
 const maxShownLength = 200
 
-const decodeEntry = Schema.decodeUnknownEither(DiscoveryEntry, { errors: "all" })
+// Compiled by the first entry, since this runs at each program's start.
+const decodeEntry = (input: unknown) => Schema.decodeUnknownEither(DiscoveryEntry, { errors: "all" })(input)
 
-const decodeEndpoint = Schema.decodeUnknownEither(EndpointEntry, { errors: "all" })
+const decodeEndpoint = (input: unknown) => Schema.decodeUnknownEither(EndpointEntry, { errors: "all" })(input)
 
 const issueOf = (error: ParseError): string =>
   ArrayFormatter.formatErrorSync(error)

@@ -360,6 +360,16 @@ export class RawBytes {
 /** @internal */
 export const codec = (schema: WireSchema): Codec<unknown> => {
   if (!isSchema(schema)) return bytesCodec
+  // By the first value: a program defines many requests as it starts, most of which it never makes.
+  let compiled: Codec<unknown> | undefined
+  const once = (): Codec<unknown> => {
+    compiled ??= compile(schema)
+    return compiled
+  }
+  return { decode: (json) => once().decode(json), encode: (value) => once().encode(value) }
+}
+
+const compile = (schema: AnySchema): Codec<unknown> => {
   const decode = ParseResult.decodeUnknown(schema as Schema.Schema.AnyNoContext)
   const encode = ParseResult.encodeUnknown(schema as Schema.Schema.AnyNoContext)
   const conforms = Conformance.of(schema.ast)

@@ -5,9 +5,8 @@ import { createServer } from "node:http"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as LocalDiscovery from "../../dist/layers/LocalDiscovery.js"
-import { Discovery } from "../../dist/src/Discovery.js"
-import { LeaderElection } from "../../dist/src/LeaderElection.js"
+import { Discovery, LeaderElection } from "effect-ipc"
+import { LocalDiscovery } from "effect-ipc/node"
 
 const [port, name, preparation] = process.argv.slice(2)
 /** The warm-up begins three seconds after the start. */

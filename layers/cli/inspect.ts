@@ -6,7 +6,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Inspector from "../Inspector.js"
+import * as RunningInspector from "../inspector/RunningInspector.js"
 import { type CommandFailed, failure } from "./CommandFailed.js"
 import * as ConnectionLog from "./ConnectionLog.js"
 import * as Output from "./Output.js"
@@ -23,7 +23,7 @@ export const inspect = Command.make("inspect", { address: gateway(1), inspectorP
 /** Serves the page until the scope closes, prints its address, and logs when the gateway is lost and when there is one again. */
 export const serve: (address: GatewayAddress, port: number) => Effect.Effect<void, CommandFailed, Scope.Scope> =
   Effect.fnUntraced(function* (address, port) {
-    const { inspector, state } = yield* Effect.mapError(Inspector.makeWithState({ port, gateway: address }), (error) =>
+    const { inspector, state } = yield* Effect.mapError(RunningInspector.make({ port, gateway: address }), (error) =>
       failure(
         error._tag === "PortInUse"
           ? `Port ${port} is in use. Choose another one for the page with --inspector-port.`

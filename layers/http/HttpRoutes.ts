@@ -4,10 +4,11 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import FindMyWay from "find-my-way"
+import type FindMyWay from "find-my-way"
 import type { HttpMethod } from "../../src/HttpGateway.js"
 import { InvalidRoute, RouteConflict } from "../../src/IPCError.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as Lazily from "../Lazily.js"
 import { pathOf } from "./RequestTarget.js"
 
 /**
@@ -54,14 +55,24 @@ export interface RegisteredRoute {
 }
 
 /**
+ * find-my-way, for a gateway: a process without one doesn't load it.
+ *
+ * @internal
+ */
+export const load: Effect.Effect<typeof FindMyWay, NodeJS.ErrnoException> = Lazily.module(
+  "find-my-way",
+  async () => (await import("find-my-way")).default
+)
+
+/**
  * An empty table.
  *
  * @internal
  */
-export const make = <A>(): HttpRoutes<A> => {
+export const make = <A>(findMyWay: typeof FindMyWay): HttpRoutes<A> => {
   const registered = new Set<RegisteredRoute>()
-  const specific = FindMyWay(options)
-  const all = FindMyWay(options)
+  const specific = findMyWay(options)
+  const all = findMyWay(options)
   let stale = false
 
   const insert = (route: RegisteredRoute) =>

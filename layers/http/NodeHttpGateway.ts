@@ -87,7 +87,7 @@ export interface GatewayOptions {
  * @internal
  */
 export const make = Effect.fnUntraced(function* (options: GatewayOptions) {
-  const routes = HttpRoutes.make<RouteHandler.RouteHandler>()
+  const routes = HttpRoutes.make<RouteHandler.RouteHandler>(yield* HttpRoutes.load)
   const runs = new RouteHandler.RouteRuns(
     new RequestBodies(limitsOf(options), yield* Deadlines.make),
     new ExchangeMemory(yield* ProcessMemory.current)

@@ -4,7 +4,6 @@
  *
  * @internal
  */
-import { createRequire } from "node:module"
 import * as Metric from "effect/Metric"
 import type * as MetricKey from "effect/MetricKey"
 import * as MetricKeyType from "effect/MetricKeyType"
@@ -13,27 +12,19 @@ import type { MetricPair } from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
 import type * as PromClient from "prom-client"
+import { imported } from "../Lazily.js"
 
 export const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
 /** Every Effect metric of the process, the program's own too. */
 export const print = async (): Promise<string> => {
-  const { Registry } = await load()
+  const { Registry } = await imported<typeof PromClient>("prom-client", () => import("prom-client"))
   const registry = new Registry()
   for (const family of familiesOf(Metric.unsafeSnapshot()).values()) {
     // What the registry prints, it asks of `get` alone.
     registry.registerMetric({ ...family, get: async () => family } as unknown as PromClient.Metric)
   }
   return registry.metrics()
-}
-
-/** Loaded when it is first asked for. Node remembers a failed import for good; a required module is read again. */
-const load = async (): Promise<typeof PromClient> => {
-  try {
-    return await import("prom-client")
-  } catch {
-    return createRequire(import.meta.url)("prom-client")
-  }
 }
 
 /** All series of one name. */

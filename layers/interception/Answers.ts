@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type { FileAnswer, SseAnswer } from "../../src/Intercept.js"
 import { Answer } from "../../src/internal/Answer.js"
 import * as ServerSentEvents from "../../src/internal/ServerSentEvents.js"
-import { imported } from "../http/Lazily.js"
+import { imported } from "../Lazily.js"
 
 /** What a handler gave as what the gateway sends; `clock` is the gateway's. */
 export const toSendable = (answer: unknown, clock: Clock.Clock): Effect.Effect<unknown, unknown> => {

@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
+import FindMyWay from "find-my-way"
 import { InvalidRoute } from "../../src/IPCError.js"
 import { printable } from "../../src/internal/Printable.js"
 import type { BodyMatcher, RequestMatcher, ValueMatcher, ValueMatchers } from "../../src/RequestMatcher.js"
@@ -131,7 +132,7 @@ const pathMatching = (method: string, path: string | RegExp | undefined): Effect
       const issue = `a path has no query; pass { query: ${JSON.stringify(parseQuery(inPath))} }`
       return yield* new InvalidRoute({ method, path, issue })
     }
-    const paths = HttpRoutes.make<undefined>()
+    const paths = HttpRoutes.make<undefined>(FindMyWay)
     // A method that find-my-way doesn't know is refused; requests are looked up by the path alone.
     const add = (of: string) => Effect.catchTag(paths.add(of, path, undefined), "RouteConflict", Effect.die)
     yield* add(method)

@@ -4,44 +4,60 @@
  *
  * @internal
  */
-import { Packr, RESET_BUFFER_MODE, Unpackr } from "msgpackr"
+import * as Effect from "effect/Effect"
+import type * as Msgpackr from "msgpackr"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import { maxDepth, weightOf } from "../../src/internal/JsonBounds.js"
+import * as Lazily from "../Lazily.js"
 
 /** How values are serialized where both ends ask for the same. */
 export type SerializationName = "json" | "msgpack"
 
-export const serializationOf = (name: SerializationName | undefined): Serialization | undefined =>
-  name === "msgpack" ? messagePack : undefined
+export const serializationOf = (
+  name: SerializationName | undefined
+): Effect.Effect<Serialization | undefined, NodeJS.ErrnoException> =>
+  name === "msgpack" ? messagePack : Effect.succeed(undefined)
 
-const packr = new Packr({ useRecords: false })
-// Bytes are copied, so that a small value doesn't keep the frame that it came in.
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
+/** Loads msgpackr, which most programs don't use. */
+export const messagePack: Effect.Effect<Serialization, NodeJS.ErrnoException> = Effect.map(
+  Lazily.module<typeof Msgpackr>("msgpackr", () => import("msgpackr")),
+  (msgpackr) => {
+    loaded ??= serializationBy(msgpackr)
+    return loaded
+  }
+)
 
-export const messagePack: Serialization = {
-  // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse. A field named
-  // __proto__ it renames.
-  print: (head, value) => {
-    try {
-      // Until the next one is packed this is msgpackr's own memory, which is used again.
-      const packed = packr.pack(value, RESET_BUFFER_MODE)
-      if (packed.length > mostKept) packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
-      if (weigh(packed) === undefined || packed.includes("__proto__")) return undefined
-      const start = Buffer.byteLength(head) + 1
-      const frame = Buffer.allocUnsafe(start + packed.length)
-      frame.write(`${head}\n`)
-      packed.copy(frame, start)
-      return frame
-    } catch {
-      return undefined
-    }
-  },
-  weigh: (bytes) => weigh(bytes),
-  decode: (bytes) => {
-    try {
-      return { value: unpackr.unpack(bytes) }
-    } catch {
-      return undefined
+let loaded: Serialization | undefined
+
+const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr): Serialization => {
+  const packr = new Packr({ useRecords: false })
+  // Bytes are copied, so that a small value doesn't keep the frame that it came in.
+  const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
+  return {
+    // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse. A field named
+    // __proto__ it renames.
+    print: (head, value) => {
+      try {
+        // Until the next one is packed this is msgpackr's own memory, which is used again.
+        const packed = packr.pack(value, RESET_BUFFER_MODE)
+        if (packed.length > mostKept) packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
+        if (weigh(packed) === undefined || packed.includes("__proto__")) return undefined
+        const start = Buffer.byteLength(head) + 1
+        const frame = Buffer.allocUnsafe(start + packed.length)
+        frame.write(`${head}\n`)
+        packed.copy(frame, start)
+        return frame
+      } catch {
+        return undefined
+      }
+    },
+    weigh: (bytes) => weigh(bytes),
+    decode: (bytes) => {
+      try {
+        return { value: unpackr.unpack(bytes) }
+      } catch {
+        return undefined
+      }
     }
   }
 }

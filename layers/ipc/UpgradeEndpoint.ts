@@ -10,7 +10,6 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
-import { WebSocketServer } from "ws"
 import type { ClientConnections } from "../../src/connection/ClientConnections.js"
 import * as Frame from "../../src/connection/Frame.js"
 import { defaultMaxFrameBytes } from "../../src/connection/IPCSocketOptions.js"
@@ -25,6 +24,7 @@ import { bodyOf, headersOf, type Refusal, refuse } from "./Refusal.js"
 import * as UnixSocket from "./UnixSocket.js"
 import * as UnixUpgrade from "./UnixUpgrade.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
+import * as Ws from "./Ws.js"
 
 export interface UpgradeEndpointOptions extends Admission.AdmissionOptions {
   readonly maxFrameBytes?: number | undefined
@@ -48,18 +48,19 @@ export const isOwn = (request: IncomingMessage): boolean => {
 export const make: (
   clients: ClientConnections,
   options: UpgradeEndpointOptions
-) => Effect.Effect<UpgradeEndpoint, never, Scope.Scope> = Effect.fnUntraced(function* (
+) => Effect.Effect<UpgradeEndpoint, NodeJS.ErrnoException, Scope.Scope> = Effect.fnUntraced(function* (
   clients: ClientConnections,
   options: UpgradeEndpointOptions
 ) {
   const maxFrameBytes = wholeNumber(options.maxFrameBytes, defaultMaxFrameBytes)
-  const serialization = MessagePack.serializationOf(options.serialization)
-  const webSockets = new WebSocketServer({
+  const serialization = yield* MessagePack.serializationOf(options.serialization)
+  const ws = yield* Ws.load
+  const webSockets = new ws.WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
-    WebSocket: WebSocketTransport.webSocketClass(maxFrameBytes),
+    WebSocket: WebSocketTransport.webSocketClass(ws, maxFrameBytes),
     handleProtocols: (offered) => Subprotocol.choose(offered, serialization)
   })
   const serverProofs = new WeakMap<IncomingMessage, string>()

@@ -6,7 +6,7 @@
  */
 import type { Duplex } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
-import { WebSocket } from "ws"
+import type { WebSocket } from "ws"
 import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as FrameLimit from "../../src/connection/FrameLimit.js"
@@ -15,6 +15,7 @@ import type { Agreement, Serialization } from "../../src/connection/Subprotocol.
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 import { Batches, type Sink } from "./Batches.js"
+import type { Ws } from "./Ws.js"
 
 /**
  * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
@@ -36,7 +37,7 @@ const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
 export const maxPayload = (maxFrameBytes: number): number => Math.max(maxFrameBytes, maxJoinedBytes)
 
 /** A WebSocket that names the limit to a peer whose frame is over it: ws by itself closes with the bare code. */
-export const webSocketClass = (maxFrameBytes: number): typeof WebSocket =>
+export const webSocketClass = ({ WebSocket }: Ws, maxFrameBytes: number): Ws["WebSocket"] =>
   class extends WebSocket {
     override close(code?: number, data?: string | Buffer): void {
       super.close(code, code === CloseCode.TooLarge ? (data ?? FrameLimit.exceeded(maxFrameBytes).reason) : data)

@@ -7,8 +7,10 @@ import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
+import { ConnectFailed } from "../../src/IPCError.js"
 import * as UpgradeOffer from "./UpgradeOffer.js"
 import * as WebSocketTransport from "./WebSocketTransport.js"
+import * as Ws from "./Ws.js"
 
 interface Options {
   readonly base: string
@@ -22,17 +24,27 @@ export const open = (
   offer: UpgradeOffer.Offer,
   onOpen: UpgradeOffer.OnOpen
 ): Effect.Effect<void, UpgradeOffer.UpgradeFailed> =>
-  openWith(options, offer, [...Subprotocol.offers(options.serialization)], onOpen).pipe(
-    Effect.catchIf(
-      ({ error }) => error.detail === noSubprotocol,
-      () => openWith(options, offer, [], onOpen)
+  Effect.flatMap(Effect.mapError(Ws.load, notLoaded(options.base)), (ws) =>
+    openWith(ws, options, offer, [...Subprotocol.offers(options.serialization)], onOpen).pipe(
+      Effect.catchIf(
+        ({ error }) => error.detail === noSubprotocol,
+        () => openWith(ws, options, offer, [], onOpen)
+      )
     )
   )
+
+const notLoaded =
+  (url: string) =>
+  ({ code, message }: NodeJS.ErrnoException): UpgradeOffer.UpgradeFailed => ({
+    error: new ConnectFailed({ url, reason: "Unreachable", detail: message }),
+    code
+  })
 
 /** The message of ws's error. */
 const noSubprotocol = "Server sent no subprotocol"
 
 const openWith = (
+  ws: Ws.Ws,
   { base, maxFrameBytes, serialization }: Options,
   offer: UpgradeOffer.Offer,
   subprotocols: Array<string>,
@@ -40,7 +52,7 @@ const openWith = (
 ): Effect.Effect<void, UpgradeOffer.UpgradeFailed> =>
   Effect.async((resume) => {
     const { onError, onResponse, onUnproved } = UpgradeOffer.failures(base, resume)
-    const Limited = WebSocketTransport.webSocketClass(maxFrameBytes)
+    const Limited = WebSocketTransport.webSocketClass(ws, maxFrameBytes)
     const webSocket = new Limited(offer.url, subprotocols, {
       perMessageDeflate: false,
       maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import FindMyWay from "find-my-way"
 import type { HttpMethod, HttpRouteRequest } from "../../src/HttpGateway.js"
 import type { IPCServer } from "../../src/IPCServer.js"
 import type { OnEnd, Traits } from "../../src/internal/CallbackEffect.js"
@@ -44,7 +45,7 @@ export type HttpHandler<Body = unknown> = (
  */
 export class PromiseRoutes {
   // Finds conflicts whether the server runs or not.
-  readonly #table = HttpRoutes.make<HttpHandler>()
+  readonly #table = HttpRoutes.make<HttpHandler>(FindMyWay)
   readonly #routes = new Map<string, Route>()
   readonly #waiting = new LinkedList.LinkedList<WaitingRequest>()
   #register: ((route: Route) => void) | undefined

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { messagePack } from "../../layers/ipc/MessagePack.js"
+import * as Effect from "effect/Effect"
+import * as MessagePack from "../../layers/ipc/MessagePack.js"
 import * as TokenProof from "../../layers/ipc/TokenProof.js"
 import * as Frame from "../../src/connection/Frame.js"
 import * as FrameBytes from "../../src/connection/FrameBytes.js"
+
+const messagePack = await Effect.runPromise(MessagePack.messagePack)
 
 const page = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8")
 

@@ -145,6 +145,37 @@ describe("the sources", () => {
     assert.deepStrictEqual(mutual, [])
   })
 
+  it("load at a program's start no package and no service that most programs don't need", () => {
+    const loadedBy = (entry: string): ReadonlyArray<string> => {
+      const found = new Set<string>()
+      const load = (name: string) => {
+        if (found.has(name)) return
+        found.add(name)
+        if (!name.endsWith(".ts")) return
+        const imports = /^(?:import|export)\s+(?!type\s)[\w\s{},*]*?(?:from\s+)?"([^"]+)"/gm
+        for (const [, target = ""] of textOf(name).matchAll(imports)) {
+          load(target.startsWith(".") ? join(name, "..", target.replace(/\.js$/, ".ts")) : target)
+        }
+      }
+      load(entry)
+      return [...found].filter((name) => !/^(?:node:|effect\/|@effect\/)/.test(name))
+    }
+    const packagesOf = (entry: string) =>
+      loadedBy(entry)
+        .filter((name) => !name.endsWith(".ts"))
+        .sort()
+    assert.deepStrictEqual(packagesOf("src/index.ts"), [])
+    assert.deepStrictEqual(packagesOf("layers/index.ts"), [])
+    // The facade checks paths before its server starts.
+    assert.deepStrictEqual(packagesOf("layers/promise/index.ts"), ["find-my-way"])
+    for (const entry of ["layers/index.ts", "layers/promise/index.ts"]) {
+      const loaded = loadedBy(entry)
+      assert.include(loaded, join("layers", "NodeIPCClient.ts"))
+      assert.notInclude(loaded, join("layers", "interception", "InterceptionService.ts"))
+      assert.notInclude(loaded, join("layers", "inspector", "RunningInspector.ts"))
+    }
+  })
+
   it("the linter finds a circle of imports of types alone", async () => {
     const report = await lint({
       "src/Left.ts": 'import type { Right } from "./Right.js"\nexport type Left = Right | 1\n',

@@ -5,12 +5,12 @@ import * as http from "node:http"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Inspector from "../../layers/Inspector.js"
+import * as RunningInspector from "../../layers/inspector/RunningInspector.js"
 import { listening } from "./listening.js"
 
 /** An inspector of the gateway at the port, and its JSON. */
 export const openInspector = (port: number) =>
-  Effect.map(Inspector.makeWithState({ gateway: { port } }), ({ inspector, state }) => {
+  Effect.map(RunningInspector.make({ gateway: { port } }), ({ inspector, state }) => {
     const { origin, token, url } = inspector
     const request = (path: string, init: RequestInit = {}) =>
       Effect.promise(() =>

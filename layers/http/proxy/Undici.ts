@@ -4,7 +4,7 @@
  * @internal
  */
 import type * as Undici from "undici"
-import { imported } from "../Lazily.js"
+import { imported } from "../../Lazily.js"
 
 /**
  * @internal

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import FindMyWay from "find-my-way"
 import * as HttpRoutes from "../../../layers/http/HttpRoutes.js"
 
 describe("HttpRoutes", () => {
   it.effect("finds by method and path, with decoded parameters and the raw query", () =>
     Effect.gen(function* () {
-      const routes = HttpRoutes.make<string>()
+      const routes = HttpRoutes.make<string>(FindMyWay)
       yield* routes.add("GET", "/users/:id", "user")
       yield* routes.add("get", "/files/*", "files")
       assert.deepStrictEqual(
@@ -25,7 +26,7 @@ describe("HttpRoutes", () => {
 
   it.effect("prefers the method's own route to ALL, and gives a HEAD the GET's", () =>
     Effect.gen(function* () {
-      const routes = HttpRoutes.make<string>()
+      const routes = HttpRoutes.make<string>(FindMyWay)
       yield* routes.add("ALL", "/x", "all")
       const get = yield* routes.add("GET", "/x", "get")
       assert.strictEqual(routes.find("GET", "/x")?.value, "get")
@@ -39,7 +40,7 @@ describe("HttpRoutes", () => {
 
   it.effect("refuses the same method and path twice, whatever the parameter is called", () =>
     Effect.gen(function* () {
-      const routes = HttpRoutes.make<string>()
+      const routes = HttpRoutes.make<string>(FindMyWay)
       yield* routes.add("GET", "/users/:id", "one")
       const conflict = yield* Effect.flip(routes.add("GET", "/users/:name", "two"))
       assert.strictEqual(conflict._tag, "RouteConflict")
@@ -55,7 +56,7 @@ describe("HttpRoutes", () => {
 
   it.effect("leaves nothing of a path with an optional part when half of it conflicts", () =>
     Effect.gen(function* () {
-      const routes = HttpRoutes.make<string>()
+      const routes = HttpRoutes.make<string>(FindMyWay)
       yield* routes.add("GET", "/a", "a")
       assert.strictEqual((yield* Effect.flip(routes.add("GET", "/a/:b?", "b")))._tag, "RouteConflict")
       assert.isUndefined(routes.find("GET", "/a/1"))
@@ -65,7 +66,7 @@ describe("HttpRoutes", () => {
 
   it.effect("refuses what isn't find-my-way syntax or a method", () =>
     Effect.gen(function* () {
-      const routes = HttpRoutes.make<string>()
+      const routes = HttpRoutes.make<string>(FindMyWay)
       for (const [method, path] of [
         ["GET", ""],
         ["GET", "users"],
@@ -84,7 +85,7 @@ describe("HttpRoutes", () => {
 
   it.effect("removes a thousand routes without rebuilding for each", () =>
     Effect.gen(function* () {
-      const routes = HttpRoutes.make<number>()
+      const routes = HttpRoutes.make<number>(FindMyWay)
       const added = yield* Effect.forEach(
         Array.from({ length: 1_000 }, (_, i) => i),
         (i) => routes.add("GET", `/r${i}/:id`, i)

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { messagePack } from "../../../layers/ipc/MessagePack.js"
+import * as MessagePack from "../../../layers/ipc/MessagePack.js"
+
+const messagePack = await Effect.runPromise(MessagePack.messagePack)
 
 const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
 

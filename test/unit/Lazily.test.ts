@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { imported } from "../../../layers/http/Lazily.js"
+import { imported } from "../../layers/Lazily.js"
 
 const failing = () => Promise.reject(new Error("EMFILE: too many open files"))
 
