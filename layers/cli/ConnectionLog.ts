@@ -9,16 +9,21 @@ import type { InspectorState } from "../inspector/InspectorState.js"
 
 /** Until the scope closes. A gateway that is there from the start isn't worth a line. */
 export const start = (state: InspectorState): Effect.Effect<void, never, Scope.Scope> => {
-  let shown: boolean | undefined
-  const next = state.changed.until(() => (isKnown(state) && state.connected !== shown ? Effect.void : undefined))
+  let shown: string | undefined
+  const next = state.changed.until(() => (isKnown(state) && outcomeOf(state) !== shown ? Effect.void : undefined))
   const log = Effect.suspend(() => {
     const first = shown === undefined
-    shown = state.connected
-    if (!shown) return Effect.logWarning(`the gateway at ${state.gateway} isn't watched: ${state.problem}`)
+    shown = outcomeOf(state)
+    if (shown !== watched) return Effect.logWarning(`the gateway at ${state.gateway} isn't watched: ${state.problem}`)
     return first ? Effect.void : Effect.logInfo(`watching the gateway at ${state.gateway} again`)
   })
   return Effect.asVoid(Effect.forkScoped(Effect.forever(Effect.zipRight(next, log))))
 }
+
+const watched = "watched"
+
+/** While it isn't connected, the problem may be another one at each attempt. */
+const outcomeOf = ({ connected, problem = watched }: InspectorState): string => (connected ? problem : "lost")
 
 /** Whether there was an attempt to connect. */
 const isKnown = ({ connected, leader, problem }: InspectorState): boolean =>

@@ -16,6 +16,7 @@ import * as GatewayProtocol from "../../src/election/GatewayProtocol.js"
 import type { IPCClient } from "../../src/IPCClient.js"
 import type { ConnectFailed, RequestError, StreamError } from "../../src/IPCError.js"
 import { closeReason } from "../../src/internal/ErrorMessage.js"
+import { oneLine } from "../../src/internal/Printable.js"
 import * as NodeIPCClient from "../NodeIPCClient.js"
 import { pageOf } from "./FeedDecoder.js"
 import type { GatewayTarget } from "./GatewayTarget.js"
@@ -55,12 +56,13 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
       const onPage = (page: FeedPage) =>
         Effect.sync(() => {
           enter()
+          state.problem = undefined
           state.onPage(page)
         })
       const unwatchable = (problem: string) =>
         Effect.sync(() => {
           enter()
-          state.problem = `${problem}: only its services are shown.`
+          state.problem = problem
           state.changed.announce()
         })
       const watching = Stream.runForEach(feed(client, mocks.changes), onPage).pipe(
@@ -70,7 +72,9 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
           // The end of the session reports it, below.
           ConnectionClosed: () => Effect.void
         }),
-        Effect.catchAll(({ message }) => unwatchable(`This leader can't be watched (${message})`))
+        // It may be that too many watch it now.
+        Effect.tapError((error) => unwatchable(error._tag === "RequestFailed" ? oneLine(error.error) : error.message)),
+        Effect.retry(Schedule.spaced("1 second"))
       )
       yield* Effect.forkScoped(watching)
       return yield* client.closed
@@ -113,7 +117,7 @@ const leaderOf = (client: IPCClient.Service): Effect.Effect<LeaderView, RequestE
     Effect.succeed<LeaderView>({ kind: "server" })
   )
 
-const otherVersion = "This leader is of a version that can't be watched"
+const otherVersion = "its version can't be watched"
 
 /** More than any registry has. */
 const maxRoutes = 1_000_000

@@ -16,6 +16,7 @@ import type { ListenFailed, PortInUse } from "../../src/IPCError.js"
 import { logDefect } from "../../src/internal/DefectLog.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as JsonBounds from "../../src/internal/JsonBounds.js"
+import * as RequestTarget from "../http/RequestTarget.js"
 import * as Address from "../ipc/Address.js"
 import * as HostNames from "../ipc/HostNames.js"
 import * as Listening from "../ipc/Listening.js"
@@ -78,7 +79,9 @@ export const make: (
       "/main.js": { type: "text/javascript; charset=utf-8", content: assets.script }
     }
 
-    const refusalOf = ({ headers, url }: Http.IncomingMessage): readonly [number, string] | undefined => {
+    const refusalOf = (request: Http.IncomingMessage): readonly [number, string] | undefined => {
+      const { headers, url } = request
+      if (RequestTarget.isAmbiguous(request)) return [400, "The request has more than one Host."]
       if (!isOwnHost(headers.host)) return [403, "The Host isn't this inspector's."]
       const { origin } = headers
       if (origin !== undefined && !isOwnHost(/^http:\/\/(.*)$/.exec(origin)?.[1])) {

@@ -52,20 +52,23 @@ export const make: (peer: IPCPeer, gateway: NodeHttpGateway) => Effect.Effect<Re
         push(exchange)
       }
     }
-    let allowance = maxBurst
+    let reserve = maxBurst
+    let left = maxPerTick
     let skipped = 0
     yield* gateway.watch((given: Exchange) => {
-      if (allowance < 1) {
+      if (left === 0) {
         skipped++
         return given
       }
-      allowance--
+      left--
+      reserve--
       const [observed, exchange] = observe(given, ++exchanges, recorder)
       open.add(observed)
       return exchange
     })
     const refill = Effect.sync(() => {
-      allowance = Math.min(maxBurst, allowance + perTick)
+      reserve = Math.min(maxBurst, reserve + perTick)
+      left = Math.min(maxPerTick, reserve)
       recorder.bodyAllowance = Math.min(maxBodyBurst, recorder.bodyAllowance + bodyBytesPerTick)
       if (skipped === 0) return
       log.push({ _tag: "Skipped", count: skipped })
@@ -191,9 +194,10 @@ const maxInterceptors = 500
 const shownAfterMillis = 150
 
 /**
- * How many exchanges may be recorded at once, and how many more each fifth of a second, so that a watched gateway goes on
- * forwarding under load.
+ * At most how many exchanges are recorded each fifth of a second, so that a watched gateway goes on forwarding under load; how
+ * many may be saved up for that; and how many are added to those each time.
  */
+const maxPerTick = 600
 const maxBurst = 12_000
 const perTick = 300
 

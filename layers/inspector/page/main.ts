@@ -51,7 +51,7 @@ const showStatus = ({ connected, gateway, leader, missed, problem }: StatusView)
   const lost = missed === 0 ? "" : ` · ${missed} events missed`
   status.className = connected && problem === undefined ? "connected" : "disconnected"
   status.textContent = connected
-    ? `${gateway} · ${who}${lost}${problem === undefined ? "" : ` · ${problem}`}`
+    ? `${gateway} · ${who}${lost}${problem === undefined ? "" : ` · only its services are shown: ${problem}`}`
     : `${gateway} isn't reached: ${problem ?? "connecting"}`
   status.title = status.textContent
 }

@@ -37,9 +37,10 @@ export class VirtualList {
           this.#follows = scrollTop + clientHeight >= scrollHeight - 4
           this.render()
         },
-        click: (event: MouseEvent) => {
+        // Between the press and the release the row may be drawn anew, and then nothing is clicked.
+        mousedown: (event: MouseEvent) => {
           const row = (event.target as Element).closest<HTMLElement>("[data-id]")
-          if (row !== null) this.select(Number(row.dataset.id))
+          if (row !== null && event.button === 0) this.select(Number(row.dataset.id))
         }
       },
       this.#spacer

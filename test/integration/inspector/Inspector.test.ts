@@ -3,7 +3,9 @@
  */
 import * as http from "node:http"
 import { assert, describe } from "@effect/vitest"
-import { Effect, type Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Logger, LogLevel, Scope, Stream } from "effect"
+import * as ConnectionLog from "../../../layers/cli/ConnectionLog.js"
+import * as GatewayWatch from "../../../layers/inspector/GatewayWatch.js"
 import type {
   CallView,
   ExchangeView,
@@ -42,7 +44,7 @@ const ended = (exchanges: ReadonlyArray<ExchangeView>) =>
 const exchanges = (inspector: Effect.Effect.Success<ReturnType<typeof openInspector>>, count: number) =>
   inspector.until<ReadonlyArray<ExchangeView>>("exchanges", (all) => all.length === count && ended(all))
 
-const raw = (origin: string, headers: http.OutgoingHttpHeaders, path = "/api/status") =>
+const raw = (origin: string, headers: http.OutgoingHttpHeaders | ReadonlyArray<string>, path = "/api/status") =>
   Effect.async<number>((resume) => {
     const request = http.get(`${origin}${path}`, { headers, agent: false }, (response) => {
       response.resume()
@@ -256,6 +258,48 @@ describe("the inspector's JSON", () => {
     })
   )
 
+  live("says why a gateway can't be watched, and watches it once it can be", () =>
+    Effect.gen(function* () {
+      const { gateway, port } = yield* echoing
+      const others = yield* Scope.make()
+      const watchers = Effect.forEach(Array(16), (_, at) =>
+        Effect.gen(function* () {
+          const client = yield* GatewayWatch.connect({ port }, `watcher-${at}`)
+          const first = yield* Deferred.make<void>()
+          const seen = GatewayWatch.feed(client, Stream.empty).pipe(
+            Stream.runForEach(() => Deferred.succeed(first, void 0))
+          )
+          yield* Effect.forkScoped(seen)
+          yield* Deferred.await(first)
+        })
+      )
+      yield* Scope.extend(watchers, others)
+      const inspector = yield* openInspector(port)
+      const logged: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void logged.push(String(message)))
+      yield* ConnectionLog.start(inspector.state).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+        Logger.withMinimumLogLevel(LogLevel.Info)
+      )
+      const isRefused = ({ connected, problem }: StatusView) =>
+        connected && problem === "16 inspectors watch this gateway already"
+      yield* inspector.until<StatusView>("status", isRefused)
+      const { services } = yield* inspector.get<ServicesView>("services")
+      assert.deepStrictEqual(
+        services.map(({ api }) => api),
+        ["echo"]
+      )
+      yield* Scope.close(others, Exit.void)
+      yield* inspector.until<StatusView>("status", ({ problem }) => problem === undefined)
+      yield* ask(`${gateway}/echo`)
+      yield* exchanges(inspector, 1)
+      assert.deepStrictEqual(logged, [
+        `the gateway at ${gateway} isn't watched: 16 inspectors watch this gateway already`,
+        `watching the gateway at ${gateway} again`
+      ])
+    })
+  )
+
   live("refuses a mock that can't be one, and replays only what was recorded whole", () =>
     Effect.gen(function* () {
       const { gateway, port } = yield* echoing
@@ -273,8 +317,15 @@ describe("the inspector's JSON", () => {
       ]) {
         assert.strictEqual(yield* install(mock), 400, JSON.stringify(mock))
       }
+      // A path is compared, never matched as a pattern.
+      assert.strictEqual(yield* install({ method: "GET", path: "/(a+)+$", status: 418 }), 200)
+      yield* Effect.repeat(ask(`${gateway}/(a+)+$`), { until: ({ status }) => status === 418 })
+      assert.strictEqual((yield* ask(`${gateway}/${"a".repeat(8000)}!`)).status, 404)
+      yield* inspector.request("exchanges", { method: "DELETE" })
       yield* ask(`${gateway}/echo`, { method: "POST", body: "x".repeat(300_000) })
-      const [large] = yield* exchanges(inspector, 1)
+      const [large] = (yield* inspector.until<ReadonlyArray<ExchangeView>>("exchanges", (all) =>
+        all.some(({ method, durationMillis }) => method === "POST" && durationMillis !== undefined)
+      )).filter(({ method }) => method === "POST")
       const view = yield* inspector.get<ExchangeView>(`exchanges/${large?.id}`)
       assert.deepStrictEqual([view.requestBody.size, view.requestBody.truncated], [300_000, true])
       const replayed = yield* inspector.request(`exchanges/${large?.id}/replay`, { method: "POST" })
@@ -316,6 +367,12 @@ describe("the inspector's server", () => {
       assert.deepStrictEqual(statuses, [200, 200, 403, 403, 403, 403, 403, 200, 401, 401, 401, 401, 401])
       assert.strictEqual(yield* raw(origin, {}, `/api/status?token=${token}`), 401)
       assert.strictEqual(yield* raw(origin, { host: `evil.example:${port}` }, "/"), 403)
+      const host = new URL(origin).host
+      for (const other of [host, "evil.example"]) {
+        const hosts = ["Host", host, "hOST", other, "authorization", authorization]
+        assert.strictEqual(yield* raw(origin, hosts), 400, other)
+        assert.strictEqual(yield* raw(origin, hosts, "/"), 400, other)
+      }
     })
   )
 

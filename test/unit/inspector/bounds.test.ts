@@ -2,7 +2,8 @@
  * What the inspector keeps is bounded, and what it is told is checked.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import { Effect, FastCheck as fc, Stream, TestClock } from "effect"
+import type { Exchange } from "../../../layers/http/Exchange.js"
 import { callersOf } from "../../../layers/inspector/CallGraph.js"
 import { EventLog } from "../../../layers/inspector/EventLog.js"
 import { ExchangeStore } from "../../../layers/inspector/ExchangeStore.js"
@@ -12,6 +13,7 @@ import { Health } from "../../../layers/inspector/Health.js"
 import type { ExchangeRecord } from "../../../layers/inspector/InspectorProtocol.js"
 import { InspectorState } from "../../../layers/inspector/InspectorState.js"
 import * as InspectorViews from "../../../layers/inspector/InspectorViews.js"
+import * as Recording from "../../../layers/inspector/Recording.js"
 
 const record = (overrides: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
   _tag: "Exchange",
@@ -106,6 +108,47 @@ describe("a log of events that are sent", () => {
       { numRuns: 20 }
     )
   })
+})
+
+describe("a recording", () => {
+  it.scoped("takes 600 exchanges each fifth of a second, and 300 once 12,000 were taken beyond those", () =>
+    Effect.gen(function* () {
+      let arrive: ((exchange: Exchange) => Exchange) | undefined
+      const gateway = {
+        watch: (watcher: typeof arrive) =>
+          Effect.sync(() => {
+            arrive = watcher
+          }),
+        intercept: () => Effect.void,
+        interceptors: () => []
+      }
+      const peer = { clients: Effect.succeed([]), connections: Stream.never }
+      const { log } = yield* Recording.make(peer as never, gateway as never)
+      let taken = 0
+      const request = { method: "GET", url: "/", httpVersion: "1.1", rawHeaders: [], headers: {}, socket: {} }
+      const exchange = { request, response: { tap: () => taken++ } } as never
+      const takenOf = (count: number) => {
+        taken = 0
+        for (let i = 0; i < count; i++) arrive?.(exchange)
+        return taken
+      }
+      const rates: Array<number> = []
+      for (let tick = 0; tick < 50; tick++) {
+        rates.push(takenOf(1000))
+        yield* TestClock.adjust("200 millis")
+      }
+      assert.deepStrictEqual([rates[0], rates[1], rates[37], rates.at(-1)], [600, 600, 600, 300])
+      assert.strictEqual(
+        rates.reduce((sum, rate) => sum + rate),
+        12_000 + 49 * 300
+      )
+      const events = log.read(0, Number.POSITIVE_INFINITY).items.flatMap(({ json }) => JSON.parse(`[${json}]`))
+      assert.deepStrictEqual(
+        events.filter(({ _tag }) => _tag === "Skipped").map(({ count }) => count),
+        rates.map((rate) => 1000 - rate)
+      )
+    })
+  )
 })
 
 describe("the exchanges that are kept", () => {
