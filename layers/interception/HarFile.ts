@@ -41,25 +41,51 @@ export const open: (path: string, version: string) => Effect.Effect<HarFile, Err
       attempt(() => openPrivate(path)),
       (file) => Effect.promise(() => file.close())
     )
-    yield* attempt(() => file.write(before + after, 0))
+    const write = (text: string, at: number) => attempt(() => writeWhole(file, Buffer.from(text), at))
     let end = Buffer.byteLength(before)
     let separator = ""
+    /** The file as it was before an entry for which there is no room. */
+    const undo = Effect.suspend(() =>
+      Effect.zipRight(
+        attempt(() => file.truncate(end)),
+        write(after, end)
+      )
+    )
+    yield* write(before + after, 0)
     return {
       append: (entry) =>
         Effect.suspend(() => {
           const text = `${separator}\n${JSON.stringify(entry)}`
-          const at = end
-          separator = ","
-          end += Buffer.byteLength(text)
-          return Effect.asVoid(attempt(() => file.write(text + after, at)))
+          return write(text + after, end).pipe(
+            Effect.tapError(() => Effect.ignore(undo)),
+            Effect.zipRight(
+              Effect.sync(() => {
+                separator = ","
+                end += Buffer.byteLength(text)
+              })
+            ),
+            Effect.uninterruptible
+          )
         })
     }
   }
 )
 
+/** Writes all bytes from that place on. One call may write only some of them, as where a disc is nearly full. */
+const writeWhole = async (file: FileHandle, bytes: Buffer, at: number): Promise<void> => {
+  for (let written = 0; written < bytes.length; ) {
+    written += (await file.write(bytes, written, bytes.length - written, at + written)).bytesWritten
+  }
+}
+
 const openPrivate = async (path: string): Promise<FileHandle> => {
   const file = await openFile(path, "w", 0o600)
-  // One that was there keeps its mode.
-  await file.chmod(0o600)
-  return file
+  try {
+    // One that was there keeps its mode.
+    await file.chmod(0o600)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }

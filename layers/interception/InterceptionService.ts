@@ -17,6 +17,7 @@ import type { RequestMatcher } from "../../src/RequestMatcher.js"
 import { fromService } from "../http/NodeHttpGateway.js"
 import { pathOf } from "../http/RequestTarget.js"
 import * as ProcessMemory from "../ProcessMemory.js"
+import * as OwnOutput from "../process/OwnOutput.js"
 import * as ApiRequests from "./ApiRequests.js"
 import * as CallRecording from "./CallRecording.js"
 import { Forwarding } from "./Forwarding.js"
@@ -158,4 +159,4 @@ export const make: (
 
 /** Beside the failure that the runner shows: what the interceptors saw often tells why. */
 const print = ({ message }: UnverifiedInterception): Effect.Effect<void> =>
-  Effect.sync(() => void process.stderr.write(`The test failed; its interceptors report:\n${message}\n`))
+  Effect.sync(() => OwnOutput.write(process.stderr, `The test failed; its interceptors report:\n${message}\n`))

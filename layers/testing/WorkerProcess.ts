@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as OwnOutput from "../process/OwnOutput.js"
 import * as ProcessGroup from "../process/ProcessGroup.js"
 import { realTime } from "../process/RealClock.js"
 import type { WorkerExit } from "./WorkerControl.js"
@@ -150,7 +151,7 @@ const follow = (stream: Readable | null, tail: Tail, sink: NodeJS.WritableStream
   stream?.on("error", () => {})
   stream?.on("data", (chunk: Buffer) => {
     tail.push(chunk)
-    sink?.write(chunk)
+    if (sink !== undefined) OwnOutput.write(sink, chunk)
     onChunk()
   })
 }

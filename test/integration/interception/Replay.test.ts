@@ -1,12 +1,13 @@
 /** What was recorded once, answered again. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { type FileHandle, open } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { assert, describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { TestGateway } from "effect-ipc/testing"
-import { it } from "vitest"
+import { it, onTestFinished, vi } from "vitest"
 import * as Intercept from "../../../src/Intercept.js"
 import { ask } from "../http/support.js"
 import { rejection } from "../promise/support.js"
@@ -327,6 +328,35 @@ describe("a recorded file", () => {
       ]
     `)
     rmSync(path, { recursive: true })
+  })
+})
+
+describe("a recording on a disc that is full", () => {
+  it("is whole up to the last exchange that there was room for, and says so when it is closed", async () => {
+    const path = mkdtempSync(join(tmpdir(), "effect-ipc-har-"))
+    onTestFinished(() => rmSync(path, { recursive: true }))
+    const file = join(path, "a.har")
+    const probe = await open(join(path, "probe"), "w")
+    const handles = Object.getPrototypeOf(probe) as FileHandle
+    await probe.close()
+    await using gateway = await TestGateway.start()
+    await gateway.mock(Intercept.get("/:n"), Intercept.text("hello"))
+    const recording = await gateway.record(file)
+    // A disc writes what it has room for, and fails only the next time.
+    const room = 3000
+    const { write } = handles
+    const full = vi.spyOn(handles, "write").mockImplementation(function (this: FileHandle, ...args: Array<unknown>) {
+      const [data, offset, , at] = args as [Buffer, number, number, number]
+      if (at >= room) return Promise.reject(new Error("ENOSPC: no space left on device, write"))
+      return Reflect.apply(write, this, [data, offset, Math.min(data.length - offset, room - at), at])
+    } as never)
+    onTestFinished(() => full.mockRestore())
+    for (let n = 0; n < 10; n++) await fetch(`${gateway.url}/${n}`)
+    const { message } = await rejection(recording.close())
+    assert.include(message, "can't be written: ENOSPC: no space left on device, write.")
+    const { entries } = (JSON.parse(readFileSync(file, "utf8")) as Log).log
+    assert.isAbove(entries.length, 0)
+    assert.isBelow(statSync(file).size, room)
   })
 })
 
