@@ -11,7 +11,7 @@ import { type ErrorResponse, type GatewayAnswers, isClosing } from "./GatewayAns
 import type { GatewayResponse } from "./GatewayResponse.js"
 import type { HttpRoutes } from "./HttpRoutes.js"
 import { isNext, Pipelines } from "./Pipelines.js"
-import { isAmbiguous, normalize } from "./RequestTarget.js"
+import { hostIssue, normalize } from "./RequestTarget.js"
 import { ServerCall } from "./ServerCall.js"
 import * as ClientSocket from "./upgrade/ClientSocket.js"
 import * as Offer from "./upgrade/Offer.js"
@@ -107,8 +107,9 @@ export const make = (
 
 /** What no part of the gateway can do anything with. */
 const errorOf = (request: IncomingMessage): ErrorResponse | undefined => {
-  if (isAmbiguous(request)) return { status: 400, error: "The request has more than one Host." }
-  if (!normalize(request)) return { status: 400, error: "The target of the request has no host." }
+  const issue = hostIssue(request)
+  if (issue !== undefined) return { status: 400, error: issue }
+  if (!normalize(request)) return { status: 400, error: "The target of the request has no host, or an invalid one." }
   const coding = request.headers["transfer-encoding"]
   // Node decodes the chunks and ignores any other coding (RFC 9112 section 6.1).
   if (coding === undefined || coding.toLowerCase() === "chunked") return undefined

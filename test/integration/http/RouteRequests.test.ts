@@ -87,6 +87,32 @@ describe("a request to a route", () => {
     })
   )
 
+  it.scopedLive("with an invalid Host is a 400, from a route and from the proxy, in an absolute target, too", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* proxied({ onRequest: (request, response) => response.end(request.url) })
+      yield* gateway.gateway.route("GET", "/a", () => Effect.succeed("a"))
+      const statusOf = (target: string, host: string) =>
+        Effect.map(
+          converse(gateway.port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`),
+          (answer) => answer.slice(9, 12)
+        )
+      const valid = ["a", "a.b.test:80", "a_b", "a:", "127.0.0.1:1", "[::1]:1", "[fe80::1%25eth0]", "%41", "a;b=c"]
+      const invalid = ["[::1", "::1", "[zz]", "a:x", "%zz", "[]", "a]", "[::1]a"]
+      const invalidHosts = [...invalid, "a b", "a/b", "me@a", "é", '"a"', "a\\b"]
+      for (const path of ["/a", "/b"]) {
+        for (const host of valid) {
+          assert.deepStrictEqual(
+            [yield* statusOf(path, host), yield* statusOf(`http://${host}${path}`, "x")],
+            ["200", "200"]
+          )
+        }
+        assert.strictEqual(yield* statusOf(path, ""), "200")
+        for (const host of invalidHosts) assert.strictEqual(yield* statusOf(path, host), "400", host)
+        for (const host of invalid) assert.strictEqual(yield* statusOf(`http://${host}${path}`, "x"), "400", host)
+      }
+    })
+  )
+
   it.scopedLive("that is refused gets its answer, though what follows of it isn't HTTP", () =>
     Effect.gen(function* () {
       const server = yield* NodeIPCServer.make()

@@ -1461,9 +1461,9 @@ describe("IPCSocket", () => {
         listener.onText("m::echo:1")
         assert.deepStrictEqual([last.socket.state, sent.length], ["open", 2])
 
-        listener.onReceiving(15_000)
+        listener.onReceiving(16 * 1024)
         assert.strictEqual(last.socket.state, "open")
-        listener.onReceiving(100_000)
+        listener.onReceiving(16 * 1024 + 1)
         assert.deepStrictEqual([last.socket.state, last.transport.calls], ["closing", ["close 1013"]])
         for (const { transport } of ends) transport.listener.onClosed(closeEvent)
         assert.strictEqual(budget.heldBytes, 0)

@@ -208,6 +208,23 @@ describe("UnixTransport", () => {
     })
   )
 
+  it.scopedLive("keeps what was read before it begins, although all is read into the same memory", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connectedBy((path) => ReusedRead.connect(path).socket)
+      const chunks: Array<Buffer> = []
+      near.on("data", (chunk: Buffer) => void chunks.push(chunk))
+      for (const text of ["first", "other"]) {
+        const count = chunks.length
+        far.write(text)
+        yield* Live.until(
+          Effect.sync(() => chunks.length),
+          (length) => length > count
+        )
+      }
+      assert.deepStrictEqual(chunks.map(String), ["first", "other"])
+    })
+  )
+
   it.scopedLive("reads no further while many bytes wait", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connected
