@@ -81,7 +81,8 @@ export const make: (
 
     const refusalOf = (request: Http.IncomingMessage): readonly [number, string] | undefined => {
       const { headers, url } = request
-      if (RequestTarget.isAmbiguous(request)) return [400, "The request has more than one Host."]
+      const issue = RequestTarget.hostIssue(request)
+      if (issue !== undefined) return [400, issue]
       if (!isOwnHost(headers.host)) return [403, "The Host isn't this inspector's."]
       const { origin } = headers
       if (origin !== undefined && !isOwnHost(/^http:\/\/(.*)$/.exec(origin)?.[1])) {

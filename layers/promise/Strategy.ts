@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { shown } from "../../src/internal/ArgumentIssue.js"
 import * as RoutingStrategy from "../../src/RoutingStrategy.js"
 
 /**
@@ -24,7 +25,7 @@ export const toRoutingStrategy = (strategy: Strategy): RoutingStrategy.RoutingSt
   if (typeof strategy === "function") return RoutingStrategy.custom(strategy, strategy.name || undefined)
   if (isName(strategy)) return RoutingStrategy.fromName(strategy)
   const names = RoutingStrategy.RoutingStrategyName.literals.map((name) => JSON.stringify(name)).join(", ")
-  throw new TypeError(`${JSON.stringify(strategy)} is not a strategy: pass a function, or one of ${names}.`)
+  throw new TypeError(`${shown(strategy)} is not a strategy: pass a function, or one of ${names}.`)
 }
 
 const isName = Schema.is(RoutingStrategy.RoutingStrategyName)

@@ -255,6 +255,8 @@ describe("setStrategy", () => {
     assert.instanceOf(refused, TypeError)
     assert.strictEqual(refused.message, message)
     assert.throws(() => new LocalDiscovery(0, { strategy: "fastest" as "first" }), TypeError, message)
+    // What JSON can't hold, too.
+    assert.throws(() => new LocalDiscovery(0, { strategy: 1n as never }), TypeError, "a bigint is not a strategy")
   })
 })
 
