@@ -87,7 +87,7 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
     yield* Effect.scoped(session).pipe(
       Effect.match({
         onFailure: (error) => state.onDisconnected(error.message),
-        onSuccess: (event) => state.onDisconnected(closeReason(event))
+        onSuccess: (event) => state.onDisconnected(`the connection to the leader ended: ${closeReason(event)}`)
       }),
       Effect.repeat(retry),
       Effect.forkScoped

@@ -100,7 +100,7 @@ export class InspectorState {
   }
 
   onDisconnected(problem: string): void {
-    if (this.connected) this.#note("lost", `the connection to the leader ended: ${problem}`)
+    if (this.connected) this.#note("lost", problem)
     this.connected = false
     this.problem = problem
     this.interceptors = []

@@ -61,7 +61,7 @@ export const listen = async (
         return onProblem(error.message, true)
       }
     }
-    onProblem("The inspector's process can't be reached.", false)
+    onProblem("The inspector can't be reached.", false)
     await new Promise((resolve) => setTimeout(resolve, 1000))
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { BodyView, ExchangeSummary, ExchangeView } from "../Views.js"
 import * as api from "./api.js"
-import { button, h, say } from "./dom.js"
+import { button, h, redraw, say } from "./dom.js"
 import * as format from "./format.js"
 import { openMockDialog } from "./mockDialog.js"
 
@@ -66,7 +66,7 @@ export class Detail {
 
   #drawProblem(problem: string): void {
     this.element.hidden = false
-    this.element.replaceChildren(this.#header([h("h2", {}, problem)]))
+    redraw(this.element, [this.#header([h("h2", {}, problem)])])
   }
 
   #header(children: ReadonlyArray<Node>): HTMLElement {
@@ -81,7 +81,7 @@ export class Detail {
   #draw(exchange: ExchangeView): void {
     const scrolled = this.element.scrollTop
     this.element.hidden = false
-    this.element.replaceChildren(
+    redraw(this.element, [
       this.#header([
         h(
           "h2",
@@ -99,7 +99,7 @@ export class Detail {
       body("Request body", exchange.requestBody),
       headers("Response headers", exchange.responseHeaders),
       body("Response body", exchange.responseBody)
-    )
+    ])
     this.element.scrollTop = scrolled
   }
 

@@ -29,6 +29,26 @@ export const h = <Name extends keyof HTMLElementTagNameMap>(
 export const button = (label: string, onClick: () => void, attributes: Attributes = {}): HTMLButtonElement =>
   h("button", { type: "button", ...attributes, click: onClick }, label)
 
+/** Draws the element's children anew. What had the focus keeps it, by its name, or else by its place. */
+export const redraw = (element: HTMLElement, children: ReadonlyArray<Node | string>): void => {
+  const { childNodes } = element
+  if (childNodes.length === children.length && children.every((child, at) => child === childNodes[at])) return
+  const before = focusable(element)
+  const at = before.indexOf(document.activeElement as HTMLElement)
+  const name = nameOf(before[at])
+  element.replaceChildren(...children)
+  if (at === -1 || element.contains(document.activeElement)) return
+  const after = focusable(element)
+  const next = after.find((one) => nameOf(one) === name) ?? after[Math.min(at, after.length - 1)]
+  next?.focus({ preventScroll: true })
+}
+
+const focusable = (element: HTMLElement): ReadonlyArray<HTMLElement> =>
+  Array.from(element.querySelectorAll<HTMLElement>("button, input, summary, [tabindex]"))
+
+const nameOf = (element: HTMLElement | undefined): string | null | undefined =>
+  element?.getAttribute("aria-label") ?? element?.textContent
+
 /** A table whose cells are labelled by their columns, so that it can be a list where there is no room. */
 export const table = (
   columns: ReadonlyArray<string>,

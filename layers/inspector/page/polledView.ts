@@ -5,7 +5,7 @@
  */
 
 import * as api from "./api.js"
-import { empty, h } from "./dom.js"
+import { empty, h, redraw } from "./dom.js"
 import * as format from "./format.js"
 
 export class PolledView<A> {
@@ -38,10 +38,13 @@ export class PolledView<A> {
       // What is the same stays, with what is selected in it.
       if (text === this.#text) return
       this.#text = text
-      this.element.replaceChildren(...this.draw(value, () => void this.#refresh()))
+      redraw(
+        this.element,
+        this.draw(value, () => void this.#refresh())
+      )
     } catch (error) {
       this.#text = ""
-      this.element.replaceChildren(empty(format.messageOf(error)))
+      redraw(this.element, [empty(format.messageOf(error))])
     }
   }
 

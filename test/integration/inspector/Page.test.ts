@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Page } from "playwright-core"
-import type { ExchangeRecord } from "../../../layers/inspector/InspectorProtocol.js"
+import type { ExchangeRecord, FeedEvent } from "../../../layers/inspector/InspectorProtocol.js"
 import * as PageAssets from "../../../layers/inspector/PageAssets.js"
 import type { Discovery } from "../../../src/Discovery.js"
 import { Browser, openPage } from "../../support/Browser.js"
@@ -272,6 +272,41 @@ layer(Layer.merge(World.layer, Browser.layer), { excludeTestServices: true, time
         yield* does(() => detail.waitFor({ state: "hidden" }))
         yield* does(() => page.keyboard.press("5"))
         yield* does(() => page.getByRole("region", { name: "Timeline" }).waitFor())
+      })
+    )
+
+    it.scoped("takes a click on a row that is drawn anew meanwhile, and keeps the focus where it is", () =>
+      Effect.gen(function* () {
+        const { inspector } = yield* World
+        inspector.state.clear()
+        const show = (...events: ReadonlyArray<FeedEvent>) =>
+          inspector.state.onPage({ recording: "focus", events, missed: 0, behind: 0 })
+        show(record(1))
+        const page = yield* onView("Traffic")
+        yield* does(() => row(page, "/many/1").hover())
+        yield* does(() => page.mouse.down())
+        show({ ...record(2), target: "/later" })
+        yield* does(() => row(page, "/later").waitFor())
+        yield* does(() => page.mouse.up())
+        yield* does(() => page.getByText("answer 1", { exact: true }).waitFor())
+
+        yield* does(() => page.getByRole("button", { name: "Show secrets" }).press("Enter"))
+        yield* does(() => page.locator("button:focus", { hasText: "Hide secrets" }).waitFor())
+
+        yield* does(() => page.getByRole("link", { name: "Requests" }).click())
+        yield* does(() => page.getByLabel("Filter requests").focus())
+        const call = {
+          kind: "request",
+          process: "",
+          target: "",
+          startedAt: 1,
+          durationMillis: 1,
+          outcome: "success"
+        } as const
+        show({ _tag: "Call", name: "later/request", ...call })
+        yield* does(() => page.getByText("later/request").waitFor())
+        yield* does(() => page.keyboard.type("later"))
+        assert.strictEqual(yield* does(() => page.getByLabel("Filter requests").inputValue()), "later")
       })
     )
 
