@@ -59,7 +59,7 @@ export const make: (
   for (const [api, strategy] of strategies.byApi) table.setStrategy(api, strategy)
   const known = yield* RouteCache.make(limits.maxEntries)
   const registrations = LocalRegistrations.make()
-  const { isCurrent, run, setStrategy, settled, view } = yield* Records.make(bucket, {
+  const { isCurrent, isReplaced, run, setStrategy, settled, view } = yield* Records.make(bucket, {
     runtimeId,
     lease,
     maxAge,
@@ -80,7 +80,10 @@ export const make: (
     const millis = timeoutMillis(requestOptions, defaultRequestTimeoutMillis)
     return Effect.timeoutFail(effect, {
       duration: millis,
-      onTimeout: () => new RequestTimeout({ request, target: "the bucket", millis })
+      onTimeout: () => {
+        const obstacle = isReplaced() ? `another process takes part as ${runtimeId}` : undefined
+        return new RequestTimeout({ request, target: "the bucket", millis, unsent: obstacle })
+      }
     })
   }
 

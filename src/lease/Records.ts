@@ -44,6 +44,8 @@ export interface Records {
   readonly isCurrent: Effect.Effect<void>
   /** Waits until the entries are in the bucket, or are not, as the registrations have it. */
   readonly settled: (entries: ReadonlyArray<Entry>) => Effect.Effect<void>
+  /** Whether another process takes part by this participant's name, so that this one's entries aren't routed. */
+  readonly isReplaced: () => boolean
   /** Tells the others this participant's strategy of an api; done once the bucket has it. */
   readonly setStrategy: (api: string, name: RoutingStrategy.RoutingStrategyName) => Effect.Effect<void>
 }
@@ -96,6 +98,12 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
 
     const self = (): Owner | undefined => routes.owners.get(runtimeId)
     const isRegistered = (): boolean => self()?.record?.run === run
+    const isReplaced = (): boolean => {
+      const record = self()?.record
+      const seen = view.get(ownKey)
+      if (record === undefined || record.run === run || seen === undefined) return false
+      return now() - seen.since < silenceOf(record, maxInterval)
+    }
 
     const touch = Effect.sync(() => {
       unsettled = true
@@ -106,12 +114,10 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
     const keepRenewing = Effect.gen(function* () {
       yield* isCurrent
       let wasReplaced = false
+      /** Another process holds the name, and renews: it is left to that one. */
+      const hasYielded = () => wasReplaced && isReplaced()
       const renew = Effect.suspend(() => {
-        const seen = view.get(ownKey)
-        const record = self()?.record
-        const isOther = record !== undefined && record.run !== run
-        if (isOther && wasReplaced && seen !== undefined && now() - seen.since < silenceOf(record, maxInterval))
-          return Effect.void
+        if (hasYielded()) return Effect.void
         every = Math.max(lease / 3, routes.owners.size * renewalSpacing)
         const value = encodeOwner({ run, every, strategies: Object.fromEntries(strategies) })
         return Effect.tap(put(ownKey, value), () =>
@@ -133,7 +139,7 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
           registered ||= isRegistered()
           const wanted = JSON.stringify(Array.from(strategies))
           const toldNothingNew = view.until(() =>
-            JSON.stringify(Array.from(strategies)) === wanted && (isRegistered() || !registered)
+            JSON.stringify(Array.from(strategies)) === wanted && (isRegistered() || !registered || hasYielded())
               ? undefined
               : Effect.void
           )
@@ -260,6 +266,7 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
       view,
       run,
       isCurrent,
+      isReplaced,
       settled,
       setStrategy: (api, name) =>
         Effect.suspend(() => {
