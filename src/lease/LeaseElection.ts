@@ -4,7 +4,7 @@
  * | participant | does |
  * | --- | --- |
  * | a leader | renews its record every third of the lease; leads for three quarters of the lease after it began the last renewal that succeeded, and no longer |
- * | a follower | takes over, by a write of the revision that it knows, once it has seen that revision stand still for a whole lease by its own monotonic clock |
+ * | a follower | takes over, by a write of the revision that it knows, once it has seen that revision stand still for a whole lease by its own monotonic clock: the record's lease or its own, whichever is longer |
  *
  * A renewal is seen after it was begun, so a follower's lease ends after the leader's, however long messages take. A
  * process that is stopped may go on for a moment when it is resumed: for that, each term has a fencing token, the revision
@@ -29,8 +29,13 @@ import { releasePatience, sleepUntil } from "./BucketView.js"
 /** The key of the leader's record. */
 const leaderKey = "leader"
 
-/** Whom the record names. */
-const Record = Schema.parseJson(Schema.Struct({ runtimeId: Schema.String, run: Schema.String }))
+/** Whom the record names, and its lease in milliseconds, which participants of earlier versions don't tell. */
+const Record = Schema.parseJson(
+  Schema.Struct({ runtimeId: Schema.String, run: Schema.String, lease: Schema.optional(Schema.Positive) })
+)
+
+/** What stands in place of a leader's record where that was missing. */
+const Vacancy = Schema.parseJson(Schema.Struct({ lease: Schema.optional(Schema.Positive) }))
 
 export interface LeaseElectionOptions {
   readonly runtimeId: string
@@ -58,7 +63,7 @@ export const make: (
     const { lease, run } = options
     const clock = yield* Effect.clock
     const terms = yield* Terms.make<number, string>()
-    const own = encodeRecord({ runtimeId: options.runtimeId, run })
+    const own = encodeRecord({ runtimeId: options.runtimeId, run, lease })
     /** The revision that this participant has to expect, while it leads. */
     let revision = 0
 
@@ -70,11 +75,19 @@ export const make: (
     /** The record isn't there. That tells nothing: the bucket may have dropped it for its age while its leader leads. */
     const isMissing = (seen: Seen | undefined): boolean => seen === undefined || seen.isDropped
 
+    /** The longest lease of any record that this participant has seen: that of one which the bucket dropped may be as long. */
+    let longest = lease
+    const leaseOf = (value: string): number => {
+      const told = Option.getOrUndefined(Either.getRight(decodeVacancy(value)))?.lease ?? lease
+      longest = Math.max(longest, told)
+      return Math.max(lease, told)
+    }
+
     /** Until when another participant may lead, as far as this one can know; none where it may bid. */
     const heldUntil = (): number | undefined => {
       const seen = view.get(leaderKey)
       if (seen?.value === undefined || isOwn(seen)) return undefined
-      const end = seen.since + lease
+      const end = seen.since + leaseOf(seen.value)
       return now() >= end ? undefined : end
     }
 
@@ -82,10 +95,18 @@ export const make: (
      * Writes a record without a name, which then has to stand still for a lease as any other. No participant is elected by
      * a write of a record that was missing: this process may have been stopped, and have missed the one that the bucket dropped.
      */
-    const announceVacancy = Effect.suspend(() => bucket.write(leaderKey, vacancy, 0)).pipe(
+    const announceVacancy = Effect.suspend(() => bucket.write(leaderKey, encodeVacancy({ lease: longest }), 0)).pipe(
       Effect.tapErrorTag("RevisionMismatch", () => view.awaitWrite(leaderKey, (seen) => !isMissing(seen), lease / 6)),
       Effect.flatMap((written) => view.awaitWrite(leaderKey, (seen) => (seen?.revision ?? 0) >= written, lease / 3))
     )
+
+    let hasWarned = false
+    const warnOfOtherLease = (holder: typeof Record.Type | undefined) =>
+      Effect.suspend(() => {
+        if (hasWarned || holder?.lease === undefined || holder.lease === lease) return Effect.void
+        hasWarned = true
+        return logOtherLease(holder.runtimeId, holder.lease, lease)
+      })
 
     /** Follows the one that the record names, until it names another or stands still for the lease. */
     const follow = Effect.suspend(() => {
@@ -98,7 +119,11 @@ export const make: (
         return end === undefined ? Effect.void : Effect.zipRight(sleepUntil(end), silence)
       })
       const entered = holder === undefined ? Effect.void : terms.enter({ role: "follower", follower: holder.runtimeId })
-      return entered.pipe(Effect.zipRight(Effect.raceFirst(otherHolder, silence)), Effect.ensuring(terms.leave))
+      return entered.pipe(
+        Effect.zipRight(warnOfOtherLease(holder)),
+        Effect.zipRight(Effect.raceFirst(otherHolder, silence)),
+        Effect.ensuring(terms.leave)
+      )
     })
 
     /** The moment until which this participant leads. */
@@ -180,7 +205,12 @@ export const make: (
 /** The part of the lease for which a leader leads without a renewal. The rest is for the end of what runs while it leads. */
 const leadingPart = 3 / 4
 
-const vacancy = "{}"
-
 const encodeRecord = Schema.encodeSync(Record)
 const decodeRecord = Schema.decodeUnknownEither(Record)
+const encodeVacancy = Schema.encodeSync(Vacancy)
+const decodeVacancy = Schema.decodeUnknownEither(Vacancy)
+
+const logOtherLease = (runtimeId: string, other: number, own: number) =>
+  Effect.logWarning(
+    `${runtimeId} has a lease of ${other} ms, this participant one of ${own} ms: the longer one counts for the takeover between them. Give all participants of a namespace the same.`
+  )

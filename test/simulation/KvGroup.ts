@@ -25,8 +25,12 @@ interface Connection {
   readonly onBreak: Set<() => void>
 }
 
+/** In a third of the seeds, participants have different ones. */
+const otherLeases = [1500, lease, 9000] as const
+
 export const make = (network: Network): Group => {
   const { world } = network
+  const leases = world.integer(3) === 0 ? otherLeases : [lease]
   const server = new Host(world, "server")
   const bucket = new MemoryBucket(() => server.clock.unsafeCurrentTimeMillis(), maxAge)
   const connections = new Map<Host, Connection>()
@@ -131,7 +135,12 @@ export const make = (network: Network): Group => {
 
   return {
     server,
-    takePart: (host) => LeaseMember.make(bucketOf(host), { runtimeId: host.name, lease, maxAge }),
+    takePart: (host) =>
+      LeaseMember.make(bucketOf(host), {
+        runtimeId: host.name,
+        lease: leases[world.integer(leases.length)] ?? lease,
+        maxAge
+      }),
     onKill: breakConnection,
     onCut: (host) => {
       if (host === server) for (const linked of connections.keys()) breakConnection(linked)
@@ -155,6 +164,6 @@ export const make = (network: Network): Group => {
         )
       ),
     /** A restart of a watch, a lease, and another for what the last ones left. */
-    quietMillis: 40_000
+    quietMillis: 30_000 + 10_000 * (Math.max(...leases) / lease)
   }
 }
