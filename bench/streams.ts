@@ -35,6 +35,7 @@ export const workloads: Readonly<Record<What, string>> = {
 const peers: ReadonlyArray<Peer> = [
   { name: base.elements, module: "ws", carries: all },
   { name: base.bytes, module: "net", carries: ["bytes"] },
+  { name: "net pipe, in processes that have streamed by effect-ipc", module: "netBeside", carries: ["bytes"] },
   { name: "effect-ipc, branded", module: "ours", variant: "branded", carries: all },
   { name: "effect-ipc, branded, over TCP", module: "ours", variant: "tcp", carries: all },
   { name: "effect-ipc, Schemas", module: "ours", variant: "schemas", carries: ["elements"] },
