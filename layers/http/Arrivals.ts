@@ -59,14 +59,13 @@ export const make = (
   }
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (closing || socket.destroyed) {
-      socket.destroy()
-      return
-    }
+    if (socket.destroyed) return
     keep(socket)
     ClientSocket.inTurn(socket, () => {
       try {
-        offer(request, socket, head)
+        // Answered as any other request is while the gateway closes.
+        if (closing) Offer.ignore(request, socket, head)
+        else offer(request, socket, head)
       } catch {
         socket.destroy()
       }

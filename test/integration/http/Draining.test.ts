@@ -19,7 +19,7 @@ const inScope = InnerScope.make
 /** A service whose answers to `/slow` wait until they are released. */
 const slowService = Effect.gen(function* () {
   const asked = event()
-  let release = () => {}
+  const released: Array<() => void> = []
   const service = yield* serve({
     onRequest: (request, response) => {
       if (request.url !== "/service/slow") {
@@ -28,10 +28,17 @@ const slowService = Effect.gen(function* () {
       }
       response.write("the beginning, ")
       asked.fire()
-      release = () => response.end("the end")
+      released.push(() => response.end("the end"))
     }
   })
-  return { url: service.url, asked: asked.wait, noSockets: service.noSockets, release: () => release() }
+  return {
+    url: service.url,
+    asked: asked.wait,
+    noSockets: service.noSockets,
+    release: () => {
+      for (const release of released) release()
+    }
+  }
 })
 
 describe("a server that closes with HTTP exchanges under way", () => {
@@ -111,6 +118,35 @@ describe("a server that closes with HTTP exchanges under way", () => {
       yield* client.closed
       assert.include(client.received, "the end")
       assert.notInclude(client.received, "quick")
+      yield* Fiber.join(closing)
+    })
+  )
+
+  it.scopedLive("takes no offer of an upgrade, and lets the exchange before it on its connection end", () =>
+    Effect.gen(function* () {
+      const service = yield* slowService
+      const scope = yield* inScope
+      const server = yield* Scope.extend(NodeIPCServer.make({ drainTimeout: "1 minute" }), scope)
+      yield* Scope.extend(
+        server.setRouteProxyResolver(() => service.url),
+        scope
+      )
+      const offer = ["GET /service/web HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket", "", ""]
+      const half = yield* connect(server.port)
+      half.socket.write(offer.slice(0, -2).join("\r\n"))
+      const [early, late] = yield* Effect.all([connect(server.port), connect(server.port)])
+      for (const { socket } of [early, late]) socket.write("GET /service/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+      yield* Effect.all([early.until("the beginning"), late.until("the beginning")])
+      early.socket.write(offer.join("\r\n"))
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* Effect.repeat(Effect.either(connect(server.port)), { until: Either.isLeft })
+      late.socket.write(offer.join("\r\n"))
+      half.socket.write("\r\n\r\n")
+      yield* half.closed
+      assert.match(half.received, /^HTTP\/1\.1 503 [\s\S]*connection: close[\s\S]*The gateway is closing/i)
+      service.release()
+      yield* Effect.all([early.closed, late.closed])
+      for (const { received } of [early, late]) assert.match(received, /the beginning, [\s\S]*the end\r\n0\r\n\r\n/)
       yield* Fiber.join(closing)
     })
   )
