@@ -197,7 +197,7 @@ export const makePrepared: <A, E, R>(
   return { server: service, gateway, prepared, release, withoutClients: clients.withoutClients }
 })
 
-/** Where a package that a server needs can't be read. */
+/** The failure if a package that the server needs can't be loaded. */
 const notLoaded =
   (host: string, port: number) =>
   ({ code = "UNKNOWN", message: reason }: NodeJS.ErrnoException) =>

@@ -196,7 +196,7 @@ const endpointAt = (
         maxHandlersInFlight: options.maxHandlersInFlight,
         maxFrameBytes: options.maxFrameBytes
       }).pipe(
-        // It may lead next.
+        // A follower may lead next.
         Effect.tap(() => Lazily.soon(HttpRoutes.load))
       )
     )

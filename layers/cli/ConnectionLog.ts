@@ -22,7 +22,7 @@ export const start = (state: InspectorState): Effect.Effect<void, never, Scope.S
 
 const watched = "watched"
 
-/** While it isn't connected, the problem may be another one at each attempt. */
+/** While disconnected, the problem doesn't count: each attempt may fail in another way, and would be logged. */
 const outcomeOf = ({ connected, problem = watched }: InspectorState): string => (connected ? problem : "lost")
 
 /** Whether there was an attempt to connect. */

@@ -72,7 +72,7 @@ export const make: (target: GatewayTarget, state: InspectorState) => Effect.Effe
           // The end of the session reports it, below.
           ConnectionClosed: () => Effect.void
         }),
-        // It may be that too many watch it now.
+        // For example, too many inspectors may watch it now.
         Effect.tapError((error) => unwatchable(error._tag === "RequestFailed" ? oneLine(error.error) : error.message)),
         Effect.retry(Schedule.spaced("1 second"))
       )

@@ -194,8 +194,8 @@ const maxInterceptors = 500
 const shownAfterMillis = 150
 
 /**
- * At most how many exchanges are recorded each fifth of a second, so that a watched gateway goes on forwarding under load; how
- * many may be saved up for that; and how many are added to those each time.
+ * Limits of recording, so that a watched gateway goes on forwarding under load. A fifth of a second records at most
+ * `maxPerTick` exchanges, out of an allowance that grows by `perTick` each time, up to `maxBurst`.
  */
 const maxPerTick = 600
 const maxBurst = 12_000

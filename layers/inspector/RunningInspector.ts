@@ -1,5 +1,5 @@
 /**
- * An inspector that runs: what it knows, and the page and the JSON that it serves.
+ * A running inspector: its state, and the page and the JSON that it serves.
  *
  * @since 0.2.0
  */

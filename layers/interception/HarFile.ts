@@ -44,7 +44,7 @@ export const open: (path: string, version: string) => Effect.Effect<HarFile, Err
     const write = (text: string, at: number) => attempt(() => writeWhole(file, Buffer.from(text), at))
     let end = Buffer.byteLength(before)
     let separator = ""
-    /** The file as it was before an entry for which there is no room. */
+    /** Restores the file as it was before an entry for which the disk has no room. */
     const undo = Effect.suspend(() =>
       Effect.zipRight(
         attempt(() => file.truncate(end)),
@@ -71,7 +71,7 @@ export const open: (path: string, version: string) => Effect.Effect<HarFile, Err
   }
 )
 
-/** Writes all bytes from that place on. One call may write only some of them, as where a disc is nearly full. */
+/** Writes all bytes from the position on. One system call may write only some of them, for example on a disk that is nearly full. */
 const writeWhole = async (file: FileHandle, bytes: Buffer, at: number): Promise<void> => {
   for (let written = 0; written < bytes.length; ) {
     written += (await file.write(bytes, written, bytes.length - written, at + written)).bytesWritten
@@ -81,7 +81,7 @@ const writeWhole = async (file: FileHandle, bytes: Buffer, at: number): Promise<
 const openPrivate = async (path: string): Promise<FileHandle> => {
   const file = await openFile(path, "w", 0o600)
   try {
-    // One that was there keeps its mode.
+    // A file that existed before keeps its mode.
     await file.chmod(0o600)
     return file
   } catch (error) {

@@ -89,7 +89,7 @@ export const make: (
     })
     const verified = (group: Group) =>
       verify(group, ({ matching }) => journal.nearest(group.view, matching, wentPast(group)))
-    /** What an interceptor answered isn't missing, and of what was answered 404 the report tells anyway. */
+    /** Leaves out requests that an interceptor answered, and those answered 404, which the report lists anyway. */
     const wentPast =
       ({ unmatched }: Group) =>
       ({ head: { method, rawHeaders, url } }: Entry): boolean =>
@@ -157,6 +157,6 @@ export const make: (
     )
   })
 
-/** Beside the failure that the runner shows: what the interceptors saw often tells why. */
+/** Printed in addition to the failure that the runner shows, since what the interceptors saw often explains it. */
 const print = ({ message }: UnverifiedInterception): Effect.Effect<void> =>
   Effect.sync(() => OwnOutput.write(process.stderr, `The test failed; its interceptors report:\n${message}\n`))

@@ -34,11 +34,11 @@ const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr)
   // Bytes are copied, so that a small value doesn't keep the frame that it came in.
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
   return {
-    // msgpackr tells what it can't express by throwing, or by extension types that the other end would refuse. A field named
-    // __proto__ it renames.
+    // For a value that it can't express, msgpackr throws, or uses extension types that the other end would refuse. It renames
+    // a field named __proto__.
     print: (head, value) => {
       try {
-        // Until the next one is packed this is msgpackr's own memory, which is used again.
+        // msgpackr reuses this memory when it packs the next value.
         const packed = packr.pack(value, RESET_BUFFER_MODE)
         if (packed.length > mostKept) packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
         if (weigh(packed) === undefined || packed.includes("__proto__")) return undefined

@@ -4,7 +4,7 @@
  * @internal
  */
 
-/** Where it can't be written, as on a full disc or to a closed pipe, it is lost and ends no process, as with `console.log`. */
+/** Text that can't be written, for example on a full disk or to a closed pipe, is lost. As with `console.log`, nothing is thrown. */
 export const write = (stream: NodeJS.WritableStream, chunk: string | Uint8Array): void => {
   if (!stream.listeners("error").includes(ignore)) stream.on("error", ignore)
   stream.write(chunk)
