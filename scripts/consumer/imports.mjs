@@ -16,6 +16,9 @@ await assert.rejects(
   ({ code }) => code === "ERR_PACKAGE_PATH_NOT_EXPORTED" || code === "ERR_MODULE_NOT_FOUND"
 )
 
+// There is one of each module, whichever entry it is reached by.
+assert.equal(promise.RequestTimeout, core.RequestTimeout)
+
 const Double = core.IPCServer.defineRequest("double")
 
 const doubled = Effect.gen(function* () {
