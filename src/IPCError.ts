@@ -146,7 +146,15 @@ const isAddress = (text: string): boolean => {
  * @category connecting
  */
 export class NatsFailed extends Schema.TaggedError<NatsFailed>("effect-ipc/NatsFailed")("NatsFailed", {
-  reason: Schema.Literal("Unreachable", "Refused", "NoJetStream", "TooFewReplicas", "InvalidOptions", "Unavailable"),
+  reason: Schema.Literal(
+    "Unreachable",
+    "Refused",
+    "NoJetStream",
+    "TooFewReplicas",
+    "InvalidOptions",
+    "UnsuitableBucket",
+    "Unavailable"
+  ),
   servers: Schema.String,
   detail: Schema.String
 }) {
@@ -161,6 +169,7 @@ const natsHints: Readonly<Record<NatsFailed["reason"], string>> = {
   NoJetStream: "Start the server with JetStream (nats-server -js), and enable it for the account.",
   TooFewReplicas: "Pass { replicas } that the cluster has nodes for: 1 where there is one server.",
   InvalidOptions: "Change the option.",
+  UnsuitableBucket: "Or stop all participants and delete the bucket: the next one to start makes it.",
   Unavailable: "Does the cluster have a majority of its nodes? Try again."
 }
 

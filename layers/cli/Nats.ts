@@ -58,5 +58,6 @@ const hints: Readonly<Record<NatsFailed["reason"], string>> = {
   NoJetStream: "Start the server with JetStream (nats-server -js).",
   TooFewReplicas: "Has the cluster enough nodes?",
   InvalidOptions: "Check --nats and --namespace.",
+  UnsuitableBucket: "Or stop all participants and delete the bucket: the next one to start makes it.",
   Unavailable: "Has the cluster a majority of its nodes? Try again."
 }

@@ -5,7 +5,14 @@
  * @internal
  */
 import { randomUUID } from "node:crypto"
-import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg, PushConsumer } from "@nats-io/jetstream"
+import type {
+  ConsumerMessages,
+  JetStreamClient,
+  JetStreamManager,
+  JsMsg,
+  PushConsumer,
+  StreamConfig
+} from "@nats-io/jetstream"
 import type { NatsConnection } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import { NatsFailed } from "../../src/IPCError.js"
@@ -16,6 +23,8 @@ import { BucketUnavailable, RevisionMismatch } from "../../src/lease/Bucket.js"
 export interface NatsBucketOptions {
   readonly servers: string
   readonly name: string
+  /** Participants rely on the bucket to keep a record for so long, in milliseconds. None where nothing is written to it. */
+  readonly maxAge?: number
   /** How long the server's answer to a write, or to the begin of a watch, is waited for, in milliseconds. */
   readonly answerTimeout: number
 }
@@ -69,7 +78,11 @@ const opened = (
       await prepared()
       const client = jetstream(connection, { timeout: options.answerTimeout })
       const remake = again ? prepared : undefined
-      return overJetStream(connection, client, await client.jetstreamManager(false), options, remake)
+      const manager = await client.jetstreamManager(false)
+      const { config } = await (await jetstream(connection).jetstreamManager(false)).streams.info(streamOf(options))
+      const issue = issueOf(config, options)
+      if (issue !== undefined) throw new UnsuitableBucket(issue)
+      return overJetStream(connection, client, manager, options, remake)
     },
     catch: (error) => failure(options.servers, error)
   })
@@ -113,7 +126,7 @@ const overJetStream = (
       catch: (error) => {
         if (wrongLastSequence.has(codeOf(error) ?? 0)) return new RevisionMismatch()
         if (isAbsent(error)) for (const end of watches) end()
-        return new BucketUnavailable({ detail: messageOf(error) })
+        return unavailable(error, options)
       }
     })
 
@@ -130,7 +143,6 @@ const overJetStream = (
     remove: (key, expected) => publish(key, "", { ...expecting(expected), "KV-Operation": "DEL" }),
     watch: (listener) =>
       Effect.gen(function* () {
-        const unavailable = (error: unknown) => new BucketUnavailable({ detail: String(error) })
         const name_prefix = `watch-${randomUUID()}`
         let created: PushConsumer | undefined
         // Else the server keeps it for minutes, and a participant that watches anew now and then piles them up. One that was
@@ -145,7 +157,9 @@ const overJetStream = (
         const { consumer, pending } = yield* Effect.tryPromise({
           try: async () => {
             const { DeliverPolicy } = await import("@nats-io/jetstream")
-            const { created: createdNow } = await found()
+            const { config, created: createdNow } = await found()
+            const issue = issueOf(config, options)
+            if (issue !== undefined) throw new UnsuitableBucket(issue)
             if (createdAt !== undefined && createdAt !== createdNow) listener.onReplaced()
             createdAt = createdNow
             const consumer: PushConsumer = await client.consumers.getPushConsumer(stream, {
@@ -156,7 +170,7 @@ const overJetStream = (
             created = consumer
             return { consumer, pending: (await consumer.info(true)).num_pending }
           },
-          catch: unavailable
+          catch: (error) => unavailable(error, options)
         })
         let isCurrent = pending === 0
         if (isCurrent) listener.onCurrent()
@@ -171,7 +185,7 @@ const overJetStream = (
                   listener.onCurrent()
                 }
               }),
-            catch: unavailable
+            catch: (error) => unavailable(error, options)
           }),
           (consumed) => Effect.sync(() => consumed.stop())
         )
@@ -184,7 +198,7 @@ const overJetStream = (
           Effect.promise(() => messages.closed()),
           gone
         )
-        return yield* unavailable(ended ?? "the watch has ended")
+        return yield* unavailable(ended ?? "the watch has ended", options)
       })
   }
 }
@@ -205,9 +219,57 @@ const codeOf = (error: unknown): number | undefined =>
 const isAbsent = (error: unknown): boolean =>
   /no responders|jetstream( is)? not (enabled|available)/i.test(`${error} ${messageOf(error)}`)
 
+/** The least limit of a value's size that has room for an entry or a participant's record, in bytes. */
+const leastValueLimit = 8192
+
+/** Which setting of the bucket participants can't do with, and how it is changed. */
+const issueOf = (config: StreamConfig, options: NatsBucketOptions): string | undefined => {
+  const { name, maxAge = 0 } = options
+  const changed = (issue: string, flag: string) =>
+    `${issue}; change that by "nats stream edit ${streamOf(options)} ${flag}"`
+  const subject = `$KV.${name}.>`
+  if (config.subjects?.includes(subject) !== true) {
+    return changed(`the stream ${streamOf(options)} doesn't store the subject ${subject}`, `--subjects='${subject}'`)
+  }
+  if (config.sealed || config.retention !== "limits") {
+    return `the stream ${streamOf(options)} is ${config.sealed ? "sealed" : `one of ${config.retention} retention`}`
+  }
+  const age = config.max_age / 1e6
+  if (age > 0 && age < maxAge) {
+    const issue = `the bucket ${name} drops a record after ${age} ms, and participants write some again only within ${maxAge} ms`
+    return changed(issue, `--max-age=${maxAge}ms`)
+  }
+  if (maxAge > 0 && config.max_msg_size >= 0 && config.max_msg_size < leastValueLimit) {
+    const issue = `the bucket ${name} refuses values above ${config.max_msg_size} bytes, and needs room for ${leastValueLimit}`
+    return changed(issue, "--max-msg-size=-1")
+  }
+  return undefined
+}
+
+class UnsuitableBucket extends Error {}
+
+/** What the server says of a bucket that has no room, or takes no value of this size, or no more writes at all. */
+const lasting = /maximum (bytes|messages|message size) exceeded|exceeds maximum allowed|sealed stream|insufficient/i
+
+const unavailable = (error: unknown, { name }: NatsBucketOptions): BucketUnavailable => {
+  const detail = messageOf(error)
+  if (error instanceof UnsuitableBucket) return new BucketUnavailable({ reason: "Unsuitable", detail })
+  if (lasting.test(detail)) {
+    return new BucketUnavailable({ reason: "Unsuitable", detail: `the bucket ${name} refuses a write: ${detail}` })
+  }
+  return new BucketUnavailable({ reason: /permissions violation/i.test(detail) ? "Refused" : "NoAnswer", detail })
+}
+
+/** Why a participant can't take part. */
+export const failureOf = (servers: string, { detail, reason }: BucketUnavailable): NatsFailed =>
+  new NatsFailed({ reason: failureReasons[reason], servers, detail })
+
+const failureReasons = { NoAnswer: "Unavailable", Refused: "Refused", Unsuitable: "UnsuitableBucket" } as const
+
 const failure = (servers: string, error: unknown): NatsFailed => {
   const code = codeOf(error) ?? 0
   const detail = messageOf(error)
+  if (error instanceof UnsuitableBucket) return new NatsFailed({ reason: "UnsuitableBucket", servers, detail })
   if (code === streamMissing) {
     return new NatsFailed({ reason: "InvalidOptions", servers, detail: "no participant has joined the namespace yet" })
   }

@@ -122,7 +122,7 @@ export const make: (
     strategies: options.strategies,
     limits: options.limits,
     advertised: advertised(options.advertise)
-  })
+  }).pipe(Effect.mapError((error) => NatsBucket.failureOf(servers, error)))
   const connectionOptions = { heartbeat: options.heartbeat ?? defaultHeartbeat }
   const discovery = yield* ProcessMemory.provide(
     Effect.flatMap(NatsEndpoints.make(connection, { namespace, runtimeId }, connectionOptions), (endpoints) =>

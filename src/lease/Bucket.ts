@@ -20,7 +20,7 @@ export interface Entry {
 export interface Bucket {
   /**
    * Writes where the key's last write is the expected one, 0 for none, and tells the new revision. Fails with
-   * `BucketUnavailable` where there is no answer; whether it was written is unknown then.
+   * `BucketUnavailable` where there is no answer, or it is refused; whether it was written is unknown without an answer.
    */
   readonly write: (
     key: string,
@@ -48,5 +48,9 @@ export interface BucketListener {
 /** The key's last write is another one than was expected. */
 export class RevisionMismatch extends Data.TaggedError("RevisionMismatch") {}
 
-/** The bucket didn't answer, or can't at the moment. */
-export class BucketUnavailable extends Data.TaggedError("BucketUnavailable")<{ readonly detail: string }> {}
+/** The bucket didn't answer, or can't be used. */
+export class BucketUnavailable extends Data.TaggedError("BucketUnavailable")<{
+  /** `NoAnswer` may pass by itself. The others last until somebody changes the permissions, or the bucket. */
+  readonly reason: "NoAnswer" | "Refused" | "Unsuitable"
+  readonly detail: string
+}> {}

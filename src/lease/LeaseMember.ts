@@ -5,8 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { defaultRequestTimeoutMillis, timeoutMillis } from "../connection/IPCSocketOptions.js"
 import type { Discovery } from "../Discovery.js"
 import * as DiscoveryService from "../discovery/DiscoveryService.js"
@@ -22,7 +23,8 @@ import type { RequestOptions } from "../IPCRequest.js"
 import * as InnerScope from "../internal/InnerScope.js"
 import type { LeaderElection } from "../LeaderElection.js"
 import * as RoutingStrategy from "../RoutingStrategy.js"
-import type { Bucket } from "./Bucket.js"
+import type { Bucket, BucketUnavailable } from "./Bucket.js"
+import * as BucketFailures from "./BucketFailures.js"
 import * as BucketView from "./BucketView.js"
 import * as LeaseElection from "./LeaseElection.js"
 import { OwnerRoutes } from "./OwnerRoutes.js"
@@ -35,22 +37,33 @@ export interface LeaseMemberOptions
   readonly limits?: RegistryLimits.RegistryLimits | undefined
 }
 
+export interface LeaseMember {
+  readonly discovery: Discovery.Service
+  readonly election: LeaderElection.Service
+  readonly member: Member.Member
+}
+
 /**
- * Takes part until the scope closes. Done once this participant leads or follows.
+ * Takes part until the scope closes. Done once this participant leads or follows. Fails where the bucket can't be used, at
+ * once or, where that may pass, after 10 seconds and two leases; then nothing of this participant is left.
  */
-export const make: (
+export const make = (
   bucket: Bucket,
   options: LeaseMemberOptions
-) => Effect.Effect<
-  {
-    readonly discovery: Discovery.Service
-    readonly election: LeaderElection.Service
-    readonly member: Member.Member
-  },
-  never,
-  Scope.Scope
-> = Effect.fnUntraced(function* (bucket, options) {
+): Effect.Effect<LeaseMember, BucketUnavailable, Scope.Scope> =>
+  Effect.flatMap(InnerScope.make, (scope) =>
+    Scope.extend(takePart(bucket, options), scope).pipe(
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+  )
+
+const takePart: (
+  original: Bucket,
+  options: LeaseMemberOptions
+) => Effect.Effect<LeaseMember, BucketUnavailable, Scope.Scope> = Effect.fnUntraced(function* (original, options) {
   const { advertised = Either.right, lease, maxAge, runtimeId } = options
+  const failures = yield* BucketFailures.make(original, lease)
+  const { bucket } = failures
   const left = yield* DiscoveryService.closed
   const limits = RegistryLimits.make(options.limits)
   const strategyLog = yield* StrategyLog.make
@@ -68,7 +81,7 @@ export const make: (
     routes: new OwnerRoutes(table, limits.maxEntries, known.learn)
   })
   const election = yield* LeaseElection.make(bucket, view, { runtimeId, run, lease })
-  yield* election.settledTerm()
+  yield* Effect.raceFirst(election.settledTerm(), failures.sinceStart)
   // Not of this scope: what a closing scope withdraws is awaited by a fiber that is started while it closes.
   const background = yield* InnerScope.make
 
@@ -81,7 +94,7 @@ export const make: (
     return Effect.timeoutFail(effect, {
       duration: millis,
       onTimeout: () => {
-        const obstacle = isReplaced() ? `another process takes part as ${runtimeId}` : undefined
+        const obstacle = isReplaced() ? `another process takes part as ${runtimeId}` : failures.last()?.detail
         return new RequestTimeout({ request, target: "the bucket", millis, unsent: obstacle })
       }
     })

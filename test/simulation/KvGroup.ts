@@ -63,7 +63,7 @@ export const make = (network: Network): Group => {
   ): Effect.Effect<number, RevisionMismatch | BucketUnavailable> =>
     Effect.async<number, RevisionMismatch | BucketUnavailable>((resume) => {
       const connection = connectionOf(host)
-      const onBreak = () => resume(new BucketUnavailable({ detail: "the connection broke" }))
+      const onBreak = () => resume(new BucketUnavailable({ reason: "NoAnswer", detail: "the connection broke" }))
       connection.onBreak.add(onBreak)
       toServer(host, connection, () => {
         const revision = write()
@@ -76,7 +76,7 @@ export const make = (network: Network): Group => {
     }).pipe(
       Effect.timeoutFail({
         duration: writeTimeout,
-        onTimeout: () => new BucketUnavailable({ detail: "no answer" })
+        onTimeout: () => new BucketUnavailable({ reason: "NoAnswer", detail: "no answer" })
       })
     )
 

@@ -58,7 +58,15 @@ const samples: Samples = {
     ...[400, 401, 403, 404, 500, 503].map((status) => connect("Rejected", status))
   ],
   NatsFailed: (
-    ["Unreachable", "Refused", "NoJetStream", "TooFewReplicas", "InvalidOptions", "Unavailable"] as const
+    [
+      "Unreachable",
+      "Refused",
+      "NoJetStream",
+      "TooFewReplicas",
+      "InvalidOptions",
+      "UnsuitableBucket",
+      "Unavailable"
+    ] as const
   ).map(nats),
   InvalidRequestName: [new Errors.InvalidRequestName({ request: "users:find" })],
   ClientNotConnected: [[], ["one", "two"]].map(
@@ -184,6 +192,7 @@ describe("the message of", () => {
       NATS at nats://127.0.0.1:4222 can't be used: its cause. Start the server with JetStream (nats-server -js), and enable it for the account.
       NATS at nats://127.0.0.1:4222 can't be used: its cause. Pass { replicas } that the cluster has nodes for: 1 where there is one server.
       NATS at nats://127.0.0.1:4222 can't be used: its cause. Change the option.
+      NATS at nats://127.0.0.1:4222 can't be used: its cause. Or stop all participants and delete the bucket: the next one to start makes it.
       NATS at nats://127.0.0.1:4222 can't be used: its cause. Does the cluster have a majority of its nodes? Try again.
 
       InvalidRequestName

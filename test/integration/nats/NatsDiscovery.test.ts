@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { jetstreamManager } from "@nats-io/jetstream"
+import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -146,5 +146,63 @@ describe("What NATS lacks is a typed failure", () => {
         )
       }),
     30_000
+  )
+
+  live(
+    "a bucket that refuses writes or watches, or has settings that participants can't do with",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* NatsServer.start({
+          config: `authorization { users: [{ user: "all", password: "p" },
+            { user: "reader", password: "p", permissions: { publish: { allow: ["$JS.>"] } } },
+            { user: "writer", password: "p", permissions: { publish: { deny: ["$JS.API.CONSUMER.>"] } } }] }`
+        })
+        const as = (user: string) => ({ servers: url, credentials: { user, password: Redacted.make("p") } })
+        const connection = yield* NatsConnection.make(as("all"), "test")
+        const manager = yield* Effect.promise(() => jetstreamManager(connection))
+        const add = (namespace: string, config: Partial<StreamConfig>) => {
+          const name = `effect-ipc-${namespace}`
+          const subjects = [`$KV.${name}.>`]
+          return Effect.promise(() => manager.streams.add({ name: `KV_${name}`, subjects, discard: "new", ...config }))
+        }
+        yield* add("small", { max_msg_size: 64 })
+        yield* add("other", { subjects: ["other"] })
+        yield* add("brief", { max_age: 3_000_000_000 })
+        yield* add("full", { max_msgs: 1 })
+        yield* Effect.promise(() => jetstream(connection).publish("$KV.effect-ipc-full.x"))
+        const failure = (options: NatsDiscovery.NatsDiscoveryOptions) =>
+          Effect.flip(Effect.scoped(NatsDiscovery.make({ ...as("all"), ...options })))
+        const failures = yield* Effect.all(
+          [
+            failure(as("reader")),
+            failure(as("writer")),
+            ...["small", "other", "brief", "full"].map((namespace) => failure({ namespace }))
+          ],
+          { concurrency: "unbounded" }
+        ).pipe(Effect.timeout("20 seconds"))
+        assert.deepStrictEqual(
+          failures.map(({ reason }) => reason),
+          ["Refused", "Refused", "UnsuitableBucket", "UnsuitableBucket", "UnsuitableBucket", "UnsuitableBucket"]
+        )
+        assert.include(failures[4]?.message, `"nats stream edit KV_effect-ipc-brief --max-age=3600000ms"`)
+      }),
+    30_000
+  )
+})
+
+describe("Two participants of one name", () => {
+  live("have it one after the other", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start()
+      const first = yield* join({ servers: url, runtimeId: "worker" })
+      yield* first.discovery.register(users)
+      const second = yield* join({ servers: url, runtimeId: "worker" })
+      yield* second.discovery.register(orders)
+      yield* knows(first.discovery, ["worker orders"])
+      const failed = yield* Effect.flip(first.discovery.register({ ...users, api: "more" }, { timeout: "100 millis" }))
+      assert.include(failed.message, "another process takes part as worker")
+      yield* second.leave
+      yield* knows(first.discovery, ["worker users"])
+    })
   )
 })
