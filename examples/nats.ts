@@ -2,8 +2,8 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { Console, Effect, Option, Schedule } from "effect"
-import { Discovery, LeaderElection } from "effect-ipc"
+import { Console, Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { Discovery, LeaderElection, type NatsFailed } from "effect-ipc"
 import { NatsDiscovery } from "effect-ipc/nats"
 
 // #region program
@@ -17,6 +17,24 @@ const program = Effect.gen(function* () {
     Effect.flatMap(election.term, (token) => writeToStore({ token: Option.getOrThrow(token), value: "swept" }))
   )
 })
+// #endregion
+
+// #region layer
+/** NATS may not run yet, and a cluster elects for some seconds after a start: what a failure says of it is worth another try. */
+const Live = (servers: string) =>
+  NatsDiscovery.layer({
+    servers,
+    namespace: "shop",
+    lease: "1 second",
+    credentials: { user: "shop", password: Redacted.make("a password") }
+  }).pipe(
+    Layer.retry(
+      Schedule.spaced("100 millis").pipe(
+        Schedule.intersect(Schedule.recurs(50)),
+        Schedule.whileInput(({ reason }: NatsFailed) => reason === "Unreachable" || reason === "Unavailable")
+      )
+    )
+  )
 // #endregion
 
 let highest = 0
@@ -41,7 +59,11 @@ const natsServer = Effect.gen(function* () {
   const directory = mkdtempSync(`${tmpdir()}/effect-ipc-example-`)
   yield* Effect.acquireRelease(
     Effect.sync(() =>
-      spawn("nats-server", ["-js", "-sd", directory, "-a", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
+      spawn(
+        "nats-server",
+        ["-js", "-sd", directory, "-a", "127.0.0.1", "-p", String(port), "--user", "shop", "--pass", "a password"],
+        { stdio: "ignore" }
+      )
     ),
     (server) =>
       Effect.async<void>((resume) => {
@@ -57,13 +79,7 @@ const natsServer = Effect.gen(function* () {
 
 const main = Effect.gen(function* () {
   const servers = yield* natsServer
-  const Live = NatsDiscovery.layer({ servers, namespace: "shop", lease: "1 second" })
-  const isStarting = (error: { readonly _tag: string }) => error._tag === "NatsFailed"
-  yield* program.pipe(
-    Effect.scoped,
-    Effect.provide(Live),
-    Effect.retry({ while: isStarting, times: 50, schedule: Schedule.spaced("100 millis") })
-  )
+  yield* program.pipe(Effect.scoped, Effect.provide(Live(servers)))
 })
 
 await Effect.runPromise(Effect.scoped(main))

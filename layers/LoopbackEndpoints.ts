@@ -20,6 +20,7 @@ export const make = (options: LoopbackEndpointsOptions): ServiceEndpoints.Servic
   const { host = Address.defaultHost, maxFrameBytes, serialization, token } = options
   const loopback = Address.isLoopback(host) ? host : Address.defaultHost
   return {
+    where: "at this port",
     listen: (prepare, { requestTimeout }) =>
       Effect.map(
         NodeIPCServer.makePrepared({ ...options, host: loopback, requestTimeout, port: 0 }, prepare),

@@ -129,7 +129,7 @@ export class InvalidEntry extends Schema.TaggedError<InvalidEntry>("effect-ipc/I
   issue: Schema.String
 }) {
   override get message() {
-    return `The entry ${oneLine(this.entry)} can't be registered: ${oneLine(this.issue)}. An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:4001","pathPrefix":"/users"}.`
+    return `The entry ${oneLine(this.entry)} can't be registered: ${oneLine(this.issue)}. An entry looks like {"api":"users","baseUrl":"http://host:4001","pathPrefix":"/users"}.`
   }
 }
 
@@ -230,7 +230,7 @@ const prefixIssue = (prefix: string): true | string => {
 }
 
 const baseUrlIssue = (url: string): true | string => {
-  if (!/^(http|ws)s?:\/\/[^/]/i.test(url) || !URL.canParse(url)) return 'must be a URL like "http://127.0.0.1:4001"'
+  if (!/^(http|ws)s?:\/\/[^/]/i.test(url) || !URL.canParse(url)) return 'must be a URL like "http://host:4001"'
   if (/[?#]/.test(url)) return "must not contain a query or a fragment"
   if (Userinfo.isIn(url)) return "must not contain a user or a password: everyone who sees the routes would see them"
   return !/[\s\\]/.test(url) || "must not contain white space or a backslash"

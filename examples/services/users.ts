@@ -1,7 +1,7 @@
 import { createServer } from "node:http"
 import { HttpApiBuilder, HttpMiddleware } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer, Schedule, Stream } from "effect"
+import { Config, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { Discovery, ServiceServer } from "effect-ipc"
 import { GetUser, Logins, UnknownUser, User, UsersApi } from "./api.js"
 import { DiscoveryLive } from "./discovery.js"
@@ -19,6 +19,14 @@ const Service = ServiceServer.layer("users", (server) =>
 )
 // #endregion
 
+// #region address
+// Only on this machine, unless IPC_ADVERTISE names the host by which other machines reach it.
+const address = Config.map(Config.option(Config.nonEmptyString("IPC_ADVERTISE")), (advertised) => ({
+  host: Option.isSome(advertised) ? "0.0.0.0" : "127.0.0.1",
+  port: 0
+}))
+// #endregion
+
 // #region http
 // An HttpApi on a free port, which the gateway serves below /users.
 const Endpoints = HttpApiBuilder.group(UsersApi, "users", (handlers) =>
@@ -29,7 +37,7 @@ const Http = HttpApiBuilder.serve(HttpMiddleware.logger).pipe(
   Layer.provide(HttpApiBuilder.api(UsersApi)),
   Layer.provide(Endpoints),
   Layer.merge(Discovery.registerHttp({ api: "users", pathPrefix: "/users", stripPrefix: true })),
-  Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
+  Layer.provide(NodeHttpServer.layerConfig(createServer, address))
 )
 // #endregion
 

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
+import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -71,7 +72,7 @@ export interface NatsAddress {
   readonly namespace: string
 }
 
-/** `--nats` and `--namespace`. */
+/** `--nats` and `--namespace`, of which the second is of no use without the first. */
 export const nats: Options.Options<NatsAddress> = Options.all({
   servers: Options.text("nats").pipe(
     Options.withPseudoName("url"),
@@ -83,11 +84,21 @@ export const nats: Options.Options<NatsAddress> = Options.all({
   ),
   namespace: Options.text("namespace").pipe(
     Options.withPseudoName("name"),
-    Options.withFallbackConfig(Variable.text("IPC_NAMESPACE")),
-    Options.withDefault("default"),
+    Options.optional,
+    Options.map(Option.getOrUndefined),
     Options.withDescription("The namespace on NATS. Default IPC_NAMESPACE, else default.")
   )
-})
+}).pipe(
+  Options.mapEffect(({ namespace, servers }) => {
+    if (servers === undefined && namespace !== undefined) {
+      const issue = `--namespace ${quote(namespace)} is one on NATS: pass --nats, too`
+      return Effect.fail(ValidationError.invalidValue(HelpDoc.p(issue)))
+    }
+    const fallback = Config.withDefault(Variable.text("IPC_NAMESPACE"), "default")
+    const read = namespace === undefined ? Effect.orDie(fallback) : Effect.succeed(namespace)
+    return Effect.map(read, (name) => ({ servers, namespace: name }))
+  })
+)
 
 export const inspectorPort: Options.Options<number> = Options.text("inspector-port").pipe(
   Options.withPseudoName("number"),

@@ -22,14 +22,14 @@ export const defaultPort = 9000
 
 /**
  * A name or address in one spelling, as the WHATWG URL standard has it: in lower case, IPv4 with four numbers (`127.1` is
- * `127.0.0.1`), IPv6 shortened and without brackets, an IPv4-mapped IPv6 address as IPv4, and a name without its last dot.
+ * `127.0.0.1`), IPv6 shortened and without brackets, an IPv4-mapped IPv6 address as IPv4, and a name without dots at its end.
  *
  * @category conversions
  */
 export const canonicalHost = (host: string): string => {
   if (!isHost(host)) return host.toLowerCase()
   const name = new URL(urlWith(host)).hostname.replace(/^\[|\]$/g, "")
-  return mappedIPv4(name) ?? name.replace(/(.)\.$/, "$1")
+  return mappedIPv4(name) ?? name.replace(/(.)\.+$/, "$1")
 }
 
 /**
@@ -102,7 +102,7 @@ const reachableHost = (host: string): string => {
  *
  * @category conversions
  */
-const hostInUrl = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host)
+export const hostInUrl = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host)
 
 /**
  * `host:port` as a URL has it.

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { NatsFailed } from "../../src/IPCError.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
+import * as MaxPayload from "./MaxPayload.js"
 import * as NatsAuthentication from "./NatsAuthentication.js"
 import * as NatsLog from "./NatsLog.js"
 import type { NatsConnectionOptions } from "./NatsOptions.js"
@@ -31,8 +32,8 @@ export const make: (
   pingInterval = defaultPingInterval
 ) {
   const servers = NatsServers.serversOf(options)
-  const failed = (reason: NatsFailed["reason"], detail: string) =>
-    new NatsFailed({ reason, servers: servers.join(", "), detail })
+  const named = NatsServers.named(options)
+  const failed = (reason: NatsFailed["reason"], detail: string) => new NatsFailed({ reason, servers: named, detail })
   const invalid = (issue: string) => failed("InvalidOptions", issue)
   const issue = NatsServers.issueOf(options)
   if (issue !== undefined) return yield* invalid(issue)
@@ -45,7 +46,7 @@ export const make: (
     client.connect({
       servers: [...servers],
       name,
-      timeout: Duration.toMillis(options.connectTimeout ?? "5 seconds"),
+      timeout: Math.min(Duration.toMillis(options.connectTimeout ?? "5 seconds"), maxTimeout),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
       reconnectJitter: 100,
@@ -74,16 +75,21 @@ export const make: (
       Effect.zipRight(Effect.ignore(Effect.tryPromise(() => opened.close())))
     )
   )
+  const tooSmall = MaxPayload.issueOf(connection)
+  if (tooSmall !== undefined) return yield* invalid(tooSmall)
   const onConnected = (is: boolean): void => {
     isConnected = is
   }
-  const log = NatsLog.keep(connection, { servers: servers.join(", "), refusal: authentication.refusal, onConnected })
+  const log = NatsLog.keep(connection, { servers: named, refusal: authentication.refusal, onConnected })
   yield* Effect.forkScoped(Effect.interruptible(log))
   return connection
 })
 
 /** How long what was sent before may take to leave, once the connection is to be closed. */
 const drainPatience = Duration.seconds(2)
+
+/** The longest time that a timer of Node can have, in milliseconds. */
+const maxTimeout = 2 ** 31 - 1
 
 const reasonOf = (error: string): NatsFailed["reason"] =>
   /does not support 'tls'/.test(error)

@@ -3,24 +3,24 @@
  * `LocalDiscovery`'s.
  *
  * There is no gateway in between: `discover` answers an instance's own URL, by the api's strategy. Entries stay as long as
- * their owner renews them; where its process ends without leaving, they are dropped within the lease and a third. While NATS can't be
+ * their owner renews them; where its process ends without leaving, they are dropped within the lease and a sixth of it. While NATS can't be
  * reached, participants keep what they know, and register again by themselves once it can be.
  *
  * @since 0.2.0
  */
 import { randomUUID } from "node:crypto"
+import type { NatsConnection as Connection } from "@nats-io/transport-node"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Record from "effect/Record"
 import type * as Scope from "effect/Scope"
 import { Discovery } from "../../src/Discovery.js"
-import type { Entry, InvalidEntry } from "../../src/DiscoveryEntry.js"
-import { invalidEntry, isEndpoint, validateEntry } from "../../src/DiscoveryEntry.js"
 import type { RegistryLimits } from "../../src/discovery/RegistryLimits.js"
+import * as RegistryBounds from "../../src/discovery/RegistryLimits.js"
 import { NatsFailed } from "../../src/IPCError.js"
 import * as ArgumentIssue from "../../src/internal/ArgumentIssue.js"
 import { check, issueOf, type OptionNames } from "../../src/internal/OptionNames.js"
@@ -33,11 +33,14 @@ import * as ConfigOptions from "../ipc/ConfigOptions.js"
 import { limitsIssue } from "../ipc/ConnectionOptions.js"
 import * as SupportedRuntime from "../ipc/SupportedRuntime.js"
 import * as ProcessMemory from "../ProcessMemory.js"
+import * as Advertised from "./Advertised.js"
+import * as MaxPayload from "./MaxPayload.js"
 import * as Namespace from "./Namespace.js"
 import * as NatsBucket from "./NatsBucket.js"
 import * as NatsConnection from "./NatsConnection.js"
 import * as NatsEndpoints from "./NatsEndpoints.js"
-import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
+import * as NatsOptionIssue from "./NatsOptionIssue.js"
+import type { NatsConnectionOptions } from "./NatsOptions.js"
 import * as NatsServers from "./NatsServers.js"
 
 /**
@@ -49,18 +52,21 @@ import * as NatsServers from "./NatsServers.js"
 export interface NatsDiscoveryOptions extends NatsConnectionOptions {
   /** Participants of one namespace find each other: letters, digits, `-` and `_`. Default `default`. */
   readonly namespace?: string | undefined
-  /** This participant's name. Default a random one. */
+  /**
+   * This participant's name, which no other participant of the namespace may have: at most 256 characters, and no control
+   * characters. Default a random one.
+   */
   readonly runtimeId?: string | undefined
   /**
    * How long a participant may be silent before others take its entries, and its leadership, for abandoned. All
-   * participants of a namespace have to be given the same. At least a second; default 5 seconds.
+   * participants of a namespace have to be given the same. From a second to an hour; default 5 seconds.
    */
   readonly lease?: Duration.DurationInput | undefined
-  /** How many nodes of the cluster keep the bucket, where this participant is the first and makes it. Default 1. */
+  /** How many nodes of the cluster keep the bucket, from 1 to 5, where this participant is the first and makes it. Default 1. */
   readonly replicas?: number | undefined
   /**
-   * The host by which other machines reach this one. An entry whose base URL has a loopback host gets this one in its
-   * place; without it, such an entry is refused.
+   * The host by which other machines reach this one: a name or an IP address alone, and none of the loopback interface. An
+   * entry whose base URL has a loopback host gets this one in its place; without it, such an entry is refused.
    */
   readonly advertise?: string | undefined
   /** How often the ends of a connection between services ping each other; one that is silent for two is dropped. Default 3 seconds. */
@@ -81,8 +87,6 @@ const maxAge = Duration.hours(1)
 
 const defaultHeartbeat = Duration.seconds(3)
 
-const minLease = Duration.seconds(1)
-
 /**
  * Takes part until the scope closes. Done once this process leads or follows. Fails with `NatsFailed` where no server is
  * reached, it refuses the credentials, or it lacks what the bucket needs.
@@ -97,14 +101,12 @@ export const make: (
 ) {
   yield* SupportedRuntime.check
   check("NatsDiscovery", options, optionNames)
+  const servers = NatsServers.named(options)
+  const issue = issueOf("its options", options, optionChecks)
+  if (issue !== undefined) return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail: issue })
   const { namespace = "default", replicas = 1, runtimeId = randomUUID() } = options
   const lease = Duration.decode(options.lease ?? "5 seconds")
-  const servers = NatsServers.serversOf(options).join(", ")
   const name = yield* Namespace.bucketOf(namespace, servers)
-  if (Duration.lessThan(lease, minLease)) {
-    const detail = `a lease of ${Duration.format(lease)} is shorter than a second`
-    return yield* new NatsFailed({ reason: "InvalidOptions", servers, detail })
-  }
 
   const connection = yield* NatsConnection.make(options, runtimeId, Duration.toMillis(lease) / 3)
   const bucket = yield* NatsBucket.make(connection, {
@@ -120,8 +122,8 @@ export const make: (
     maxAge: Duration.toMillis(maxAge),
     strategy: options.strategy,
     strategies: options.strategies,
-    limits: options.limits,
-    advertised: advertised(options.advertise)
+    limits: limitsOf(connection, options.limits),
+    advertised: Advertised.make(options.advertise)
   }).pipe(Effect.mapError((error) => NatsBucket.failureOf(servers, error)))
   const connectionOptions = { heartbeat: options.heartbeat ?? defaultHeartbeat }
   const discovery = yield* ProcessMemory.provide(
@@ -131,6 +133,12 @@ export const make: (
   )
   return Context.make(Discovery, discovery).pipe(Context.add(LeaderElection, member.election))
 })
+
+/** An entry has to fit into one message. */
+const limitsOf = (connection: Connection, limits: RegistryLimits = {}): RegistryLimits => {
+  const { maxEntryBytes } = RegistryBounds.make(limits)
+  return { ...limits, maxEntryBytes: Math.min(maxEntryBytes, MaxPayload.roomIn(connection)) }
+}
 
 /**
  * As {@link make}.
@@ -159,29 +167,23 @@ export const make: (
 export const layer = (options?: NatsDiscoveryOptions): Layer.Layer<Discovery | LeaderElection, NatsFailed> =>
   Layer.scopedContext(make(options))
 
-const optionNames: OptionNames<NatsDiscoveryOptions> = {
-  servers: true,
-  credentials: (name, credentials) => issueOf(name, credentials, credentialNames),
+const optionChecks: OptionNames<NatsDiscoveryOptions> = {
+  servers: (_, servers) => NatsServers.issueOf({ servers: servers as NatsDiscoveryOptions["servers"] }),
+  credentials: NatsOptionIssue.credentialsIssue,
   connectTimeout: ArgumentIssue.durationIssue,
   namespace: ArgumentIssue.textIssue,
-  runtimeId: ArgumentIssue.textIssue,
-  lease: ArgumentIssue.durationIssue,
-  replicas: ArgumentIssue.numberIssue,
-  advertise: ArgumentIssue.textIssue,
+  runtimeId: NatsOptionIssue.runtimeIdIssue,
+  lease: NatsOptionIssue.leaseIssue,
+  replicas: NatsOptionIssue.replicasIssue,
+  advertise: Advertised.issueOf,
   heartbeat: ArgumentIssue.durationIssue,
   strategy: true,
   strategies: true,
   limits: limitsIssue
 }
 
-const credentialNames: OptionNames<NatsCredentials> = {
-  user: true,
-  password: true,
-  token: true,
-  nkeySeed: true,
-  credsFile: true,
-  tls: true
-}
+/** The names alone: one that is unknown throws, as in all options of the library. */
+const optionNames: OptionNames<NatsDiscoveryOptions> = Record.map(optionChecks, () => true as const)
 
 const environment: ConfigOptions.Environment<NatsDiscoveryOptions> = {
   servers: Variable.optional(Variable.text("NATS_URL")),
@@ -222,26 +224,3 @@ export const layerConfig = (
   options?: ConfigOptions.ConfigOptions<NatsDiscoveryOptions>
 ): Layer.Layer<Discovery | LeaderElection, NatsFailed | ConfigError> =>
   Layer.scopedContext(Effect.flatMap(ConfigOptions.read(environment, options), make))
-
-/** What other machines are told of an entry. */
-const advertised =
-  (host: string | undefined) =>
-  (entry: Entry): Either.Either<Entry, InvalidEntry> => {
-    if (isEndpoint(entry)) return Either.right(entry)
-    const url = new URL(entry.baseUrl)
-    if (!isLoopback(url.hostname)) return Either.right(entry)
-    if (host === undefined) {
-      const issue = `baseUrl is one of this machine alone; pass { advertise } with the host by which others reach it`
-      return Either.left(invalidEntry(entry, issue))
-    }
-    url.hostname = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host
-    return validateEntry({ ...entry, baseUrl: url.href })
-  }
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === "localhost" ||
-  hostname.endsWith(".localhost") ||
-  /^127\./.test(hostname) ||
-  hostname === "[::1]" ||
-  hostname === "0.0.0.0" ||
-  hostname === "[::]"

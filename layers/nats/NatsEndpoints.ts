@@ -25,7 +25,9 @@ const Name = Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9-]{16,64}$/))
 const Opening = Schema.parseJson(
   Schema.Struct({ inbox: Name, runtimeId: Schema.String.pipe(Schema.filter(Credentials.isValidRuntimeId)) })
 )
-const Opened = Schema.parseJson(Schema.Struct({ inbox: Name }))
+const Opened = Schema.parseJson(
+  Schema.Union(Schema.Struct({ inbox: Name }), Schema.Struct({ refused: Schema.String.pipe(Schema.maxLength(200)) }))
+)
 
 /** How many clients an endpoint takes: each costs a subscription. */
 const maxClients = 4096
@@ -90,6 +92,7 @@ export const make: (
     }
 
     const endpoints: ServiceEndpoints = {
+      where: "in this namespace",
       listen: (prepare, { api, requestTimeout }) =>
         Effect.gen(function* () {
           const clients = yield* ClientConnections.make({ ...options, requestTimeout })
@@ -99,7 +102,10 @@ export const make: (
           let count = 0
           const accept = (message: Msg): void => {
             const opening = decodeOpening(message.string())
-            if (Either.isLeft(opening) || count >= maxClients || connection.isClosed()) return
+            if (connection.isClosed()) return
+            const refuse = (refused: string) => void message.respond(JSON.stringify({ refused }))
+            if (Either.isLeft(opening)) return refuse("its opening isn't one of this version")
+            if (count >= maxClients) return refuse(`it has ${maxClients} clients, and takes no more`)
             const { inbox, runtimeId } = opening.right
             const own = prepared()
             message.respond(JSON.stringify({ inbox: own.name }))
@@ -151,6 +157,10 @@ export const make: (
           if (Either.isLeft(opened)) {
             own.cancel()
             return yield* failed(address, "Rejected", "it is no endpoint of this version")
+          }
+          if ("refused" in opened.right) {
+            own.cancel()
+            return yield* failed(address, "Rejected", opened.right.refused)
           }
           return onOpen(own.connectTo(opened.right.inbox))
         })

@@ -4,7 +4,12 @@
  * @internal
  */
 import * as Redacted from "effect/Redacted"
+import { isTexts, shown } from "../../src/internal/ArgumentIssue.js"
 import type { NatsConnectionOptions, NatsCredentials } from "./NatsOptions.js"
+
+/** The servers in one line, for messages. */
+export const named = (options: NatsConnectionOptions): string =>
+  typesIssue(options.servers) === undefined ? serversOf(options).join(", ") : "{ servers }"
 
 /**
  * The servers without credentials, as messages and logs show them. `Userinfo.hidden` can't be used: it omits the port that is
@@ -19,11 +24,19 @@ export const serversOf = (options: NatsConnectionOptions): ReadonlyArray<string>
 
 /** What is wrong with a server's address. */
 export const issueOf = (options: NatsConnectionOptions): string | undefined => {
+  const ofNoList = typesIssue(options.servers)
+  if (ofNoList !== undefined) return ofNoList
   const servers = listed(options)
   const wrong = servers.map(withoutUserinfo).find((server) => !isAddress(server))
   if (wrong === undefined) return servers.length === 0 ? "there is no server in { servers }" : undefined
   const named = servers.some((server) => server.includes("@")) ? "one of { servers }" : JSON.stringify(wrong)
   return `${named} isn't nats://host:port or tls://host:port, with what a URL can't carry percent-encoded`
+}
+
+const typesIssue = (servers: unknown): string | undefined => {
+  if (servers === undefined || typeof servers === "string" || isTexts(servers)) return undefined
+  const wrong = Array.isArray(servers) ? servers.find((server) => typeof server !== "string") : servers
+  return `servers is "nats://host:port", or an array of such, not ${shown(wrong)}`
 }
 
 /** Whether an address asks for TLS, since the NATS client ignores schemes. */
@@ -42,10 +55,10 @@ export const credentialsIn = (options: NatsConnectionOptions): NatsCredentials =
     : { user: decoded(found.slice(0, colon)), password: Redacted.make(decoded(found.slice(colon + 1))) }
 }
 
-const listed = ({ servers }: NatsConnectionOptions): ReadonlyArray<string> =>
-  typeof servers === "string"
-    ? servers.split(",").map((server) => server.trim())
-    : (servers ?? ["nats://127.0.0.1:4222"])
+const listed = ({ servers = "nats://127.0.0.1:4222" }: NatsConnectionOptions): ReadonlyArray<string> => {
+  if (typeof servers === "string") return servers.split(",").map((server) => server.trim())
+  return isTexts(servers) ? servers : []
+}
 
 const scheme = /^[a-z][a-z0-9+.-]*:\/\//i
 

@@ -70,7 +70,9 @@ export const serve: (
         [`$SRV.${verb}`, `$SRV.${verb}.${identity.name}`, `$SRV.${verb}.${identity.name}.${id}`].map((asked) =>
           connection.subscribe(asked, {
             callback: (error, message: Msg) => {
-              if (error === null && !connection.isClosed()) message.respond(JSON.stringify(answer()))
+              if (error !== null || connection.isClosed()) return
+              const fitting = fittingText(answer(), connection.info?.max_payload ?? Number.POSITIVE_INFINITY)
+              if (fitting !== undefined) message.respond(fitting)
             }
           })
         )
@@ -82,6 +84,18 @@ export const serve: (
       })
   )
 })
+
+/** The answer as JSON, with as many of its endpoints as have room in one message; undefined where it has no room without any. */
+const fittingText = (
+  answer: { readonly type: string; readonly endpoints?: ReadonlyArray<unknown> },
+  maxBytes: number
+): string | undefined => {
+  const text = JSON.stringify(answer)
+  if (Buffer.byteLength(text) <= maxBytes) return text
+  const { endpoints = [] } = answer
+  if (endpoints.length === 0) return undefined
+  return fittingText({ ...answer, endpoints: endpoints.slice(0, Math.floor(endpoints.length / 2)) }, maxBytes)
+}
 
 /** A service's name there has fewer characters than an api's; `metadata` has the api. */
 const nameOf = (api: string): string => api.replaceAll(/[^A-Za-z0-9_-]/g, "_") || "_"

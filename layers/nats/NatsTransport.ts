@@ -13,7 +13,9 @@ import type { CloseEvent } from "../../src/CloseEvent.js"
 import { CloseCode } from "../../src/CloseEvent.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "../../src/connection/Transport.js"
+import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as TraceContext from "../../src/telemetry/TraceContext.js"
+import * as MaxPayload from "./MaxPayload.js"
 
 const Kind = {
   Text: 0,
@@ -32,9 +34,6 @@ const headerLength = 5
 
 /** A `tracestate` that a header can carry. Longer ones than every system has to pass on are left to the frame. */
 const isTraceState = /^[\x20-\x7e]{1,512}$/
-
-/** Room for the headers of a message. */
-const reserve = 1024
 
 /** The receiver acknowledges each time that it has taken as many bytes; as many count as sent at once. */
 const acknowledgedAt = 64 * 1024
@@ -84,10 +83,10 @@ export class NatsTransport implements Transport {
   send(packet: Packet): void {
     if (!this.isOpen || this.closing !== undefined) return
     const content = typeof packet === "string" ? Buffer.from(packet) : packet
-    const most = Math.max((this.connection.info?.max_payload ?? 1024 * 1024) - reserve, 1024)
+    const most = MaxPayload.roomIn(this.connection)
     const trace = traceOf(packet)
     let start = 0
-    for (; content.length - start > most; start += most) {
+    for (; this.isOpen && content.length - start > most; start += most) {
       this.publish(Kind.Part, content.subarray(start, start + most), trace)
     }
     this.publish(typeof packet === "string" ? Kind.Text : Kind.Bytes, content.subarray(start), trace)
@@ -105,14 +104,12 @@ export class NatsTransport implements Transport {
 
   close(event: CloseEvent): void {
     if (!this.isOpen || this.closing !== undefined) return
-    this.publish(Kind.Close, Buffer.from(JSON.stringify([event.code, event.reason])))
-    this.closing = setTimeout(() => this.end(event), closePatience)
+    this.publishClose(event)
+    if (this.isOpen) this.closing = setTimeout(() => this.end(event), closePatience)
   }
 
   terminate(): void {
-    if (!this.isOpen) return
-    this.publish(Kind.Close, Buffer.from(JSON.stringify([broken.code, broken.reason])))
-    this.end(broken)
+    if (this.isOpen) this.abandon(broken)
   }
 
   /** A message arrived in the inbox. */
@@ -120,7 +117,8 @@ export class NatsTransport implements Transport {
     if (!this.isOpen || message.length < headerLength) return
     const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
     const kind = view.getUint8(0)
-    if (view.getUint32(1) !== this.nextReceived) return this.end({ ...broken, reason: "a message was lost on the way" })
+    if (view.getUint32(1) !== this.nextReceived)
+      return this.abandon({ ...broken, reason: "a message was lost on the way" })
     this.nextReceived = (this.nextReceived + 1) >>> 0
     const content = message.subarray(headerLength)
     switch (kind) {
@@ -163,9 +161,17 @@ export class NatsTransport implements Transport {
     // Parts without content take memory, too.
     this.partBytes += Math.max(content.length, 64)
     if (this.partBytes <= this.maxFrameBytes) return this.tell((listener) => listener.onReceiving(this.partBytes))
-    const event = { code: CloseCode.TooLarge, reason: `a frame over ${this.maxFrameBytes} bytes` }
-    this.publish(Kind.Close, Buffer.from(JSON.stringify([event.code, event.reason])))
+    this.abandon({ code: CloseCode.TooLarge, reason: `a frame over ${this.maxFrameBytes} bytes` })
+  }
+
+  /** Tells the peer, and waits for no answer. */
+  private abandon(event: CloseEvent): void {
+    this.publishClose(event)
     this.end(event)
+  }
+
+  private publishClose({ code, reason }: CloseEvent): void {
+    this.publish(Kind.Close, Buffer.from(JSON.stringify([code, reason])))
   }
 
   private count({ length }: Uint8Array): void {
@@ -194,6 +200,7 @@ export class NatsTransport implements Transport {
   }
 
   private publish(kind: number, content: Uint8Array = none, trace?: TraceContext.TraceContext): void {
+    if (!this.isOpen) return
     const message = Buffer.allocUnsafe(headerLength + content.length)
     message.writeUInt8(kind)
     message.writeUInt32BE(this.nextSent, 1)
@@ -202,8 +209,9 @@ export class NatsTransport implements Transport {
     try {
       if (trace === undefined) this.connection.publish(this.peer, message)
       else this.connection.publish(this.peer, message, { headers: this.headersOf(trace) })
-    } catch {
-      // The connection to NATS is closed, which ends this one as well.
+    } catch (error) {
+      // The connection to NATS is closed, or leads now to a server that takes less in a message. The peer would miss this one.
+      this.end({ ...broken, reason: messageOf(error) })
     }
   }
 

@@ -25,6 +25,8 @@ export interface PatientSendingOptions {
   readonly clock: Clock.Clock
   readonly pool: EndpointPool
   readonly known: RouteCache
+  /** Where participants meet, for messages. */
+  readonly where: string
   /** How the client has ended, once it has. */
   readonly end: () => CloseEvent | undefined
   /** Waits until the instance is connected, or isn't worth waiting for. */
@@ -43,13 +45,21 @@ export type PatientSending = <A, E>(
   first?: Endpoint
 ) => Effect.Effect<A, E | ServiceNotRegistered | ConnectionClosed | FrameTooLarge | RequestTimeout>
 
-export const make = ({ api, awaitConnection, clock, end, known, pool }: PatientSendingOptions): PatientSending => {
+export const make = ({
+  api,
+  awaitConnection,
+  clock,
+  end,
+  known,
+  pool,
+  where
+}: PatientSendingOptions): PatientSending => {
   const unavailable = (request: string, millis: number): RequestTimeout | ServiceNotRegistered =>
     neverSent(
       request,
       millis,
       pool.isEmpty
-        ? notRegistered(api, apis(known), words(api, known))
+        ? notRegistered(api, apis(known), words(api, known, where))
         : new RequestTimeout({ request, target: api, millis, unsent: "no instance could be connected to" })
     )
 
@@ -116,10 +126,10 @@ const neverSent = <E extends { readonly _tag: string }>(request: string, millis:
 const apis = (known: RouteCache): Iterable<string> =>
   new Set(known.routes().flatMap((route) => (isEndpoint(route) ? [route.api] : [])))
 
-const words = (api: string, known: RouteCache) => {
+const words = (api: string, known: RouteCache, where: string) => {
   const none = known.routes().some((route) => route.api === api)
     ? "It is registered for HTTP alone: does its process have a ServiceServer?"
-    : "None is registered for requests by name: are they running, and do they take part at this port?"
+    : `None is registered for requests by name: are they running, and do they take part ${where}?`
   return {
     none,
     some: (names: string) =>

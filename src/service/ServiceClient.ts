@@ -110,7 +110,15 @@ export const connect = (services: ServiceClientContext): Services["connect"] =>
       isOver: () => end !== undefined,
       scope
     })
-    const patiently = PatientSending.make({ api, pool, known, clock, end: () => end, awaitConnection })
+    const patiently = PatientSending.make({
+      api,
+      pool,
+      known,
+      clock,
+      where: endpoints.where,
+      end: () => end,
+      awaitConnection
+    })
 
     const entered = <A, E>(endpoint: Endpoint, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.suspend(() => {

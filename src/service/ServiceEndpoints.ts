@@ -11,6 +11,8 @@ import type { IPCPeer } from "../IPCPeer.js"
 import type { ServiceServerOptions } from "../Services.js"
 
 export interface ServiceEndpoints {
+  /** Where its participants meet, for messages: `at this port`. */
+  readonly where: string
   /** Listens at a new address until the scope closes. `prepare` runs before a client is accepted. */
   readonly listen: <E, R>(
     prepare: (peer: IPCPeer) => Effect.Effect<unknown, E, R>,

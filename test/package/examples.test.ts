@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
@@ -169,7 +170,8 @@ describe("every example runs to its end and prints what the reader expects", { t
         )
         yield* Effect.promise(programs.build)
         const { url } = yield* NatsServer.start()
-        yield* services(programs.folder, { NATS_URL: url, IPC_ADVERTISE: "127.0.0.1" })
+        // As docs/nats.md has it: `IPC_ADVERTISE=$(hostname)`.
+        yield* services(programs.folder, { NATS_URL: url, IPC_ADVERTISE: hostname() })
       }),
     60_000
   )

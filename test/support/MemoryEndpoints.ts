@@ -13,6 +13,7 @@ export const make = () => {
   let latest = 0
 
   const service: ServiceEndpoints = {
+    where: "at this port",
     listen: (prepare, options) =>
       Effect.gen(function* () {
         const clients = yield* ClientConnections.make(options)

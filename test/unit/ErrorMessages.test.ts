@@ -246,7 +246,7 @@ describe("the message of", () => {
       The leader can't register "users": it doesn't know endpoints. It is an earlier version of effect-ipc, or another program; try again once every participant has 0.2 or later.
 
       InvalidEntry
-      The entry {} can't be registered: its cause. An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:4001","pathPrefix":"/users"}."
+      The entry {} can't be registered: its cause. An entry looks like {"api":"users","baseUrl":"http://host:4001","pathPrefix":"/users"}."
     `)
   })
 

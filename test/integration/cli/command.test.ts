@@ -249,7 +249,7 @@ layer(Cli.Gateway.layer, { timeout: millis, excludeTestServices: true })("the ef
             ],
             [
               ["register", "--api", "a", "--prefix", "a", "--url", "a"],
-              '--prefix must start with "/", not "a"; --url must be a URL like "http://127.0.0.1:4001", not "a". Try "effect-ipc register --help".'
+              '--prefix must start with "/", not "a"; --url must be a URL like "http://host:4001", not "a". Try "effect-ipc register --help".'
             ],
             [["routes", "--json", "--port"], '--port needs a value. Try "effect-ipc routes --help".'],
             [["routes", "--json", "--json"], '--json was given twice. Try "effect-ipc routes --help".'],

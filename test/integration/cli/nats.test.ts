@@ -55,6 +55,7 @@ describe("The command on NATS", () => {
             run("request", "users", "users/none", "--timeout", "30"),
             run("routes", "--namespace", "other"),
             run("routes", "--namespace", "a.b"),
+            Cli.run(["routes", "--namespace", "shop"]),
             Cli.run(["routes", "--nats", "nats://u:secret@127.0.0.1:1"])
           ],
           { concurrency: 3 }
@@ -85,6 +86,7 @@ describe("The command on NATS", () => {
               "",
               'effect-ipc: NATS at URL can\'t be used: the namespace "a.b" has other than letters, digits, "-" and "_", or more than 64. Check --nats and --namespace.'
             ],
+            [2, "", 'effect-ipc: --namespace "shop" is one on NATS: pass --nats, too. Try "effect-ipc routes --help".'],
             [
               1,
               "",

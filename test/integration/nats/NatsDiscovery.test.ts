@@ -100,11 +100,30 @@ describe("Participants on NATS", () => {
       const { url } = yield* NatsServer.start()
       const local = { ...users, baseUrl: "http://127.0.0.1:4001" }
       const a = yield* join({ servers: url, runtimeId: "a" })
-      assert.strictEqual((yield* told(a.discovery.register(local))).tag, "InvalidEntry")
+      const isLocal = `only this machine reaches its baseUrl; set IPC_ADVERTISE, or pass { advertise }, with the host by which other machines reach this one, such as "10.0.0.7" or "shop-1.example"`
+      for (const host of [
+        "127.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost.",
+        "a.LOCALHOST",
+        "0.0.0.0"
+      ]) {
+        const baseUrl = new URL(`http://${host}:4001`).origin
+        assert.deepStrictEqual(yield* told(a.discovery.register({ ...users, baseUrl: `http://${host}:4001` })), {
+          tag: "InvalidEntry",
+          message: `The entry {"api":"users","baseUrl":"${baseUrl}","pathPrefix":"/users"} can't be registered: ${isLocal}. An entry looks like {"api":"users","baseUrl":"http://host:4001","pathPrefix":"/users"}.`
+        })
+      }
       const b = yield* join({ servers: url, runtimeId: "b", advertise: "10.0.0.9" })
       yield* b.discovery.register(local)
       yield* knows(a.discovery, ["b users"])
       assert.strictEqual(yield* a.discovery.discover("users"), "http://10.0.0.9:4001")
+      const c = yield* join({ servers: url, runtimeId: "c", advertise: "fd00::9" })
+      yield* c.discovery.register({ ...orders, baseUrl: "http://[::1]:4002/base" })
+      yield* knows(a.discovery, ["b users", "c orders"])
+      assert.strictEqual(yield* a.discovery.discover("orders"), "http://[fd00::9]:4002/base")
     })
   )
 
@@ -124,6 +143,105 @@ describe("Participants on NATS", () => {
 describe("What NATS lacks is a typed failure", () => {
   const failing = (options: NatsDiscovery.NatsDiscoveryOptions) =>
     Effect.map(Effect.flip(Effect.scoped(NatsDiscovery.make(options))), ({ reason }) => reason)
+
+  live("of options, each says which value is wrong, and what one is that isn't", () =>
+    Effect.gen(function* () {
+      const said = (options: object) =>
+        Effect.map(
+          Effect.flip(Effect.scoped(NatsDiscovery.make({ servers: "nats://127.0.0.1:1", ...options }))),
+          ({ detail, message, reason }) => {
+            assert.strictEqual(reason, "InvalidOptions")
+            assert.include(message, detail)
+            return detail
+          }
+        )
+      const host = (value: string) =>
+        `advertise is a host name or an IP address alone, such as "10.0.0.7" or "shop-1.example", not ${value}`
+      const local = (value: string) =>
+        `advertise is the host by which other machines reach this one, such as "10.0.0.7" or "shop-1.example", and ${value} leads each to itself`
+      const secret = (name: string, kind: string) =>
+        `${name} of its credentials is a secret: pass Redacted.make(...) of a string, not ${kind}`
+      const runtimeId = "a runtimeId has at most 256 characters and no control characters"
+      const issues: ReadonlyArray<readonly [object, string]> = [
+        ...[
+          "",
+          " ",
+          "10.0.0.9:80",
+          "http://10.0.0.9",
+          "host/x",
+          "my host",
+          "::1x",
+          "a..b",
+          "u@h",
+          "[::2]:80",
+          "-a",
+          "1.2.3.4.5"
+        ].map((advertise) => [{ advertise }, host(JSON.stringify(advertise))] as const),
+        [{ advertise: 7 }, host("7")],
+        ...[
+          "localhost",
+          "LocalHost.",
+          "a.localhost",
+          "127.9.9.9",
+          "127.1",
+          "0x7f000001",
+          "::1",
+          "[::1]",
+          "::ffff:127.0.0.1",
+          "0.0.0.0",
+          "0",
+          "::"
+        ].map((advertise) => [{ advertise }, local(JSON.stringify(advertise))] as const),
+        [{ runtimeId: "x".repeat(257) }, runtimeId],
+        [{ runtimeId: "a\nb" }, runtimeId],
+        [{ runtimeId: 7 }, "runtimeId is a string, not a number"],
+        [{ servers: 4222 }, 'servers is "nats://host:port", or an array of such, not 4222'],
+        [{ servers: null }, 'servers is "nats://host:port", or an array of such, not null'],
+        [{ servers: ["nats://h:1", 7] }, 'servers is "nats://host:port", or an array of such, not 7'],
+        [{ servers: [] }, "there is no server in { servers }"],
+        [{ credentials: { password: "p" } }, secret("password", "a string")],
+        [{ credentials: { token: 7 } }, secret("token", "a number")],
+        [{ credentials: { nkeySeed: Redacted.make(7) } }, secret("nkeySeed", "an object")],
+        [{ credentials: { user: 7 } }, "user of its credentials is a string, not a number"],
+        [{ credentials: { credsFile: 7 } }, "credsFile of its credentials is a string, not a number"],
+        [{ credentials: { tls: { caFile: 7 } } }, "caFile of its credentials is a string, not a number"],
+        [
+          { credentials: "u" },
+          "credentials is an object of user, password, token, nkeySeed, credsFile, tls, not a string"
+        ],
+        [{ replicas: 0 }, "replicas is a whole number from 1 to 5, not 0"],
+        [{ replicas: 1.5 }, "replicas is a whole number from 1 to 5, not 1.5"],
+        [{ replicas: 9 }, "replicas is a whole number from 1 to 5, not 9"],
+        [{ replicas: "3" }, 'replicas is a whole number from 1 to 5, not "3"'],
+        [{ lease: "10 millis" }, "lease is from a second to an hour, not 10ms"],
+        [{ lease: Number.POSITIVE_INFINITY }, "lease is from a second to an hour, not Infinity"],
+        [{ lease: "soon" }, 'lease is a duration, such as "20 millis" or a number of milliseconds, not "soon"'],
+        [{ heartbeat: "soon" }, 'heartbeat is a duration, such as "20 millis" or a number of milliseconds, not "soon"'],
+        [
+          { connectTimeout: {} },
+          'connectTimeout is a duration, such as "20 millis" or a number of milliseconds, not an object'
+        ],
+        [{ namespace: 7 }, "namespace is a string, not a number"],
+        [{ namespace: "a.b" }, 'the namespace "a.b" has other than letters, digits, "-" and "_", or more than 64'],
+        [{ limits: 7 }, "limits is an object of maxEntriesPerParticipant, maxEntries, maxEntryBytes, not a number"]
+      ]
+      const details = yield* Effect.forEach(issues, ([options]) => said(options))
+      assert.deepStrictEqual(
+        details,
+        issues.map(([, detail]) => detail)
+      )
+    })
+  )
+
+  live("a server that takes too little in one message", () =>
+    Effect.gen(function* () {
+      const { url } = yield* NatsServer.start({ config: "max_payload: 1000" })
+      const { detail, reason } = yield* Effect.flip(Effect.scoped(NatsDiscovery.make({ servers: url })))
+      const issue =
+        "the server's max_payload is 1000 bytes, and has to be at least 1024: change it in the server's configuration"
+      assert.deepStrictEqual([reason, detail], ["InvalidOptions", issue])
+    })
+  )
 
   live(
     "no server, no such user, no JetStream, too few replicas, options that can't be",

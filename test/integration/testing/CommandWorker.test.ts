@@ -202,7 +202,7 @@ describe("a command that doesn't become ready", () => {
         It wrote nothing to stderr or stdout.",
           "Worker "app" (sh -c kill -TERM $$) was ended by SIGTERM before it was ready. It was sent that signal from outside.
         It wrote nothing to stderr or stdout.",
-          "Worker "app" (node) can't be registered. The entry {"api":"a/b","baseUrl":"http://127.0.0.1:PORT","pathPrefix":"no slash"} can't be registered: pathPrefix must start with "/". An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:PORT","pathPrefix":"/users"}. Check { api } and { pathPrefix }.",
+          "Worker "app" (node) can't be registered. The entry {"api":"a/b","baseUrl":"http://127.0.0.1:PORT","pathPrefix":"no slash"} can't be registered: pathPrefix must start with "/". An entry looks like {"api":"users","baseUrl":"http://host:PORT","pathPrefix":"/users"}. Check { api } and { pathPrefix }.",
         ]
       `)
     })

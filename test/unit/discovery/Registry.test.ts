@@ -249,7 +249,7 @@ describe("The gateway's own URL", () => {
         assert.deepStrictEqual(yield* told(discovery.register([users, { ...orders, baseUrl: "http://memory:1/" }])), {
           tag: "InvalidEntry",
           message:
-            'The entry {"api":"orders","baseUrl":"http://memory:1","pathPrefix":"/orders"} can\'t be registered: baseUrl is the gateway\'s own, so that its requests would come back to it. An entry looks like {"api":"users","baseUrl":"http://127.0.0.1:4001","pathPrefix":"/users"}.'
+            'The entry {"api":"orders","baseUrl":"http://memory:1","pathPrefix":"/orders"} can\'t be registered: baseUrl is the gateway\'s own, so that its requests would come back to it. An entry looks like {"api":"users","baseUrl":"http://host:4001","pathPrefix":"/users"}.'
         })
       }
       yield* settled
