@@ -249,7 +249,8 @@ const issueOf = (config: StreamConfig, options: NatsBucketOptions): string | und
 class UnsuitableBucket extends Error {}
 
 /** What the server says of a bucket that has no room, or takes no value of this size, or no more writes at all. */
-const lasting = /maximum (bytes|messages|message size) exceeded|exceeds maximum allowed|sealed stream|insufficient/i
+const lasting =
+  /maximum (bytes|messages) exceeded|exceeds maximum allowed|sealed stream|(storage|memory) resources|resource limits/i
 
 const unavailable = (error: unknown, { name }: NatsBucketOptions): BucketUnavailable => {
   const detail = messageOf(error)

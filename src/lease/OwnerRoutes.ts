@@ -39,7 +39,7 @@ export interface Owner {
   /** By key of the bucket. */
   readonly entries: Map<string, { readonly run: string; readonly entry: Entry }>
   /** What of them is routed. */
-  routed: ReadonlyMap<string, Entry>
+  routed: Map<string, Entry>
 }
 
 export class OwnerRoutes {
@@ -63,6 +63,7 @@ export class OwnerRoutes {
       this.setStrategies(owner, before)
     } else if (kind === "entry" && number !== undefined) {
       const entry = value === undefined ? undefined : this.entryOf(value)
+      if (entry !== undefined && this.add(owner, key, entry)) return owner
       if (entry === undefined) owner.entries.delete(key)
       else if (owner.entries.has(key) || this.table.size() < this.maxEntries) owner.entries.set(key, entry)
     }
@@ -92,6 +93,17 @@ export class OwnerRoutes {
       isAny = true
     }
     return isAny
+  }
+
+  /** Adds a routed entry to those that there are; whether it was such a one. */
+  private add(owner: Owner, key: string, held: { readonly run: string; readonly entry: Entry }): boolean {
+    if (owner.entries.has(key) || held.run !== owner.record?.run || this.table.size() >= this.maxEntries) return false
+    owner.entries.set(key, held)
+    const routeKey = keyOf(held.entry)
+    if (owner.routed.has(routeKey)) return true
+    owner.routed.set(routeKey, held.entry)
+    this.publish(this.table.register(owner.name, [held.entry]))
+    return true
   }
 
   private entryOf(value: string) {

@@ -249,18 +249,23 @@ export const make: (bucket: Bucket, options: RecordsOptions) => Effect.Effect<Re
     yield* Effect.addFinalizer(() => Fiber.interruptAll([renewing, settling]))
 
     /** Waits until the entries are in the bucket, or are not, as registrations now have it. */
-    const settled = (entries: ReadonlyArray<Entry>): Effect.Effect<void> =>
-      Effect.zipRight(
+    const settled = (entries: ReadonlyArray<Entry>): Effect.Effect<void> => {
+      let next = 0
+      return Effect.zipRight(
         touch,
         view.until(() => {
           const routed = isRegistered() ? self()?.routed : undefined
-          const isSettled = entries.every((entry) => {
+          // From the one on that wasn't when it looked last: it looks at every write, of which each entry has one.
+          for (let looked = 0; looked < entries.length; looked++) {
+            const entry = entries[next] as Entry
             const told = Either.getOrElse(advertised(entry), () => entry)
-            return registrations.has(entry) === (routed?.has(keyOf(told)) ?? false)
-          })
-          return isSettled ? Effect.void : undefined
+            if (registrations.has(entry) !== (routed?.has(keyOf(told)) ?? false)) return undefined
+            next = (next + 1) % entries.length
+          }
+          return Effect.void
         })
       )
+    }
 
     const records: Records = {
       view,
