@@ -48,6 +48,14 @@ export const defects: Readonly<Record<string, Defect>> = {
     seed: 9,
     violates: "one leader"
   },
+  "kv: a follower waits for its own lease alone": {
+    election: "kv",
+    file: "src/lease/LeaseElection.ts",
+    original: "return Math.max(lease, told)",
+    changed: "return lease",
+    seed: 15,
+    violates: "one leader"
+  },
   "kv: an owner's entries outlive its connection": {
     election: "kv",
     file: "src/lease/Records.ts",
