@@ -5,12 +5,12 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
-import type { Discovery } from "../../../src/Discovery.js"
-import { live, told } from "../../support/live.js"
-import { join, knows } from "../../support/NatsParticipants.js"
-import * as NatsRelay from "../../support/NatsRelay.js"
-import * as NatsServer from "../../support/NatsServer.js"
-import { calling, Echo, Never, Note, Shout, serving, Told } from "../../support/NatsUsers.js"
+import type { Discovery } from "../../src/Discovery.js"
+import { live, told } from "../support/live.js"
+import { join, knows } from "../support/NatsParticipants.js"
+import * as NatsRelay from "../support/NatsRelay.js"
+import * as NatsServer from "../support/NatsServer.js"
+import { calling, Echo, Never, Note, Shout, serving, Told } from "../support/NatsUsers.js"
 
 const routesOf = (discovery: Discovery.Service) =>
   Effect.map(discovery.routes, (routes) => routes.map(({ registeredAt: _, ...route }) => JSON.stringify(route)).sort())
