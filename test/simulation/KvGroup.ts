@@ -12,10 +12,15 @@ import type { Network } from "./Network.js"
 import type { Group } from "./Run.js"
 import { Host } from "./World.js"
 
-/** In milliseconds. The age is so short that clocks that are set make the server drop what is in use. */
+/** In milliseconds. */
 const lease = 3000
 const writeTimeout = 2000
-const maxAge = 45_000
+
+/** So short that clocks that are set make the server drop what is in use. */
+const shortAge = 45_000
+
+/** So long that it drops none, whatever clocks are set to. Where leases differ, only records tell of a longer one. */
+const longAge = 24 * 3_600_000
 
 /** What a host has of the server, until it breaks. */
 interface Connection {
@@ -31,6 +36,7 @@ const otherLeases = [1500, lease, 9000] as const
 export const make = (network: Network): Group => {
   const { world } = network
   const leases = world.integer(3) === 0 ? otherLeases : [lease]
+  const maxAge = leases === otherLeases ? longAge : shortAge
   const server = new Host(world, "server")
   const bucket = new MemoryBucket(() => server.clock.unsafeCurrentTimeMillis(), maxAge)
   const connections = new Map<Host, Connection>()
