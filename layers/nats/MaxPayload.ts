@@ -15,7 +15,7 @@ const least = 1024
 const reserve = 700
 
 /** The content that fits into one message, in bytes. */
-export const roomIn = ({ info }: NatsConnection): number => Math.max(maxPayloadOf(info) - reserve, least - reserve)
+export const roomIn = ({ info }: NatsConnection): number => Math.max(maxPayloadOf(info), least) - reserve
 
 /** What is wrong with the server's bound. */
 export const issueOf = ({ info }: NatsConnection): string | undefined => {

@@ -39,7 +39,7 @@ export interface NewBucketOptions extends NatsBucketOptions {
  * Opens the bucket, and makes it where it isn't there.
  */
 export const make = (connection: NatsConnection, options: NewBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
-  opened(connection, options, (client) => create(client, options), true)
+  opened(connection, options, (client) => create(client, options))
 
 const create = async (client: JetStreamClient, { maxAge, name, replicas }: NewBucketOptions): Promise<void> => {
   const { Kvm } = await import("@nats-io/kv")
@@ -55,31 +55,24 @@ const create = async (client: JetStreamClient, { maxAge, name, replicas }: NewBu
  * Opens the bucket where it is there.
  */
 export const open = (connection: NatsConnection, options: NatsBucketOptions): Effect.Effect<Bucket, NatsFailed> =>
-  // Opening a bucket asks for nothing, and so doesn't tell that it isn't there.
-  opened(
-    connection,
-    options,
-    async (client) => (await client.jetstreamManager(false)).streams.info(streamOf(options)),
-    false
-  )
+  opened(connection, options)
 
 const opened = (
   connection: NatsConnection,
   options: NatsBucketOptions,
-  prepare: (client: JetStreamClient) => Promise<unknown>,
-  /** Whether to create the bucket again if the server has lost it. */
-  again: boolean
+  /** Creates the bucket, also if the server has lost it later. Default: it has to be there. */
+  create?: (client: JetStreamClient) => Promise<void>
 ): Effect.Effect<Bucket, NatsFailed> =>
   Effect.tryPromise({
     try: async () => {
       const { jetstream } = await import("@nats-io/jetstream")
       // A cluster takes longer to make a stream than to answer, so this has the client's own timeout.
-      const prepared = () => prepare(jetstream(connection))
-      await prepared()
+      const patient = jetstream(connection)
+      const remake = create === undefined ? undefined : () => create(patient)
+      await remake?.()
       const client = jetstream(connection, { timeout: options.answerTimeout })
-      const remake = again ? prepared : undefined
       const manager = await client.jetstreamManager(false)
-      const { config } = await (await jetstream(connection).jetstreamManager(false)).streams.info(streamOf(options))
+      const { config } = await (await patient.jetstreamManager(false)).streams.info(streamOf(options))
       const issue = issueOf(config, options)
       if (issue !== undefined) throw new UnsuitableBucket(issue)
       return overJetStream(connection, client, manager, options, remake)

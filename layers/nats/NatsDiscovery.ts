@@ -66,7 +66,7 @@ export interface NatsDiscoveryOptions extends NatsConnectionOptions {
   readonly replicas?: number | undefined
   /**
    * The host by which other machines reach this one: a name or an IP address alone, and none of the loopback interface. An
-   * entry whose base URL has a loopback host gets this one in its place; without it, such an entry is refused.
+   * entry whose base URL has a loopback host is registered with this host instead; without it, such an entry is refused.
    */
   readonly advertise?: string | undefined
   /** How often the ends of a connection between services ping each other; one that is silent for two is dropped. Default 3 seconds. */

@@ -57,17 +57,7 @@ const samples: Samples = {
     ...(["Refused", "TimedOut", "Unreachable"] as const).map((reason) => connect(reason)),
     ...[400, 401, 403, 404, 500, 503].map((status) => connect("Rejected", status))
   ],
-  NatsFailed: (
-    [
-      "Unreachable",
-      "Refused",
-      "NoJetStream",
-      "TooFewReplicas",
-      "InvalidOptions",
-      "UnsuitableBucket",
-      "Unavailable"
-    ] as const
-  ).map(nats),
+  NatsFailed: Errors.NatsFailed.fields.reason.literals.map(nats),
   InvalidRequestName: [new Errors.InvalidRequestName({ request: "users:find" })],
   ClientNotConnected: [[], ["one", "two"]].map(
     (connected) => new Errors.ClientNotConnected({ runtimeId: "worker", connected })

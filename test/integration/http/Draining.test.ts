@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -13,8 +14,6 @@ import * as InnerScope from "../../../src/internal/InnerScope.js"
 import { LeaderElection } from "../../../src/LeaderElection.js"
 import * as Port from "../../support/Port.js"
 import { ask, connect, event, serve } from "./support.js"
-
-const inScope = InnerScope.make
 
 /** A service whose answers to `/slow` wait until they are released. */
 const slowService = Effect.gen(function* () {
@@ -41,12 +40,24 @@ const slowService = Effect.gen(function* () {
   }
 })
 
+/** A gateway that proxies all to one service, in a scope of its own. */
+const gatewayTo = (url: string, drainTimeout: Duration.DurationInput) =>
+  Effect.gen(function* () {
+    const scope = yield* InnerScope.make
+    const server = yield* Scope.extend(NodeIPCServer.make({ drainTimeout }), scope)
+    yield* Scope.extend(
+      server.setRouteProxyResolver(() => url),
+      scope
+    )
+    return { scope, server }
+  })
+
 describe("a server that closes with HTTP exchanges under way", () => {
   it.scopedLive("frees its port at once, ends what runs while it leads, and then lets the exchanges end", () =>
     Effect.gen(function* () {
       const service = yield* slowService
       const port = yield* Effect.promise(Port.free)
-      const leading = yield* inScope
+      const leading = yield* InnerScope.make
       const leader = yield* Scope.extend(LocalDiscovery.make({ port, drainTimeout: "1 minute" }), leading)
       const follower = yield* LocalDiscovery.make({ port })
       yield* Context.get(follower, Discovery).register([
@@ -80,12 +91,7 @@ describe("a server that closes with HTTP exchanges under way", () => {
   it.scopedLive("cuts those that take longer", () =>
     Effect.gen(function* () {
       const service = yield* slowService
-      const scope = yield* inScope
-      const server = yield* Scope.extend(NodeIPCServer.make({ drainTimeout: "50 millis" }), scope)
-      yield* Scope.extend(
-        server.setRouteProxyResolver(() => service.url),
-        scope
-      )
+      const { scope, server } = yield* gatewayTo(service.url, "50 millis")
       const slow = yield* Effect.fork(Effect.either(ask(`${server.url}/service/slow`)))
       yield* service.asked
       yield* Scope.close(scope, Exit.void)
@@ -97,12 +103,7 @@ describe("a server that closes with HTTP exchanges under way", () => {
   it.scopedLive("begins none on their connections, and closes each after its response", () =>
     Effect.gen(function* () {
       const service = yield* slowService
-      const scope = yield* inScope
-      const server = yield* Scope.extend(NodeIPCServer.make({ drainTimeout: "1 minute" }), scope)
-      yield* Scope.extend(
-        server.setRouteProxyResolver(() => service.url),
-        scope
-      )
+      const { scope, server } = yield* gatewayTo(service.url, "1 minute")
       const half = yield* connect(server.port)
       half.socket.write("GET /service/quick HTTP/1.1\r\nHost: x\r\n")
       const client = yield* connect(server.port)
@@ -125,12 +126,7 @@ describe("a server that closes with HTTP exchanges under way", () => {
   it.scopedLive("takes no offer of an upgrade, and lets the exchange before it on its connection end", () =>
     Effect.gen(function* () {
       const service = yield* slowService
-      const scope = yield* inScope
-      const server = yield* Scope.extend(NodeIPCServer.make({ drainTimeout: "1 minute" }), scope)
-      yield* Scope.extend(
-        server.setRouteProxyResolver(() => service.url),
-        scope
-      )
+      const { scope, server } = yield* gatewayTo(service.url, "1 minute")
       const offer = ["GET /service/web HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket", "", ""]
       const half = yield* connect(server.port)
       half.socket.write(offer.slice(0, -2).join("\r\n"))
