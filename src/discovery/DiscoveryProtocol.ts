@@ -100,7 +100,8 @@ export const RoutePage = limited(
     }),
     success: Schema.Struct({
       version: Schema.Number,
-      routes: Schema.Array(Route),
+      /** A leader that knows pages names each kind. Without a default to fill in, the routes need no decoding or encoding. */
+      routes: Schema.Array(Schema.typeSchema(Route)),
       /** Whether the leader keeps such entries. */
       all: Schema.optional(Schema.Boolean),
       /** None on the last page. */

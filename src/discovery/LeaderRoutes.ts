@@ -58,6 +58,15 @@ export const follow: (
   let earlyChanges = 0
   let missed = false
 
+  /** The route as an entry would be, in the spelling of this version: this participant may come to route by it. */
+  const accepted = (route: Route): ReadonlyArray<Route> => {
+    // It was validated when it became known: a new leader repeats what the last one told.
+    if (cache.has(route)) return [route]
+    const valid = validateAny(route)
+    if (Either.isLeft(valid) || route.owner.length > maxNameLength) return []
+    return [{ ...route, ...valid.right }]
+  }
+
   const fetchWhole: Effect.Effect<void, RequestError> = Effect.suspend(() => {
     early = []
     earlyChanges = 0
@@ -122,13 +131,6 @@ const fetchPages = (
       after = page.next
     }
   })
-
-/** As an entry would be, in the spelling of this version: this participant may come to route by it. */
-const accepted = (route: Route): ReadonlyArray<Route> => {
-  const valid = validateAny(route)
-  if (Either.isLeft(valid) || route.owner.length > maxNameLength) return []
-  return [{ ...route, ...valid.right }]
-}
 
 const missedPause = Duration.millis(200)
 

@@ -13,6 +13,8 @@ import { ownedKeyOf } from "./EntryKey.js"
 
 export interface RouteCache {
   readonly routes: () => ReadonlyArray<Route>
+  /** Whether this entry of this owner is known. The rest of the route may differ. */
+  readonly has: (route: Route) => boolean
   readonly learn: (changes: ReadonlyArray<RouteChange>) => void
   readonly forget: (isGone: (route: Route) => boolean) => void
   /** These are all the routes that there are. */
@@ -57,6 +59,7 @@ export const make = (maxRoutes: number): Effect.Effect<RouteCache, never, Scope.
 
     const cache: RouteCache = {
       routes: () => Array.from(known.values()),
+      has: (route) => known.get(routeKeyOf(route))?.kind === route.kind,
       find: (isWanted) => {
         for (const route of known.values()) if (isWanted(route)) return route
         return undefined

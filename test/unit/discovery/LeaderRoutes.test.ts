@@ -119,6 +119,38 @@ describe("A follower's view of the leader's routes", () => {
     }).pipe(inMemory)
   )
 
+  it.scoped("takes what it knows already as it comes, and validates what is new or registered differently", () =>
+    Effect.gen(function* () {
+      const known = [route("a"), route("b")]
+      const a = route("a", { connections: 7, strategy: "random" })
+      const again = [
+        a,
+        route("b", { pathPrefix: "/b/", stripPrefix: true }),
+        route("b", { owner: "other", baseUrl: "nowhere" }),
+        route("b", { baseUrl: "http://127.0.0.1:1/?" }),
+        route("b", { kind: "ipc" })
+      ]
+      let routes: ReadonlyArray<Route> = known
+      const leader = yield* makeLeader(() => Effect.suspend(() => pageOf({ version: 1, routes })))
+      const cache = yield* RouteCache.make(10)
+      yield* LeaderRoutes.follow(leader.client, cache, 10)
+      assert.deepStrictEqual(cache.routes(), known)
+      routes = again
+      yield* LeaderRoutes.follow(leader.client, cache, 10)
+      assert.deepStrictEqual(cache.routes(), [a, route("b", { stripPrefix: true })])
+      yield* leader.tell({
+        version: 2,
+        changes: [
+          { _tag: "Registered", route: route("b") },
+          { _tag: "Registered", route: route("a", { kind: "ipc" }) },
+          { _tag: "Unregistered", route: route("a", { pathPrefix: "a" }) },
+          { _tag: "Registered", route: route("c", { pathPrefix: "c" }) }
+        ]
+      })
+      assert.deepStrictEqual(cache.routes(), [a, route("b")])
+    }).pipe(inMemory)
+  )
+
   it.scoped("comes to an end, whatever pages the leader sends", () =>
     Effect.gen(function* () {
       let asked = 0
