@@ -1,31 +1,38 @@
 /**
- * Looks at the package as its users' tools will: packs it, lints the tarball, installs it elsewhere, imports each entry
- * in plain Node, does what the README and the docs say of two programs and of bundlers, type-checks a program that uses it, and emits declarations for every export.
+ * Looks at the package as its users' tools will: packs it, unless a tarball is named, lints the tarball, installs it elsewhere,
+ * imports each entry in plain Node, does what the README and the docs say of two programs and of bundlers, type-checks a program
+ * that uses it, and emits declarations for every export. Most of it takes one processor, so two things are done at a time.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const consumer = fileURLToPath(new URL("./consumer", import.meta.url))
 const windows = process.platform === "win32"
 
-const run = (command: string, args: ReadonlyArray<string>, cwd: string): string => {
+/** Aborted by the first failure, so that nothing goes on in the folder that is removed then. */
+const failure = new AbortController()
+
+const run = async (command: string, args: ReadonlyArray<string>, cwd: string): Promise<string> => {
   const start = performance.now()
   const shown = `${command} ${args.join(" ")}`.replaceAll(root, "").replaceAll(folder, "")
   try {
-    const output = execFileSync(command, args, { cwd, encoding: "utf8", stdio: "pipe", shell: windows })
+    const options = { cwd, encoding: "utf8", shell: windows, signal: failure.signal, maxBuffer: 2 ** 26 } as const
+    const { stdout } = await promisify(execFile)(command, args, options)
     console.log(`ok    ${shown}  (${((performance.now() - start) / 1000).toFixed(1)} s)`)
-    return output
+    return stdout
   } catch (error) {
-    const { stderr, stdout } = error as { readonly stdout?: string; readonly stderr?: string }
-    throw new Error(`${shown} failed:\n${stdout ?? ""}${stderr ?? ""}`)
+    const { message, stdout } = error as Error & { readonly stdout?: string }
+    // The message has what it wrote to stderr.
+    throw new Error(`${shown} failed:\n${stdout ?? ""}${message}`)
   }
 }
 
@@ -63,7 +70,11 @@ const checkTwoPrograms = async (tarball: string): Promise<void> => {
   for (const command of commandsWith("npm install effect-ipc")) {
     for (const part of command.replace(" effect-ipc ", ` ${tarball} `).split(" && ")) {
       const [name = "", ...args] = part.split(" ")
-      run(name, [...args, ...(args[0] === "install" ? ["--no-audit", "--no-fund", "--prefer-offline"] : [])], fresh)
+      await run(
+        name,
+        [...args, ...(args[0] === "install" ? ["--no-audit", "--no-fund", "--prefer-offline"] : [])],
+        fresh
+      )
     }
   }
   for (const [, name, code] of readme.matchAll(/^<!-- example: two-programs\/(\S+) -->\n```ts\n([\s\S]*?)^```$/gm)) {
@@ -123,18 +134,18 @@ const freePort = async (): Promise<number> => {
 }
 
 /** The bundler's command of the docs gives a program that works. */
-const checkBundle = (): void => {
+const checkBundle = async (): Promise<void> => {
   const setup = readFileSync(join(root, "docs", "setup.md"), "utf8")
   const [, banner] = /^npx esbuild main\.mjs (?:.*) --banner:js='(.*)'$/m.exec(setup) ?? []
   if (banner === undefined) throw new Error("docs/setup.md has no command for esbuild")
   const options = ["--bundle", "--platform=node", "--format=esm", "--outfile=bundle.mjs", `--banner:js=${banner}`]
-  run(tool("esbuild"), ["bundled.mjs", ...options], folder)
-  run(process.execPath, ["bundle.mjs"], folder)
+  await run(tool("esbuild"), ["bundled.mjs", ...options], folder)
+  await run(process.execPath, ["bundle.mjs"], folder)
 }
 
 /** A version of Node by its package, which brings the binary. */
-const pathOf = (version: string): string =>
-  run("npx", ["--yes", version, "--print", "process.execPath"], tmpdir()).trim()
+const pathOf = async (version: string): Promise<string> =>
+  (await run("npx", ["--yes", version, "--print", "process.execPath"], tmpdir())).trim()
 
 const tool = (name: string): string => join(root, "node_modules", ".bin", windows ? `${name}.cmd` : name)
 
@@ -143,15 +154,26 @@ const installed = (name: string): string => {
   return `${name}@${version}`
 }
 
-// The real path: on macOS the temporary folder is a link, which would give each file two names.
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-ipc-package-")))
+/** Each entry, and the command, where they may be run. */
+const checkRuntimes = async (): Promise<void> => {
+  for (const node of [process.execPath, await pathOf("node@22"), await pathOf("node@24")]) {
+    for (const program of ["imports.mjs", "command.mjs"]) await run(node, [program], folder)
+  }
+  await run("npx", ["--yes", "deno@2", "run", "--allow-all", "imports.mjs"], folder)
+  await run("npx", ["--yes", "bun@1", "bun.mjs"], folder)
+}
 
-try {
-  run("npm", ["pack", "--pack-destination", folder], root)
-  const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) as string)
-  run(tool("publint"), ["run", "--strict", tarball], root)
-  run(tool("attw"), ["--profile", "esm-only", tarball], root)
+const pack = async (): Promise<string> => {
+  await run("npm", ["pack", "--pack-destination", folder], root)
+  return join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) as string)
+}
 
+const checkTarball = async (tarball: string): Promise<void> => {
+  await run(tool("publint"), ["run", "--strict", tarball], root)
+  await run(tool("attw"), ["--profile", "esm-only", tarball], root)
+}
+
+const installConsumer = async (tarball: string): Promise<void> => {
   cpSync(consumer, folder, { recursive: true })
   cpSync(join(root, "examples", "isolated-declarations.ts"), join(folder, "isolated-declarations.ts"))
   const peers = [
@@ -164,20 +186,43 @@ try {
     "@nats-io/jetstream",
     "@nats-io/kv"
   ].map(installed)
-  run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball, ...peers], folder)
-  const nodes = [process.execPath, ...["node@22", "node@24"].map(pathOf)]
-  for (const node of nodes) for (const program of ["imports.mjs", "command.mjs"]) run(node, [program], folder)
-  run("npx", ["--yes", "deno@2", "run", "--allow-all", "imports.mjs"], folder)
-  run("npx", ["--yes", "bun@1", "bun.mjs"], folder)
+  await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball, ...peers], folder)
+}
+
+const checkTypes = async (tsc: string): Promise<void> => {
+  console.log(`      TypeScript ${(await run(tsc, ["--version"], folder)).trim()}`)
+  for (const project of ["nodenext", "bundler", "isolated"]) await run(tsc, ["-p", `tsconfig.${project}.json`], folder)
+}
+
+/** Does the steps of each list in turn, the lists beside each other. Fails with what failed first, once all have ended. */
+const sideBySide = async (...lists: ReadonlyArray<ReadonlyArray<() => Promise<void>>>): Promise<void> => {
+  await Promise.all(
+    lists.map(async (steps) => {
+      try {
+        for (const step of steps) await step()
+      } catch (error) {
+        failure.abort(error)
+      }
+    })
+  )
+  failure.signal.throwIfAborted()
+}
+
+// The real path: on macOS the temporary folder is a link, which would give each file two names.
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-ipc-package-")))
+
+try {
+  const [tarball = await pack()] = process.argv.slice(2).map((path) => resolve(path))
+  await sideBySide([() => installConsumer(tarball)], [() => checkTarball(tarball)])
+  // Alone, since it measures.
   checkStartUp(join(folder, "node_modules", "effect-ipc", "dist", "layers", "cli", "main.js"))
-  checkBundle()
-  await checkTwoPrograms(tarball)
-  console.log(`      ${run(process.execPath, ["public-api.mjs"], folder).trim()}`)
-  // The consumer's own TypeScript is the line before ours.
-  for (const tsc of [tool("tsc"), join(folder, "node_modules", ".bin", windows ? "tsc.cmd" : "tsc")]) {
-    console.log(`      TypeScript ${run(tsc, ["--version"], folder).trim()}`)
-    for (const project of ["nodenext", "bundler", "isolated"]) run(tsc, ["-p", `tsconfig.${project}.json`], folder)
-  }
+  console.log(`      ${(await run(process.execPath, ["public-api.mjs"], folder)).trim()}`)
+  // The consumer's own TypeScript is the line before ours, and takes several times as long.
+  const theirs = join(folder, "node_modules", ".bin", windows ? "tsc.cmd" : "tsc")
+  await sideBySide(
+    [() => checkTypes(theirs)],
+    [() => checkTwoPrograms(tarball), checkRuntimes, checkBundle, () => checkTypes(tool("tsc"))]
+  )
   console.log("The package is as its users need it.")
 } catch (error) {
   console.error(`\nFAILED ${error instanceof Error ? error.message : error}`)

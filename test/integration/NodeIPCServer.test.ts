@@ -356,10 +356,13 @@ describe("NodeIPCServer", () => {
       return { interrupted: Deferred.await(interrupted), release: Deferred.succeed(released, undefined) }
     })
 
+  /** For servers that close with something under way that doesn't end. */
+  const quickDrain = { drainTimeout: "100 millis" } as const
+
   live("that closes accepts no client any more", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const server = yield* Scope.extend(NodeIPCServer.make(), scope)
+      const server = yield* Scope.extend(NodeIPCServer.make(quickDrain), scope)
       const late = yield* rawSocket(server.port, "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n")
       const { interrupted, release } = yield* lingering(server)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
@@ -376,7 +379,7 @@ describe("NodeIPCServer", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { server } = yield* Scope.extend(
-        NodeIPCServer.makePrepared({}, ({ handle }) => handle(Add, add)),
+        NodeIPCServer.makePrepared(quickDrain, ({ handle }) => handle(Add, add)),
         scope
       )
       const client = yield* connect(server)
@@ -397,7 +400,7 @@ describe("NodeIPCServer", () => {
       const upgrade = "GET /__ipc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
       const failed = yield* Effect.flip(
         Effect.scoped(
-          NodeIPCServer.makePrepared({}, ({ port }) =>
+          NodeIPCServer.makePrepared(quickDrain, ({ port }) =>
             Effect.gen(function* () {
               const scope = yield* Scope.make()
               early.push(yield* Scope.extend(rawSocket(port, upgrade), scope))

@@ -229,10 +229,17 @@ describe("a route", () => {
     Effect.gen(function* () {
       const { gateway, port } = yield* serveGateway({ maxBodyBytes: Number.NaN, maxTotalBodyBytes: Number.NaN })
       yield* gateway.route("POST", "/", ({ bytes }) => Effect.succeed(bytes.length))
-      const post = (length: string) =>
-        converse(port, `POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\nbody`)
-      assert.include(yield* post("4"), "\r\n\r\n4")
-      assert.include(yield* post("16777217"), "The body is over the limit of 16777216 bytes.")
+      const post = Effect.fnUntraced(function* (length: string, answer: string) {
+        const connection = yield* connect(port)
+        connection.socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\nbody`)
+        yield* connection.until(answer)
+        return connection.received
+      })
+      assert.match(yield* post("4", "\r\n\r\n4"), /^HTTP\/1.1 200 OK\r\n/)
+      assert.match(
+        yield* post("16777217", "The body is over the limit of 16777216 bytes."),
+        /^HTTP\/1.1 413 Payload Too Large\r\n/
+      )
     })
   )
 
