@@ -21,6 +21,17 @@ export const printData = (head: string, data: unknown, agreement: Agreement): Pa
   return typeof json === "string" ? head + json : json
 }
 
+/** The frame of a stream's elements. Where bytes are sent as they are, they have frames of their own. */
+export const printElements = (
+  head: string,
+  elements: ReadonlyArray<unknown>,
+  agreement: Agreement
+): Packet | Frame.Unprintable => {
+  // The elements of one stream are all bytes, or none is.
+  const bytes = RawBytes.is(elements[0]) ? agreement.serialization?.print(head, elements.map(unwrapped)) : undefined
+  return bytes ?? printData(head, elements, agreement)
+}
+
 /** The frame of a response that tells of a success. */
 export const printSuccess = (
   id: number,

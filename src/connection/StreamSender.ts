@@ -188,7 +188,7 @@ export class StreamSender implements Turn {
       this.sent === 0 && count === this.elements.length
         ? this.elements
         : this.elements.slice(this.sent, this.sent + count)
-    const packet = FrameBytes.printData(this.head, elements, this.connection.agreement)
+    const packet = FrameBytes.printElements(this.head, elements, this.connection.agreement)
     if (!Frame.isPrinted(packet)) return undefined
     // A binary frame has a line feed between head and data.
     return { packet, size: packet.length - this.head.length - (typeof packet === "string" ? 0 : 1) }
