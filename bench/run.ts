@@ -119,12 +119,12 @@ const streamTarget = (
   name: keyof typeof Streams.workloads,
   atLeast: number,
   aim: number,
-  base?: string
+  { base, contender = Streams.branded }: { readonly base?: string; readonly contender?: string } = {}
 ): Target => ({
   what,
   report: () => reports.get(`streams ${name}`),
   workload: Streams.workloads[name],
-  contender: "effect-ipc, branded",
+  contender,
   ...(base === undefined ? {} : { base }),
   atLeast,
   aim
@@ -153,8 +153,9 @@ const targets: ReadonlyArray<Target> = [
   },
   streamTarget("elements, 256 at a time", "elements", 2, 4),
   streamTarget("elements, one at a time", "events", 2, 4),
-  streamTarget("elements, one at a time, to @effect/rpc's", "events", 10, 10, "@effect/rpc, JSON"),
+  streamTarget("elements, one at a time, to @effect/rpc's", "events", 10, 10, { base: "@effect/rpc, JSON" }),
   streamTarget("bytes, 64 KiB, to a bare net pipe", "bytes", 0.4, 0.6),
+  streamTarget("the same, after elements", "bytes", 0.4, 0.6, { contender: Streams.brandedAfterElements }),
   gatewayTarget("proxied small answer", "proxied", "small answer", 1, 1.6),
   gatewayTarget("proxied 1 MiB", "proxied", "1 MiB", 1, 1.2),
   gatewayTarget("JSON route", "answered", "JSON route", 0.6, 0.85)

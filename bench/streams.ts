@@ -1,6 +1,5 @@
 /**
- * Streams, each peer with a producer and a consumer process of its own: elements of about 100 bytes, and bytes in chunks of
- * 64 KiB.
+ * Streams: elements of about 100 bytes, and bytes in chunks of 64 KiB. Each peer has a producer and a consumer process for each.
  */
 import { inPairs, orSkip, Program } from "./Program.js"
 import type { Report, Series } from "./report.js"
@@ -19,6 +18,8 @@ interface Peer {
   readonly module: string
   readonly variant?: string
   readonly carries: ReadonlyArray<What>
+  /** What its processes have streamed before. */
+  readonly after?: ReadonlyArray<What>
 }
 
 const all: ReadonlyArray<What> = ["elements", "events", "bytes"]
@@ -32,11 +33,16 @@ export const workloads: Readonly<Record<What, string>> = {
   bytes: "64 KiB"
 }
 
+export const branded = "effect-ipc, branded"
+export const brandedAfterElements = "effect-ipc, branded, in processes that have streamed elements"
+
 const peers: ReadonlyArray<Peer> = [
   { name: base.elements, module: "ws", carries: all },
+  { name: "hand-written ws, of the same Effect streams", module: "wsEffect", carries: ["elements", "events"] },
   { name: base.bytes, module: "net", carries: ["bytes"] },
-  { name: "net pipe, in processes that have streamed by effect-ipc", module: "netBeside", carries: ["bytes"] },
-  { name: "effect-ipc, branded", module: "ours", variant: "branded", carries: all },
+  { name: "net pipe, in processes that have streamed elements by effect-ipc", module: "netBeside", carries: ["bytes"] },
+  { name: branded, module: "ours", variant: "branded", carries: all },
+  { name: brandedAfterElements, module: "ours", variant: "branded", carries: ["bytes"], after: ["elements", "events"] },
   { name: "effect-ipc, branded, over TCP", module: "ours", variant: "tcp", carries: all },
   { name: "effect-ipc, Schemas", module: "ours", variant: "schemas", carries: ["elements"] },
   { name: "effect-ipc, MessagePack", module: "ours", variant: "msgpack", carries: all },
@@ -51,13 +57,13 @@ interface Pair {
   readonly consumer: Program
 }
 
-const start = async (peer: Peer, warmUpMillis: number): Promise<Pair> => {
+const start = async (peer: Peer, what: What, warmUpMillis: number): Promise<Pair> => {
   const variant = peer.variant === undefined ? [] : [peer.variant]
   const producer = await Program.start("stream-peer.mjs", ["server", peer.module, ...variant])
   const port = await producer.ask<number>("serve")
   const consumer = await Program.start("stream-peer.mjs", ["client", peer.module, ...variant])
   await consumer.ask("connect", port)
-  for (const what of peer.carries) await consumer.ask("consume", what, warmUpMillis)
+  for (const warmUp of [...(peer.after ?? []), what]) await consumer.ask("consume", warmUp, warmUpMillis)
   return { peer, producer, consumer }
 }
 
@@ -72,13 +78,13 @@ const measure = async ({ consumer, producer }: Pair, what: What, millis: number)
 
 /** Elements or chunks a second, and the processor time that both processes took for each. */
 export const run = async (plan: StreamsPlan): Promise<Readonly<Record<string, Report>>> => {
-  const started = await inPairs(peers, (peer) => orSkip(peer.name, () => start(peer, plan.warmUpMillis)))
-  const pairs = started.filter((pair) => pair !== undefined)
   const series = { rates: new Map<What, Array<Series>>(), costs: new Map<What, Array<Series>>() }
   for (const what of all) {
-    const contenders = pairs
-      .filter(({ peer }) => peer.carries.includes(what))
-      .map((pair) => ({ pair, results: [] as Array<Awaited<ReturnType<typeof measure>>> }))
+    // What a process has streamed before changes how fast it streams bytes.
+    const carriers = peers.filter(({ carries }) => carries.includes(what))
+    const started = await inPairs(carriers, (peer) => orSkip(peer.name, () => start(peer, what, plan.warmUpMillis)))
+    const pairs = started.filter((pair) => pair !== undefined)
+    const contenders = pairs.map((pair) => ({ pair, results: [] as Array<Awaited<ReturnType<typeof measure>>> }))
     for (let round = 0; round < plan.rounds; round++) {
       for (let i = 0; i < contenders.length; i++) {
         const { pair, results } = contenders[(i + round) % contenders.length] as (typeof contenders)[number]
@@ -100,9 +106,9 @@ export const run = async (plan: StreamsPlan): Promise<Readonly<Record<string, Re
       what,
       seriesOf(({ cpuMicros }) => cpuMicros)
     )
+    await Promise.all(pairs.flatMap(({ consumer, producer }) => [consumer.stop(), producer.stop()]))
   }
   process.stdout.write("\n")
-  await Promise.all(pairs.flatMap(({ consumer, producer }) => [consumer.stop(), producer.stop()]))
   return Object.fromEntries(
     all.flatMap((what) => {
       const title = `Streams, ${workloads[what]}`
