@@ -14,6 +14,8 @@ export const serve = async () => {
       socket.once("drain", () => resume(Effect.void))
     })
     const send = (element) => {
+      // A fiber that never waits keeps the close event from being handled.
+      if (!socket.writable) return Effect.interrupt
       ws.send(JSON.stringify(element))
       return socket.writableNeedDrain ? drained : Effect.void
     }
