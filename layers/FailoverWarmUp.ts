@@ -32,7 +32,7 @@ export const schedule = <E>(takePart: TakePart<E>): Effect.Effect<void, never, S
 
 /**
  * Has one participant lead and another follow, with a service of its own, at a free port of this machine. Then the leader
- * ends, the other takes over and proxies a request, and all is closed again. The first time, this code has to be
+ * ends, the other takes over and proxies some requests, and all is closed again. The first time, this code has to be
  * loaded and compiled, which takes several times as long as running it; after the end of a leader, every participant would do
  * so at once while requests wait for the new leader. Never fails.
  */
@@ -46,7 +46,10 @@ export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
     const follower = yield* takePart({ port })
     yield* Context.get(follower, Discovery).register({ api: "service", baseUrl: service.url, pathPrefix: "/service" })
     yield* Scope.close(leading, Exit.void)
-    yield* Context.get(follower, LeaderElection).whileLeader(get(`http://${defaultHost}:${port}/service`))
+    const request = get(`http://${defaultHost}:${port}/service`)
+    yield* Context.get(follower, LeaderElection).whileLeader(
+      Effect.replicateEffect(request, requests, { discard: true })
+    )
   }).pipe(
     Effect.scoped,
     // An inspector isn't shown the warm-up's requests.
@@ -55,6 +58,9 @@ export const warmUp = <E>(takePart: TakePart<E>): Effect.Effect<void> =>
     Effect.catchAllCause(() => Effect.void),
     Logger.withMinimumLogLevel(LogLevel.None)
   )
+
+/** V8 makes inline caches for a function, and compiles it, after it has run some times. */
+const requests = 16
 
 const get = (url: string) =>
   Effect.async<void>((resume) => {

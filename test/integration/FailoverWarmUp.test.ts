@@ -44,12 +44,14 @@ const isRefused = (port: number) =>
 const proxied = (seen: Requests) => Queue.take(seen).pipe(Effect.repeat({ until: ({ path }) => path === "/service" }))
 
 describe("A warm-up", () => {
-  live("has a follower take the leader's place and proxy a request to its service, and leaves no port behind", () =>
+  live("has a follower take the leader's place and proxy requests to its service, and leaves no port behind", () =>
     Effect.gen(function* () {
       const seen = yield* requests
       yield* warmUp(LocalDiscovery.make)
       const [gateway, service] = [yield* proxied(seen), yield* proxied(seen)]
       assert.notStrictEqual(gateway.port, service.port)
+      const others = Array.from(yield* Queue.takeAll(seen)).filter(({ path }) => path === "/service")
+      assert.deepStrictEqual(others, Array.from({ length: 15 }, () => [gateway, service]).flat())
       assert.deepStrictEqual([yield* isRefused(gateway.port), yield* isRefused(service.port)], [true, true])
     })
   )
