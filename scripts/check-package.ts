@@ -18,14 +18,15 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const consumer = fileURLToPath(new URL("./consumer", import.meta.url))
 const windows = process.platform === "win32"
 
-/** Aborted by the first failure, so that nothing goes on in the folder that is removed then. */
+/** Aborted by the first failure: what runs then may end, and nothing is started any more. */
 const failure = new AbortController()
 
 const run = async (command: string, args: ReadonlyArray<string>, cwd: string): Promise<string> => {
+  failure.signal.throwIfAborted()
   const start = performance.now()
   const shown = `${command} ${args.join(" ")}`.replaceAll(root, "").replaceAll(folder, "")
   try {
-    const options = { cwd, encoding: "utf8", shell: windows, signal: failure.signal, maxBuffer: 2 ** 26 } as const
+    const options = { cwd, encoding: "utf8", shell: windows, maxBuffer: 2 ** 26 } as const
     const { stdout } = await promisify(execFile)(command, args, options)
     console.log(`ok    ${shown}  (${((performance.now() - start) / 1000).toFixed(1)} s)`)
     return stdout
