@@ -32,6 +32,9 @@ export interface Peer {
 const peers: ReadonlyArray<Peer> = [
   { name: base, module: "ws", bothWays: true },
   { name: "hand-written ws, corked", module: "ws", variant: "corked", bothWays: true },
+  { name: "lines of JSON, bare Unix socket", module: "lines", variant: "promises", bothWays: true },
+  { name: "the same, asked by fibers", module: "lines", variant: "fibers", bothWays: true },
+  { name: "the same over TCP", module: "lines", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded", module: "ours", variant: "branded", bothWays: true },
   { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },

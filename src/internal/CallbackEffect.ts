@@ -7,7 +7,8 @@
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
 import { YieldWrap } from "effect/Utils"
@@ -65,27 +66,25 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
         Effect.async<A, E>((resume) => void this.begin(resume, undefined))
       )
     }
-    return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
-      let waiting: Waiting | undefined
-      const ended = Effect.async<A, E>((resume) => {
-        waiting = this.begin(resume, fiber)
-      })
-      if (!RuntimeFlags.interruptible(runtimeFlags)) return ended
-      return Effect.uninterruptible(
-        Effect.catchAllCause(Effect.interruptible(ended), (cause) => {
-          waiting?.abandon()
-          return Effect.failCause(cause)
-        })
-      )
+    let waiting: Waiting | undefined
+    const ended = Effect.async<A, E>((resume) => {
+      waiting = this.begin(resume, Option.getOrUndefined(Fiber.getCurrentFiber()))
     })
+    return Effect.withRuntimeFlagsPatch(
+      Effect.catchAllCause(Effect.withRuntimeFlagsPatch(ended, asTheCaller), (cause) => {
+        waiting?.abandon()
+        return Effect.failCause(cause)
+      }),
+      evenIfInterrupted
+    )
   }
 
   /**
-   * As in every effect, but the iterator is an instance of a class. If many objects of one object literal live long, V8 allocates
-   * all later ones in the old space, where each keeps its request in memory until the next full collection.
+   * As in every effect, with a step of the fiber less, and the iterator is an instance of a class. If many objects of one object literal live
+   * long, V8 allocates all later ones in the old space, where each keeps its request in memory until the next full collection.
    */
   override [Symbol.iterator](): Effect.EffectGenerator<Effect.Effect<A, E>> {
-    return new Once(this)
+    return new Once(this.commit())
   }
 }
 
@@ -110,6 +109,13 @@ class Step<Value, Done extends boolean> {
 }
 
 const usual: Traits = { interruptible: true, traced: true }
+
+/**
+ * In wind-down mode a fiber goes on although it has been interrupted, and its `Interruption` flag stays: where that mode ends, the caller's own setting
+ * holds again, without a step of the fiber to look it up.
+ */
+const evenIfInterrupted = RuntimeFlagsPatch.enable(RuntimeFlags.WindDown)
+const asTheCaller = RuntimeFlagsPatch.disable(RuntimeFlags.WindDown)
 
 /** Unlike with Effect.uninterruptible, an interruption that arrives meanwhile isn't applied at the end. */
 const uninterruptibleToTheEnd = Effect.patchRuntimeFlags(RuntimeFlagsPatch.disable(RuntimeFlags.Interruption))
