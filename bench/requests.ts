@@ -46,7 +46,8 @@ const peers: ReadonlyArray<Peer> = [
   { name: "socket.io, acks", module: "socketio", bothWays: true },
   { name: "tRPC", module: "trpc", bothWays: false },
   { name: "@effect/rpc, JSON", module: "effectRpc", variant: "json", bothWays: false },
-  { name: "@effect/rpc, MessagePack", module: "effectRpc", variant: "msgpack", bothWays: false }
+  { name: "@effect/rpc, MessagePack", module: "effectRpc", variant: "msgpack", bothWays: false },
+  { name: "@effect/rpc, MessagePack without records", module: "effectRpc", variant: "maps", bothWays: false }
 ]
 
 export const labelOf = ({ direction, inFlight, payload }: Workload): string =>

@@ -1,4 +1,4 @@
-/** @effect/rpc at its fastest: no spans, payloads passed unvalidated. Variants `json` and `msgpack`. */
+/** @effect/rpc at its fastest: no spans, payloads passed unvalidated. Variants `json`, `msgpack`, and `maps`: MessagePack without msgpackr's extension for records. */
 import { createServer } from "node:http"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -16,7 +16,11 @@ import { effectLoadOf, running } from "../effects.mjs"
 
 const Group = RpcGroup.make(Rpc.make("echo", { payload: { data: Schema.Any }, success: Schema.Any }))
 
-const serialization = { json: RpcSerialization.layerJson, msgpack: RpcSerialization.layerMsgPack }
+const serialization = {
+  json: RpcSerialization.layerJson,
+  msgpack: RpcSerialization.layerMsgPack,
+  maps: RpcSerialization.layerMsgPackWith({ useRecords: false })
+}
 
 export const serve = async (variant) => {
   const http = createServer()
