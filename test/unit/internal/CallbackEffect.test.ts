@@ -58,30 +58,52 @@ describe("in a fiber", () => {
     })
   )
 
-  it.effect("is abandoned, once, when it is interrupted, and then not heard", () =>
-    Effect.gen(function* () {
-      const { effect, end, log } = scripted()
-      const fiber = yield* Effect.fork(effect)
-      yield* Effect.yieldNow()
-      const exit = yield* Fiber.interrupt(fiber)
-      end(Exit.succeed(1))
-      assert.isTrue(Exit.isInterrupted(exit))
-      assert.deepStrictEqual(log, ["began", "abandoned"])
-    })
-  )
+  for (const [how, run] of [
+    ["by itself", (effect) => effect],
+    [
+      "in a generator",
+      (effect) =>
+        Effect.gen(function* () {
+          return yield* effect
+        })
+    ]
+  ] satisfies ReadonlyArray<[string, (effect: Effect.Effect<number, string>) => Effect.Effect<number, string>]>) {
+    it.effect(`is abandoned, once, when it is interrupted, and then not heard: ${how}`, () =>
+      Effect.gen(function* () {
+        const { effect, end, log } = scripted()
+        const fiber = yield* Effect.fork(run(effect))
+        yield* Effect.yieldNow()
+        const exit = yield* Fiber.interrupt(fiber)
+        end(Exit.succeed(1))
+        assert.isTrue(Exit.isInterrupted(exit))
+        assert.deepStrictEqual(log, ["began", "abandoned"])
+      })
+    )
 
-  it.effect("isn't interrupted where its fiber can't be", () =>
-    Effect.gen(function* () {
-      const { effect, end, log } = scripted()
-      const fiber = yield* Effect.fork(Effect.uninterruptible(effect))
-      yield* Effect.yieldNow()
-      yield* Fiber.interruptFork(fiber)
-      yield* Effect.yieldNow()
-      end(Exit.succeed(1))
-      yield* Fiber.await(fiber)
-      assert.deepStrictEqual(log, ["began"])
-    })
-  )
+    it.effect(`isn't interrupted where its fiber can't be, but where a region of it can: ${how}`, () =>
+      Effect.gen(function* () {
+        const uninterruptible = scripted()
+        const restored = scripted()
+        const fiber = yield* Effect.fork(
+          Effect.uninterruptibleMask((restore) =>
+            Effect.zipRight(run(uninterruptible.effect), restore(run(restored.effect)))
+          )
+        )
+        yield* Effect.yieldNow()
+        yield* Fiber.interruptFork(fiber)
+        yield* Effect.yieldNow()
+        assert.deepStrictEqual([uninterruptible.log, restored.log], [["began"], []])
+        uninterruptible.end(Exit.succeed(1))
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+        assert.deepStrictEqual([uninterruptible.log, restored.log], [["began"], []])
+
+        const waiting = yield* Effect.fork(Effect.uninterruptibleMask((restore) => restore(run(restored.effect))))
+        yield* Effect.yieldNow()
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(waiting)))
+        assert.deepStrictEqual(restored.log, ["began", "abandoned"])
+      })
+    )
+  }
 
   it.effect("interrupts what it was called back with", () =>
     Effect.gen(function* () {
