@@ -5,7 +5,7 @@
  * @internal
  */
 import * as Schema from "effect/Schema"
-import { DiscoveryEntry, InvalidEntry, Route, RouteChange } from "../DiscoveryEntry.js"
+import { DiscoveryEntry, InvalidEntry, Route, RouteChange, RouteKind } from "../DiscoveryEntry.js"
 import { IPCClient } from "../IPCClient.js"
 import { RegistryLimitExceeded } from "../IPCError.js"
 import { limited } from "../IPCRequest.js"
@@ -66,6 +66,12 @@ export const UnregisterEntries = limited(
   list
 )
 
+/** A route as it is on the wire. Who gets it fills in the default kind: so the Schema has nothing to transform for each route. */
+const SentRoute = Schema.Struct({ ...Route.fields, kind: Schema.optional(RouteKind) })
+
+/** The route, whose kind is `http` where none is named. */
+export const received = ({ kind = "http", ...route }: typeof SentRoute.Type): Route => ({ kind, ...route })
+
 /** Where an api is reached. */
 export const DiscoverApi = limited(
   IPCServer.defineRequest("discovery/discoverApi", {
@@ -100,8 +106,7 @@ export const RoutePage = limited(
     }),
     success: Schema.Struct({
       version: Schema.Number,
-      /** A leader that knows pages names each kind. Without a default to fill in, the routes need no decoding or encoding. */
-      routes: Schema.Array(Schema.typeSchema(Route)),
+      routes: Schema.Array(SentRoute),
       /** Whether the leader keeps such entries. */
       all: Schema.optional(Schema.Boolean),
       /** None on the last page. */

@@ -124,7 +124,7 @@ const fetchPages = (
       const payload = { after, watch: watch && after === 0, all: true, ...(api === undefined ? {} : { api }) }
       const page = yield* client.request(Protocol.RoutePage, payload, options)
       version ??= page.version
-      for (const route of page.routes) routes.push(route)
+      for (const route of page.routes) routes.push(Protocol.received(route))
       // Bounded, whatever the peer answers.
       const goesOn = page.routes.length > 0 && routes.length < maxRoutes
       if (page.next === undefined || page.next <= after || !goesOn) return { version, routes, all: page.all === true }
