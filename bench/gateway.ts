@@ -19,15 +19,16 @@ export const answerBase = "bare node:http"
 
 const connections = 32
 
-const proxies = [
+/** Those of other libraries. */
+export const nodeProxies = [
   proxyBase,
   "http-proxy",
   "http-proxy-3, keep-alive",
   "httpxy, keep-alive",
   "fast-proxy",
-  "undici behind node:http",
-  "ours"
+  "undici behind node:http"
 ]
+const proxies = [...nodeProxies, "ours"]
 const answerers = [answerBase, "ours", "ours, generator", "ours, facade", "platform HttpRouter", "mockttp"]
 
 /** Requests per second, and the processor time that the gateway itself took for each. */

@@ -21,6 +21,10 @@ export interface Workload {
 
 export const base = "hand-written ws"
 
+/** What an asking program of fibers can reach at most: nothing but JSON and a map of ids over a bare socket. */
+export const leastByFibers = "lines of JSON, asked by fibers"
+export const leastByTcp = "lines of JSON, asked by fibers, by TCP"
+
 export interface Peer {
   readonly name: string
   readonly module: string
@@ -32,9 +36,9 @@ export interface Peer {
 const peers: ReadonlyArray<Peer> = [
   { name: base, module: "ws", bothWays: true },
   { name: "hand-written ws, corked", module: "ws", variant: "corked", bothWays: true },
-  { name: "lines of JSON, bare Unix socket", module: "lines", variant: "promises", bothWays: true },
-  { name: "the same, asked by fibers", module: "lines", variant: "fibers", bothWays: true },
-  { name: "the same over TCP", module: "lines", variant: "tcp", bothWays: true },
+  { name: "lines of JSON", module: "lines", variant: "promises", bothWays: true },
+  { name: leastByFibers, module: "lines", variant: "fibers", bothWays: true },
+  { name: leastByTcp, module: "lines", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded", module: "ours", variant: "branded", bothWays: true },
   { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },
