@@ -1,5 +1,5 @@
 /**
- * Request and response over one WebSocket, each peer with a server and a client process of its own.
+ * Request and response over one connection, each peer with a server and a client process of its own.
  */
 import { inPairs, orSkip, Program } from "./Program.js"
 import type { Report, Series } from "./report.js"
@@ -21,10 +21,6 @@ export interface Workload {
 
 export const base = "hand-written ws"
 
-/** What an asking program of fibers can reach at most: nothing but JSON and a map of ids over a bare socket. */
-export const leastByFibers = "lines of JSON, asked by fibers"
-export const leastByTcp = "lines of JSON, asked by fibers, by TCP"
-
 export interface Peer {
   readonly name: string
   readonly module: string
@@ -37,8 +33,9 @@ const peers: ReadonlyArray<Peer> = [
   { name: base, module: "ws", bothWays: true },
   { name: "hand-written ws, corked", module: "ws", variant: "corked", bothWays: true },
   { name: "lines of JSON", module: "lines", variant: "promises", bothWays: true },
-  { name: leastByFibers, module: "lines", variant: "fibers", bothWays: true },
-  { name: leastByTcp, module: "lines", variant: "tcp", bothWays: true },
+  { name: "lines of JSON, asked by fibers", module: "lines", variant: "fibers", bothWays: true },
+  { name: "the same, cancellable", module: "lines", variant: "cancellable", bothWays: true },
+  { name: "the same, by TCP", module: "lines", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded", module: "ours", variant: "branded", bothWays: true },
   { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },
@@ -98,7 +95,7 @@ export const run = async (plan: RequestsPlan): Promise<Reports> => {
   process.stdout.write("\n")
   await Promise.all(pairs.flatMap(({ client, server }) => [client.stop(), server.stop()]))
   return {
-    rates: { title: "Request and response over WebSocket: requests a second", unit: "/s", base, series: rates },
+    rates: { title: "Request and response: requests a second", unit: "/s", base, series: rates },
     costs: { title: "The same: processor time a request, both ends (less is better)", unit: "µs", base, series: costs },
     busy: { title: "The same: how busy each end was", unit: "%", base, series: busy }
   }

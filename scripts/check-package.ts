@@ -27,7 +27,10 @@ const run = async (command: string, args: ReadonlyArray<string>, cwd: string): P
   const shown = `${command} ${args.join(" ")}`.replaceAll(root, "").replaceAll(folder, "")
   try {
     const options = { cwd, encoding: "utf8", shell: windows, maxBuffer: 2 ** 26 } as const
-    const { stdout } = await promisify(execFile)(command, args, options)
+    const running = promisify(execFile)(command, args, options)
+    // What asks for input gets none, in place of waiting for it.
+    running.child.stdin?.end()
+    const { stdout } = await running
     console.log(`ok    ${shown}  (${((performance.now() - start) / 1000).toFixed(1)} s)`)
     return stdout
   } catch (error) {
@@ -215,7 +218,7 @@ const folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-ipc-package-")))
 try {
   const [tarball = await pack()] = process.argv.slice(2).map((path) => resolve(path))
   await sideBySide([() => installConsumer(tarball)], [() => checkTarball(tarball)])
-  // Alone, since it measures.
+  // No other step of this check is under way, since it measures.
   checkStartUp(join(folder, "node_modules", "effect-ipc", "dist", "layers", "cli", "main.js"))
   console.log(`      ${(await run(process.execPath, ["public-api.mjs"], folder)).trim()}`)
   // The consumer's own TypeScript is the line before ours, and takes several times as long.

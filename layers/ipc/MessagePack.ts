@@ -41,7 +41,7 @@ const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr)
         // msgpackr reuses this memory when it packs the next value.
         const packed = packr.pack(value, RESET_BUFFER_MODE)
         if (packed.length > mostKept) packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
-        if (weigh(packed) === undefined || packed.includes("__proto__")) return undefined
+        if (weigh(packed) === undefined || packed.includes(protoField)) return undefined
         const start = Buffer.byteLength(head) + 1
         const frame = Buffer.allocUnsafe(start + packed.length)
         frame.write(`${head}\n`)
@@ -61,6 +61,9 @@ const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr)
     }
   }
 }
+
+/** A field of this name: a text of nine bytes. */
+const protoField = Buffer.from("\xa9__proto__", "latin1")
 
 /** The memory of a longer value isn't kept, in bytes. */
 const mostKept = 1024 * 1024

@@ -152,6 +152,8 @@ export class StreamSender implements Turn {
   }
 
   private sendElements(): void {
+    const first = this.elements[this.sent]
+    if (!this.isMeasured && RawBytes.is(first)) this.elementLength = Math.max(1, first.bytes.length)
     const room = Math.min(this.bytes, longestBatch)
     const most = Math.min(this.count, this.elements.length - this.sent)
     let count = Math.max(1, Math.min(most, Math.floor(room / this.elementLength)))

@@ -115,16 +115,16 @@ describe("Bytes", () => {
   live("are MessagePack's bytes where both ends agreed to it", () =>
     Effect.gen(function* () {
       const server = yield* serve("msgpack")
-      yield* server.handleStream(Download, () => Stream.make(Uint8Array.of(1, 2, 3), new Uint8Array(0)))
+      yield* server.handleStream(Download, () => Stream.make(Uint8Array.of(1, 2, 3), new Uint8Array(0), Buffer.from("__proto__")))
       const streaming = yield* Bare.connect(`ws://127.0.0.1:${server.port}/__ipc`, ["effect-ipc.2.msgpack"])
       const arrived: Array<Buffer> = []
       streaming.webSocket.on("message", (data: Buffer) => arrived.push(data))
       yield* streaming.next
       yield* streaming.send("q:1:download:1")
       assert.strictEqual(yield* streaming.next, "o:1::")
-      yield* streaming.send('w:1::{"items":2,"bytes":1000}')
+      yield* streaming.send('w:1::{"items":3,"bytes":1000}')
       yield* streaming.next
-      const elements = [0x92, 0xc4, 3, 1, 2, 3, 0xc4, 0]
+      const elements = [0x93, 0xc4, 3, 1, 2, 3, 0xc4, 0, 0xc4, 9, ...Buffer.from("__proto__")]
       const frame = arrived.find(([type]) => type === "d".charCodeAt(0))
       assert.deepStrictEqual(frame, Buffer.from([...Buffer.from("d:1::\n"), ...elements]))
     })

@@ -1,7 +1,7 @@
 /**
- * The least that requests can cost: lines of JSON over a bare socket, with a map from ids to callbacks and a write for each 32 lines. It has no deadlines,
- * limits, or checks. Variants: `promises` over a Unix socket; `fibers`, where each caller is a fiber that waits by `Effect.async` with a canceller;
- * `tcp`, fibers over TCP.
+ * Requests by hand without what makes them safe: lines of JSON over a bare socket, a map from ids to callbacks, and a write for each 32 lines and at the end of
+ * a turn. No deadlines, no limits, nothing checked. Variants: `promises` over a Unix socket; `fibers`, where each caller is a fiber that waits by
+ * `Effect.async`; `cancellable`, with a canceller as well; `tcp`, the same over TCP.
  */
 import { rmSync } from "node:fs"
 import { createConnection, createServer } from "node:net"
@@ -44,7 +44,7 @@ const loadBy = (variant, speaker) =>
         () => (payload) =>
           Effect.async((resume) => {
             const id = speaker.ask(payload, (value) => resume(Effect.succeed(value)))
-            return Effect.sync(() => speaker.forget(id))
+            return variant === "fibers" ? undefined : Effect.sync(() => speaker.forget(id))
           })
       )
 

@@ -25,10 +25,10 @@ const route = (api: string, more: Partial<Route> = {}): Route => ({
   ...more
 })
 
-type Page = Effect.Effect.Success<ReturnType<typeof pageOf>>
+type Page = Parameters<typeof pageOf<Omit<Route, "kind">>>[0]
 
 /** An answer to a request for a page. */
-const pageOf = (page: { version: number; routes: ReadonlyArray<Route>; next?: number }) => Effect.succeed(page)
+const pageOf = <A>(page: { version: number; routes: ReadonlyArray<A>; next?: number }) => Effect.succeed(page)
 
 /** A leader that answers requests for pages, and may send changes to its one follower. */
 const makeLeader = Effect.fnUntraced(function* (pages?: (after: number) => Effect.Effect<Page>) {
@@ -119,7 +119,22 @@ describe("A follower's view of the leader's routes", () => {
     }).pipe(inMemory)
   )
 
-  it.scoped("takes what it knows already as it comes, and validates what is new or registered differently", () =>
+  it.scoped("takes a route of a page that names no kind for one by HTTP", () =>
+    Effect.gen(function* () {
+      const { kind, ...unnamed } = route("a")
+      const leader = yield* makeLeader(() => pageOf({ version: 1, routes: [unnamed, route("b", { kind: "ipc" })] }))
+      const routes = yield* LeaderRoutes.fetch(leader.client, 10)
+      assert.deepStrictEqual(
+        routes.map(({ api, kind }) => [api, kind]),
+        [
+          ["a", kind],
+          ["b", "ipc"]
+        ]
+      )
+    }).pipe(inMemory)
+  )
+
+  it.scoped("validates what is new or registered differently, and updates what it knows", () =>
     Effect.gen(function* () {
       const known = [route("a"), route("b")]
       const a = route("a", { connections: 7, strategy: "random" })
