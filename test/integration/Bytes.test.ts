@@ -115,7 +115,9 @@ describe("Bytes", () => {
   live("are MessagePack's bytes where both ends agreed to it", () =>
     Effect.gen(function* () {
       const server = yield* serve("msgpack")
-      yield* server.handleStream(Download, () => Stream.make(Uint8Array.of(1, 2, 3), new Uint8Array(0), Buffer.from("__proto__")))
+      yield* server.handleStream(Download, () =>
+        Stream.make(Uint8Array.of(1, 2, 3), new Uint8Array(0), Buffer.from("__proto__"))
+      )
       const streaming = yield* Bare.connect(`ws://127.0.0.1:${server.port}/__ipc`, ["effect-ipc.2.msgpack"])
       const arrived: Array<Buffer> = []
       streaming.webSocket.on("message", (data: Buffer) => arrived.push(data))
