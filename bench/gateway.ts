@@ -47,11 +47,13 @@ export const run = async (
   ]
   const started = (await inPairs(starts, ({ make, name }) => orSkip(name, make))).filter((one) => one !== undefined)
 
-  const cells = started.flatMap((one) =>
-    one.workloads.map((workload) => ({ one, workload, values: [] as Array<number>, costs: [] as Array<number> }))
-  )
-  for (const { one, workload } of cells) {
-    await load.measure(one.port, pathOf(workload), plan.seconds)
+  const cells: Array<Cell> = []
+  for (const one of started) {
+    for (const workload of one.workloads) {
+      const warmUp = () => load.measure(one.port, pathOf(workload), plan.seconds)
+      if ((await orSkip(`${one.name}, ${workload}`, warmUp)) === undefined) continue
+      cells.push({ one, workload, values: [], costs: [] })
+    }
   }
   for (let round = 0; round < plan.rounds; round++) {
     for (const workload of ["small answer", "1 MiB", "JSON route"]) {
@@ -103,6 +105,14 @@ export const run = async (
 }
 
 const pathOf = (workload: string): string => (workload === "1 MiB" ? "/big" : "/users/42")
+
+/** A contender at a workload. */
+interface Cell {
+  readonly one: Started
+  readonly workload: string
+  readonly values: Array<number>
+  readonly costs: Array<number>
+}
 
 interface Started {
   readonly name: string
