@@ -245,7 +245,7 @@ const summary = targets.flatMap((target) => {
   const report = reports.get(target.report)
   const ratio = report && ratioOf(report, target.workload, target.contender, target.base)
   if (ratio !== undefined) return [verdict(target, ratio)]
-  // A quick run leaves workloads out, one of some suites their targets.
+  // A quick run leaves some workloads out. A suite that has failed says so itself.
   return report === undefined || quick ? [] : [[target.what, "not measured", "", "", "NO"]]
 })
 

@@ -138,9 +138,11 @@ export class StreamSender implements Turn {
   private sendBatch(): void {
     const first = this.elements[this.sent]
     const { agreement } = this.connection
-    const isRaw = RawBytes.is(first) && agreement.binary && agreement.serialization === undefined
-    if (isRaw) this.sendBytes(first.bytes)
-    else this.sendElements()
+    if (RawBytes.is(first)) {
+      if (agreement.binary && agreement.serialization === undefined) return this.sendBytes(first.bytes)
+      if (!this.isMeasured) this.elementLength = Math.max(1, first.bytes.length)
+    }
+    this.sendElements()
   }
 
   /** Bytes go each in a frame of their own. */
@@ -152,8 +154,6 @@ export class StreamSender implements Turn {
   }
 
   private sendElements(): void {
-    const first = this.elements[this.sent]
-    if (!this.isMeasured && RawBytes.is(first)) this.elementLength = Math.max(1, first.bytes.length)
     const room = Math.min(this.bytes, longestBatch)
     const most = Math.min(this.count, this.elements.length - this.sent)
     let count = Math.max(1, Math.min(most, Math.floor(room / this.elementLength)))

@@ -66,7 +66,7 @@ export const UnregisterEntries = limited(
   list
 )
 
-/** A route as it is on the wire. Who gets it fills in the default kind: so the Schema has nothing to transform for each route. */
+/** A route as it is on the wire. Its receiver fills in the default kind, so that the Schema transforms no route. */
 const SentRoute = Schema.Struct({ ...Route.fields, kind: Schema.optional(RouteKind) })
 
 /** The route, whose kind is `http` where none is named. */

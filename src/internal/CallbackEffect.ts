@@ -80,8 +80,9 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
   }
 
   /**
-   * As in every effect, with a step of the fiber less, and the iterator is an instance of a class. If many objects of one object literal live
-   * long, V8 allocates all later ones in the old space, where each keeps its request in memory until the next full collection.
+   * As in every effect, but the fiber takes a step less, and the iterator is an instance of a class. If many objects of one
+   * object literal live long, V8 allocates all later ones in the old space, where each keeps its request in memory until the
+   * next full collection.
    */
   override [Symbol.iterator](): Effect.EffectGenerator<Effect.Effect<A, E>> {
     return new Once(this.commit())
@@ -111,8 +112,8 @@ class Step<Value, Done extends boolean> {
 const usual: Traits = { interruptible: true, traced: true }
 
 /**
- * In wind-down mode a fiber goes on although it has been interrupted, and its `Interruption` flag stays: where that mode ends, the caller's own setting
- * holds again, without a step of the fiber to look it up.
+ * In wind-down mode a fiber goes on although it has been interrupted, and its `Interruption` flag stays: where that mode ends,
+ * the caller's own setting holds again, without a step of the fiber to look it up.
  */
 const evenIfInterrupted = RuntimeFlagsPatch.enable(RuntimeFlags.WindDown)
 const asTheCaller = RuntimeFlagsPatch.disable(RuntimeFlags.WindDown)

@@ -1,4 +1,7 @@
-/** @effect/rpc at its fastest: no spans, payloads passed unvalidated. Variants `json`, `msgpack`, and `maps`: MessagePack without msgpackr's extension for records. */
+/**
+ * @effect/rpc at its fastest: no spans, payloads passed unvalidated. Variants `json`, `msgpack`, and `maps`: MessagePack without
+ * msgpackr's extension for records.
+ */
 import { createServer } from "node:http"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"

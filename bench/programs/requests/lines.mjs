@@ -1,7 +1,8 @@
 /**
- * Requests by hand without what makes them safe: lines of JSON over a bare socket, a map from ids to callbacks, and a write for each 32 lines and at the end of
- * a turn. No deadlines, no limits, nothing checked. Variants: `promises` over a Unix socket; `fibers`, where each caller is a fiber that waits by
- * `Effect.async`; `cancellable`, with a canceller as well; `tcp`, the same over TCP.
+ * Requests by hand without what makes them safe: lines of JSON over a bare socket, a map from ids to callbacks, and a write for
+ * each 32 lines and at the end of a turn. No deadlines, no limits, nothing checked. Variants: `promises` over a Unix socket;
+ * `fibers`, where each caller is a fiber that waits by `Effect.async`; `cancellable`, with a canceller as well; `tcp`, the same
+ * over TCP.
  */
 import { rmSync } from "node:fs"
 import { createConnection, createServer } from "node:net"
