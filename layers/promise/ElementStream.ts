@@ -13,7 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as AmbientSpan from "./AmbientSpan.js"
 import { asyncDispose } from "./Disposal.js"
-import { fork, handled, run, runSync } from "./Promises.js"
+import { exitOf, fork, handled, run, runSync } from "./Promises.js"
 
 /**
  * The elements of one stream, in order. The stream is opened by the first `next`, so by the loop, and ends early by `return`,
@@ -96,7 +96,7 @@ class PulledStream<A> implements ElementStream<A> {
       this.#pull = runSync(Scope.extend(Stream.toPull(this.#stream), this.#scope))
     }
     this.#pulling = fork(this.#pull)
-    const exit = await run(Fiber.await(this.#pulling))
+    const exit = await exitOf(this.#pulling)
     this.#pulling = undefined
     if (this.#closing !== undefined) return
     if (Exit.isFailure(exit)) return this.#close(failureOf(exit.cause))

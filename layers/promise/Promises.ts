@@ -8,8 +8,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as FiberRef from "effect/FiberRef"
+import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
+import * as HashSet from "effect/HashSet"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import type { AnySpan } from "effect/Tracer"
@@ -33,8 +34,11 @@ export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   )
 
 /** Runs an effect in a fiber of its own. It and the fibers it forks log to stderr. */
-export const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> =>
-  runFork(Effect.provide(effect, logOnStderr))
+export const fork = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> => runForkLogging(effect)
+
+/** How a fiber ends. */
+export const exitOf = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): Promise<Exit.Exit<A, E>> =>
+  new Promise((resolve) => fiber.addObserver(resolve))
 
 /** These programs export no traces: they pass on what their callers say of theirs, unchanged. */
 const runtime = Effect.runSync(Effect.withTracerEnabled(Effect.runtime<never>(), false))
@@ -64,7 +68,17 @@ class CallerWithin implements Caller {
   }
 }
 
-const logOnStderr = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+/** Set once: to provide a Layer takes longer than most of what is forked. */
+const runForkLogging = Runtime.runFork(
+  Runtime.setFiberRef(
+    runtime,
+    FiberRef.currentLoggers,
+    FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentLoggers).pipe(
+      HashSet.remove<Logger.Logger<unknown, unknown>>(Logger.defaultLogger),
+      HashSet.add(Logger.withConsoleError(Logger.stringLogger))
+    )
+  )
+)
 
 /** Runs a synchronous effect. Throws the failure itself. */
 export const runSync = <A, E>(effect: Effect.Effect<A, E>): A => {
