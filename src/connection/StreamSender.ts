@@ -24,10 +24,8 @@ export class StreamSender implements Turn {
   /** Those that came one after the other and leave together; `elements` is this while they wait. */
   private collected: Array<unknown> = []
   private isCollecting = false
-  /** About how long an element is on the wire. */
-  private elementLength = 64
-  /** Whether that has been measured. */
-  private isMeasured = false
+  /** About how long an element is on the wire, as far as that is known. */
+  private elementLength: number | undefined
   private issue: string | undefined
   private closed = false
   private onSent: (() => void) | undefined
@@ -118,11 +116,10 @@ export class StreamSender implements Turn {
 
   /** Whether more elements may be added before these are sent: the peer has granted them, and they are few. */
   private mayCollect(): boolean {
-    const { elements, isMeasured } = this
+    const { elementLength, elements } = this
     const { length } = elements
-    const room = Math.min(this.bytes, longestBatch)
-    if (length >= Math.min(this.count, mostCollected) || length * this.elementLength >= room) return false
-    if (!isMeasured || !isSmall(elements[length - 1])) return false
+    if (elementLength === undefined || length >= Math.min(this.count, mostCollected)) return false
+    if (length * elementLength >= Math.min(this.bytes, longestBatch) || !isSmall(elements[length - 1])) return false
     if (!this.isCollecting) {
       this.isCollecting = true
       queueMicrotask(this.onCollected)
@@ -140,7 +137,7 @@ export class StreamSender implements Turn {
     const { agreement } = this.connection
     if (RawBytes.is(first)) {
       if (agreement.binary && agreement.serialization === undefined) return this.sendBytes(first.bytes)
-      if (!this.isMeasured) this.elementLength = Math.max(1, first.bytes.length)
+      this.elementLength ??= Math.max(1, first.bytes.length)
     }
     this.sendElements()
   }
@@ -156,7 +153,7 @@ export class StreamSender implements Turn {
   private sendElements(): void {
     const room = Math.min(this.bytes, longestBatch)
     const most = Math.min(this.count, this.elements.length - this.sent)
-    let count = Math.max(1, Math.min(most, Math.floor(room / this.elementLength)))
+    let count = Math.max(1, Math.min(most, Math.floor(room / (this.elementLength ?? assumedLength))))
     let batch = this.print(count)
     // One element may be larger than the credit, and one that can't be sent is found alone.
     while (count > 1 && (batch === undefined || batch.size > room)) {
@@ -178,7 +175,6 @@ export class StreamSender implements Turn {
 
   private onBatch(count: number, size: number): void {
     this.elementLength = Math.max(1, size / count)
-    this.isMeasured = true
     this.sent += count
     this.count -= count
     this.bytes -= size
@@ -196,6 +192,9 @@ export class StreamSender implements Turn {
     return { packet, size: packet.length - this.head.length - (typeof packet === "string" ? 0 : 1) }
   }
 }
+
+/** Of an element, before one was sent. */
+const assumedLength = 64
 
 const mostCollected = 64
 

@@ -109,6 +109,19 @@ describe("Bytes", () => {
       yield* streaming.next
       streaming.webSocket.send(Buffer.concat([Buffer.from("r:1:reverse:\n"), Buffer.from([1, 2, 3])]))
       assert.strictEqual(yield* streaming.next, "s:1:reverse:\n\u0003\u0002\u0001")
+      for (const frame of ["q:2:digest:", 'w:2::{"items":10,"bytes":1000}']) yield* streaming.send(frame)
+      for (const bytes of [[1, 2, 3], [], [10, 58]]) {
+        streaming.webSocket.send(Buffer.concat([Buffer.from("i:2::\n"), Buffer.from(bytes)]))
+      }
+      yield* streaming.send("j:2::")
+      const answers: Array<string> = []
+      while (answers.at(-1)?.startsWith("e:2:") !== true) answers.push(...(yield* streaming.next).split("\n"))
+      assert.deepStrictEqual(answers.slice(0, 2), ["o:2::", 'g:2::{"items":1024,"bytes":262144}'])
+      assert.deepStrictEqual(
+        answers.filter((frame) => frame.startsWith("d")).flatMap((frame) => JSON.parse(frame.slice(5))),
+        [6, 0, 68]
+      )
+      assert.strictEqual(answers.at(-1), 'e:2::{"success":true}')
     })
   )
 

@@ -18,6 +18,7 @@ import {
   InvalidResponse,
   IPCClient,
   IPCPeer,
+  IPCRequest,
   IPCServer,
   NoHandler,
   RequestFailed,
@@ -27,7 +28,10 @@ import {
 import { MemoryIPC } from "effect-ipc/testing"
 import type { IPCSocket } from "../../../src/connection/IPCSocket.js"
 import type { IPCSocketOptions } from "../../../src/connection/IPCSocketOptions.js"
-import type { Transport } from "../../../src/connection/Transport.js"
+import { makePair } from "../../../src/connection/MemoryTransport.js"
+import type { Serialization } from "../../../src/connection/Subprotocol.js"
+import * as Subprotocol from "../../../src/connection/Subprotocol.js"
+import type { Transport, TransportListener } from "../../../src/connection/Transport.js"
 import type { StreamOptions } from "../../../src/IPCStream.js"
 import { untypedStream } from "../../../src/IPCStream.js"
 import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled } from "../../support/pair.js"
@@ -37,6 +41,7 @@ const Texts = IPCServer.defineStream<number, string>("texts")
 const CountThere = IPCClient.defineStream<number, number>("countThere")
 const Ping = IPCServer.defineRequest<void, void>("ping")
 const Echoed = IPCServer.defineStream<number, string, string>("echoed", { input: true })
+const Blobs = IPCServer.defineStream("blobs", { element: IPCRequest.Bytes })
 const removable = (which: number) => IPCServer.defineStream<number, string>(`removable/${which}`)
 const Sum = IPCServer.defineStream<string, string, number>("sum", { input: true })
 
@@ -65,6 +70,15 @@ const open = (socket: IPCSocket<string>, stream: typeof Count | typeof Texts, op
 
 const collect = <A, E, R>(stream: Stream.Stream<A, E, R>) =>
   Effect.map(Stream.runCollect(stream), Chunk.toReadonlyArray)
+
+const silent: TransportListener = {
+  onText: () => {},
+  onBytes: () => {},
+  onReceiving: () => {},
+  onAlive: () => {},
+  onDrain: () => {},
+  onClosed: () => {}
+}
 
 /** The text frames that go over a transport from now on. */
 interface Sent {
@@ -558,6 +572,32 @@ describe("Flow control", () => {
       assert.strictEqual((yield* frames).length, 4)
       peer.transport.send('w:1::{"items":0,"bytes":1}')
       assert.deepStrictEqual((yield* frames).slice(4), ['d:1::["d"]', 'e:1::{"success":true}'])
+    })
+  )
+
+  it.scoped("measures large bytes before the first of them are serialized", () =>
+    Effect.gen(function* () {
+      const printed: Array<number> = []
+      const serialization: Serialization = {
+        print: (head, value) => {
+          const elements = value as ReadonlyArray<Uint8Array>
+          printed.push(elements.length)
+          return Buffer.concat([Buffer.from(`${head}\n`), ...elements])
+        },
+        weigh: () => undefined,
+        decode: () => undefined
+      }
+      const [near, far] = makePair({ ...Subprotocol.streaming, serialization })
+      const { handlers } = yield* makeEnd(near, "peer")
+      const ends: Array<string> = []
+      far.listen({ ...silent, onText: (text) => ends.push(text) })
+      yield* handlers.handleStream(Blobs, () => Stream.fromChunk(Chunk.makeBy(10, () => new Uint8Array(20_000))))
+      far.send(hello)
+      far.send("q:1:blobs:")
+      far.send('w:1::{"items":100,"bytes":1000000}')
+      yield* settled
+      assert.deepStrictEqual(printed, new Array(10).fill(1))
+      assert.deepStrictEqual(ends.slice(-1), ['e:1::{"success":true}'])
     })
   )
 
