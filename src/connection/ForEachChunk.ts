@@ -8,6 +8,7 @@ import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
+import * as ChannelWarmUp from "../internal/ChannelWarmUp.js"
 
 /**
  * `Stream.runForEachChunk`, without a sink: in half of its time where a chunk is one element. What `f` fails with becomes a
@@ -21,6 +22,7 @@ export const forEachChunk = <A, E, R, E2>(
   Effect.scoped(
     // Not `Stream.toPull`, which adds two steps to each pull.
     Effect.flatMap(Channel.toPull(Stream.toChannel(stream)), (pull) => {
+      ChannelWarmUp.ensure()
       const each = (pulled: Either.Either<Chunk.Chunk<A>, unknown>): Effect.Effect<void, E, R> => {
         if (Either.isLeft(pulled)) return Effect.void
         const done = f(pulled.right)
