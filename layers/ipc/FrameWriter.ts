@@ -5,7 +5,7 @@
  */
 import type { Writable } from "node:stream"
 import type { Packet } from "../../src/connection/Transport.js"
-import * as BufferPool from "./BufferPool.js"
+import * as BufferPool from "../BufferPool.js"
 import { headerLength, Kind, printHeader, writeHeader, writeText } from "./LengthPrefix.js"
 
 /** Bytes of this length or more are written without a copy. */

@@ -24,6 +24,7 @@ import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import * as Userinfo from "../../../src/internal/Userinfo.js"
 import * as EndOfTurn from "../EndOfTurn.js"
+import { GatewayResponse } from "../GatewayResponse.js"
 import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
@@ -32,6 +33,7 @@ import * as Tunnel from "./Tunnel.js"
 import { clientDisconnected, type ExchangeContext, UpstreamExchange } from "./UpstreamExchange.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
+import * as UpstreamReads from "./UpstreamReads.js"
 import * as UpstreamSocket from "./UpstreamSocket.js"
 
 /**
@@ -60,6 +62,8 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
   #controller: Dispatcher.DispatchController | undefined
   #bodyBytesLeft = -1
   #isPaused = false
+  /** Whether any of the response's body was written. */
+  #bodyBegan = false
   /** Whether the end of the response was written, or is about to be. */
   #isEnding = false
 
@@ -200,21 +204,32 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
 
   /** The headers go out by themselves when no body came with them: an event stream's client waits for them. */
   flushHead(): void {
-    if (!this.#isEnding && !this.#response.destroyed) this.#response.flushHeaders()
+    if (!this.#isEnding && !this.#bodyBegan && !this.#response.destroyed) this.#response.flushHeaders()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const response = this.#response
-    if (this.#state === "ended" || this.#isEnding) return
-    if (chunk.length === this.#bodyBytesLeft) {
+    // undici gives an empty one whenever it resumes.
+    if (this.#state === "ended" || this.#isEnding || chunk.length === 0) return
+    const isLast = chunk.length === this.#bodyBytesLeft
+    this.#bodyBytesLeft -= chunk.length
+    this.#bodyBegan = true
+    if (isLast && chunk.length <= SMALL) {
       this.#isEnding = true
       // As a string, a small body goes out in one piece with the headers; Latin-1 has a character for each byte.
-      if (chunk.length <= SMALL) EndOfTurn.end(response, chunk.toString("latin1"), "latin1")
-      else response.end(chunk)
+      EndOfTurn.end(response, chunk.toString("latin1"), "latin1")
       return
     }
-    this.#bodyBytesLeft -= chunk.length
-    if (response.write(chunk)) return
+    const isTaken = this.#write(chunk)
+    if (isLast) {
+      this.#isEnding = true
+      response.end()
+      return
+    }
+    if (isTaken) return
+    // Node writes at the end of the tick. If the system takes all of it now, the upstream needn't pause.
+    response.socket?.uncork()
+    if (response.writableLength === 0) return
     controller.pause()
     if (this.#isPaused) return
     this.#isPaused = true
@@ -222,6 +237,14 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
       this.#isPaused = false
       this.#controller?.resume()
     })
+  }
+
+  /** False if no more should be written for now. */
+  #write(chunk: Buffer): boolean {
+    const response = this.#response
+    const isUnshared = response instanceof GatewayResponse && !response.isTapped
+    if (!isUnshared || !UpstreamReads.isLent(chunk)) return response.write(chunk)
+    return response.write(chunk, () => UpstreamReads.giveBack(chunk))
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {

@@ -7,6 +7,7 @@ import { isIP, type Socket } from "node:net"
 import type { Agent, Dispatcher } from "undici"
 import * as Undici from "./Undici.js"
 import { ClientNotLoaded } from "./UpstreamFailure.js"
+import { UpstreamReads } from "./UpstreamReads.js"
 import * as UpstreamSocket from "./UpstreamSocket.js"
 import type { UpstreamTls } from "./UpstreamTls.js"
 
@@ -42,11 +43,17 @@ export const make = (options: {
   let closed = false
 
   const makeAgents = ({ Agent, buildConnector }: Awaited<ReturnType<typeof Undici.load>>): Agents => {
-    const connector = buildConnector({ ...options.tls, timeout: options.connectTimeout })
-    const connect: typeof connector = (to, callback) => {
+    const connectTls = buildConnector({ ...options.tls, timeout: options.connectTimeout })
+    const connectPlain: typeof connectTls = (to, callback) => {
+      const reads = new UpstreamReads()
+      const socket = buildConnector({ timeout: options.connectTimeout, onread: reads.options })(to, callback)
+      reads.begin(socket as unknown as Socket)
+      return socket
+    }
+    const connect: typeof connectTls = (to, callback) => {
       // An address is no server name (RFC 6066 section 3). Without a server name, Node verifies the address.
       const named = to.servername === undefined || isIP(to.servername) !== 0 ? { ...to, servername: "" } : to
-      const socket = connector(named, callback) as unknown as Socket
+      const socket = (to.protocol === "https:" ? connectTls : connectPlain)(named, callback) as unknown as Socket
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
       UpstreamSocket.readBeforeReset(socket)

@@ -1,9 +1,12 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
+import * as http from "node:http"
 import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { HttpProxyUpstream } from "../../../layers/http-proxy/index.js"
 import * as UndiciUpstream from "../../../layers/UndiciUpstream.js"
+import { untilConstant } from "../../support/turns.js"
 import { ask, connect, converse, event, proxied, serveGateway, serveGatewayBy } from "./support.js"
 
 /** An upstream that answers the n-th request's headers with text, and then ends or not. */
@@ -235,6 +238,74 @@ describe("what an upstream answers", () => {
         assert.deepStrictEqual({ ...trailers }, { "x-sum": "1" })
       }
       assert.deepStrictEqual(asked, ["trailers", "trailers", undefined])
+    })
+  )
+})
+
+/** A body that no part of another one equals. */
+const bodyOf = (path: string): Buffer => {
+  const [, id, length] = path.split("/").map(Number)
+  const body = Buffer.alloc(length as number)
+  for (let at = 0; at + 4 <= body.length; at += 4) body.writeUInt32LE((id as number) * 0x1000000 + at, at)
+  return body
+}
+
+describe("a large body", () => {
+  const paths = Array.from({ length: 24 }, (_, i) => `/${i}/${[3_000_000, 65_536 * 4, 90_001, 16_384][i % 4]}`)
+  const upstream = {
+    onRequest: (request: http.IncomingMessage, response: http.ServerResponse) => {
+      const body = bodyOf(request.url as string)
+      // By length, by chunks, or with pieces small and large in turn.
+      const kind = Number(request.url?.split("/")[1]) % 3
+      if (kind === 0) response.setHeader("content-length", body.length)
+      if (kind === 2) for (let at = 0; at < 50_000; at += 5_000) response.write(body.subarray(at, at + 5_000))
+      response.end(kind === 2 ? body.subarray(50_000) : body)
+    }
+  }
+  const long = paths.filter((path) => bodyOf(path).length > 50_000)
+
+  it.scopedLive("reaches each of many clients whole, and one that reads late", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* proxied(upstream)
+      // More than the system holds of it.
+      const path = "/30/60000000"
+      const late = yield* Effect.async<http.IncomingMessage>((resume) => {
+        http.get(gateway.url + path, { agent: false }, (response) => resume(Effect.succeed(response)))
+      })
+      yield* untilConstant(() => [...gateway.sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0))
+      for (let round = 0; round < 2; round++) {
+        const answers = yield* Effect.forEach(long, (path) => ask(gateway.url + path), { concurrency: 8 })
+        for (const [i, { body }] of answers.entries()) assert.isTrue(body.equals(bodyOf(long[i] as string)))
+      }
+      const chunks: Array<Buffer> = yield* Effect.promise(() => late.toArray())
+      assert.isTrue(Buffer.concat(chunks).equals(bodyOf(path)))
+    })
+  )
+
+  it.scopedLive("stays as it is for those that see it pass", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* proxied(upstream)
+      const tapped: Array<Buffer> = []
+      const watching = gateway.gateway.watch((exchange) => {
+        exchange.response.tap({ onBody: (bytes) => tapped.push(bytes) > 0 })
+        return exchange
+      })
+      const shown: Array<Buffer> = []
+      const show = (message: unknown) => shown.push((message as { readonly chunk: Buffer }).chunk)
+      const showing = Effect.acquireRelease(
+        Effect.sync(() => subscribe("undici:request:bodyChunkReceived", show)),
+        () => Effect.sync(() => unsubscribe("undici:request:bodyChunkReceived", show))
+      )
+      for (const [watch, seen] of [[watching, tapped] as const, [showing, shown] as const]) {
+        yield* Effect.scoped(
+          Effect.zipRight(
+            watch,
+            Effect.forEach(long, (path) => ask(gateway.url + path))
+          )
+        )
+        const expected = Buffer.concat(long.map(bodyOf))
+        assert.isTrue(Buffer.concat(seen).equals(expected))
+      }
     })
   )
 })

@@ -16,16 +16,17 @@ const step = 64 * 1024
 const free: Array<Buffer> = []
 let freeBytes = 0
 
-/** A buffer of at least this length. It isn't cleared. */
+/** A buffer of at least this length, and of at most twice as many steps. It isn't cleared. */
 export const take = (length: number): Buffer => {
+  const whole = step * Math.ceil(length / step)
   for (let i = free.length - 1; i >= 0; i--) {
     const buffer = free[i] as Buffer
-    if (buffer.length < length) continue
+    if (buffer.length < length || buffer.length > 2 * whole) continue
     free.splice(i, 1)
     freeBytes -= buffer.length
     return buffer
   }
-  return Buffer.allocUnsafeSlow(length > longest ? length : step * Math.ceil(length / step))
+  return Buffer.allocUnsafeSlow(length > longest ? length : whole)
 }
 
 /**
