@@ -14,6 +14,7 @@ import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import * as BufferPool from "../BufferPool.js"
 import { Batches, type Sink } from "./Batches.js"
 import type { Ws } from "./Ws.js"
 
@@ -115,6 +116,16 @@ class WebSocketTransport implements Transport, Sink {
 
   send(packet: Packet): void {
     this.batches.send(packet)
+  }
+
+  sendBytes(head: string, bytes: Uint8Array): void {
+    this.batches.begin()
+    this.batches.flush()
+    if (!this.isOpen()) return
+    const buffer = BufferPool.take(Buffer.byteLength(head) + 1 + bytes.length)
+    const start = buffer.write(`${head}\n`)
+    buffer.set(bytes, start)
+    this.webSocket.send(buffer.subarray(0, start + bytes.length), () => BufferPool.give(buffer))
   }
 
   unsent(): number {

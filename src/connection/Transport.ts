@@ -33,7 +33,7 @@ export interface Transport {
   readonly send: (packet: Packet) => void
   /**
    * Sends a binary frame of a head and bytes, after everything sent before. Keeps no reference to the bytes. Only transports
-   * that need no joined copy of both have this method.
+   * that copy both to memory that is used again have this method.
    */
   readonly sendBytes?: (head: string, bytes: Uint8Array) => void
   /** Bytes handed to `send` that haven't left yet. */

@@ -33,18 +33,19 @@ const serve = Effect.fnUntraced(function* (serialization: "json" | "msgpack") {
 })
 
 describe("Bytes", () => {
-  for (const [atServer, atClient] of [
-    ["json", "json"],
-    ["msgpack", "msgpack"],
-    ["msgpack", "json"],
-    ["json", "msgpack"]
+  for (const [atServer, atClient, transport] of [
+    ["json", "json", "any"],
+    ["json", "json", "tcp"],
+    ["msgpack", "msgpack", "any"],
+    ["msgpack", "json", "any"],
+    ["json", "msgpack", "any"]
   ] as const) {
     live(
-      `cross whole, as payload, success, element and input, with ${atServer} at the server and ${atClient} at the client`,
+      `cross whole, as payload, success, element and input, with ${atServer} at the server and ${atClient} at the client (${transport})`,
       () =>
         Effect.gen(function* () {
           const server = yield* serve(atServer)
-          const client = yield* NodeIPCClient.make({ port: server.port, serialization: atClient })
+          const client = yield* NodeIPCClient.make({ port: server.port, serialization: atClient, transport })
           const all = Uint8Array.from({ length: 256 }, (_, i) => i)
           const random = new Uint8Array(randomBytes(300_000))
           for (const bytes of [new Uint8Array(0), all, Uint8Array.of(10, 10, 58, 10), random]) {
@@ -58,10 +59,10 @@ describe("Bytes", () => {
           assert.deepStrictEqual(
             Chunk.toReadonlyArray(
               yield* Stream.runCollect(
-                client.stream(Digest, undefined, Stream.make(all, Uint8Array.of(), Uint8Array.of(7)))
+                client.stream(Digest, undefined, Stream.make(all, Uint8Array.of(), new Uint8Array(20_000).fill(7)))
               )
             ),
-            [32_640, 0, 7]
+            [32_640, 0, 140_000]
           )
           const value = { a: [1, "two", null, { b: 1.5, c: true }], text: "größe 😀", none: null }
           assert.deepStrictEqual(yield* client.request(Shape, value), { got: value })
@@ -95,6 +96,24 @@ describe("Bytes", () => {
       assert.isAtMost(most, 4 + 1 + 1)
     })
   )
+
+  for (const transport of ["any", "tcp"] as const) {
+    live(`stay as they were while they wait for the socket (${transport})`, () =>
+      Effect.gen(function* () {
+        const server = yield* serve("json")
+        const client = yield* NodeIPCClient.make({ port: server.port, transport })
+        const window = { items: 300, bytes: 32 * 1024 * 1024 }
+        const [expected, changed] = [Buffer.alloc(64 * 1024), new Set<number>()]
+        let count = 0
+        yield* Stream.runForEach(client.stream(Download, 300, { window }), (bytes) =>
+          Effect.sync(() => {
+            if (!expected.fill(++count).equals(bytes)) changed.add(count)
+          })
+        )
+        assert.deepStrictEqual([count, [...changed]], [300, []])
+      })
+    )
+  }
 
   live("are in a binary frame between two of ours, and in base64 with any other peer", () =>
     Effect.gen(function* () {
