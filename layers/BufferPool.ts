@@ -5,6 +5,11 @@
  * @internal
  */
 
+import type { Writable } from "node:stream"
+
+/** Less than this comes out of Node's own pool, since returning a buffer would cost more. In bytes. */
+const littleBytes = 4096
+
 /** Longer buffers aren't kept. In bytes. */
 const longest = 512 * 1024
 
@@ -38,4 +43,14 @@ export const give = (buffer: Buffer): void => {
   free.push(buffer)
   freeBytes += buffer.length
   while (freeBytes > mostFree) freeBytes -= (free.shift() as Buffer).length
+}
+
+/** A buffer of at least this length for one {@link write}. */
+export const takeForWrite = (length: number): Buffer =>
+  length < littleBytes ? Buffer.allocUnsafe(length) : take(length)
+
+/** Writes the buffer up to `end`. Once that is written, the buffer is kept. */
+export const write = (socket: Writable, buffer: Buffer, end: number): void => {
+  if (buffer.length < littleBytes) socket.write(buffer.length === end ? buffer : buffer.subarray(0, end))
+  else socket.write(buffer.subarray(0, end), () => give(buffer))
 }

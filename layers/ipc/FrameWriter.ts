@@ -11,15 +11,16 @@ import { headerLength, Kind, printHeader, writeHeader, writeText } from "./Lengt
 /** Bytes of this length or more are written without a copy. */
 const largeBytes = 16 * 1024
 
-/** Less than this comes out of Node's own pool, since returning a buffer would cost more. In bytes. */
-const littleBytes = 4096
-
 export class FrameWriter {
   constructor(private readonly socket: Writable) {}
 
   /** Writes text and binary frames by one system call. */
   write(messages: ReadonlyArray<Packet>): void {
     const { socket } = this
+    const first = messages[0]
+    if (messages.length === 1 && (typeof first === "string" || (first as Uint8Array).length < largeBytes)) {
+      return this.gather(messages, 0, 1)
+    }
     socket.cork()
     let from = 0
     for (let i = 0; i < messages.length; i++) {
@@ -37,23 +38,21 @@ export class FrameWriter {
   /** Writes one binary frame of a head and bytes. The bytes are copied. */
   writeBytes(head: string, bytes: Uint8Array): void {
     const length = Buffer.byteLength(head) + 1 + bytes.length
-    const buffer = BufferPool.take(headerLength + length)
+    const buffer = BufferPool.takeForWrite(headerLength + length)
     writeHeader(buffer, 0, Kind.bytes, length)
     const start = headerLength + buffer.write(`${head}\n`, headerLength)
     buffer.set(bytes, start)
-    this.socket.write(buffer.subarray(0, start + bytes.length), () => BufferPool.give(buffer))
+    BufferPool.write(this.socket, buffer, start + bytes.length)
   }
 
   private gather(messages: ReadonlyArray<Packet>, from: number, to: number): void {
     if (from === to) return
     let length = headerLength * (to - from)
     for (let i = from; i < to; i++) length += lengthOf(messages[i] as Packet)
-    const isLittle = length < littleBytes
-    const buffer = isLittle ? Buffer.allocUnsafe(length) : BufferPool.take(length)
+    const buffer = BufferPool.takeForWrite(length)
     let end = 0
     for (let i = from; i < to; i++) end = print(buffer, end, messages[i] as Packet)
-    if (isLittle) this.socket.write(buffer)
-    else this.socket.write(buffer.subarray(0, end), () => BufferPool.give(buffer))
+    BufferPool.write(this.socket, buffer, end)
   }
 }
 

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import { isAscii, isUtf8 } from "node:buffer"
 import type { Duplex } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { CloseEvent } from "../../src/CloseEvent.js"
@@ -16,6 +15,7 @@ import { Batches, type Sink } from "./Batches.js"
 import { FrameWriter } from "./FrameWriter.js"
 import { type FrameListener, Kind, printHeader, Reader } from "./LengthPrefix.js"
 import { ReadAhead } from "./ReadAhead.js"
+import * as Text from "./Text.js"
 
 /** Takes over the socket. A frame over `maxFrameBytes` closes the connection with 1009. */
 export const make = (socket: Duplex, agreement: Agreement, maxFrameBytes: number): Transport =>
@@ -143,14 +143,14 @@ class UnixTransport implements Transport, Sink, FrameListener {
     const { listener } = this
     if (listener === undefined || this.closing !== undefined) return
     switch (kind) {
-      case Kind.text:
+      case Kind.text: {
         if (body.length > this.maxFrameBytes && !body.includes(JoinedFrames.separator)) {
           return this.close(FrameLimit.exceeded(this.maxFrameBytes, body.length))
         }
-        // As Latin-1 a text is copied, not decoded.
-        if (isAscii(body)) return listener.onText(body.toString("latin1"))
-        if (!isUtf8(body)) return this.close({ code: 1007, reason: "a text frame isn't UTF-8" })
-        return listener.onText(body.toString())
+        const text = Text.of(body)
+        if (text === undefined) return this.close({ code: 1007, reason: "a text frame isn't UTF-8" })
+        return listener.onText(text)
+      }
       case Kind.bytes:
         return listener.onBytes(body)
       case Kind.ping:

@@ -98,7 +98,7 @@ export const make: (
     if (serverProof !== undefined) serverProofs.set(request, serverProof)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.removeListener("error", ignore)
-      clients.accept(WebSocketTransport.make(webSocket, socket, maxFrameBytes, serialization), runtimeId)
+      clients.accept(WebSocketTransport.makeOwn(webSocket, socket, "server", maxFrameBytes, serialization), runtimeId)
     })
   }
 

@@ -16,17 +16,28 @@ import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
 import * as BufferPool from "../BufferPool.js"
 import { Batches, type Sink } from "./Batches.js"
+import * as TextFrames from "./TextFrames.js"
+import { TextReader } from "./TextReader.js"
 import type { Ws } from "./Ws.js"
 
 /**
- * Takes over an open WebSocket and the socket beneath it. A message over `maxFrameBytes` closes the connection with 1009.
+ * Takes over an open WebSocket that may have other listeners, and the socket beneath it. A message over `maxFrameBytes` closes
+ * the connection with 1009.
  */
-export const make = (
+export const make = (webSocket: WebSocket, socket: Duplex, maxFrameBytes: number): Transport =>
+  new WebSocketTransport(webSocket, socket, maxFrameBytes, undefined, undefined)
+
+/** Like `make`, for a WebSocket without compression that nothing else listens to: ws neither reads nor writes small texts. */
+export const makeOwn = (
   webSocket: WebSocket,
   socket: Duplex,
+  role: Role,
   maxFrameBytes: number,
-  serialization?: Serialization
-): Transport => new WebSocketTransport(webSocket, socket, maxFrameBytes, serialization)
+  serialization: Serialization | undefined
+): Transport => new WebSocketTransport(webSocket, socket, maxFrameBytes, serialization, role)
+
+/** Which end of a WebSocket this is. */
+type Role = "client" | "server"
 
 /** How long the peer has to answer a close frame, in milliseconds. */
 const closeGraceMillis = 250
@@ -60,7 +71,8 @@ class WebSocketTransport implements Transport, Sink {
     private readonly webSocket: WebSocket,
     private readonly socket: Duplex,
     private readonly maxFrameBytes: number,
-    serialization: Serialization | undefined
+    serialization: Serialization | undefined,
+    private readonly role: Role | undefined
   ) {
     this.agreement = Subprotocol.agreementOf(webSocket.protocol, serialization)
     this.batches = new Batches(socket, this)
@@ -83,8 +95,17 @@ class WebSocketTransport implements Transport, Sink {
     const { webSocket } = this
     this.listener = listener
     const onAlive = () => listener.onAlive()
-    // Before ws reads it, which tells of a message as soon as it is whole.
-    this.socket.prependListener("data", (chunk: Buffer) => this.onReceived(this.received + chunk.length))
+    const onBytesForWs = (count: number) => this.onReceived(this.received + count)
+    if (this.role === undefined) {
+      // Before ws reads it, which tells of a message as soon as it is whole.
+      this.socket.prependListener("data", (chunk: Buffer) => onBytesForWs(chunk.length))
+    } else {
+      const onText = (text: string) => {
+        this.onReceived(0)
+        listener.onText(text)
+      }
+      TextReader.start(this.socket, this.role === "server", this.maxFrameBytes, { onText, onBytesForWs })
+    }
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
       this.onReceived(0)
       if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
@@ -133,11 +154,17 @@ class WebSocketTransport implements Transport, Sink {
   }
 
   write(packets: ReadonlyArray<Packet>): void {
-    const { webSocket } = this
-    if (packets.length === 1) return webSocket.send(packets[0] as Packet)
+    if (packets.length === 1) return this.writeMessage(packets[0] as Packet)
+    const messages = this.agreement.version > 0 ? JoinedFrames.join(packets) : packets
+    if (messages.length === 1) return this.writeMessage(messages[0] as Packet)
     this.socket.cork()
-    for (const message of this.agreement.version > 0 ? JoinedFrames.join(packets) : packets) webSocket.send(message)
+    for (const message of messages) this.writeMessage(message)
     this.socket.uncork()
+  }
+
+  private writeMessage(message: Packet): void {
+    if (this.role === undefined || typeof message !== "string") this.webSocket.send(message)
+    else TextFrames.write(this.socket, message, this.role === "client")
   }
 
   ping(): void {

@@ -68,7 +68,7 @@ const openWith = (
     })
     webSocket.once("unexpected-response", onResponse)
     webSocket.once("open", () => {
-      onOpen(WebSocketTransport.make(webSocket, socket as Socket, maxFrameBytes, serialization))
+      onOpen(WebSocketTransport.makeOwn(webSocket, socket as Socket, "client", maxFrameBytes, serialization))
       webSocket.removeListener("error", onError)
       // The program that waited for the connection registers its handlers before the first frame is read.
       webSocket.pause()
