@@ -5,7 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -42,7 +42,7 @@ class PulledStream<A> implements ElementStream<A> {
   readonly #signal: AbortSignal | undefined
   readonly #scope = runSync(Scope.make())
   #pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<unknown>> | undefined
-  #pulling: Fiber.RuntimeFiber<Chunk.Chunk<A>, Option.Option<unknown>> | undefined
+  #pulling: Fiber.RuntimeFiber<void, Option.Option<unknown>> | undefined
   /** What has been pulled, and how many of them have been taken. */
   #ready: ReadonlyArray<A> = []
   #taken = 0
@@ -95,12 +95,16 @@ class PulledStream<A> implements ElementStream<A> {
       this.#signal?.addEventListener("abort", this.#onAbort)
       this.#pull = runSync(Scope.extend(Stream.toPull(this.#stream), this.#scope))
     }
-    this.#pulling = fork(this.#pull)
+    // What outlives the fiber keeps its exit, and so must not keep the elements.
+    this.#pulling = fork(Effect.map(this.#pull, this.#onPulled))
     const exit = await exitOf(this.#pulling)
     this.#pulling = undefined
+    if (this.#closing === undefined && Exit.isFailure(exit)) await this.#close(failureOf(exit.cause))
+  }
+
+  readonly #onPulled = (elements: Chunk.Chunk<A>): void => {
     if (this.#closing !== undefined) return
-    if (Exit.isFailure(exit)) return this.#close(failureOf(exit.cause))
-    this.#ready = Chunk.toReadonlyArray(exit.value)
+    this.#ready = Chunk.toReadonlyArray(elements)
     this.#taken = 0
   }
 

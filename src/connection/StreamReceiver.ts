@@ -10,6 +10,8 @@ import type { ConnectionMemory } from "./ConnectionMemory.js"
 import type { Grants } from "./Grants.js"
 import type { Credit } from "./Hello.js"
 
+type Pulled<E> = Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>>
+
 export class StreamReceiver<E> {
   private arrived: Array<unknown> = []
   /** What has arrived and waits to be taken. */
@@ -23,7 +25,8 @@ export class StreamReceiver<E> {
   private usedCount = 0
   private usedBytes = 0
   private ended: Effect.Effect<void, E> | undefined
-  private onArrival: (() => void) | undefined
+  /** Takes what arrives next, where that is waited for. */
+  private resume: ((next: Pulled<E>) => void) | undefined
 
   constructor(
     private readonly window: Credit,
@@ -47,7 +50,7 @@ export class StreamReceiver<E> {
     this.memory.streams += bytes
     this.memory.settle()
     for (const element of elements) this.arrived.push(element)
-    this.onArrival?.()
+    this.onArrival()
     return true
   }
 
@@ -60,7 +63,7 @@ export class StreamReceiver<E> {
   end(exit: Effect.Effect<void, E>): void {
     this.ended ??= exit
     this.grants.close()
-    this.onArrival?.()
+    this.onArrival()
   }
 
   /** Nothing is taken any more. */
@@ -75,24 +78,29 @@ export class StreamReceiver<E> {
   }
 
   /** All that has arrived, once there is something; asking for it tells that what was taken before is consumed. */
-  readonly pull: Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>> = Effect.suspend(() => {
+  readonly pull: Pulled<E> = Effect.suspend(() => {
     this.consume()
     return this.next() ?? this.wait
   })
 
-  private readonly wait: Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>> = Effect.async((resume) => {
-    this.onArrival = () => {
-      const next = this.next()
-      if (next === undefined) return
-      this.onArrival = undefined
-      resume(next)
-    }
-    return Effect.sync(() => {
-      this.onArrival = undefined
-    })
+  private readonly wait: Pulled<E> = Effect.async((resume) => {
+    this.resume = resume
+    return this.leave
   })
 
-  private next(): Effect.Effect<Chunk.Chunk<unknown>, Option.Option<E>> | undefined {
+  private readonly leave = Effect.sync(() => {
+    this.resume = undefined
+  })
+
+  private onArrival(): void {
+    const { resume } = this
+    const next = resume === undefined ? undefined : this.next()
+    if (next === undefined) return
+    this.resume = undefined
+    resume?.(next)
+  }
+
+  private next(): Pulled<E> | undefined {
     const { arrived, ended } = this
     if (arrived.length > 0) {
       this.arrived = []

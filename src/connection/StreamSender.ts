@@ -28,7 +28,8 @@ export class StreamSender implements Turn {
   private elementLength: number | undefined
   private issue: string | undefined
   private closed = false
-  private onSent: (() => void) | undefined
+  /** Called when all elements have been sent, where that is waited for. */
+  private resume: ((result: Effect.Effect<void, string>) => void) | undefined
   private readonly head: string
 
   constructor(
@@ -71,7 +72,7 @@ export class StreamSender implements Turn {
     this.turns.leave(this)
     this.elements = []
     this.sent = 0
-    this.onSent?.()
+    this.onSent()
   }
 
   take(): boolean {
@@ -79,7 +80,7 @@ export class StreamSender implements Turn {
     if (this.count < 1 || this.bytes < 1) return false
     this.sendBatch()
     if (!this.isDone) return this.count > 0 && this.bytes > 0
-    this.onSent?.()
+    this.onSent()
     return false
   }
 
@@ -94,15 +95,20 @@ export class StreamSender implements Turn {
 
   private readonly wait: Effect.Effect<void, string> = Effect.async((resume) => {
     if (this.isDone) return resume(this.result)
-    this.onSent = () => {
-      this.onSent = undefined
-      resume(this.result)
-    }
-    return Effect.sync(() => {
-      this.onSent = undefined
-      this.close()
-    })
+    this.resume = resume
+    return this.leave
   })
+
+  private readonly leave = Effect.sync(() => {
+    this.resume = undefined
+    this.close()
+  })
+
+  private onSent(): void {
+    const { resume } = this
+    this.resume = undefined
+    resume?.(this.result)
+  }
 
   private append(elements: ReadonlyArray<unknown>): void {
     if (this.sent < this.elements.length) {
