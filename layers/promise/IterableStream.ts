@@ -43,6 +43,8 @@ export const make = <A>(
     )
   )
 
+type Pulled<A> = Effect.Effect<Chunk.Chunk<A>, Option.Option<unknown>>
+
 /** Elements that come within one turn of the event loop are one chunk. */
 class IteratorPull<A> {
   #iterator: AnyIterator<A> | undefined
@@ -52,7 +54,8 @@ class IteratorPull<A> {
   #isLeft = false
   /** Whether the next element is on its way. */
   #isAsking = false
-  #settle: (() => void) | undefined
+  /** Takes what comes next, where that is waited for. */
+  #resume: ((next: Pulled<A>) => void) | undefined
 
   constructor(
     private readonly get: () => Elements<A> | PromiseLike<Elements<A>>,
@@ -60,20 +63,16 @@ class IteratorPull<A> {
     private readonly span: AnySpan | undefined
   ) {}
 
-  readonly pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<unknown>> = Effect.async((resume) => {
-    this.#settle = () => {
-      if (this.#ready.length === 0 && this.#end === undefined) return
-      this.#settle = undefined
-      const ready = this.#ready
-      this.#ready = []
-      resume(ready.length > 0 ? Effect.succeed(Chunk.unsafeFromArray(ready)) : Effect.fail(this.#end ?? Option.none()))
-    }
+  readonly pull: Pulled<A> = Effect.async((resume) => {
+    this.#resume = resume
     if (this.#end !== undefined) return this.#settle()
     if (this.#ready.length > 0) this.#settleSoon()
     if (!this.#isAsking) this.#ask()
-    return Effect.sync(() => {
-      this.#settle = undefined
-    })
+    return this.#abandon
+  })
+
+  readonly #abandon = Effect.sync(() => {
+    this.#resume = undefined
   })
 
   leave(onCut: () => void): void {
@@ -118,7 +117,7 @@ class IteratorPull<A> {
     if (done) return this.#endWith(Option.none())
     this.#ready.push(value)
     // No more than one is fetched that nothing waits for.
-    if (this.#settle === undefined) return
+    if (this.#resume === undefined) return
     if (this.#ready.length === longestChunk) return this.#settle()
     if (this.#ready.length === 1) this.#settleSoon()
     this.#ask()
@@ -127,11 +126,20 @@ class IteratorPull<A> {
   #endWith(end: Option.Option<unknown>): void {
     this.#isAsking = false
     this.#end ??= end
-    this.#settle?.()
+    this.#settle()
+  }
+
+  #settle(): void {
+    const resume = this.#resume
+    if (resume === undefined || (this.#ready.length === 0 && this.#end === undefined)) return
+    this.#resume = undefined
+    const ready = this.#ready
+    this.#ready = []
+    resume(ready.length > 0 ? Effect.succeed(Chunk.unsafeFromArray(ready)) : Effect.fail(this.#end ?? Option.none()))
   }
 
   #settleSoon(): void {
-    setImmediate(() => this.#settle?.())
+    setImmediate(() => this.#settle())
   }
 }
 
