@@ -18,6 +18,9 @@ const mostFree = 1024 * 1024
 
 const step = 64 * 1024
 
+/** By their memory. */
+const lent = new WeakMap<ArrayBufferLike, Buffer>()
+
 const free: Array<Buffer> = []
 let freeBytes = 0
 
@@ -53,4 +56,21 @@ export const takeForWrite = (length: number): Buffer =>
 export const write = (socket: Writable, buffer: Buffer, end: number): void => {
   if (buffer.length < littleBytes) socket.write(buffer.length === end ? buffer : buffer.subarray(0, end))
   else socket.write(buffer.subarray(0, end), () => give(buffer))
+}
+
+/** As `take`, where the last user of a view calls {@link giveBack}. Without that it is collected like any other buffer. */
+export const lend = (length: number): Buffer => {
+  const buffer = take(length)
+  lent.set(buffer.buffer, buffer)
+  return buffer
+}
+
+/** Keeps the buffer of a view, if it was lent. Nothing may use the view any more. */
+export const giveBack = (view: Uint8Array): void => {
+  // Most views are short and of other memory, and looking for it takes time.
+  if (view.length < step) return
+  const buffer = lent.get(view.buffer)
+  if (buffer === undefined) return
+  lent.delete(view.buffer)
+  give(buffer)
 }

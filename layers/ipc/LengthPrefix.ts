@@ -38,8 +38,8 @@ export const writeHeader = (buffer: Buffer, start: number, kind: number, length:
 export interface FrameListener {
   /** Called for each header. Returns whether the body is accepted; if it isn't, nothing more is read. */
   readonly onHeader: (kind: number, length: number) => boolean
-  /** Called for each frame. A binary body belongs to the listener. A text body is valid only until this returns. */
-  readonly onFrame: (kind: number, body: Buffer) => void
+  /** Called for each frame. A body that isn't the listener's own is valid only until this returns. A binary one is its own. */
+  readonly onFrame: (kind: number, body: Buffer, isOwn: boolean) => void
   /** Called with the number of bytes kept of an incomplete frame, and with 0 once it is complete. */
   readonly onReceiving: (bytes: number) => void
 }
@@ -62,11 +62,15 @@ export class Reader {
   /** The length of the body that is being read; -1 until its header is complete. */
   private length = -1
   /** The part of the body that has arrived. It grows with the body, so that a large length alone allocates nothing. */
-  private body = Buffer.alloc(0)
+  private body: Buffer = Buffer.alloc(0)
   private bodyRead = 0
   private refused = false
 
-  constructor(private readonly listener: FrameListener) {}
+  constructor(
+    private readonly listener: FrameListener,
+    /** Gives memory for a body that comes in parts. */
+    private readonly allocate: (kind: number, length: number) => Buffer
+  ) {}
 
   read(chunk: Buffer): void {
     let offset = 0
@@ -80,7 +84,8 @@ export class Reader {
         const end = offset + this.length
         const body = chunk.subarray(offset, end)
         offset = end
-        this.deliver(this.kind === Kind.bytes ? copyOf(body) : body)
+        if (this.kind === Kind.bytes) this.deliver(copyOf(body), true)
+        else this.deliver(body, false)
         continue
       }
       if (rest === 0) return
@@ -92,7 +97,7 @@ export class Reader {
       this.body = Buffer.alloc(0)
       this.bodyRead = 0
       this.listener.onReceiving(0)
-      this.deliver(body)
+      this.deliver(body, true)
     }
   }
 
@@ -121,16 +126,16 @@ export class Reader {
     this.length = length
   }
 
-  private deliver(body: Buffer): void {
+  private deliver(body: Buffer, isOwn: boolean): void {
     this.length = -1
-    this.listener.onFrame(this.kind, body)
+    this.listener.onFrame(this.kind, body, isOwn)
   }
 
   private keep(part: Buffer): void {
     const needed = this.bodyRead + part.length
     if (needed > this.body.length) {
       const capacity = Math.min(this.length, growth * needed)
-      const larger = Buffer.allocUnsafeSlow(capacity)
+      const larger = this.allocate(this.kind, capacity)
       this.body.copy(larger, 0, 0, this.bodyRead)
       this.body = larger
     }

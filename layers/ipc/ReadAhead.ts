@@ -33,11 +33,10 @@ export class ReadAhead {
     return this.bytes > mostWaitingBytes
   }
 
-  /** Handles a small frame at once, unless another one waits. */
-  add(kind: number, body: Buffer, takesLong: boolean): void {
+  /** Handles a small frame at once, unless another one waits. Copies a body that isn't its own and has to wait. */
+  add(kind: number, body: Buffer, isOwn: boolean, takesLong: boolean): void {
     if (this.frames.length === 0 && !takesLong) return this.onFrame(kind, body)
-    // A frame longer than one read was copied already.
-    this.frames.push({ kind, body: takesLong ? body : Buffer.from(body), takesLong })
+    this.frames.push({ kind, body: isOwn ? body : Buffer.from(body), takesLong })
     this.bytes += body.length
     this.turn ??= setImmediate(handleNext, this)
   }

@@ -11,6 +11,7 @@ import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement } from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import * as BufferPool from "../BufferPool.js"
 import { Batches, type Sink } from "./Batches.js"
 import { FrameWriter } from "./FrameWriter.js"
 import { type FrameListener, Kind, printHeader, Reader } from "./LengthPrefix.js"
@@ -56,7 +57,9 @@ class UnixTransport implements Transport, Sink, FrameListener {
     private readonly maxFrameBytes: number
   ) {
     this.batches = new Batches(socket, this)
-    this.reader = new Reader(this)
+    this.reader = new Reader(this, (kind, length) =>
+      kind === Kind.text && length >= largeFrameBytes ? BufferPool.lend(length) : Buffer.allocUnsafeSlow(length)
+    )
     this.writer = new FrameWriter(socket)
   }
 
@@ -110,7 +113,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
     this.close(event)
   }
 
-  onFrame(kind: number, body: Buffer): void {
+  onFrame(kind: number, body: Buffer, isOwn: boolean): void {
     const takesLong = body.length >= largeFrameBytes && this.isParsed(kind)
     if (this.readAhead === undefined) {
       if (!takesLong) return this.handle(kind, body)
@@ -119,7 +122,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
         () => this.readOn()
       )
     }
-    this.readAhead.add(kind, body, takesLong)
+    this.readAhead.add(kind, body, isOwn, takesLong)
     if (this.readAhead.isFull) this.socket.pause()
     this.tellReceived()
   }
@@ -148,6 +151,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
           return this.close(FrameLimit.exceeded(this.maxFrameBytes, body.length))
         }
         const text = Text.of(body)
+        BufferPool.giveBack(body)
         if (text === undefined) return this.close({ code: 1007, reason: "a text frame isn't UTF-8" })
         return listener.onText(text)
       }

@@ -208,6 +208,26 @@ describe("UnixTransport", () => {
     })
   )
 
+  it.scopedLive("keeps a large frame that waits, where another connection reads into the same memory", () =>
+    Effect.gen(function* () {
+      const connectedByReusedRead = connectedBy((path) => {
+        const { begin, socket } = ReusedRead.connect(path)
+        begin()
+        return socket
+      })
+      const pairs = yield* Effect.all(Array.from({ length: 4 }, () => connectedByReusedRead))
+      const readers = pairs.map(({ near }) => told(make(near, 1_000_000)))
+      const expected = pairs.map((_, i) => Array.from({ length: 3 }, () => `${i}`.repeat(132_000)))
+      // All of them can be read in the same turn of the event loop.
+      for (const [i, { far }] of pairs.entries()) for (const text of expected[i] ?? []) far.write(printText(text))
+      const texts = () => readers.map(({ got }) => got.filter((text) => !text.startsWith("receiving")))
+      yield* Live.until(Effect.sync(texts), (all) => all.every(({ length }) => length === 3))
+      const shown = (all: ReadonlyArray<ReadonlyArray<string>>) =>
+        all.map((list) => list.map((text) => `${text.length}: ${[...new Set(text)].join("")}`))
+      assert.deepStrictEqual(shown(texts()), shown(expected))
+    })
+  )
+
   it.scopedLive("keeps what was read before it begins, although all is read into the same memory", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connectedBy((path) => ReusedRead.connect(path).socket)
