@@ -84,6 +84,9 @@ export class StreamReceiver<E> {
   })
 
   private readonly wait: Pulled<E> = Effect.async((resume) => {
+    // The fiber may have yielded meanwhile, and something may have arrived.
+    const next = this.next()
+    if (next !== undefined) return resume(next)
     this.resume = resume
     return this.leave
   })

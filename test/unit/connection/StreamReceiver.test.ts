@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scheduler from "effect/Scheduler"
+import type { ConnectionMemory } from "../../../src/connection/ConnectionMemory.js"
+import type { Grants } from "../../../src/connection/Grants.js"
+import { StreamReceiver } from "../../../src/connection/StreamReceiver.js"
+
+const memory = { streams: 0, settle: () => {} } as unknown as ConnectionMemory
+const grants = { add: () => {}, close: () => {} } as unknown as Grants
+
+/** How a pull ends whose fiber yields before its n-th step, where something happens before it goes on. */
+const pulledWhile = (step: number, happens: (receiver: StreamReceiver<never>) => void) => {
+  const receiver = new StreamReceiver<never>({ count: 10, bytes: 100 }, memory, grants)
+  const tasks: Array<() => void> = []
+  let steps = 0
+  const scheduler: Scheduler.Scheduler = {
+    shouldYield: () => (++steps === step ? 0 : false),
+    scheduleTask: (task) => void tasks.push(task)
+  }
+  const fiber = Effect.runFork(receiver.pull, { scheduler })
+  happens(receiver)
+  for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
+  return fiber.unsafePoll()
+}
+
+describe("StreamReceiver", () => {
+  it.each([1, 2, 3, 4])("gives what arrives while the fiber that pulls has yielded before step %i", (step) => {
+    const exit = pulledWhile(step, (receiver) => receiver.offer(["element"], 7))
+    assert.deepStrictEqual(exit, Exit.succeed(Chunk.of<unknown>("element")))
+  })
+
+  it.each([1, 2, 3, 4])("ends where its end comes while that fiber has yielded before step %i", (step) => {
+    assert.deepStrictEqual(
+      pulledWhile(step, (receiver) => receiver.end(Effect.void)),
+      Exit.fail(Option.none())
+    )
+  })
+})
