@@ -16,7 +16,8 @@ const longest = 512 * 1024
 /** How much may be kept in all, in bytes. */
 const mostFree = 1024 * 1024
 
-const step = 64 * 1024
+/** The lengths of kept buffers are multiples of it, in bytes. */
+const step = 4096
 
 /** By their memory. */
 const lent = new WeakMap<ArrayBufferLike, Buffer>()
@@ -26,7 +27,7 @@ let freeBytes = 0
 
 /** A buffer of at least this length, and of at most twice as many steps. It isn't cleared. */
 export const take = (length: number): Buffer => {
-  const whole = step * Math.ceil(length / step)
+  const whole = wholeLength(length)
   for (let i = free.length - 1; i >= 0; i--) {
     const buffer = free[i] as Buffer
     if (buffer.length < length || buffer.length > 2 * whole) continue
@@ -42,15 +43,23 @@ export const take = (length: number): Buffer => {
  * longer needed don't keep out the others.
  */
 export const give = (buffer: Buffer): void => {
-  if (buffer.length > longest) return
+  if (buffer.length > longest || buffer.length % step > 0) return
   free.push(buffer)
   freeBytes += buffer.length
   while (freeBytes > mostFree) freeBytes -= (free.shift() as Buffer).length
 }
 
-/** A buffer of at least this length for one {@link write}. */
-export const takeForWrite = (length: number): Buffer =>
-  length < littleBytes ? Buffer.allocUnsafe(length) : take(length)
+const wholeLength = (length: number): number => step * Math.ceil(length / step)
+
+/**
+ * A buffer of at least this length for one {@link write}. What waits for a peer that doesn't read takes hardly more memory
+ * than its length.
+ */
+export const takeForWrite = (socket: Writable, length: number): Buffer => {
+  if (length < littleBytes) return Buffer.allocUnsafe(length)
+  const isWasteful = 16 * length < 15 * wholeLength(length)
+  return isWasteful && socket.writableLength > 0 ? Buffer.allocUnsafeSlow(length) : take(length)
+}
 
 /** Writes the buffer up to `end`. Once that is written, the buffer is kept. */
 export const write = (socket: Writable, buffer: Buffer, end: number): void => {
@@ -58,7 +67,9 @@ export const write = (socket: Writable, buffer: Buffer, end: number): void => {
   else socket.write(buffer.subarray(0, end), () => give(buffer))
 }
 
-/** As `take`, where the last user of a view calls {@link giveBack}. Without that it is collected like any other buffer. */
+const leastLent = 64 * 1024
+
+/** As `take`, for {@link leastLent} bytes or more, where the last user of a view calls {@link giveBack}. Without that it is collected like any other buffer. */
 export const lend = (length: number): Buffer => {
   const buffer = take(length)
   lent.set(buffer.buffer, buffer)
@@ -68,7 +79,7 @@ export const lend = (length: number): Buffer => {
 /** Keeps the buffer of a view, if it was lent. Nothing may use the view any more. */
 export const giveBack = (view: Uint8Array): void => {
   // Most views are short and of other memory, and looking for it takes time.
-  if (view.length < step) return
+  if (view.length < leastLent) return
   const buffer = lent.get(view.buffer)
   if (buffer === undefined) return
   lent.delete(view.buffer)

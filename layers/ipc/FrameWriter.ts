@@ -38,7 +38,7 @@ export class FrameWriter {
   /** Writes one binary frame of a head and bytes. The bytes are copied. */
   writeBytes(head: string, bytes: Uint8Array): void {
     const length = Buffer.byteLength(head) + 1 + bytes.length
-    const buffer = BufferPool.takeForWrite(headerLength + length)
+    const buffer = BufferPool.takeForWrite(this.socket, headerLength + length)
     writeHeader(buffer, 0, Kind.bytes, length)
     const start = headerLength + buffer.write(`${head}\n`, headerLength)
     buffer.set(bytes, start)
@@ -49,7 +49,7 @@ export class FrameWriter {
     if (from === to) return
     let length = headerLength * (to - from)
     for (let i = from; i < to; i++) length += lengthOf(messages[i] as Packet)
-    const buffer = BufferPool.takeForWrite(length)
+    const buffer = BufferPool.takeForWrite(this.socket, length)
     let end = 0
     for (let i = from; i < to; i++) end = print(buffer, end, messages[i] as Packet)
     BufferPool.write(this.socket, buffer, end)

@@ -24,7 +24,7 @@ export const write = (socket: Writable, text: string, masked: boolean): void => 
   const length = Buffer.byteLength(text)
   const keyAt = length < length16 ? 2 : length < 0x10000 ? 4 : 10
   const start = masked ? keyAt + keyLength : keyAt
-  const buffer = BufferPool.takeForWrite(start + length)
+  const buffer = BufferPool.takeForWrite(socket, start + length)
   buffer[0] = finalText
   if (keyAt === 2) buffer[1] = length
   else if (keyAt === 4) {

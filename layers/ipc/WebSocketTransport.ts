@@ -143,7 +143,7 @@ class WebSocketTransport implements Transport, Sink {
     this.batches.begin()
     this.batches.flush()
     if (!this.isOpen()) return
-    const buffer = BufferPool.take(Buffer.byteLength(head) + 1 + bytes.length)
+    const buffer = BufferPool.takeForWrite(this.socket, Buffer.byteLength(head) + 1 + bytes.length)
     const start = buffer.write(`${head}\n`)
     buffer.set(bytes, start)
     this.webSocket.send(buffer.subarray(0, start + bytes.length), () => BufferPool.give(buffer))

@@ -74,6 +74,24 @@ describe("BufferPool", () => {
     assert.isAtMost(bytes, 1024 * 1024)
   })
 
+  it.prop(
+    "takes hardly more than is written, and what it keeps, for what waits for a peer that doesn't read",
+    [FastCheck.oneof(FastCheck.integer({ min: 1, max: 20_000 }), FastCheck.integer({ min: 1, max: 600_000 }))],
+    ([length]) => {
+      const stalled = new Writable({ write: () => {} })
+      stalled.write("x")
+      let taken = 0
+      for (let i = 0; i < 1000; i++) {
+        const buffer = BufferPool.takeForWrite(stalled, length)
+        assert.isAtLeast(buffer.length, length)
+        BufferPool.write(stalled, buffer, length)
+        taken += buffer.length
+      }
+      assert.isAtMost(taken, (16 / 15) * 1000 * length + 1024 * 1024)
+    },
+    { fastCheck: { numRuns: 20 } }
+  )
+
   it("keeps a length that is asked for now, however much it holds of another", () => {
     const short = Array.from({ length: 40 }, () => BufferPool.take(1000))
     for (const buffer of short) BufferPool.give(buffer)
