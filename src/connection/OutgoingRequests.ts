@@ -267,6 +267,7 @@ export class OutgoingRequests {
         resume(Effect.fail(new FrameTooLarge({ request: name, target: this.connection.target, size, limit })))
       }
       this.context.deadlines.add(expiring)
+      message.tellMissed?.()
       return Effect.sync(() => {
         this.outbox.withdraw(message)
         this.context.deadlines.remove(expiring)
@@ -312,10 +313,16 @@ export class OutgoingRequests {
 /** A message that may have to wait before it is sent. */
 class PendingMessage implements Departure {
   packet: Packet | undefined = undefined
-  onDeparted: () => void = nothing
-  onTooLarge: (size: number, limit: number) => void = nothing
-}
+  /** Tells what happened before the fiber waited for it: a fiber may yield in between. */
+  tellMissed: (() => void) | undefined = undefined
 
-function nothing() {}
+  onDeparted(): void {
+    this.tellMissed = () => this.onDeparted()
+  }
+
+  onTooLarge(size: number, limit: number): void {
+    this.tellMissed = () => this.onTooLarge(size, limit)
+  }
+}
 
 const isPacket = (printed: Packet | Error): printed is Packet => !(printed instanceof Error)

@@ -17,6 +17,7 @@ import { makeContext } from "../../../src/connection/IPCSocketOptions.js"
 import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
 import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled, withLog } from "../../support/pair.js"
 import { withWallClock } from "../../support/wallClock.js"
+import { yieldingAt } from "../../support/yielding.js"
 
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")
 const Slow = IPCServer.defineRequest<number, number>("slow")
@@ -1043,6 +1044,27 @@ describe("IPCSocket", () => {
         yield* Fiber.join(message)
         assert.deepStrictEqual(transport.sent.slice(1), ["r:1:echo:1", "m::echo:2", "r:2:echo:3"])
         assert.deepStrictEqual(socket.held, { ...nothing, pending: 2 })
+      })
+    )
+
+    it.scoped("a message that leaves while its fiber has yielded counts as sent", () =>
+      Effect.gen(function* () {
+        for (let step = 1; step <= 8; step++) {
+          const { socket, transport } = yield* stalledEnd
+          const exit = yieldingAt(step, socket.notify(Echo, 2), () => transport.drain())
+          assert.deepStrictEqual([step, exit, transport.sent[1]], [step, Exit.void, "m::echo:2"])
+        }
+      })
+    )
+
+    it.scoped("a message that waits while its fiber has yielded fails where the connection ends", () =>
+      Effect.gen(function* () {
+        for (let step = 1; step <= 8; step++) {
+          const { socket, transport } = yield* stalledEnd
+          const exit = yieldingAt(step, socket.notify(Echo, 2), () => transport.terminate())
+          const closed = new ConnectionClosed({ request: "echo", target: "peer", code: CloseCode.Abnormal, reason: "" })
+          assert.deepStrictEqual([step, exit], [step, Exit.fail(closed)])
+        }
       })
     )
 

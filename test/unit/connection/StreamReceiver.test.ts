@@ -3,27 +3,18 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type * as Scheduler from "effect/Scheduler"
 import type { ConnectionMemory } from "../../../src/connection/ConnectionMemory.js"
 import type { Grants } from "../../../src/connection/Grants.js"
 import { StreamReceiver } from "../../../src/connection/StreamReceiver.js"
+import { yieldingAt } from "../../support/yielding.js"
 
 const memory = { streams: 0, settle: () => {} } as unknown as ConnectionMemory
 const grants = { add: () => {}, close: () => {} } as unknown as Grants
 
-/** How a pull ends whose fiber yields before its n-th step, where something happens before it goes on. */
+/** How a pull ends that yields before its n-th step, where something happens meanwhile. */
 const pulledWhile = (step: number, happens: (receiver: StreamReceiver<never>) => void) => {
   const receiver = new StreamReceiver<never>({ count: 10, bytes: 100 }, memory, grants)
-  const tasks: Array<() => void> = []
-  let steps = 0
-  const scheduler: Scheduler.Scheduler = {
-    shouldYield: () => (++steps === step ? 0 : false),
-    scheduleTask: (task) => void tasks.push(task)
-  }
-  const fiber = Effect.runFork(receiver.pull, { scheduler })
-  happens(receiver)
-  for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
-  return fiber.unsafePoll()
+  return yieldingAt(step, receiver.pull, () => happens(receiver))
 }
 
 describe("StreamReceiver", () => {
