@@ -211,6 +211,8 @@ class BodyLength {
 
 const drained = (response: GatewayResponse) =>
   Effect.async<void>((resume) => {
+    // The client may have read while the fiber had yielded.
+    if (!response.writableNeedDrain && !response.destroyed) return resume(Effect.void)
     const onDrain = () => resume(Effect.void)
     response.once("drain", onDrain)
     return Effect.sync(() => {

@@ -138,6 +138,8 @@ export class MockedSocket {
         resume(Effect.void)
       }
       this.#senders.add(look)
+      // There may be room since the fiber has yielded.
+      look()
       return Effect.sync(() => this.#senders.delete(look))
     })
   })

@@ -16,7 +16,8 @@ export const yieldingAt = <A, E>(
     scheduleTask: (task) => void tasks.push(task)
   }
   const fiber = Effect.runFork(effect, { scheduler })
+  while (steps < step && tasks.length > 0) tasks.shift()?.()
   happens()
-  for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
+  while (tasks.length > 0) tasks.shift()?.()
   return fiber.unsafePoll()
 }
