@@ -66,6 +66,12 @@ export interface ClientConnections {
   readonly startClosing: Effect.Effect<void>
 }
 
+interface AwaitedClient {
+  readonly waiters: Waiters
+  /** How many fibers wait for it, or are about to. */
+  count: number
+}
+
 /**
  * Closing the scope closes every connection.
  */
@@ -78,7 +84,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
 
     const sockets = new Map<string, IPCSocket<ConnectedClient>>()
     const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
-    const waiting = new Map<string, Waiters>()
+    const waiting = new Map<string, AwaitedClient>()
     const departures = new Waiters()
     let connectionCount = 0
     let closed = false
@@ -105,14 +111,14 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
         departures.announce()
       })
       events.publish({ _tag: "Connected", ...client })
-      if (runtimeId !== undefined) waiting.get(runtimeId)?.announce()
+      if (runtimeId !== undefined) waiting.get(runtimeId)?.waiters.announce()
       return client
     }
 
     const startClosing = Effect.sync(() => {
       closed = true
       // No client can connect any more, so waiting for one would never end.
-      for (const waiters of waiting.values()) waiters.announce()
+      for (const { waiters } of waiting.values()) waiters.announce()
       for (const socket of sockets.values())
         socket.startClosing({ code: CloseCode.GoingAway, reason: "the server closes" })
     })
@@ -187,21 +193,24 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       connections: events.stream,
       withoutClients: departures.until(() => (sockets.size === 0 ? Effect.void : undefined)),
       awaitClient: (runtimeId) =>
-        Effect.suspend(() => {
-          const waiters = waiting.get(runtimeId) ?? new Waiters()
-          waiting.set(runtimeId, waiters)
-          const connected = waiters.until(() => {
-            const socket = byRuntimeId.get(runtimeId)
-            if (socket !== undefined) return Effect.succeed(socket.caller)
-            return closed ? Effect.interrupt : undefined
-          })
-          return Effect.ensuring(
-            connected,
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            const awaited = waiting.get(runtimeId) ?? { waiters: new Waiters(), count: 0 }
+            waiting.set(runtimeId, awaited)
+            awaited.count++
+            return awaited
+          }),
+          ({ waiters }) =>
+            waiters.until(() => {
+              const socket = byRuntimeId.get(runtimeId)
+              if (socket !== undefined) return Effect.succeed(socket.caller)
+              return closed ? Effect.interrupt : undefined
+            }),
+          (awaited) =>
             Effect.sync(() => {
-              if (waiters.size === 0 && waiting.get(runtimeId) === waiters) waiting.delete(runtimeId)
+              if (--awaited.count === 0) waiting.delete(runtimeId)
             })
-          )
-        }),
+        ),
       startClosing
     }
     return service

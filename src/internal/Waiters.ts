@@ -9,11 +9,6 @@ import * as Effect from "effect/Effect"
 export class Waiters {
   private waiting: Set<() => boolean> | undefined
 
-  /** How many wait. */
-  get size(): number {
-    return this.waiting?.size ?? 0
-  }
-
   /** Calls back at each `announce` until it returns true. */
   add(look: () => boolean): void {
     this.waiting ??= new Set()

@@ -1,11 +1,50 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import type * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import * as ClientConnections from "../../../src/connection/ClientConnections.js"
 import { makePair } from "../../../src/connection/MemoryTransport.js"
 import { settled } from "../../support/pair.js"
+
+/** A fiber of this scheduler yields before its n-th step, and goes on at `flush`. */
+const steppedBy = (step?: number) => {
+  const tasks: Array<() => void> = []
+  let steps = 0
+  const scheduler: Scheduler.Scheduler = {
+    shouldYield: () => (++steps === step ? 0 : false),
+    scheduleTask: (task) => void tasks.push(task)
+  }
+  const flush = () => {
+    while (tasks.length > 0) tasks.shift()?.()
+  }
+  return { scheduler, flush }
+}
+
+describe("A fiber that awaits a client", () => {
+  it.scoped.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
+    "is told of it where another one is interrupted while this one has yielded before step %i",
+    (step) =>
+      Effect.gen(function* () {
+        const clients = yield* ClientConnections.make({ heartbeat: "1 day" })
+        const others = steppedBy()
+        const other = Effect.runFork(clients.awaitClient("worker-1"), others)
+        others.flush()
+        const its = steppedBy(step)
+        const fiber = Effect.runFork(clients.awaitClient("worker-1"), its)
+        other.unsafeInterruptAsFork(FiberId.none)
+        others.flush()
+        its.flush()
+        clients.accept(makePair()[1], "worker-1")
+        its.flush()
+        const exit = fiber.unsafePoll()
+        assert.deepStrictEqual(exit && Exit.map(exit, ({ runtimeId }) => runtimeId), Exit.succeed("worker-1"))
+      })
+  )
+})
 
 describe("The stream of connects and disconnects", () => {
   it.scoped("keeps no more than 4,096 events for a consumer that is stuck, the newest of them", () =>
