@@ -6,7 +6,6 @@ import { connect, credsAuthenticator, nkeys } from "@nats-io/transport-node"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
@@ -203,14 +202,12 @@ describe("A connection to NATS", () => {
       const heard = new Promise<void>((resolve) => void other.subscribe("test", { callback: () => resolve() }))
       for (const content of ["half wri", after.user()]) {
         writeFileSync(credsFile, content)
-        const again = Effect.promise(async () => {
-          for await (const { type } of connection.status()) if (type === "reconnect") return
-        })
-        const waiting = yield* Effect.fork(again)
-        yield* Effect.yieldNow()
+        const statuses = connection.status()
         yield* server.kill
         yield* server.restart
-        yield* Fiber.join(waiting)
+        yield* Effect.promise(async () => {
+          for await (const { type } of statuses) if (type === "reconnect") return
+        })
       }
       yield* Effect.promise(() => other.flush())
       connection.publish("test")
