@@ -4,7 +4,6 @@
  *
  * @internal
  */
-
 import type { Writable } from "node:stream"
 
 /** Less than this comes out of Node's own pool, since returning a buffer would cost more. In bytes. */
@@ -19,7 +18,7 @@ const mostFree = 1024 * 1024
 /** The lengths of kept buffers are multiples of it, in bytes. */
 const step = 4096
 
-/** By their memory. */
+/** The buffers that are lent, by their memory. */
 const lent = new WeakMap<ArrayBufferLike, Buffer>()
 
 const free: Array<Buffer> = []
@@ -67,9 +66,13 @@ export const write = (socket: Writable, buffer: Buffer, end: number): void => {
   else socket.write(buffer.subarray(0, end), () => give(buffer))
 }
 
+/** A shorter view isn't given back, in bytes. */
 const leastLent = 64 * 1024
 
-/** As `take`, for {@link leastLent} bytes or more, where the last user of a view calls {@link giveBack}. Without that it is collected like any other buffer. */
+/**
+ * As `take`, where the last user of a view of at least {@link leastLent} bytes calls {@link giveBack}. Without that, the
+ * buffer is collected like any other.
+ */
 export const lend = (length: number): Buffer => {
   const buffer = take(length)
   lent.set(buffer.buffer, buffer)

@@ -4,25 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import type * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import * as ClientConnections from "../../../src/connection/ClientConnections.js"
 import { makePair } from "../../../src/connection/MemoryTransport.js"
 import { settled } from "../../support/pair.js"
-
-/** A fiber of this scheduler yields before its n-th step, and goes on at `flush`. */
-const steppedBy = (step?: number) => {
-  const tasks: Array<() => void> = []
-  let steps = 0
-  const scheduler: Scheduler.Scheduler = {
-    shouldYield: () => (++steps === step ? 0 : false),
-    scheduleTask: (task) => void tasks.push(task)
-  }
-  const flush = () => {
-    while (tasks.length > 0) tasks.shift()?.()
-  }
-  return { scheduler, flush }
-}
+import { steppedBy } from "../../support/yielding.js"
 
 describe("A fiber that awaits a client", () => {
   it.scoped.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
