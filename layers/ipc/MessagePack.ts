@@ -33,10 +33,14 @@ const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr)
   const packr = new Packr({ useRecords: false })
   // Bytes are copied, so that a small value doesn't keep the frame that it came in.
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
+  let isPacking = false
   return {
     // For a value that it can't express, msgpackr throws, or uses extension types that the other end would refuse. It renames
     // a field named __proto__.
     print: (head, value) => {
+      // A getter or a toJSON method of the value that is being packed may print another one.
+      if (isPacking) return undefined
+      isPacking = true
       try {
         // msgpackr reuses this memory when it packs the next value.
         const packed = packr.pack(value, RESET_BUFFER_MODE)
@@ -49,6 +53,8 @@ const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr)
         return frame
       } catch {
         return undefined
+      } finally {
+        isPacking = false
       }
     },
     weigh: (bytes) => weigh(bytes),

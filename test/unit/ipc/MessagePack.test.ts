@@ -42,6 +42,19 @@ describe("MessagePack", () => {
     )
   })
 
+  it("prints a value whose getter prints another one", () => {
+    const value = {
+      a: "first",
+      get b() {
+        messagePack.print("", { c: "other" })
+        return "second"
+      }
+    }
+    const frame = messagePack.print("", value)
+    assert.isDefined(frame)
+    assert.deepStrictEqual(decode((frame as Uint8Array).subarray(1)), { value: { a: "first", b: "second" } })
+  })
+
   it("decodes nothing that isn't one whole value of the allowed kinds", () => {
     const refused = [
       bytes(),
