@@ -2,12 +2,7 @@
  * What a connection that does nothing costs its server.
  */
 import { Program } from "./Program.js"
-import type { Report } from "./report.js"
-
-export interface MemoryPlan {
-  readonly rounds: number
-  readonly connections: number
-}
+import type { Report, Series } from "./report.js"
 
 export const base = "bare ws"
 
@@ -16,31 +11,15 @@ const servers = [
   { name: "effect-ipc", server: "ours" }
 ]
 
-export const run = async (plan: MemoryPlan): Promise<Report> => {
-  const results = servers.map(({ name, server }) => ({
-    name,
-    server,
-    resident: [] as Array<number>,
-    heap: [] as Array<number>
-  }))
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const result of results) {
-      const { heap, resident } = await measure(result.server, plan.connections)
-      result.resident.push(resident)
-      result.heap.push(heap)
-    }
-    process.stdout.write(".")
+export const run = async (connections: number): Promise<{ readonly idle: Report }> => {
+  const series: Array<Series> = []
+  for (const { name, server } of servers) {
+    const { heap, resident } = await measure(server, connections)
+    series.push({ workload: "resident", contender: name, values: [resident] })
+    series.push({ workload: "heap", contender: name, values: [heap] })
   }
-  process.stdout.write("\n")
-  return {
-    title: `Memory of an idle connection at the server (${plan.connections} of them)`,
-    unit: "KiB",
-    base,
-    series: results.flatMap(({ heap, name, resident }) => [
-      { workload: "resident", contender: name, values: resident },
-      { workload: "heap", contender: name, values: heap }
-    ])
-  }
+  const title = `Memory of an idle connection at the server (${connections} of them)`
+  return { idle: { title, unit: "KiB", base, series } }
 }
 
 const measure = async (

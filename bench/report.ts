@@ -18,6 +18,17 @@ export interface Report {
   readonly series: ReadonlyArray<Series>
 }
 
+/** The rounds of several runs as those of one. What a run had to leave out is left out. */
+export const pooled = ([first, ...others]: ReadonlyArray<Report>): Report => {
+  if (first === undefined) throw new Error("nothing was measured")
+  const series = first.series.flatMap((one) => {
+    const isSame = ({ contender, workload }: Series) => contender === one.contender && workload === one.workload
+    const all = [one, ...others.flatMap((report) => report.series.find(isSame) ?? [])]
+    return all.length <= others.length ? [] : [{ ...one, values: all.flatMap(({ values }) => values) }]
+  })
+  return { ...first, series }
+}
+
 export const ratioOf = (
   report: Report,
   workload: string,

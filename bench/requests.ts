@@ -54,7 +54,7 @@ const peers: ReadonlyArray<Peer> = [
 export const labelOf = ({ direction, inFlight, payload }: Workload): string =>
   `${payload === "small" ? "" : "300 kB "}x${inFlight}${direction === "to client" ? " to client" : ""}`
 
-export interface Reports {
+export type Reports = {
   /** Requests a second. */
   readonly rates: Report
   /** The processor time that both processes took for each: what a busy machine distorts less. */

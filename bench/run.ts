@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Gateway from "./gateway.js"
 import * as Memory from "./memory.js"
-import { markdown, printSpread, type Report, ratioOf, tableOf } from "./report.js"
+import { markdown, pooled, printSpread, type Report, ratioOf, tableOf } from "./report.js"
 import * as Requests from "./requests.js"
 import * as Startup from "./startup.js"
 import type { Spread } from "./statistics.js"
@@ -67,7 +67,7 @@ const requestsPlan: Requests.RequestsPlan = quick
       ]
     }
   : {
-      rounds: 7,
+      rounds: 3,
       warmUpMillis: 1200,
       workloads: [
         toServer("small", 1),
@@ -75,11 +75,8 @@ const requestsPlan: Requests.RequestsPlan = quick
         toServer("small", 512),
         toServer("big", 1),
         toServer("big", 4),
-        toServer("big", 64),
-        toClient("small", 1),
         toClient("small", 64),
-        toClient("small", 512),
-        toClient("big", 4)
+        toClient("small", 512)
       ]
     }
 
@@ -97,12 +94,13 @@ interface Target {
   readonly aim: number
 }
 
-const reports = new Map<string, Report>()
+/** The reports of each run, by their name. */
+const reports = new Map<string, ReadonlyArray<Report>>()
 const small = (inFlight: number) => Requests.labelOf(toServer("small", inFlight))
 const big = (inFlight: number) => Requests.labelOf(toServer("big", inFlight))
 const requestTarget = (what: string, workload: string, contender: string, atLeast: number, aim: number): Target => ({
   what,
-  report: "requests",
+  report: "requests rates",
   workload,
   contender: `effect-ipc, ${contender}`,
   atLeast,
@@ -110,7 +108,7 @@ const requestTarget = (what: string, workload: string, contender: string, atLeas
 })
 const routeTarget = (what: string, contender: string, atLeast: number, aim: number): Target => ({
   what,
-  report: "answered",
+  report: "gateway answered",
   workload: "JSON route",
   contender,
   atLeast,
@@ -162,7 +160,7 @@ const targets: ReadonlyArray<Target> = [
   routeTarget("JSON route, by the facade", "ours, facade", 0.7, 0.85),
   {
     what: "proxied small answer, to undici behind node:http",
-    report: "proxied",
+    report: "gateway proxied",
     workload: "small answer",
     contender: "ours",
     base: "undici behind node:http",
@@ -171,7 +169,7 @@ const targets: ReadonlyArray<Target> = [
   },
   ...Gateway.nodeProxies.map((base) => ({
     what: `proxied 1 MiB, to ${base}`,
-    report: "proxied",
+    report: "gateway proxied",
     workload: "1 MiB",
     contender: "ours",
     base,
@@ -180,7 +178,7 @@ const targets: ReadonlyArray<Target> = [
   })),
   {
     what: "memory of an idle connection",
-    report: "memory",
+    report: "memory idle",
     workload: "resident",
     contender: "effect-ipc",
     atMost: 1.5,
@@ -188,7 +186,7 @@ const targets: ReadonlyArray<Target> = [
   },
   {
     what: "a process's start to its first answer",
-    report: "startup",
+    report: "startup first",
     workload: "time",
     contender: "effect-ipc, branded",
     atMost: 3.5,
@@ -210,29 +208,25 @@ const run = async (suite: Suite, measure: () => Promise<void>) => {
   console.log(`  ${((performance.now() - began) / 1000).toFixed(0)} s`)
 }
 const texts: Array<string> = []
-const keep = (name: string, report: Report) => {
-  reports.set(name, report)
-  texts.push(tableOf(report))
-}
+/** Measures several times, each with processes of its own: one that runs the same program may be twice as fast as the next. */
+const runSeveral = (suite: Suite, measure: () => Promise<Readonly<Record<string, Report>>>) =>
+  run(suite, async () => {
+    const all: Array<Readonly<Record<string, Report>>> = []
+    for (let i = 0; i < (quick ? 1 : 3); i++) all.push(await measure())
+    for (const name of Object.keys(all[0] ?? {})) {
+      const ofRuns = all.flatMap((one) => one[name] ?? [])
+      reports.set(`${suite} ${name}`, ofRuns)
+      texts.push(tableOf(pooled(ofRuns)))
+    }
+  })
 
-await run("requests", async () => {
-  const { busy, costs, rates } = await Requests.run(requestsPlan)
-  keep("requests", rates)
-  keep("requestCosts", costs)
-  keep("requestBusy", busy)
-})
-await run("streams", async () => {
-  const all = await Streams.run(
-    quick ? { rounds: 2, warmUpMillis: 200, millis: 100 } : { rounds: 7, warmUpMillis: 1200, millis: 400 }
-  )
-  for (const [name, report] of Object.entries(all)) keep(`streams ${name}`, report)
-})
-await run("gateway", async () => {
-  const all = await Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 7, seconds: 1 })
-  for (const [name, report] of Object.entries(all)) keep(name, report)
-})
-await run("memory", async () => keep("memory", await Memory.run({ rounds: quick ? 1 : 3, connections: 2000 })))
-await run("startup", async () => keep("startup", await Startup.run(quick ? 1 : 5)))
+await runSeveral("requests", () => Requests.run(requestsPlan))
+await runSeveral("streams", () =>
+  Streams.run(quick ? { rounds: 2, warmUpMillis: 200, millis: 100 } : { rounds: 3, warmUpMillis: 1200, millis: 400 })
+)
+await runSeveral("gateway", () => Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 3, seconds: 1 }))
+await runSeveral("memory", () => Memory.run(2000))
+await runSeveral("startup", () => Startup.run(quick ? 1 : 3))
 const imports = () => run("import", () => other("import-time.mjs", [quick ? "1" : "5"]))
 const routes = () => run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "7"]))
 if (quick) await Promise.all([imports(), routes()])
@@ -242,22 +236,31 @@ else {
 }
 
 const summary = targets.flatMap((target) => {
-  const report = reports.get(target.report)
-  const ratio = report && ratioOf(report, target.workload, target.contender, target.base)
-  if (ratio !== undefined) return [verdict(target, ratio)]
+  const ofRuns = reports.get(target.report)
+  if (ofRuns === undefined) return []
+  const ratioIn = (report: Report) => ratioOf(report, target.workload, target.contender, target.base)
+  const ratio = ratioIn(pooled(ofRuns))
+  if (ratio !== undefined)
+    return [
+      verdict(
+        target,
+        ratio,
+        ofRuns.flatMap((report) => ratioIn(report) ?? [])
+      )
+    ]
   // A quick run leaves some workloads out. A suite that has failed says so itself.
-  return report === undefined || quick ? [] : [[target.what, "not measured", "", "", "NO"]]
+  return quick ? [] : [[target.what, "not measured", "", "", "", "NO"]]
 })
 
 const machine = `${cpus().length} cores, Node ${process.versions.node.split(".")[0]}`
 const date = new Date().toISOString()
 console.log(
   [
-    `\n${date.slice(0, 10)}, ${machine}, ${quick ? "quick run" : "full run"} of ${((performance.now() - start) / 1000).toFixed(0)} s. Ratios: median (p25–p75) of the rounds.`,
+    `\n${date.slice(0, 10)}, ${machine}, ${quick ? "quick run" : "full run"} of ${((performance.now() - start) / 1000).toFixed(0)} s. Ratios: median (p25–p75) of the rounds of all runs.`,
     ...texts,
     ...(summary.length === 0
       ? []
-      : [`### What must hold\n${markdown(["what", "measured", "must be", "aim", "holds"], summary)}`])
+      : [`### What must hold\n${markdown(["what", "measured", "in each run", "must be", "aim", "holds"], summary)}`])
   ].join("\n\n")
 )
 writeJson()
@@ -288,16 +291,21 @@ async function other(file: string, args: ReadonlyArray<string>): Promise<void> {
   texts.push(`### ${file}\n\`\`\`\n${output.trim()}\n\`\`\``)
 }
 
-function verdict({ aim, atLeast, atMost, what }: Target, ratio: Spread): ReadonlyArray<string> {
+function verdict(
+  { aim, atLeast, atMost, what }: Target,
+  ratio: Spread,
+  inRuns: ReadonlyArray<Spread>
+): ReadonlyArray<string> {
   const holds = ratio.median >= (atLeast ?? 0) && ratio.median <= (atMost ?? Number.POSITIVE_INFINITY)
   const bound = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`
-  return [what, printSpread(ratio), bound, String(aim), holds ? "yes" : "NO"]
+  const medians = inRuns.map(({ median }) => median.toFixed(2)).join(", ")
+  return [what, printSpread(ratio), medians, bound, String(aim), holds ? "yes" : "NO"]
 }
 
 function writeJson() {
   const file = options.json ?? here(`./results/${date.replace(/[:.]/g, "-")}.json`)
   if (options.json === undefined) mkdirSync(here("./results"), { recursive: true })
-  const content = { date, machine, quick, reports: Object.fromEntries(reports), texts }
+  const content = { date, machine, quick, runs: Object.fromEntries(reports), texts }
   writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`)
   console.log(`\nKept in ${file}`)
 }

@@ -17,7 +17,7 @@ const contenders = [
   { name: "@effect/rpc, JSON", module: "effectRpc", variant: "json" }
 ]
 
-export const run = async (rounds: number): Promise<Report> => {
+export const run = async (rounds: number): Promise<{ readonly first: Report }> => {
   const servers = []
   for (const contender of contenders) {
     if (contender.module === "node") {
@@ -48,10 +48,11 @@ export const run = async (rounds: number): Promise<Report> => {
   }
   process.stdout.write("\n")
   await Promise.all(servers.map(({ stop }) => stop()))
-  return {
+  const first: Report = {
     title: "From the start of a process to its first answered request",
     unit: "ms",
     base,
     series: servers.map(({ contender, values }) => ({ workload: "time", contender: contender.name, values }))
   }
+  return { first }
 }
