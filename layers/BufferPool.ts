@@ -2,6 +2,9 @@
  * Buffers that are reused. Node's buffers are outside V8's heap, and in a long-running process V8 marks its whole heap after
  * every 8 MiB of buffers allocated. So a buffer that lives only for one write or read costs more to allocate than to fill.
  *
+ * Memory that has one owner throughout is taken and given; what passes through others is lent, and only a view of all that
+ * was lent can be given back.
+ *
  * @internal
  */
 import type { Writable } from "node:stream"
@@ -18,8 +21,8 @@ const mostFree = 1024 * 1024
 /** The lengths of kept buffers are multiples of it, in bytes. */
 const step = 4096
 
-/** The buffers that are lent, by their memory. */
-const lent = new WeakMap<ArrayBufferLike, Buffer>()
+/** Memory that is lent, and how many bytes of it. */
+const lent = new WeakMap<ArrayBufferLike, number>()
 
 const free: Array<Buffer> = []
 let freeBytes = 0
@@ -66,25 +69,26 @@ export const write = (socket: Writable, buffer: Buffer, end: number): void => {
   else socket.write(buffer.subarray(0, end), () => give(buffer))
 }
 
-/** A shorter view isn't given back, in bytes. */
-const leastLent = 64 * 1024
-
 /**
- * As `take`, where the last user of a view of at least {@link leastLent} bytes calls {@link giveBack}. Without that, the
- * buffer is collected like any other.
+ * Lends the first `length` bytes of a buffer to whatever gets the view that this returns. Memory that isn't given back is
+ * collected like any other.
  */
-export const lend = (length: number): Buffer => {
-  const buffer = take(length)
-  lent.set(buffer.buffer, buffer)
-  return buffer
+export const lend = (buffer: Buffer, length: number): Buffer => {
+  lent.set(buffer.buffer, length)
+  return buffer.subarray(0, length)
 }
 
-/** Keeps the buffer of a view, if it was lent. Nothing may use the view any more. */
+/** Whether the view is all that was lent of its memory. Of a part it isn't known whether the other parts are in use. */
+export const isLent = (view: Uint8Array): boolean => view.byteOffset === 0 && lent.get(view.buffer) === view.length
+
+/** Keeps the memory of such a view, to which nothing may refer any more. Nothing happens to any other view. */
 export const giveBack = (view: Uint8Array): void => {
-  // Most views are short and of other memory, and looking for it takes time.
-  if (view.length < leastLent) return
-  const buffer = lent.get(view.buffer)
-  if (buffer === undefined) return
+  if (!isLent(view)) return
   lent.delete(view.buffer)
-  give(buffer)
+  give(Buffer.from(view.buffer))
+}
+
+/** Leaves the memory of a view to what refers to it, so that it can't be given back. */
+export const disown = (view: Uint8Array): void => {
+  lent.delete(view.buffer)
 }

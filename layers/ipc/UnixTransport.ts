@@ -58,7 +58,9 @@ class UnixTransport implements Transport, Sink, FrameListener {
   ) {
     this.batches = new Batches(socket, this)
     this.reader = new Reader(this, (kind, length) =>
-      kind === Kind.text && length >= largeFrameBytes ? BufferPool.lend(length) : Buffer.allocUnsafeSlow(length)
+      kind === Kind.text && length >= largeFrameBytes
+        ? BufferPool.lend(BufferPool.take(length), length)
+        : Buffer.allocUnsafeSlow(length)
     )
     this.writer = new FrameWriter(socket)
   }

@@ -23,6 +23,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import * as Userinfo from "../../../src/internal/Userinfo.js"
+import * as BufferPool from "../../BufferPool.js"
 import * as EndOfTurn from "../EndOfTurn.js"
 import { GatewayResponse } from "../GatewayResponse.js"
 import * as HttpBody from "../HttpBody.js"
@@ -33,7 +34,6 @@ import * as Tunnel from "./Tunnel.js"
 import { clientDisconnected, type ExchangeContext, UpstreamExchange } from "./UpstreamExchange.js"
 import { ClientNotLoaded, describe, isBroken } from "./UpstreamFailure.js"
 import type { UpstreamPool } from "./UpstreamPool.js"
-import * as UpstreamReads from "./UpstreamReads.js"
 import * as UpstreamSocket from "./UpstreamSocket.js"
 
 /**
@@ -243,8 +243,8 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
   #write(chunk: Buffer): boolean {
     const response = this.#response
     const isUnshared = response instanceof GatewayResponse && !response.isTapped
-    if (!isUnshared || !UpstreamReads.isLent(chunk)) return response.write(chunk)
-    return response.write(chunk, () => UpstreamReads.giveBack(chunk))
+    if (!isUnshared || !BufferPool.isLent(chunk)) return response.write(chunk)
+    return response.write(chunk, () => BufferPool.giveBack(chunk))
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {

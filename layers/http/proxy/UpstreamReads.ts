@@ -2,8 +2,8 @@
  * How a socket to an upstream is read: into memory that is used again, for the reason given in BufferPool.
  *
  * Reads share one short buffer and are copied out of it, so that a connection that waits holds none. After a read that fills its
- * buffer, the next has a longer one of its own, which is passed on without a copy. Such a buffer is used again if all of
- * its bytes were one chunk of a body and that chunk was written; no part of a head or of a trailer refers to it then.
+ * buffer, the next has a longer one of its own, which is lent without a copy. A chunk of a body that is all of such a read can
+ * be given back once it is written: no part of a head or of a trailer refers to that memory.
  *
  * @internal
  */
@@ -29,52 +29,38 @@ export class UpstreamReads {
   /** To be called before anything is read. */
   begin(socket: Socket): void {
     this.#socket = socket
-    socket.once("close", () => this.#grow(false))
+    socket.once("close", () => this.#setLongest(false))
+    const { read } = socket
+    socket.read = function (size) {
+      const chunk: unknown = read.call(this, size)
+      // undici is about to show it to anyone, who may keep it.
+      if (chunks.hasSubscribers && Buffer.isBuffer(chunk)) BufferPool.disown(chunk)
+      return chunk
+    }
   }
 
   #onRead(length: number, buffer: Buffer): boolean {
     const isFilled = length === buffer.length
-    let bytes = buffer.subarray(0, length)
+    let bytes: Buffer
     if (buffer === short || length <= buffer.length / 2) {
-      bytes = Buffer.from(bytes)
+      bytes = Buffer.from(buffer.subarray(0, length))
       if (buffer !== short) BufferPool.give(buffer)
-    } else lent.set(buffer.buffer, length)
-    this.#grow(isFilled && buffer !== short)
+    } else bytes = BufferPool.lend(buffer, length)
+    this.#setLongest(isFilled && buffer !== short)
     this.#next = isFilled ? BufferPool.take(this.#isLongest ? LONGEST : LONG) : short
     return this.#socket?.push(bytes) ?? false
   }
 
   /** Whether the next buffers are to be the longest, of which few sockets have one at a time. */
-  #grow(isLongest: boolean): void {
+  #setLongest(isLongest: boolean): void {
     if (isLongest === this.#isLongest || (isLongest && longest === MOST_LONGEST)) return
     this.#isLongest = isLongest
     longest += isLongest ? 1 : -1
   }
 }
 
-/**
- * Whether a chunk of a body is to be given back once it is written: then nothing but its receiver may have it.
- *
- * @internal
- */
-export const isLent = (chunk: Buffer): boolean =>
-  chunk.byteOffset === 0 && lent.get(chunk.buffer) === chunk.length && !chunks.hasSubscribers
-
-/**
- * Ends the use of such a chunk.
- *
- * @internal
- */
-export const giveBack = (chunk: Buffer): void => {
-  lent.delete(chunk.buffer)
-  BufferPool.give(Buffer.from(chunk.buffer))
-}
-
-/** undici shows the chunks of bodies there, for anyone to keep. */
+/** Where undici shows the chunks of bodies. */
 const chunks = channel("undici:request:bodyChunkReceived")
-
-/** How many bytes were read into a buffer that is passed on whole. */
-const lent = new WeakMap<ArrayBufferLike, number>()
 
 /** In bytes. */
 const SHORT = 16 * 1024

@@ -1,31 +1,37 @@
+import { channel } from "node:diagnostics_channel"
 import { Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as UpstreamReads from "../../../layers/http/proxy/UpstreamReads.js"
+import * as BufferPool from "../../../layers/BufferPool.js"
+import { UpstreamReads } from "../../../layers/http/proxy/UpstreamReads.js"
 
 /** A socket whose reads are made by hand. */
 const reading = () => {
-  const reads = new UpstreamReads.UpstreamReads()
+  const reads = new UpstreamReads()
   const socket = new Socket()
   const pushed: Array<Buffer> = []
   socket.push = (chunk: Buffer) => pushed.push(chunk) > 0
+  socket.read = () => pushed.shift() ?? null
   reads.begin(socket)
   const next = reads.options.buffer as () => Buffer
   let buffer = next()
-  const read = (part: number, value: number): Buffer => {
+  const arrive = (part: number, value: number): void => {
     const length = Math.max(1, Math.floor(part * buffer.length))
     buffer.fill(value, 0, length)
     reads.options.callback(length, buffer)
     buffer = next()
-    return pushed.pop() as Buffer
   }
-  return { read, socket, length: () => buffer.length }
+  const read = (part: number, value: number): Buffer => {
+    arrive(part, value)
+    return socket.read()
+  }
+  return { arrive, read, socket, length: () => buffer.length }
 }
 
 /** Reads as much as its buffer takes, until what it has read is lent. */
 const lend = (read: (part: number, value: number) => Buffer, value: number): Buffer => {
   const chunk = read(1, value)
-  return UpstreamReads.isLent(chunk) ? chunk : lend(read, value)
+  return BufferPool.isLent(chunk) ? chunk : lend(read, value)
 }
 
 describe("UpstreamReads", () => {
@@ -43,7 +49,7 @@ describe("UpstreamReads", () => {
         for (const [i, { givesBack, part, socket }] of steps.entries()) {
           const value = i + 1
           const chunk = sockets[socket]?.read(part, value) as Buffer
-          if (givesBack && UpstreamReads.isLent(chunk)) UpstreamReads.giveBack(chunk)
+          if (givesBack && BufferPool.isLent(chunk)) BufferPool.giveBack(chunk)
           else kept.push({ chunk, value })
         }
         for (const { chunk, value } of kept) assert.isTrue(chunk.every((byte) => byte === value))
@@ -56,10 +62,24 @@ describe("UpstreamReads", () => {
   it("lends a read only as a whole, and not twice", () => {
     const { read, socket } = reading()
     const chunk = lend(read, 1)
-    assert.isFalse(UpstreamReads.isLent(chunk.subarray(1)))
-    assert.isFalse(UpstreamReads.isLent(chunk.subarray(0, -1)))
-    UpstreamReads.giveBack(chunk)
-    assert.isFalse(UpstreamReads.isLent(chunk))
+    assert.isFalse(BufferPool.isLent(chunk.subarray(1)))
+    assert.isFalse(BufferPool.isLent(chunk.subarray(0, -1)))
+    BufferPool.giveBack(chunk)
+    assert.isFalse(BufferPool.isLent(chunk))
+    socket.emit("close")
+  })
+
+  it("lends nothing that is about to be shown to a subscriber, who may keep it and subscribe for that alone", () => {
+    const { arrive, read, socket } = reading()
+    BufferPool.giveBack(lend(read, 1))
+    arrive(1, 2)
+    const shown = channel("undici:request:bodyChunkReceived")
+    const once = () => shown.unsubscribe(once)
+    shown.subscribe(once)
+    const chunk: Buffer = socket.read()
+    shown.publish({ chunk })
+    assert.isFalse(BufferPool.isLent(chunk))
+    assert.isTrue(BufferPool.isLent(read(1, 3)))
     socket.emit("close")
   })
 

@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as BufferPool from "../../../layers/BufferPool.js"
 import { Kind, printHeader, printText } from "../../../layers/ipc/LengthPrefix.js"
 import * as ReusedRead from "../../../layers/ipc/ReusedRead.js"
 import * as UnixTransport from "../../../layers/ipc/UnixTransport.js"
@@ -188,6 +189,21 @@ describe("UnixTransport", () => {
       // The whole frame counts as received until it is handled.
       assert.isAtLeast(Math.max(...before), large.length)
       assert.strictEqual(got.filter((text) => text.startsWith("receiving")).at(-1), "receiving 0")
+    })
+  )
+
+  it.scopedLive("uses the memory of a large text again that has come in parts", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { got } = told(make(far, 1024 * 1024))
+      const text = "in parts".repeat(25_001)
+      near.write(printText(text))
+      yield* Live.until(
+        Effect.sync(() => lengthsOf(got)),
+        ({ length }) => length === 1
+      )
+      const again = BufferPool.take(text.length)
+      assert.isTrue(again.toString("latin1", 0, text.length) === text)
     })
   )
 
