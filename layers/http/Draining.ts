@@ -41,6 +41,8 @@ const responsesOn = (sockets: Iterable<Duplex>): ReadonlyArray<ServerResponse> =
 
 const ending = (response: ServerResponse): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
+    // It may have ended while the fiber had yielded.
+    if (response.closed) return resume(Effect.void)
     const onClose = () => resume(Effect.void)
     response.once("close", onClose)
     return Effect.sync(() => {
