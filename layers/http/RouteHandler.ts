@@ -79,8 +79,9 @@ export class RouteRuns {
   /** Cuts off every client, interrupts every run and waits for it, all but the run that asks for it. */
   readonly end: Effect.Effect<void> = Effect.withFiberRuntime<void>((self) => {
     for (const response of this.reading) response.destroy()
-    const runs = this.#othersThan(self)
     return Effect.async<void>((resume) => {
+      // Only here, since the fiber may have yielded, and one that has ended never tells.
+      const runs = this.#othersThan(self)
       let left = runs.length
       if (left === 0) resume(Effect.void)
       for (const run of runs) {
