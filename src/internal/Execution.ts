@@ -44,6 +44,9 @@ export class Execution<A, E> implements Linked {
   private fiber: Fiber.RuntimeFiber<A, E> | undefined = undefined
   private waiting: Waiting | undefined = undefined
   private isInterruptible = true
+  /** Whether its fiber begins just now, which runs code before it is known here. */
+  private isForking = false
+  private isInterruptedEarly = false
 
   constructor(
     private readonly runFork: RunFork,
@@ -61,6 +64,10 @@ export class Execution<A, E> implements Linked {
   interrupt(): void {
     if (this.exit !== undefined) return
     if (this.fiber !== undefined) return this.fiber.unsafeInterruptAsFork(FiberId.none)
+    if (this.isForking) {
+      this.isInterruptedEarly = true
+      return
+    }
     if (!this.isInterruptible) return
     this.waiting?.abandon()
     this.end(Exit.interrupt(FiberId.none))
@@ -84,14 +91,27 @@ export class Execution<A, E> implements Linked {
 
   /** @internal */
   fork(effect: Effect.Effect<A, E>): void {
+    this.isForking = true
     this.fiber = this.runFork(effect, this.span)
+    this.isForking = false
+    if (this.isInterruptedEarly) this.interrupt()
     this.fiber.addObserver((ended) => this.end(ended))
   }
 
   private begin(effect: CallbackEffect<A, E>): void {
     this.isInterruptible = effect.traits.interruptible
+    this.waiting = undefined
+    let hasEnded = false
     try {
-      this.waiting = effect.begin((result) => this.run(result), this.caller)
+      const waiting = effect.begin((result) => {
+        hasEnded = true
+        this.run(result)
+      }, this.caller)
+      // Where it has ended already, what it went on with may wait.
+      if (hasEnded) return
+      this.waiting = waiting
+      // It may have been interrupted by what it began.
+      if (this.exit !== undefined) waiting?.abandon()
     } catch (defect) {
       this.end(Exit.die(defect))
     }

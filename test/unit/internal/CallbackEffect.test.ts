@@ -168,6 +168,45 @@ describe("Execution", () => {
   })
 })
 
+describe("Execution, called while an effect begins", () => {
+  it("abandons the effect that it went on with at once", () => {
+    const { effect, log } = scripted()
+    const running = Execution.start(atOnce(effect), noFork)
+    running.interrupt()
+    assert.deepStrictEqual(log, ["began", "abandoned"])
+  })
+
+  it("abandons an effect that interrupts it as it begins", () => {
+    const first = scripted()
+    const log: Array<string> = []
+    const running: Execution.Execution<number, string> = Execution.start(first.effect, noFork)
+    first.end(
+      new CallbackEffect<number, string>(() => {
+        running.interrupt()
+        return { abandon: () => log.push("abandoned") }
+      })
+    )
+    assert.isTrue(running.exit !== undefined && Exit.isInterrupted(running.exit))
+    assert.deepStrictEqual([first.log, log], [["began"], ["abandoned"]])
+  })
+
+  it.live("interrupts a fiber that interrupts it as it begins", () =>
+    Effect.gen(function* () {
+      const { effect, end } = scripted()
+      const interrupted = yield* Deferred.make<void>()
+      const running = Execution.start(effect, (effect) => Effect.runFork(effect))
+      end(
+        Effect.suspend(() => {
+          running.interrupt()
+          return Effect.never
+        }).pipe(Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined)))
+      )
+      yield* Deferred.await(interrupted)
+      assert.isTrue(Exit.isInterrupted(yield* ended(running)))
+    })
+  )
+})
+
 describe("a wait that can't be interrupted", () => {
   const promised = () => {
     const onEnds: Array<OnEnd<number, string>> = []
