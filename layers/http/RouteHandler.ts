@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { AnySpan } from "effect/Tracer"
 import type { HttpRouteHandler, HttpRouteRequest } from "../../src/HttpGateway.js"
+import { logCause } from "../../src/internal/DefectLog.js"
 import { messageOf } from "../../src/internal/ErrorMessage.js"
 import * as Execution from "../../src/internal/Execution.js"
 import * as LinkedList from "../../src/internal/LinkedList.js"
@@ -260,10 +261,7 @@ export const make = <E, R>(
     const message = messageOf(Cause.squash(cause))
     onFailure(message, Cause.squash(cause))
     if (Cause.isDie(cause) || response.headersSent) {
-      const what = `The handler of ${request.method} ${printable(request.path)} failed`
-      // A logger looks at the error, which may throw when it is looked at.
-      const logged = Effect.catchAllCause(Effect.logError(what, cause), () => Effect.logError(`${what}: ${message}`))
-      runFork(logged)
+      runFork(logCause(`The handler of ${request.method} ${printable(request.path)} failed`, cause))
     }
     if (!response.destroyed) JsonResponse.sendError(response, 500, message)
   }

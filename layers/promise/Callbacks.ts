@@ -4,8 +4,7 @@
  * @internal
  */
 
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
+import { logDefect } from "../../src/internal/DefectLog.js"
 import * as AmbientSpan from "./AmbientSpan.js"
 import * as CallArguments from "./CallArguments.js"
 import { fork } from "./Promises.js"
@@ -41,7 +40,7 @@ export class Callbacks<Args extends ReadonlyArray<unknown>> {
   call(...args: Args): void {
     for (const callback of [...this.#callbacks]) {
       const called = async () => AmbientSpan.within(undefined, () => callback(...args))
-      called().catch((error) => fork(Effect.logError(`A callback of ${this.#method} failed`, Cause.die(error))))
+      called().catch((error) => fork(logDefect(`A callback of ${this.#method} failed`, error)))
     }
   }
 }

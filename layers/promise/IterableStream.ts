@@ -4,13 +4,13 @@
  * @since 0.2.0
  */
 import { setImmediate } from "node:timers"
-import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { hasProperty, isPromiseLike } from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { AnySpan } from "effect/Tracer"
+import { logDefect } from "../../src/internal/DefectLog.js"
 import * as AmbientSpan from "./AmbientSpan.js"
 import { fork } from "./Promises.js"
 
@@ -155,7 +155,7 @@ const returnFrom = async (iterator: AnyIterator<unknown>): Promise<void> => {
   try {
     await iterator.return?.()
   } catch (error) {
-    fork(Effect.logError("The iterator of a stream failed when it was left early", Cause.die(error)))
+    fork(logDefect("The iterator of a stream failed when it was left early", error))
   }
 }
 

@@ -23,6 +23,7 @@ export class ConnectionMemory {
   /** What has arrived of a large frame that isn't whole yet. */
   receiving = 0
   private readonly account: Account
+  private isClosed = false
 
   constructor(
     private readonly transport: Transport,
@@ -76,6 +77,8 @@ export class ConnectionMemory {
 
   /** Tells the process what this connection holds, where it has changed by enough to matter. */
   settle(): void {
+    // Handlers may end after the connection.
+    if (this.isClosed) return
     const { account, bytes } = this
     const change = bytes - account.bytes
     if (change === 0 || (bytes !== 0 && Math.abs(change) < granularity)) return
@@ -83,7 +86,9 @@ export class ConnectionMemory {
     memory(change)
   }
 
+  /** From now on the connection counts as holding nothing. */
   close(): void {
+    this.isClosed = true
     memory(-this.account.bytes)
     this.account.close()
   }

@@ -4,8 +4,8 @@
  * @internal
  */
 import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { logCause } from "../internal/DefectLog.js"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import * as LinkedList from "../internal/LinkedList.js"
@@ -209,6 +209,8 @@ export class IncomingRequests<Caller> {
   private run(handler: Handler<Caller>, data: unknown, id: number, length: number, trace: string | undefined): boolean {
     const { caller } = this.connection
     const startedAt = this.timer.arrival
+    // The handler may end another one, in whose place a request that waits is handled at once.
+    const { parsedBytes } = this
     const call =
       trace === undefined && !handler.tracing.isOn
         ? undefined
@@ -232,7 +234,7 @@ export class IncomingRequests<Caller> {
       return false
     }
     // What it holds: its payload, and the response that is expected of it.
-    const bytes = length + this.parsedBytes + handler.responseLength
+    const bytes = length + parsedBytes + handler.responseLength
     const entry: InFlight = { id, running, cancelled: false }
     this.inFlight.add(entry)
     Metrics.activeCalls(1)
@@ -279,7 +281,7 @@ export class IncomingRequests<Caller> {
   }
 
   private logHandlerFailure(path: string, cause: Cause.Cause<unknown>): void {
-    this.context.runFork(Effect.logError(`The handler of ${quote(path)} failed unexpectedly`, cause))
+    this.context.runFork(logCause(`The handler of ${quote(path)} failed unexpectedly`, cause))
   }
 }
 

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
+import { logCause } from "../internal/DefectLog.js"
 import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import * as LinkedList from "../internal/LinkedList.js"
@@ -195,7 +196,7 @@ export class IncomingStreams<Caller> {
     entry.sender.close()
     entry.input?.close()
     if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) {
-      this.context.runFork(Effect.logError(`The handler of ${quote(handler.name)} failed unexpectedly`, exit.cause))
+      this.context.runFork(logCause(`The handler of ${quote(handler.name)} failed unexpectedly`, exit.cause))
     }
     if (entry.cancelled || this.connection.state !== "open") return
     const head = `e:${entry.id}::`

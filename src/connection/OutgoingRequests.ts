@@ -140,6 +140,8 @@ export class OutgoingRequests {
   ): Packet | ConnectionClosed | InvalidPayload | FrameTooLarge {
     if (this.connection.state !== "open") return this.connectionClosed(name)
     const packet = this.printData(type, id, name, payload, span)
+    // A getter or a toJSON method of the payload may have closed it.
+    if (this.connection.state !== "open") return this.connectionClosed(name)
     if (!Frame.isPrinted(packet)) return this.invalidPayload(name, packet.issue)
     const limit = this.connection.maxFrameBytes
     if (!FrameLimit.isExceeded(packet, limit)) return packet
@@ -207,16 +209,15 @@ export class OutgoingRequests {
     const ended = this.entries.entries()
     const longest = ended.reduce((length, pending) => Math.max(length, pending.length), 0)
     const now = ended.length === 0 ? 0 : millisOf(this.context.clock)
-    pendingCalls(-ended.length)
     for (const pending of ended) {
-      this.context.deadlines.remove(pending)
+      // One that came before may have abandoned it.
+      if (!this.forget(pending)) continue
       const error = this.connectionClosed(nameOf(pending.request))
       this.record(pending, now, error._tag)
       const refusal = this.refusalOf(pending, longest)
       if (refusal !== undefined) this.refusals = (this.refusals ?? new Map()).set(error, refusal)
       pending.onEnd(Exit.fail(error))
     }
-    this.entries.clear()
   }
 
   connectionClosed(request: string, isStream = false): ConnectionClosed {

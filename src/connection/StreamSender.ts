@@ -166,6 +166,8 @@ export class StreamSender implements Turn {
       count = batch === undefined ? 1 : Math.max(1, Math.min(count - 1, Math.floor((count * room) / batch.size)))
       batch = this.print(count)
     }
+    // A getter or a toJSON method of an element may have ended the stream.
+    if (this.closed) return
     if (batch === undefined) this.issue = "an element isn't JSON"
     else if (FrameLimit.isExceeded(batch.packet, this.connection.maxFrameBytes)) {
       this.refuse(FrameLimit.sizeOf(batch.packet))

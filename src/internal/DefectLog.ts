@@ -7,13 +7,16 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { messageOf } from "./ErrorMessage.js"
 
-/** Logs what was thrown. Effect and loggers look into it, which throws for some values: then its message alone. */
-export const logDefect = (what: string, defect: unknown): Effect.Effect<void> =>
+/** Logs what was thrown. */
+export const logDefect = (what: string, defect: unknown): Effect.Effect<void> => logCause(what, Cause.die(defect))
+
+/** Logs why something failed. Effect and loggers look into what was thrown, which throws for some values: then its message alone. */
+export const logCause = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { stackTraceLimit } = Error
-    return Effect.catchAllCause(Effect.logError(what, Cause.die(defect)), () => {
+    return Effect.catchAllCause(Effect.logError(what, cause), () => {
       // Effect lowers it while it looks, and doesn't come to put it back.
       Error.stackTraceLimit = stackTraceLimit
-      return Effect.logError(`${what}: ${messageOf(defect)}`)
+      return Effect.logError(`${what}: ${messageOf(Cause.squash(cause))}`)
     })
   })

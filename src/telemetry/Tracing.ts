@@ -46,7 +46,7 @@ export const ofFiber = (fiber: AnyFiber): Tracing => {
 export const isTraced = (fiber: AnyFiber | undefined): fiber is AnyFiber =>
   fiber !== undefined && (fiber.currentSpan !== undefined || fiber.currentTracer !== defaultTracer)
 
-/** A traced call under way. */
+/** A traced call under way. What the tracer throws costs the call its span, or part of it, and nothing else. */
 export class TracedCall {
   private isOver = false
 
@@ -60,7 +60,10 @@ export class TracedCall {
 
   /** Adds to its own span; what is undefined is left out. */
   attribute(key: string, value: string | number | undefined): void {
-    if (value !== undefined) this.own?.attribute(key, value)
+    if (value === undefined || this.own === undefined) return
+    try {
+      this.own.attribute(key, value)
+    } catch {}
   }
 
   /** Ends its own span, once. */
@@ -68,9 +71,11 @@ export class TracedCall {
     if (this.isOver || this.own === undefined) return
     this.isOver = true
     if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
-      this.own.attribute("error.type", errorType(exit.cause))
+      this.attribute("error.type", errorType(exit.cause))
     }
-    this.own.end(this.clock.unsafeCurrentTimeNanos(), exit)
+    try {
+      this.own.end(this.clock.unsafeCurrentTimeNanos(), exit)
+    } catch {}
   }
 }
 
@@ -85,16 +90,20 @@ export const begin = (
   if (parent === undefined) {
     if (!isOn || tracer === undefined) return undefined
   } else if (tracer === undefined) return new TracedCall(parent, undefined, clock)
-  const span = tracer.span(
-    name,
-    parent === undefined ? Option.none() : Option.some(parent),
-    noContext,
-    [],
-    startTime ?? clock.unsafeCurrentTimeNanos(),
-    kind,
-    optionsOf[kind]
-  )
-  return new TracedCall(span, span, clock)
+  try {
+    const span = tracer.span(
+      name,
+      parent === undefined ? Option.none() : Option.some(parent),
+      noContext,
+      [],
+      startTime ?? clock.unsafeCurrentTimeNanos(),
+      kind,
+      optionsOf[kind]
+    )
+    return new TracedCall(span, span, clock)
+  } catch {
+    return parent === undefined ? undefined : new TracedCall(parent, undefined, clock)
+  }
 }
 
 /** Runs the rest of a call within its span, and ends it. */
@@ -105,10 +114,18 @@ export const endWith = <A, E, R>(call: TracedCall, effect: Effect.Effect<A, E, R
 
 /**
  * What names a failure: its tag, a code as Node's errors have it, or the class of what was thrown; of a handler's failure as
- * the wire has it, the same of what was encoded.
+ * the wire has it, the same of what was encoded. Never throws.
  */
 export const errorType = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
+  // Getters and proxies may throw.
+  try {
+    return typeOf(Cause.squash(cause))
+  } catch {
+    return "_OTHER"
+  }
+}
+
+const typeOf = (error: unknown): string => {
   if (hasStringTag(error)) return error._tag
   if (isWireFailure(error)) return wireType(error)
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code

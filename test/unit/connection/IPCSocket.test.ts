@@ -1,5 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Data, Deferred, Duration, Effect, Either, Exit, Fiber, Schema, Scope, TestClock } from "effect"
+import {
+  Cause,
+  Context,
+  Data,
+  Deferred,
+  Duration,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  FiberId,
+  Logger,
+  Metric,
+  MetricState,
+  Schema,
+  Scope,
+  Stream,
+  TestClock,
+  Tracer
+} from "effect"
 import {
   ConnectionClosed,
   FrameTooLarge,
@@ -13,7 +32,10 @@ import {
 import { CloseCode } from "../../../src/CloseEvent.js"
 import * as Handlers from "../../../src/connection/Handlers.js"
 import { IPCSocket } from "../../../src/connection/IPCSocket.js"
-import { makeContext } from "../../../src/connection/IPCSocketOptions.js"
+import { type IPCSocketOptions, makeContext } from "../../../src/connection/IPCSocketOptions.js"
+import { untypedStream } from "../../../src/IPCStream.js"
+import { CallbackEffect, type OnEnd } from "../../../src/internal/CallbackEffect.js"
+import * as Execution from "../../../src/internal/Execution.js"
 import { Budget, MemoryBudget } from "../../../src/MemoryBudget.js"
 import { makeEnd, makeEndAndPeer, makeEnds, nothing, ScriptedTransport, settled, withLog } from "../../support/pair.js"
 import { withWallClock } from "../../support/wallClock.js"
@@ -36,6 +58,14 @@ const GetUser = IPCServer.defineRequest("users/get", {
 })
 
 const closeEvent = { code: CloseCode.Normal, reason: "done" }
+
+/** What a metric of the process without labels stands at. */
+const gauge = (name: string): number =>
+  Metric.unsafeSnapshot().reduce(
+    (sum, { metricKey, metricState }) =>
+      metricKey.name === name && MetricState.isCounterState(metricState) ? sum + Number(metricState.count) : sum,
+    0
+  )
 
 /** The fields of an error, tag and all. */
 const fields = (error: object) => ({ ...error })
@@ -353,6 +383,80 @@ describe("IPCSocket", () => {
             yield* Effect.flip(near.socket.request(request, undefined)),
             new RequestFailed({ request: request as string, target: "far", error: "an error that can't be shown" })
           )
+        }
+      })
+    )
+
+    it.scoped("answer a defect of which nothing can be read, log it, and the process lives", () => {
+      const lines: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ cause, message }) => {
+        lines.push(`${message}${Cause.isEmpty(cause) ? "" : Cause.pretty(cause).slice(0, 0)}`)
+      })
+      return Effect.gen(function* () {
+        const { stackTraceLimit } = Error
+        const { far, near } = yield* makeEnds()
+        const again = () => {
+          throw new Error("again")
+        }
+        const getters = ["success", "code", "name", "message"].map((name) => [name, { get: again }])
+        const hostile = Object.defineProperties({}, Object.fromEntries(getters))
+        const unreadable = new Proxy({}, { get: again, has: again, getPrototypeOf: again })
+        const handlers = {
+          now: () => Effect.die(hostile),
+          later: () => Effect.zipRight(Effect.yieldNow(), Effect.die(hostile)),
+          failing: () => Effect.fail(hostile as Error),
+          throwing: () => {
+            throw unreadable
+          }
+        }
+        for (const [name, handler] of Object.entries(handlers)) {
+          const request = IPCServer.defineRequest(name)
+          yield* far.handle(request, handler)
+          assert.deepStrictEqual(
+            yield* Effect.flip(near.socket.request(request, undefined)),
+            new RequestFailed({ request: name, target: "far", error: "an error that can't be shown" })
+          )
+        }
+        assert.deepStrictEqual(lines, [
+          'The handler of "now" failed unexpectedly',
+          'The handler of "later" failed unexpectedly',
+          `The handler of "throwing" failed unexpectedly: an error that can't be shown`
+        ])
+        assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
+        assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+    })
+
+    it.scoped("are called whatever the tracer throws", () =>
+      Effect.gen(function* () {
+        for (const failing of ["span", "attribute", "end"]) {
+          const fail = (where: string) => {
+            if (where === failing) throw new Error(`the tracer's ${where}`)
+          }
+          const tracer = Tracer.make({
+            span: (name, parent, context, links, startTime, kind) => {
+              fail("span")
+              const attribute = () => fail("attribute")
+              const status = { _tag: "Started", startTime } as const
+              const end = () => fail("end")
+              const ids = { traceId: "1".repeat(32), spanId: "1".repeat(16), sampled: true }
+              const rest = { attributes: new Map(), addLinks: () => {}, event: () => {} }
+              return { _tag: "Span", name, parent, context, links, kind, status, attribute, end, ...ids, ...rest }
+            },
+            context: (f) => f()
+          })
+          const { far, near } = yield* makeEnds({ version: 2 })
+          const Later = IPCServer.defineRequest("later")
+          yield* Effect.withTracer(far.handle(Echo, Effect.succeed), tracer)
+          yield* Effect.withTracer(
+            far.handle(Later, () => Effect.yieldNow()),
+            tracer
+          )
+          assert.deepStrictEqual(
+            [yield* near.socket.request(Echo, 1), yield* near.socket.request(Later, undefined)],
+            [1, undefined]
+          )
+          assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
         }
       })
     )
@@ -1715,6 +1819,118 @@ describe("IPCSocket", () => {
         const { far, near } = yield* makeEnds()
         yield* Effect.all([near.socket.close(closeEvent), far.socket.close(closeEvent)], { concurrency: "unbounded" })
         assert.deepStrictEqual([near.socket.state, far.socket.state], ["closed", "closed"])
+      })
+    )
+  })
+
+  describe("called by the code that it calls", () => {
+    const scriptedWith = Effect.fnUntraced(function* (options: IPCSocketOptions) {
+      const transport = new ScriptedTransport(2)
+      const end = yield* makeEnd(transport, "peer", { heartbeat: "1 day", ...options })
+      transport.listener.onText('v::hello:{"maxFrameBytes":1000000,"credit":{"requests":100,"bytes":1000000}}')
+      transport.sent.length = 0
+      return end
+    })
+    const scripted = scriptedWith({})
+
+    it.scoped("sends nothing whose payload closes the connection while it is printed", () =>
+      Effect.gen(function* () {
+        const Items = untypedStream(IPCServer.defineStream<unknown, number>("items"))
+        for (const [name, send] of [
+          ["echo", (socket: IPCSocket<string>, payload: unknown) => socket.request(Echo, payload)],
+          ["echo", (socket: IPCSocket<string>, payload: unknown) => socket.notify(Echo, payload)],
+          [
+            "items",
+            (socket: IPCSocket<string>, payload: unknown) =>
+              Stream.runDrain(socket.stream(Items, payload, undefined, undefined)) as Effect.Effect<void, unknown>
+          ]
+        ] as const) {
+          const { socket, transport } = yield* scripted
+          const payload = {
+            get closing() {
+              transport.terminate()
+              return 1
+            }
+          }
+          const error = yield* Effect.flip(send(socket, payload))
+          assert.deepStrictEqual(
+            [error, socket.held, transport.sent],
+            [new ConnectionClosed({ request: name, target: "peer", code: CloseCode.Abnormal, reason: "" }), nothing, []]
+          )
+        }
+      })
+    )
+
+    it.scoped("sends no elements of which one closes the connection while they are printed", () =>
+      Effect.gen(function* () {
+        const { handlers, socket, transport } = yield* scripted
+        const Items = IPCServer.defineStream<void, unknown>("items")
+        const closing = {
+          toJSON: () => {
+            Effect.runFork(socket.close(closeEvent))
+            return 2
+          }
+        }
+        yield* handlers.handleStream(Items, () => Stream.make<Array<unknown>>(1, closing, 3))
+        transport.listener.onText("q:1:items:")
+        transport.listener.onText('w:1::{"items":100,"bytes":1000}')
+        yield* settled
+        assert.deepStrictEqual(
+          [transport.sent, transport.calls, socket.streams, socket.held],
+          [["o:1::"], ["close 1000"], 0, nothing]
+        )
+      })
+    )
+
+    it.scoped("counts the payload of a handler that ends another one, in whose place a third begins", () =>
+      Effect.gen(function* () {
+        const { handle, socket, transport } = yield* scriptedWith({ maxHandlersInFlight: 2 })
+        const ended: Array<OnEnd<void, never>> = []
+        const Wait = IPCServer.defineRequest("wait")
+        yield* handle(Wait, () => new CallbackEffect((onEnd) => void ended.push(onEnd)))
+        const Ending = IPCServer.defineRequest<unknown>("ending")
+        yield* handle(Ending, () => {
+          ended.shift()?.(Exit.void)
+          return Effect.never
+        })
+        for (const id of [1, 2]) transport.listener.onText(`r:${id}:wait:`)
+        // Some 160,000 bytes once it is parsed.
+        transport.listener.onText(`r:3:ending:[${"{},".repeat(2000)}{}]`)
+        transport.listener.onText("r:4:wait:")
+        ended.shift()?.(Exit.void)
+        assert.deepStrictEqual(socket.held, { ...nothing, inFlight: 2 })
+        assert.isAbove(socket.heldBytes, 100_000)
+      })
+    )
+
+    it.scoped("counts a request once that is abandoned while another one is told of the connection's end", () =>
+      Effect.gen(function* () {
+        const { socket, transport } = yield* scripted
+        const before = gauge("effect_ipc.client.active_requests")
+        const [first, second] = [socket.request(Echo, 1), socket.request(Echo, 2)].map((request) =>
+          Execution.start<unknown, unknown>(request, (effect) => Effect.runFork(effect))
+        )
+        first?.observe(() => second?.interrupt())
+        transport.listener.onClosed(closeEvent)
+        assert.deepStrictEqual(
+          [gauge("effect_ipc.client.active_requests"), socket.held, second?.exit],
+          [before, nothing, Exit.interrupt(FiberId.none)]
+        )
+      })
+    )
+
+    it.scoped("counts no memory of handlers that end after the connection", () =>
+      Effect.gen(function* () {
+        const { handle, transport } = yield* scripted
+        const before = gauge("effect_ipc.memory.usage")
+        yield* handle(Echo, () => Effect.uninterruptible(Effect.delay(Effect.void, 1000)))
+        for (const id of [1, 2]) transport.listener.onText(`r:${id}:echo:"${"x".repeat(100_000)}"`)
+        transport.listener.onReceiving(100_000)
+        transport.listener.onClosed(closeEvent)
+        transport.listener.onReceiving(200_000)
+        yield* TestClock.adjust(1000)
+        transport.listener.onReceiving(0)
+        assert.strictEqual(gauge("effect_ipc.memory.usage"), before)
       })
     )
   })
