@@ -23,11 +23,19 @@ export interface Difference {
 
 /**
  * Where the value isn't what is wanted; none where it is. `undefined` is nothing at all, which only `absent` and predicates
- * take.
+ * take. Never throws.
  */
 export const between = (value: unknown, wanted: unknown, part: string): ReadonlyArray<Difference> => {
   const differences: Array<Difference> = []
-  compare(value, wanted, part, false, differences)
+  // What is wanted is the test's own object, whose getters may throw.
+  attempt(
+    () => {
+      compare(value, wanted, part, false, differences)
+      return true
+    },
+    wanted,
+    (expected) => differences.push({ part, expected, received: value === undefined ? undefined : show(value) })
+  )
   return differences
 }
 
@@ -44,14 +52,19 @@ const compare = (
   if (Object.is(value, wanted)) return
   if (isAbsent(wanted)) return value === undefined ? undefined : differs()
   if (isExact(wanted)) return compare(value, wanted.value, part, true, differences)
-  if (isAsymmetric(wanted)) return attempt(() => wanted.asymmetricMatch(value), wanted, differs)
+  if (isAsymmetric(wanted)) return attempt(() => wanted.asymmetricMatch(value) === true, wanted, differs)
   if (Schema.isSchema(wanted)) {
-    const decoded = ParseResult.decodeUnknownEither(wanted as Schema.Schema.AnyNoContext)(value)
-    return Either.isRight(decoded)
-      ? undefined
-      : differs(ParseResult.TreeFormatter.formatIssueSync(decoded.left).replaceAll(/\s*\n\s*/g, " "))
+    return attempt(
+      () => {
+        const decoded = ParseResult.decodeUnknownEither(wanted as Schema.Schema.AnyNoContext)(value)
+        if (Either.isRight(decoded)) return true
+        return ParseResult.TreeFormatter.formatIssueSync(decoded.left).replaceAll(/\s*\n\s*/g, " ")
+      },
+      wanted,
+      differs
+    )
   }
-  if (typeof wanted === "function") return attempt(() => wanted(value), wanted, differs)
+  if (typeof wanted === "function") return attempt(() => wanted(value) === true, wanted, differs)
   if (wanted instanceof RegExp) return typeof value === "string" && testOf(wanted, value) ? undefined : differs()
   if (wanted instanceof Uint8Array) {
     return value instanceof Uint8Array && Buffer.compare(wanted, value) === 0 ? undefined : differs()
@@ -74,10 +87,12 @@ const compare = (
   }
 }
 
-const attempt = (take: () => unknown, wanted: unknown, differs: (expected?: string) => void): void => {
+/** `take` gives true where the value is what is wanted, and may else give the difference as text. */
+const attempt = (take: () => unknown, wanted: unknown, differs: (expected: string) => void): void => {
   // What a test gives may throw: an assertion in a predicate, or one that is written for another value.
   try {
-    if (take() !== true) differs()
+    const taken = take()
+    if (taken !== true) differs(typeof taken === "string" ? taken : show(wanted))
   } catch (error) {
     differs(`${show(wanted)}, which threw: ${messageOf(error)}`)
   }

@@ -1,8 +1,9 @@
 import { HttpApi } from "@effect/platform"
 import { assert, describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as HttpApiMock from "../../../layers/testing/HttpApiMock.js"
 import { HttpInterception } from "../../../src/HttpInterception.js"
 import * as Intercept from "../../../src/Intercept.js"
@@ -158,6 +159,38 @@ describe("a body matcher", () => {
         asserted ?? "",
         /but body is \{"a":2\}, not what body takes, which threw: expected \{ a: 2 \} to deeply equal/
       )
+    })
+  )
+
+  live("may throw, or remove its interceptor, while a body is compared: the request goes on", () =>
+    Effect.gen(function* () {
+      const { http, url } = yield* suite()
+      const throwing = () => {
+        throw new Error("the matcher's own")
+      }
+      const wanted = Object.defineProperty({}, "a", { get: throwing, enumerable: true })
+      const matchers = {
+        transformed: Schema.transform(Schema.Unknown, Schema.Unknown, { decode: throwing, encode: throwing }),
+        filtered: Schema.Unknown.pipe(Schema.filter(throwing)),
+        field: wanted,
+        inField: { a: wanted }
+      }
+      const form = new FormData()
+      form.set("a", "1")
+      for (const [name, body] of Object.entries(matchers)) {
+        yield* http.mock(Intercept.post(`/${name}`, { body: body as never }), Intercept.status(204))
+        for (const sent of [post('{"a":{"a":1}}', "application/json"), post(form)]) {
+          assert.deepStrictEqual([name, yield* statusOf(`${url}/${name}`, sent)], [name, 404])
+        }
+      }
+      const scope = yield* Scope.make()
+      const remove = () => {
+        Effect.runFork(Scope.close(scope, Exit.void))
+        return true
+      }
+      const removed = http.mock(Intercept.post("/removed", { body: remove }), Intercept.status(204))
+      yield* Scope.extend(removed, scope)
+      assert.strictEqual(yield* statusOf(`${url}/removed`, post("{}", "application/json")), 404)
     })
   )
 
