@@ -18,18 +18,26 @@ export const serializationOf = (
 ): Effect.Effect<Serialization | undefined, NodeJS.ErrnoException> =>
   name === "msgpack" ? messagePack : Effect.succeed(undefined)
 
-/** Loads msgpackr, which most programs don't use. */
-export const messagePack: Effect.Effect<Serialization, NodeJS.ErrnoException> = Effect.map(
+/**
+ * Loads msgpackr, which most programs don't use. All encoders of one copy of it share memory, and a getter or a toJSON method
+ * of a value may use msgpackr as well: so values are packed by a copy that programs don't import.
+ */
+export const messagePack: Effect.Effect<Serialization, NodeJS.ErrnoException> = Effect.zipWith(
   Lazily.module<typeof Msgpackr>("msgpackr", () => import("msgpackr")),
-  (msgpackr) => {
-    loaded ??= serializationBy(msgpackr)
+  // Its types are those of msgpackr.
+  Lazily.module<typeof Msgpackr>("msgpackr/index-no-eval", () => import("msgpackr/index-no-eval" as string)),
+  (msgpackr, packing) => {
+    loaded ??= serializationBy(msgpackr, packing)
     return loaded
   }
 )
 
 let loaded: Serialization | undefined
 
-const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr): Serialization => {
+const serializationBy = (
+  { Unpackr }: typeof Msgpackr,
+  { Packr, RESET_BUFFER_MODE }: typeof Msgpackr
+): Serialization => {
   const packr = new Packr({ useRecords: false })
   // Bytes are copied, so that a small value doesn't keep the frame that it came in.
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
@@ -52,6 +60,8 @@ const serializationBy = ({ Packr, RESET_BUFFER_MODE, Unpackr }: typeof Msgpackr)
         packed.copy(frame, start)
         return frame
       } catch {
+        // What was packed of it may be large.
+        packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
         return undefined
       } finally {
         isPacking = false

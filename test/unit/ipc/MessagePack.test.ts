@@ -1,6 +1,9 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import { pack } from "msgpackr"
 import * as MessagePack from "../../../layers/ipc/MessagePack.js"
 
 const messagePack = await Effect.runPromise(MessagePack.messagePack)
@@ -53,6 +56,47 @@ describe("MessagePack", () => {
     const frame = messagePack.print("", value)
     assert.isDefined(frame)
     assert.deepStrictEqual(decode((frame as Uint8Array).subarray(1)), { value: { a: "first", b: "second" } })
+  })
+
+  it("prints a value whose getter uses msgpackr for itself", () => {
+    // The memory that msgpackr leaves out before the next value then has what begins a list of two.
+    const lists = Array.from({ length: 30 }).reduce<unknown>((list) => [list, 1], 1)
+    for (let length = 0; length < 8; length++) {
+      messagePack.print("", lists)
+      const a = "x".repeat(length)
+      const value = {
+        a,
+        get b() {
+          pack(1)
+          return "second"
+        },
+        c: 3
+      }
+      const frame = messagePack.print("", value)
+      assert.isDefined(frame)
+      assert.deepStrictEqual(decode((frame as Uint8Array).subarray(1)), { value: { a, b: "second", c: 3 } })
+    }
+  })
+
+  it("prints after a value that has thrown, and keeps none of its memory", () => {
+    setFlagsFromString("--expose-gc")
+    const collectGarbage: () => void = runInNewContext("gc")
+    const large = "x".repeat(32 * 1024 * 1024)
+    const throwing = {
+      large,
+      get last() {
+        throw new Error("it can't be read")
+      }
+    }
+    collectGarbage()
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 3; i++) {
+      assert.isUndefined(messagePack.print("", throwing))
+      const frame = messagePack.print("", { i })
+      assert.deepStrictEqual(decode((frame as Uint8Array).subarray(1)), { value: { i } })
+    }
+    collectGarbage()
+    assert.isBelow(process.memoryUsage().arrayBuffers - before, large.length / 2)
   })
 
   it("decodes nothing that isn't one whole value of the allowed kinds", () => {
