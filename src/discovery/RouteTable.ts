@@ -357,8 +357,8 @@ class Table implements RouteTable {
     let cause: unknown
     // A strategy is the caller's function: what it throws must cost neither the request nor the gateway.
     try {
-      among.pick ??= this.#strategyOf(api.name).start(this.#options)
-      const picked: unknown = among.pick(candidates, path)
+      const pick = among.pick ?? this.#start(among, api)
+      const picked: unknown = pick(candidates, path)
       if (picked === undefined || picked === null) {
         this.#options.onDeclined?.({ api: api.name, strategy: this.#strategyOf(api.name).name })
         return undefined
@@ -370,6 +370,14 @@ class Table implements RouteTable {
     }
     this.#options.onFallback?.({ api: api.name, strategy: this.#strategyOf(api.name).name, cause })
     return candidates[0]
+  }
+
+  #start(among: Api | InstanceGroup, api: Api): RoutingStrategy.Pick {
+    const strategy = this.#strategyOf(api.name)
+    const pick = strategy.start(this.#options)
+    // As it starts, it may have set another one.
+    if (strategy === this.#strategyOf(api.name)) among.pick = pick
+    return pick
   }
 }
 

@@ -498,6 +498,17 @@ describe("strategies", () => {
     assert.strictEqual(told[1]?.cause, thrown)
   })
 
+  it("chooses by the strategy that another one sets as it starts", () => {
+    const table = emptyTable()
+    table.register("owner", [entry("users", "/users", 1), entry("users", "/users", 2)])
+    const setting = RoutingStrategy.make("setting", () => {
+      table.setStrategy("users", RoutingStrategy.last)
+      return (instances) => instances[0]
+    })
+    table.setStrategy("users", setting)
+    assert.deepStrictEqual(ports(table, "/users", 3).slice(1), [2, 2])
+  })
+
   it("routes nowhere, and tells, when a strategy chooses none", () => {
     const declined: Array<unknown> = []
     const fallbacks: Array<RouteTable.Fallback> = []
