@@ -103,6 +103,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
           context.runFork(replaced.close({ code: CloseCode.Replaced, reason }))
         }
       }
+      events.publish({ _tag: "Connected", ...client })
       socket.onceClosed((event) => {
         sockets.delete(clientId)
         Metrics.connections.server(-1)
@@ -110,7 +111,6 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
         events.publish({ _tag: "Disconnected", ...client, ...event })
         departures.announce()
       })
-      events.publish({ _tag: "Connected", ...client })
       if (runtimeId !== undefined) waiting.get(runtimeId)?.waiters.announce()
       return client
     }

@@ -182,8 +182,10 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
     return this.awaitingEnd.until(() => (this.state === "closed" ? Effect.succeed(this.closeEvent) : undefined))
   }
 
-  /** Calls back when the connection has ended; without a fiber, for a server with very many. */
+  /** Calls back when the connection has ended, at once where it has; without a fiber, for a server with very many. */
   onceClosed(listener: (event: CloseEvent) => void): void {
+    // A transport may end as the first frame is sent.
+    if (this.state === "closed") return listener(this.closeEvent)
     this.onceClosedListeners ??= []
     this.onceClosedListeners.push(listener)
   }

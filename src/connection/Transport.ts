@@ -10,8 +10,8 @@ import type { Agreement } from "./Subprotocol.js"
 export type Packet = string | Uint8Array
 
 /**
- * What a transport tells its one listener, never from within a call to the transport, `terminate` apart. `onClosed`
- * comes once, last.
+ * What a transport tells its one listener, never from within a call to the transport; but `onClosed` may come from within
+ * `terminate`, and from within `send` where that finds the connection closed. It comes once, last.
  */
 export interface TransportListener {
   /** One frame, or several that are joined. */

@@ -5,9 +5,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
+import { IPCClient } from "effect-ipc"
+import { CloseCode } from "../../../src/CloseEvent.js"
 import * as ClientConnections from "../../../src/connection/ClientConnections.js"
 import { makePair } from "../../../src/connection/MemoryTransport.js"
-import { settled } from "../../support/pair.js"
+import { ScriptedTransport, settled } from "../../support/pair.js"
 import { steppedBy } from "../../support/yielding.js"
 
 describe("A fiber that awaits a client", () => {
@@ -60,6 +62,34 @@ describe("The stream of connects and disconnects", () => {
         [events.length, events[0], events[1], events.at(-1)],
         [4097, "Connected 0", "Connected 953", "Disconnected 3000"]
       )
+    })
+  )
+})
+
+describe("A transport that ends as the first frame is sent", () => {
+  /** As NATS's does where the connection to its server has closed. */
+  class Ending extends ScriptedTransport {
+    override send(): void {
+      this.listener.onClosed({ code: CloseCode.Abnormal, reason: "closed" })
+    }
+  }
+
+  it.scoped("leaves no client behind, and is told of like any other", () =>
+    Effect.gen(function* () {
+      const clients = yield* ClientConnections.make({ heartbeat: "1 day" })
+      const seen = yield* clients.connections.pipe(
+        Stream.map(({ _tag, runtimeId }) => `${_tag} ${runtimeId}`),
+        Stream.take(2),
+        Stream.runCollect,
+        Effect.fork
+      )
+      yield* settled
+      clients.accept(new Ending(2), "worker-1")
+      assert.deepStrictEqual([...(yield* Fiber.join(seen))], ["Connected worker-1", "Disconnected worker-1"])
+      yield* clients.withoutClients
+      const Echo = IPCClient.defineRequest("echo")
+      const error = yield* Effect.flip(clients.request("worker-1", Echo, undefined))
+      assert.strictEqual(error._tag, "ClientNotConnected")
     })
   )
 })
