@@ -2,8 +2,8 @@
  * Buffers that are reused. Node's buffers are outside V8's heap, and in a long-running process V8 marks its whole heap after
  * every 8 MiB of buffers allocated. So a buffer that lives only for one write or read costs more to allocate than to fill.
  *
- * Memory that has one owner throughout is taken and given; what passes through others is lent, and only a view of all that
- * was lent can be given back.
+ * Memory that has one owner throughout is taken and given; what passes through others is lent, and used again once each of its
+ * bytes was given back.
  *
  * @internal
  */
@@ -21,8 +21,13 @@ const mostFree = 1024 * 1024
 /** The lengths of kept buffers are multiples of it, in bytes. */
 const step = 4096
 
-/** Memory that is lent, and how many bytes of it. */
-const lent = new WeakMap<ArrayBufferLike, number>()
+/**
+ * Where memory that is lent has its loan. A collection of the young generation keeps all values of a WeakMap, and so would
+ * keep memory that isn't given back.
+ */
+const loan = Symbol("loan")
+
+type Lendable = ArrayBufferLike & { [loan]?: Loan | undefined }
 
 const free: Array<Buffer> = []
 let freeBytes = 0
@@ -69,26 +74,55 @@ export const write = (socket: Writable, buffer: Buffer, end: number): void => {
   else socket.write(buffer.subarray(0, end), () => give(buffer))
 }
 
-/**
- * Lends the first `length` bytes of a buffer to whatever gets the view that this returns. Memory that isn't given back is
- * collected like any other.
- */
+/** Memory that is lent, until all of it was given back. What isn't is collected like any other. */
+export class Loan {
+  readonly #memory: Lendable
+  #length: number
+  /** How many bytes were given back; NaN once the loan has ended. */
+  #returned = 0
+
+  constructor(memory: Lendable, length: number) {
+    this.#memory = memory
+    this.#length = length
+  }
+
+  /**
+   * Gives back the bytes from `from` to `to`, to which nothing may refer any more. Nothing happens unless all before them were
+   * given back and these weren't, so that no byte is given back that nobody has named.
+   */
+  giveBack(from: number, to: number): void {
+    if (from !== this.#returned || to <= from) return
+    this.#returned = to
+    this.#settle()
+  }
+
+  /** Gives back what comes after the first `length` bytes, which may still be in use. */
+  shorten(length: number): void {
+    this.#length = Math.min(this.#length, length)
+    this.#settle()
+  }
+
+  /** Leaves the memory to what refers to it: nothing of it can be given back any more. */
+  end(): void {
+    // The memory may be lent again by now.
+    if (Number.isNaN(this.#returned)) return
+    this.#returned = Number.NaN
+    this.#memory[loan] = undefined
+  }
+
+  #settle(): void {
+    if (!(this.#returned >= this.#length)) return
+    this.end()
+    give(Buffer.from(this.#memory))
+  }
+}
+
+/** Lends the first `length` bytes of a buffer to whatever gets the view of them that this returns. */
 export const lend = (buffer: Buffer, length: number): Buffer => {
-  lent.set(buffer.buffer, length)
+  const memory: Lendable = buffer.buffer
+  memory[loan] = new Loan(memory, length)
   return buffer.subarray(0, length)
 }
 
-/** Whether the view is all that was lent of its memory. Of a part it isn't known whether the other parts are in use. */
-export const isLent = (view: Uint8Array): boolean => view.byteOffset === 0 && lent.get(view.buffer) === view.length
-
-/** Keeps the memory of such a view, to which nothing may refer any more. Nothing happens to any other view. */
-export const giveBack = (view: Uint8Array): void => {
-  if (!isLent(view)) return
-  lent.delete(view.buffer)
-  give(Buffer.from(view.buffer))
-}
-
-/** Leaves the memory of a view to what refers to it, so that it can't be given back. */
-export const disown = (view: Uint8Array): void => {
-  lent.delete(view.buffer)
-}
+/** The loan that a view is of, if any. */
+export const loanOf = (view: Uint8Array): Loan | undefined => (view.buffer as Lendable)[loan]

@@ -153,7 +153,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
           return this.close(FrameLimit.exceeded(this.maxFrameBytes, body.length))
         }
         const text = Text.of(body)
-        BufferPool.giveBack(body)
+        if (body.length >= largeFrameBytes) BufferPool.loanOf(body)?.giveBack(0, body.length)
         if (text === undefined) return this.close({ code: 1007, reason: "a text frame isn't UTF-8" })
         return listener.onText(text)
       }

@@ -3,12 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as BufferPool from "../../layers/BufferPool.js"
 
-/** A use of lent memory: of one lent view, or of a part of it. */
+/** What becomes of one of the loans. */
 const use = FastCheck.record({
-  what: FastCheck.constantFrom("lend", "lend", "giveBack", "disown"),
+  what: FastCheck.constantFrom("lend", "lend", "giveBack", "giveBack", "shorten", "end"),
   length: FastCheck.integer({ min: 1, max: 70_000 }),
-  view: FastCheck.nat(),
-  cut: FastCheck.constantFrom("whole", "whole", "start", "end")
+  loan: FastCheck.nat(),
+  from: FastCheck.constantFrom("returned", "returned", "returned", "start", "later"),
+  part: FastCheck.constantFrom(1, 1, 0.5, 0)
 })
 
 describe("BufferPool", () => {
@@ -50,42 +51,48 @@ describe("BufferPool", () => {
   })
 
   it.prop(
-    "leaves what is lent as it is until all of it is given back at once, and then lends it to one at a time",
+    "leaves what is lent as it is until each of its bytes was given back, and then lends it to one at a time",
     [FastCheck.array(use, { minLength: 20, maxLength: 60 })],
     ([uses]) => {
-      const views: Array<{ readonly view: Buffer; readonly value: number; isOwned: boolean; isGivenBack: boolean }> = []
-      for (const [value, { cut, length, view: at, what }] of uses.entries()) {
-        if (what === "lend" || views.length === 0) {
+      const loans: Array<{ loan: BufferPool.Loan; view: Buffer; value: number; length: number; returned: number }> = []
+      for (const [value, { from: start, length, loan: at, part, what }] of uses.entries()) {
+        if (what === "lend" || loans.length === 0) {
           const view = BufferPool.lend(BufferPool.take(length), length).fill(value)
-          views.push({ view, value, isOwned: false, isGivenBack: false })
+          loans.push({ loan: BufferPool.loanOf(view) as BufferPool.Loan, view, value, length, returned: 0 })
           continue
         }
-        const used = views[at % views.length] as (typeof views)[number]
-        // What was given back may be somebody else's by now.
-        if (used.isGivenBack) continue
-        const part = cut === "whole" ? used.view : cut === "start" ? used.view.subarray(1) : used.view.subarray(0, -1)
-        if (what === "disown") {
-          BufferPool.disown(part)
-          used.isOwned = true
-          continue
-        }
-        assert.strictEqual(BufferPool.isLent(part), cut === "whole" && !used.isOwned)
-        used.isGivenBack = BufferPool.isLent(part)
-        BufferPool.giveBack(part)
-        assert.isFalse(BufferPool.isLent(part))
+        const used = loans[at % loans.length] as (typeof loans)[number]
+        const from = start === "start" ? 0 : start === "later" ? used.view.length - 1 : used.returned
+        const to = from + Math.floor(part * (used.view.length - from))
+        if (what === "shorten") used.loan.shorten(to)
+        else if (what === "giveBack") used.loan.giveBack(from, to)
+        else used.loan.end()
+        if (used.returned >= used.length) continue
+        if (what === "shorten") used.length = Math.min(used.length, to)
+        else if (what === "end") used.returned = Number.NaN
+        else if (from === used.returned) used.returned = to
       }
-      for (const { isGivenBack, value, view } of views) {
-        if (!isGivenBack) assert.isTrue(view.every((byte) => byte === value))
+      for (const { length, loan, returned, value, view } of loans) {
+        if (returned >= length) continue
+        assert.isTrue(view.every((byte) => byte === value))
+        assert.strictEqual(BufferPool.loanOf(view), Number.isNaN(returned) ? undefined : loan)
       }
     },
     { fastCheck: { numRuns: 50 } }
   )
 
-  it("takes lent memory back once", () => {
+  it("takes lent memory back once, also where it was lent again", () => {
     const view = BufferPool.lend(BufferPool.take(100_000), 90_000)
-    BufferPool.giveBack(view)
-    BufferPool.giveBack(view)
-    const again = [BufferPool.take(100_000), BufferPool.take(100_000)].map(({ buffer }) => buffer === view.buffer)
-    assert.deepStrictEqual(again, [true, false])
+    const loan = BufferPool.loanOf(view)
+    loan?.giveBack(0, 40_000)
+    loan?.giveBack(40_000, 90_000)
+    assert.isUndefined(BufferPool.loanOf(view))
+    loan?.giveBack(0, 90_000)
+    const [again, other] = [BufferPool.take(100_000), BufferPool.take(100_000)]
+    assert.deepStrictEqual([again.buffer === view.buffer, other.buffer === view.buffer], [true, false])
+    BufferPool.loanOf(BufferPool.lend(again, 95_000))?.giveBack(0, 90_000)
+    loan?.giveBack(90_000, 95_000)
+    loan?.end()
+    assert.isFalse(BufferPool.take(100_000).buffer === view.buffer)
   })
 })

@@ -28,6 +28,7 @@ import * as EndOfTurn from "../EndOfTurn.js"
 import { GatewayResponse } from "../GatewayResponse.js"
 import * as HttpBody from "../HttpBody.js"
 import { RequestBody } from "../RequestBody.js"
+import { BodyReads } from "./BodyReads.js"
 import * as ForwardedHeaders from "./ForwardedHeaders.js"
 import type { ForwardedExchange, UpstreamAttempt } from "./Forwarder.js"
 import * as Tunnel from "./Tunnel.js"
@@ -62,6 +63,8 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
   #controller: Dispatcher.DispatchController | undefined
   #bodyBytesLeft = -1
   #isPaused = false
+  /** Of a response's body that isn't sent as a string. */
+  #bodyReads: BodyReads | undefined
   /** Whether any of the response's body was written. */
   #bodyBegan = false
   /** Whether the end of the response was written, or is about to be. */
@@ -243,8 +246,12 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
   #write(chunk: Buffer): boolean {
     const response = this.#response
     const isUnshared = response instanceof GatewayResponse && !response.isTapped
-    if (!isUnshared || !BufferPool.isLent(chunk)) return response.write(chunk)
-    return response.write(chunk, () => BufferPool.giveBack(chunk))
+    if (!isUnshared) {
+      BufferPool.loanOf(chunk)?.end()
+      return response.write(chunk)
+    }
+    this.#bodyReads ??= new BodyReads()
+    return response.write(chunk, this.#bodyReads.next(chunk))
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -252,7 +259,9 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
     const response = this.#response
     if (!this.#isEnding) {
       this.#isEnding = true
-      const trailers = ForwardedHeaders.ofTrailers(rawOf(controller.rawTrailers))
+      const rawTrailers = rawOf(controller.rawTrailers)
+      if (rawTrailers.length === 0) this.#bodyReads?.end()
+      const trailers = ForwardedHeaders.ofTrailers(rawTrailers)
       if (trailers.length > 0) response.addTrailers(trailers)
       response.end()
     }

@@ -2,8 +2,7 @@
  * How a socket to an upstream is read: into memory that is used again, for the reason given in BufferPool.
  *
  * Reads share one short buffer and are copied out of it, so that a connection that waits holds none. After a read that fills its
- * buffer, the next has a longer one of its own, which is lent without a copy. A chunk of a body that is all of such a read can
- * be given back once it is written: no part of a head or of a trailer refers to that memory.
+ * buffer, the next has a longer one of its own, which is lent without a copy. BodyReads gives it back.
  *
  * @internal
  */
@@ -34,7 +33,7 @@ export class UpstreamReads {
     socket.read = function (size) {
       const chunk: unknown = read.call(this, size)
       // undici is about to show it to anyone, who may keep it.
-      if (chunks.hasSubscribers && Buffer.isBuffer(chunk)) BufferPool.disown(chunk)
+      if (chunks.hasSubscribers && Buffer.isBuffer(chunk)) BufferPool.loanOf(chunk)?.end()
       return chunk
     }
   }
