@@ -13,6 +13,7 @@ import * as Execution from "../internal/Execution.js"
 import { IdMap } from "../internal/IdMap.js"
 import * as LinkedList from "../internal/LinkedList.js"
 import { quote } from "../internal/Printable.js"
+import * as PulledStream from "../internal/PulledStream.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
 import { streams } from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
@@ -168,7 +169,7 @@ export class IncomingStreams<Caller> {
       return Effect.never
     })
     return Stream.ensuring(
-      Stream.repeatEffectChunkOption(decoded),
+      PulledStream.make(decoded),
       Effect.sync(() => {
         if (!input.isEnded && this.connection.state === "open") this.outbox.send(`h:${entry.id}::`)
         input.close()

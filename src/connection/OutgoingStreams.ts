@@ -30,6 +30,7 @@ import type { Expiring } from "../internal/Deadlines.js"
 import { IdMap } from "../internal/IdMap.js"
 import type { Linked } from "../internal/LinkedList.js"
 import { check, issueOf, type OptionNames } from "../internal/OptionNames.js"
+import * as PulledStream from "../internal/PulledStream.js"
 import { wholeNumber } from "../internal/WholeNumber.js"
 import { streams } from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
@@ -80,7 +81,7 @@ export class OutgoingStreams {
       Effect.gen(this, function* () {
         const entry = yield* opened
         if (input !== undefined) entry.inputFiber = yield* Effect.forkScoped(this.sendInput(definition, entry, input))
-        return Stream.repeatEffectChunkOption(this.elements(definition, entry, options))
+        return PulledStream.make(this.elements(definition, entry, options))
       })
     )
   }

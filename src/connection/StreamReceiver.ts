@@ -17,7 +17,8 @@ export class StreamReceiver<E> {
   /** What has arrived and waits to be taken. */
   private waitingBytes = 0
   /** What the application has taken and works on. */
-  private taken: Credit = { count: 0, bytes: 0 }
+  private takenCount = 0
+  private takenBytes = 0
   /** What it has consumed and isn't granted again yet. */
   private consumedCount = 0
   private consumedBytes = 0
@@ -25,7 +26,7 @@ export class StreamReceiver<E> {
   private usedCount = 0
   private usedBytes = 0
   private ended: Effect.Effect<void, E> | undefined
-  /** Takes what arrives next, where that is waited for. */
+  /** Called when something has arrived, where that is waited for. */
   private resume: ((next: Pulled<E>) => void) | undefined
 
   constructor(
@@ -71,43 +72,45 @@ export class StreamReceiver<E> {
     this.ended ??= Effect.void
     this.grants.close()
     this.arrived = []
-    this.memory.streams -= this.waitingBytes + this.taken.bytes
+    this.memory.streams -= this.waitingBytes + this.takenBytes
     this.waitingBytes = 0
-    this.taken = { count: 0, bytes: 0 }
+    this.takenCount = 0
+    this.takenBytes = 0
     this.memory.settle()
   }
 
   /** All that has arrived, once there is something; asking for it tells that what was taken before is consumed. */
   readonly pull: Pulled<E> = Effect.suspend(() => {
     this.consume()
-    return this.next() ?? this.wait
+    return this.take()
   })
+
+  /** Run by the fiber that has waited, so that one that was interrupted takes nothing. */
+  private readonly taken: Pulled<E> = Effect.suspend(() => this.take())
 
   private readonly wait: Pulled<E> = Effect.async((resume) => {
     // The fiber may have yielded meanwhile, and something may have arrived.
-    const next = this.next()
-    if (next !== undefined) return resume(next)
-    this.resume = resume
-    return this.leave
+    if (this.arrived.length > 0 || this.ended !== undefined) resume(this.taken)
+    // Nothing to clear up after an interruption: that would cost a dozen steps of the fiber for each wait.
+    else this.resume = resume
   })
 
-  private readonly leave = Effect.sync(() => {
-    this.resume = undefined
-  })
+  private take(): Pulled<E> {
+    return this.next() ?? this.wait
+  }
 
   private onArrival(): void {
     const { resume } = this
-    const next = resume === undefined ? undefined : this.next()
-    if (next === undefined) return
     this.resume = undefined
-    resume?.(next)
+    resume?.(this.taken)
   }
 
   private next(): Pulled<E> | undefined {
     const { arrived, ended } = this
     if (arrived.length > 0) {
       this.arrived = []
-      this.taken = { count: arrived.length, bytes: this.waitingBytes }
+      this.takenCount = arrived.length
+      this.takenBytes = this.waitingBytes
       this.waitingBytes = 0
       return Effect.succeed(Chunk.unsafeFromArray(arrived))
     }
@@ -116,13 +119,13 @@ export class StreamReceiver<E> {
   }
 
   private consume(): void {
-    const { bytes, count } = this.taken
-    if (count === 0) return
-    this.taken = { count: 0, bytes: 0 }
-    this.memory.streams -= bytes
+    if (this.takenCount === 0) return
+    this.memory.streams -= this.takenBytes
     this.memory.settle()
-    this.consumedCount += count
-    this.consumedBytes += bytes
+    this.consumedCount += this.takenCount
+    this.consumedBytes += this.takenBytes
+    this.takenCount = 0
+    this.takenBytes = 0
     if (this.ended !== undefined) return
     if (this.consumedCount * 2 < this.window.count && this.consumedBytes * 2 < this.window.bytes) return
     const credit = { count: this.consumedCount, bytes: this.consumedBytes }

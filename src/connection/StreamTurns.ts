@@ -48,9 +48,12 @@ export class StreamTurns {
   /** What was sent has left. */
   onDrain(): void {
     this.round++
-    // Behind those for which there was no room.
-    for (const turn of this.spent) this.ready.add(turn)
-    this.spent.clear()
+    // A set that is cleared makes a new table, however empty it is.
+    if (this.spent.size > 0) {
+      // Behind those for which there was no room.
+      for (const turn of this.spent) this.ready.add(turn)
+      this.spent.clear()
+    }
     if (this.ready.size > 0) this.take()
   }
 

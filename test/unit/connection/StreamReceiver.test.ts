@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { ConnectionMemory } from "../../../src/connection/ConnectionMemory.js"
 import type { Grants } from "../../../src/connection/Grants.js"
@@ -29,4 +30,16 @@ describe("StreamReceiver", () => {
       Exit.fail(Option.none())
     )
   })
+
+  it.effect("keeps what arrives after a pull that waited was interrupted, for the next one", () =>
+    Effect.gen(function* () {
+      const receiver = new StreamReceiver<never>({ count: 10, bytes: 100 }, memory, grants)
+      const waiting = yield* Effect.fork(receiver.pull)
+      yield* Effect.yieldNow()
+      yield* Fiber.interrupt(waiting)
+      receiver.offer(["first"], 7)
+      receiver.offer(["second"], 8)
+      assert.deepStrictEqual(yield* receiver.pull, Chunk.make<[unknown, ...Array<unknown>]>("first", "second"))
+    })
+  )
 })
