@@ -78,25 +78,29 @@ describe("MessagePack", () => {
     }
   })
 
-  it("prints after a value that has thrown, and keeps none of its memory", () => {
+  it("prints after a value that has thrown, and keeps none of its memory", async () => {
     setFlagsFromString("--expose-gc")
     const collectGarbage: () => void = runInNewContext("gc")
-    const large = "x".repeat(32 * 1024 * 1024)
+    const large = "x".repeat(8 * 1024 * 1024)
     const throwing = {
       large,
       get last() {
         throw new Error("it can't be read")
       }
     }
-    collectGarbage()
     const before = process.memoryUsage().arrayBuffers
+    const isKept = () => process.memoryUsage().arrayBuffers - before > large.length / 2
     for (let i = 0; i < 3; i++) {
       assert.isUndefined(messagePack.print("", throwing))
       const frame = messagePack.print("", { i })
       assert.deepStrictEqual(decode((frame as Uint8Array).subarray(1)), { value: { i } })
     }
-    collectGarbage()
-    assert.isBelow(process.memoryUsage().arrayBuffers - before, large.length / 2)
+    // V8 frees buffers in a thread of its own.
+    for (let turn = 0; turn < 200 && isKept(); turn++) {
+      collectGarbage()
+      await new Promise(setImmediate)
+    }
+    assert.isFalse(isKept())
   })
 
   it("decodes nothing that isn't one whole value of the allowed kinds", () => {
