@@ -317,7 +317,12 @@ export class HttpProxyExchange extends UpstreamExchange<ProxyContext> {
     const isOver = this.#state !== "waiting" || attempt !== this.#attempt
     if (!isMirror && !isOver) attempt.sending.end(error)
     if (!isMirror && (isOver || this.#isTriedAgain(attempt, error))) return
-    this.#tell("error", [error, attempt.incoming, this.#response, target])
+    // Not every caller is a listener under a guard.
+    try {
+      this.#tell("error", [error, attempt.incoming, this.#response, target])
+    } catch (thrown) {
+      return this.#onThrown(thrown)
+    }
     if (isMirror || this.#response.headersSent || this.#response.writableEnded) return
     const { baseUrl } = this.upstream
     const { message, status } = attempt.timedOut

@@ -258,6 +258,25 @@ describe("the events of http-proxy", () => {
     )
   }
 
+  it.scopedLive(
+    "cost their request a 500 where the error callback throws over a protocol that is switched unasked",
+    () =>
+      Effect.gen(function* () {
+        const upstream = yield* serve({
+          onRequest: (_, response) =>
+            void response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        })
+        const error = () => {
+          throw new Error("of the program")
+        }
+        const { gateway, url } = yield* serveGatewayBy(HttpProxyUpstream.layer({ on: { error } })).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, Logger.none))
+        )
+        yield* gateway.proxy(() => upstream.url)
+        assert.strictEqual((yield* ask(url, { method: "POST", body: "x" })).status, 500)
+      })
+  )
+
   it.scopedLive("are logged where the promise of one rejects, and cost a 500 where nothing is answered yet", () =>
     Effect.gen(function* () {
       const logged: Array<unknown> = []
