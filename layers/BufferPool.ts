@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import type { Writable } from "node:stream"
+import { Writable } from "node:stream"
 
 /** Less than this comes out of Node's own pool, since returning a buffer would cost more. In bytes. */
 const littleBytes = 4096
@@ -71,8 +71,18 @@ export const takeForWrite = (socket: Writable, length: number): Buffer => {
 /** Writes the buffer up to `end`. Once that is written, the buffer is kept. */
 export const write = (socket: Writable, buffer: Buffer, end: number): void => {
   if (buffer.length < littleBytes) socket.write(buffer.length === end ? buffer : buffer.subarray(0, end))
-  else socket.write(buffer.subarray(0, end), () => give(buffer))
+  else socket.write(buffer.subarray(0, end), givingAfterWrite(socket, buffer))
 }
+
+/** What keeps a buffer once the socket has written it. Undefined where something else may keep it. */
+export const givingAfterWrite = (socket: Writable, buffer: Buffer): (() => void) | undefined =>
+  isUnseen(socket) ? () => give(buffer) : undefined
+
+/** Whether only Node sees what a socket writes. A tool may have replaced `write`, of one socket or of all, and keep what it is given. */
+export const isUnseen = (socket: Writable): boolean => socket.write === nodeWrite
+
+/** Node's, where no tool has replaced it before the library was loaded. */
+const nodeWrite = Writable.prototype.write
 
 /** Memory that is lent, until all of it was given back. What isn't is collected like any other. */
 export class Loan {

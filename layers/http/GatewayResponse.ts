@@ -3,7 +3,8 @@
  *
  * @internal
  */
-import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from "node:http"
+import { type IncomingMessage, type OutgoingHttpHeaders, OutgoingMessage, ServerResponse } from "node:http"
+import * as BufferPool from "../BufferPool.js"
 import type { ExchangeMemory } from "./ExchangeMemory.js"
 import type { ServerCall } from "./ServerCall.js"
 
@@ -61,6 +62,12 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
   /** Whether anything sees what is written. */
   get isTapped(): boolean {
     return this.#taps !== undefined
+  }
+
+  /** Whether anything but Node sees what is written, and may keep it: a tap, or a tool that has replaced a `write`. */
+  get isSeen(): boolean {
+    const isReplaced = this.write !== ownWrite || super.write !== nodeWrite
+    return isReplaced || this.isTapped || this.socket === null || !BufferPool.isUnseen(this.socket)
   }
 
   /** Tells the taps what answers; to be called only where there are some. */
@@ -142,6 +149,10 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
     return (this.#taps ?? []).every((tap) => tap.onEnd?.() ?? true)
   }
 }
+
+/** Those that are there when the library is loaded. */
+const ownWrite = GatewayResponse.prototype.write
+const nodeWrite = OutgoingMessage.prototype.write
 
 type WriteCallback = (error: Error | null | undefined) => void
 

@@ -146,7 +146,7 @@ class WebSocketTransport implements Transport, Sink {
     const buffer = BufferPool.takeForWrite(this.socket, Buffer.byteLength(head) + 1 + bytes.length)
     const start = buffer.write(`${head}\n`)
     buffer.set(bytes, start)
-    this.webSocket.send(buffer.subarray(0, start + bytes.length), () => BufferPool.give(buffer))
+    this.webSocket.send(buffer.subarray(0, start + bytes.length), BufferPool.givingAfterWrite(this.socket, buffer))
   }
 
   unsent(): number {

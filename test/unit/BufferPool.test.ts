@@ -1,4 +1,5 @@
 import { Writable } from "node:stream"
+import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as BufferPool from "../../layers/BufferPool.js"
@@ -48,6 +49,25 @@ describe("BufferPool", () => {
     const long = BufferPool.take(500_000)
     BufferPool.give(long)
     assert.strictEqual(BufferPool.take(500_000), long)
+  })
+
+  it("leaves what was written as it is for a tool that has replaced the socket's write function", async () => {
+    const kept: Array<Buffer> = []
+    const socket = new Writable({ write: (_chunk, _encoding, done) => done() })
+    const { write } = socket
+    socket.write = (...args: ReadonlyArray<unknown>) => {
+      kept.push(args[0] as Buffer)
+      return Reflect.apply(write, socket, args)
+    }
+    for (let value = 1; value <= 3; value++) {
+      const buffer = BufferPool.takeForWrite(socket, 10_000).fill(value)
+      BufferPool.write(socket, buffer, 10_000)
+      await setImmediate()
+    }
+    assert.deepStrictEqual(
+      kept,
+      [1, 2, 3].map((value) => Buffer.alloc(10_000, value))
+    )
   })
 
   it.prop(

@@ -245,8 +245,7 @@ export class ProxyExchange extends UpstreamExchange<ProxyContext> implements Dis
   /** False if no more should be written for now. */
   #write(chunk: Buffer): boolean {
     const response = this.#response
-    const isUnshared = response instanceof GatewayResponse && !response.isTapped
-    if (!isUnshared) {
+    if (!(response instanceof GatewayResponse) || response.isSeen) {
       BufferPool.loanOf(chunk)?.end()
       return response.write(chunk)
     }

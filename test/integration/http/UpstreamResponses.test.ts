@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import * as http from "node:http"
 import * as net from "node:net"
+import type { Writable } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -250,6 +251,23 @@ const bodyOf = (path: string): Buffer => {
   return body
 }
 
+/** Replaces the function `write`. */
+type Keep = (writable: Pick<Writable, "write">) => void
+
+const keepingOn = (prototype: Pick<Writable, "write">, keep: Keep) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = Object.getOwnPropertyDescriptor(prototype, "write")
+      keep(prototype)
+      return before
+    }),
+    (before) =>
+      Effect.sync(() => {
+        Reflect.deleteProperty(prototype, "write")
+        if (before !== undefined) Object.defineProperty(prototype, "write", before)
+      })
+  )
+
 describe("a large body", () => {
   const paths = Array.from({ length: 24 }, (_, i) => `/${i}/${[3_000_000, 65_536 * 4, 90_001, 16_384][i % 4]}`)
   const upstream = {
@@ -307,6 +325,39 @@ describe("a large body", () => {
         assert.isTrue(Buffer.concat(seen).equals(expected))
       }
     })
+  )
+
+  const patched = {
+    "of one response": Effect.fnUntraced(function* (keep: Keep) {
+      const onStart = (message: unknown) => keep((message as { readonly response: http.ServerResponse }).response)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => subscribe("http.server.request.start", onStart)),
+        () => Effect.sync(() => unsubscribe("http.server.request.start", onStart))
+      )
+    }),
+    "of all responses": (keep: Keep) => keepingOn(http.ServerResponse.prototype, keep),
+    "of whatever is sent by HTTP": (keep: Keep) => keepingOn(http.OutgoingMessage.prototype, keep),
+    "of all sockets": (keep: Keep) => keepingOn(net.Socket.prototype, keep)
+  }
+
+  it.scopedLive.each(Object.keys(patched) as Array<keyof typeof patched>)(
+    "stays as it is for a tool that has replaced the write function %s",
+    (of) =>
+      Effect.gen(function* () {
+        const { gateway } = yield* proxied(upstream)
+        const kept: Array<{ readonly chunk: Buffer; readonly copy: Buffer }> = []
+        yield* patched[of]((writable) => {
+          const { write } = writable
+          writable.write = function (this: unknown, ...args: ReadonlyArray<unknown>) {
+            const [chunk] = args
+            if (Buffer.isBuffer(chunk)) kept.push({ chunk, copy: Buffer.from(chunk) })
+            return Reflect.apply(write, this, args)
+          }
+        })
+        yield* Effect.forEach(long, (path) => ask(gateway.url + path), { concurrency: 4 })
+        assert.isAbove(kept.length, long.length)
+        for (const { chunk, copy } of kept) assert.isTrue(chunk.equals(copy))
+      })
   )
 })
 
