@@ -107,7 +107,7 @@ export class IPCClient {
     if (this.#session.isOpen && this.#runtimeId !== runtimeId) this.disconnect()
     this.#runtimeId = runtimeId
     const connected = this.#session.open(
-      (open) => this.#program(open, { ...this.#options, url: this.#url, runtimeId }),
+      (open, leave) => this.#program(open, leave, { ...this.#options, url: this.#url, runtimeId }),
       () => notOpen("connect", Userinfo.hidden(this.#url), "disconnect() was called before the client had connected.")
     )
     return handled(connected.then(() => this.#connectedAgain()))
@@ -224,6 +224,7 @@ export class IPCClient {
   /** Runs from connect to disconnect, or until the client gives up reconnecting. */
   #program(
     open: (client: Service.Service) => void,
+    leave: () => void,
     options: NodeIPCClient.NodeIPCClientOptions
   ): Effect.Effect<void, unknown> {
     const connecting = Effect.gen(this, function* () {
@@ -233,6 +234,8 @@ export class IPCClient {
       yield* Scope.extend(this.#handlers.attach(client), handling)
       yield* Stream.runForEach(client.status, (status) =>
         Effect.sync(() => {
+          // What is called back may connect again.
+          if (status === "closed") leave()
           this.#onStatus(status)
           if (status === "connected") open(client)
         })

@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { fork, handled, run } from "./Promises.js"
+import { exitOf, fork, handled, run } from "./Promises.js"
 
 /**
  * Runs a program any number of times, one after the other: each begins once the one before has released everything.
@@ -32,12 +32,12 @@ export class Session<A> {
    */
   open(program: Program<A>, closedEarly: () => Error): Promise<A> {
     if (this.#run === undefined || this.#run.isOver) {
-      const released = this.#released
+      const released = this.#release(this.#run?.ended)
       this.#run = new Run(
-        (open) =>
+        (open, leave) =>
           Effect.zipRight(
             Effect.promise(() => released),
-            program(open)
+            program(open, leave)
           ),
         closedEarly
       )
@@ -47,19 +47,26 @@ export class Session<A> {
 
   /** Ends the program; resolves once it and every one before it have released everything. */
   close(): Promise<void> {
-    if (this.#run !== undefined) {
-      this.#released = Promise.all([this.#released, this.#run.close()]).then(() => {})
-      this.#run = undefined
-    }
+    if (this.#run === undefined) return this.#released
+    const closed = this.#run.close()
+    this.#run = undefined
+    return this.#release(closed)
+  }
+
+  /** Once the run has released everything, too. */
+  #release(run: Promise<void> | undefined): Promise<void> {
+    if (run !== undefined) this.#released = Promise.all([this.#released, run]).then(() => {})
     return this.#released
   }
 }
 
-/** Calls `open`, and keeps its value open while it runs. */
-export type Program<A> = (open: (value: A) => void) => Effect.Effect<void, unknown>
+/** Calls `open`, and keeps its value open while it runs. After `leave` it only releases, and another one may be opened. */
+export type Program<A> = (open: (value: A) => void, leave: () => void) => Effect.Effect<void, unknown>
 
 class Run<A> {
   readonly opened: Promise<A>
+  /** Resolves once everything is released. */
+  readonly ended: Promise<void>
   value: A | undefined
   isOver = false
   readonly #fiber: Fiber.RuntimeFiber<void, unknown>
@@ -77,7 +84,11 @@ class Run<A> {
       this.value = value
       resolve(value)
     }
-    this.#fiber = fork(Effect.suspend(() => program(open)))
+    const leave = () => {
+      this.isOver = true
+    }
+    this.#fiber = fork(Effect.suspend(() => program(open, leave)))
+    this.ended = exitOf(this.#fiber).then(() => {})
     this.#fiber.addObserver((exit) => {
       this.isOver = true
       reject(Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause) ? closedEarly() : Cause.squash(exit.cause))

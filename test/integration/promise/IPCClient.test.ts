@@ -162,6 +162,23 @@ describe("isConnected and onClose", () => {
     assert.deepStrictEqual(states, [false])
   })
 
+  it("a callback may connect again where the client has given up", async () => {
+    const server = await serve()
+    server.onFrameworkMessage(WhoAmI, (_, caller) => caller)
+    const older = clientOf(server.getPort())
+    const again = new Promise<void>((resolve, reject) => {
+      let isFirst = true
+      older.onClose(() => {
+        if (isFirst) older.connect("same").then(resolve, reject)
+        isFirst = false
+      })
+    })
+    await older.connect("same")
+    await connect(server, "same")
+    await again
+    assert.strictEqual((await older.sendFrameworkRequest(WhoAmI)).runtimeId, "same")
+  })
+
   it("calls back when a newer client takes its name, and may then connect again", async () => {
     const server = await serve()
     server.onFrameworkMessage(WhoAmI, (_, caller) => caller)
