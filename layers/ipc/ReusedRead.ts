@@ -14,7 +14,7 @@ let buffer: Buffer | undefined
 
 export interface ReusedRead {
   readonly socket: Net.Socket
-  /** Stops copying: from now on the next read overwrites the bytes of a `data` event. */
+  /** Stops copying: from now on the next read overwrites the bytes of a `data` event, unless several listen. */
   readonly begin: () => void
 }
 
@@ -24,8 +24,8 @@ export const connect = (path: string): ReusedRead => {
   let begun = false
   const callback = (length: number, read: Uint8Array): boolean => {
     const chunk = Buffer.from(read.buffer, read.byteOffset, length)
-    // Bytes that the socket has buffered must be delivered before these.
-    if (!begun || socket.readableLength > 0) return socket.push(Buffer.from(chunk))
+    // Bytes that the socket has buffered must be delivered before these. Another listener, a tool's, may keep them.
+    if (!begun || socket.readableLength > 0 || socket.listenerCount("data") > 1) return socket.push(Buffer.from(chunk))
     socket.emit("data", chunk)
     return true
   }

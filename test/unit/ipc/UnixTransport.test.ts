@@ -244,6 +244,30 @@ describe("UnixTransport", () => {
     })
   )
 
+  it.scopedLive("leaves what was read as it is for another one that listens to the socket", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connectedBy((path) => {
+        const { begin, socket } = ReusedRead.connect(path)
+        begin()
+        return socket
+      })
+      const { got } = told(make(near))
+      const kept: Array<Buffer> = []
+      near.on("data", (chunk: Buffer) => void kept.push(chunk))
+      for (const text of ["first", "other"]) {
+        far.write(printText(text))
+        yield* Live.until(
+          Effect.sync(() => got.at(-1)),
+          (last) => last === text
+        )
+      }
+      assert.deepStrictEqual(
+        [got, Buffer.concat(kept)],
+        [["first", "other"], Buffer.concat(["first", "other"].map(printText))]
+      )
+    })
+  )
+
   it.scopedLive("keeps what was read before it begins, although all is read into the same memory", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connectedBy((path) => ReusedRead.connect(path).socket)
