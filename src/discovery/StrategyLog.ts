@@ -3,7 +3,9 @@
  *
  * @internal
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { logCause } from "../internal/DefectLog.js"
 import * as RunFork from "../internal/RunFork.js"
 import type * as RouteTable from "./RouteTable.js"
 
@@ -30,7 +32,11 @@ export const make: Effect.Effect<StrategyLog> = Effect.map(RunFork.make(), (runF
       once(
         fallbacks,
         api,
-        Effect.logWarning(`The strategy ${strategy} of ${api} failed; the first instance is taken instead.`, cause)
+        logCause(
+          `The strategy ${strategy} of ${api} failed; the first instance is taken instead`,
+          Cause.die(cause),
+          Effect.logWarning
+        )
       ),
     onDeclined: ({ api, strategy }) =>
       once(

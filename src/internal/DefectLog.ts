@@ -11,12 +11,16 @@ import { messageOf } from "./ErrorMessage.js"
 export const logDefect = (what: string, defect: unknown): Effect.Effect<void> => logCause(what, Cause.die(defect))
 
 /** Logs why something failed. Effect and loggers look into what was thrown, which throws for some values: then its message alone. */
-export const logCause = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+export const logCause = (
+  what: string,
+  cause: Cause.Cause<unknown>,
+  log: typeof Effect.logError = Effect.logError
+): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { stackTraceLimit } = Error
-    return Effect.catchAllCause(Effect.logError(what, cause), () => {
+    return Effect.catchAllCause(log(what, cause), () => {
       // Effect lowers it while it looks, and doesn't come to put it back.
       Error.stackTraceLimit = stackTraceLimit
-      return Effect.logError(`${what}: ${messageOf(Cause.squash(cause))}`)
+      return log(`${what}: ${messageOf(Cause.squash(cause))}`)
     })
   })
