@@ -45,6 +45,15 @@ export const take = (length: number): Buffer => {
   return Buffer.allocUnsafeSlow(length > longest ? length : whole)
 }
 
+/** A buffer of at least this length, and of less than one step more: for what may have to wait. */
+export const takeClose = (length: number): Buffer => {
+  const whole = wholeLength(length)
+  const i = free.findLastIndex((buffer) => buffer.length === whole)
+  if (i === -1) return Buffer.allocUnsafeSlow(length > longest ? length : whole)
+  freeBytes -= whole
+  return free.splice(i, 1)[0] as Buffer
+}
+
 /**
  * Keeps a buffer, to which nothing may refer any more. The oldest are dropped first, so that buffers of a size that is no
  * longer needed don't keep out the others.
@@ -126,6 +135,9 @@ export class Loan {
     give(Buffer.from(this.#memory))
   }
 }
+
+/** Shorter values aren't worth a loan, in bytes. */
+export const leastLent = 32 * 1024
 
 /** Lends the first `length` bytes of a buffer to whatever gets the view of them that this returns. */
 export const lend = (buffer: Buffer, length: number): Buffer => {

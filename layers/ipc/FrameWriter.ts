@@ -29,7 +29,7 @@ export class FrameWriter {
       this.gather(messages, from, i)
       from = i + 1
       socket.write(printHeader(Kind.bytes, message.length))
-      socket.write(message)
+      socket.write(message, () => BufferPool.loanOf(message)?.giveBack(0, message.length))
     }
     this.gather(messages, from, messages.length)
     socket.uncork()

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Msgpackr from "msgpackr"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import { maxDepth, weightOf } from "../../src/internal/JsonBounds.js"
+import * as BufferPool from "../BufferPool.js"
 import * as Lazily from "../Lazily.js"
 
 /** How values are serialized where both ends ask for the same. */
@@ -39,7 +40,7 @@ const serializationBy = (
   { Packr, RESET_BUFFER_MODE }: typeof Msgpackr
 ): Serialization => {
   const packr = new Packr({ useRecords: false })
-  // Bytes are copied, so that a small value doesn't keep the frame that it came in.
+  // Bytes are copied, so that a small value doesn't keep the frame that it came in, whose memory is used again.
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true })
   let isPacking = false
   return {
@@ -55,7 +56,11 @@ const serializationBy = (
         if (packed.length > mostKept) packr.useBuffer(Buffer.allocUnsafeSlow(leastKept))
         if (weigh(packed) === undefined || packed.includes(protoField)) return undefined
         const start = Buffer.byteLength(head) + 1
-        const frame = Buffer.allocUnsafe(start + packed.length)
+        const length = start + packed.length
+        const frame =
+          length < BufferPool.leastLent
+            ? Buffer.allocUnsafe(length)
+            : BufferPool.lend(BufferPool.takeClose(length), length)
         frame.write(`${head}\n`)
         packed.copy(frame, start)
         return frame
@@ -73,6 +78,9 @@ const serializationBy = (
         return { value: unpackr.unpack(bytes) }
       } catch {
         return undefined
+      } finally {
+        // What was decoded has copies.
+        if (bytes.length >= BufferPool.leastLent) BufferPool.loanOf(bytes)?.giveBack(0, bytes.byteOffset + bytes.length)
       }
     }
   }

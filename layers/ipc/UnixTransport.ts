@@ -58,7 +58,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
   ) {
     this.batches = new Batches(socket, this)
     this.reader = new Reader(this, (kind, length) =>
-      kind === Kind.text && length >= largeFrameBytes
+      this.isParsed(kind) && length >= (kind === Kind.text ? largeFrameBytes : BufferPool.leastLent)
         ? BufferPool.lend(BufferPool.take(length), length)
         : Buffer.allocUnsafeSlow(length)
     )

@@ -73,6 +73,28 @@ describe("Bytes", () => {
     )
   }
 
+  live("and large values of several clients aren't mixed up, whose memory is used again", () =>
+    Effect.gen(function* () {
+      const server = yield* serve("msgpack")
+      const clients = yield* Effect.all(
+        Array.from({ length: 3 }, () => NodeIPCClient.make({ port: server.port, serialization: "msgpack" }))
+      )
+      const content = (n: number) => ({
+        text: `${n}`.repeat(20_000 * ((n % 9) + 1)),
+        list: Array(2_000).fill(`item ${n}`)
+      })
+      const mixedUp = yield* Effect.forEach(
+        Array.from({ length: 120 }, (_, n) => n + 10),
+        (n) =>
+          Effect.map((clients[n % 3] as (typeof clients)[number]).request(Shape, content(n)), (answer) =>
+            JSON.stringify(answer) === JSON.stringify({ got: content(n) }) ? [] : [n]
+          ),
+        { concurrency: 12 }
+      )
+      assert.deepStrictEqual(mixedUp.flat(), [])
+    })
+  )
+
   live("of a large file are never more between producer and consumer than the window", () =>
     Effect.gen(function* () {
       const server = yield* serve("json")

@@ -3,6 +3,7 @@ import { Writable } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import * as BufferPool from "../../../layers/BufferPool.js"
 import { FrameWriter } from "../../../layers/ipc/FrameWriter.js"
 import { Kind, Reader } from "../../../layers/ipc/LengthPrefix.js"
 import type { Packet } from "../../../src/connection/Transport.js"
@@ -58,5 +59,29 @@ describe("FrameWriter", () => {
         )
       }),
     { fastCheck: { numRuns: 10 } }
+  )
+
+  it.effect("gives lent memory back once the socket has written it", () =>
+    Effect.gen(function* () {
+      let done: (() => void) | undefined
+      const socket = new Writable({
+        write: (chunk, _, callback) => {
+          if (chunk.length > 5) done = callback
+          else callback()
+        }
+      })
+      const isFree = (frame: Buffer) => {
+        const taken = BufferPool.takeClose(frame.length)
+        BufferPool.give(taken)
+        return taken.buffer === frame.buffer
+      }
+      const frame = BufferPool.lend(BufferPool.takeClose(100_000), 100_000)
+      new FrameWriter(socket).write([frame])
+      assert.isDefined(done)
+      assert.isFalse(isFree(frame))
+      done?.()
+      yield* Effect.promise(() => new Promise((resolve) => socket.end(resolve)))
+      assert.isTrue(isFree(frame))
+    })
   )
 })

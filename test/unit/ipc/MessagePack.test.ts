@@ -103,6 +103,24 @@ describe("MessagePack", () => {
     assert.isFalse(isKept())
   })
 
+  it("keeps what it has printed, whatever it prints and others decode afterwards", () => {
+    const values = [1, 9, 9, 3, 60, 9, 2, 9, 200, 9].map((n, i) => ({ list: Array(2_000 * n).fill(`item ${i}`) }))
+    const frames = values.map((value) => messagePack.print("r:1:x:", value) as Uint8Array)
+    for (const frame of frames) assert.isAtMost(frame.buffer.byteLength, frame.length + 8192)
+    assert.deepStrictEqual(
+      frames.map((frame) => decode(frame.subarray(7))),
+      values.map((value) => ({ value }))
+    )
+  })
+
+  it("keeps nothing of the memory that it decodes from", () => {
+    const value = { texts: ["short", "x".repeat(30), "größe".repeat(200)], bytes: new Uint8Array(70_000).fill(7) }
+    const encoded = (messagePack.print("", value) as Uint8Array).subarray(1)
+    const decoded = decode(encoded) as { readonly value: typeof value }
+    encoded.fill(0)
+    assert.deepStrictEqual([decoded.value.texts, [...new Set(decoded.value.bytes)]], [value.texts, [7]])
+  })
+
   it("decodes nothing that isn't one whole value of the allowed kinds", () => {
     const refused = [
       bytes(),
