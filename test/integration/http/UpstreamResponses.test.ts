@@ -281,6 +281,7 @@ describe("a large body", () => {
     }
   }
   const long = paths.filter((path) => bodyOf(path).length > 50_000)
+  const some = long.slice(0, 8)
 
   it.scopedLive("reaches each of many clients whole, and one that reads late", () =>
     Effect.gen(function* () {
@@ -354,8 +355,8 @@ describe("a large body", () => {
             return Reflect.apply(write, this, args)
           }
         })
-        yield* Effect.forEach(long, (path) => ask(gateway.url + path), { concurrency: 4 })
-        assert.isAbove(kept.length, long.length)
+        yield* Effect.forEach(some, (path) => ask(gateway.url + path))
+        assert.isAbove(kept.length, some.length)
         for (const { chunk, copy } of kept) assert.isTrue(chunk.equals(copy))
       })
   )
