@@ -29,7 +29,9 @@ export class FrameWriter {
       this.gather(messages, from, i)
       from = i + 1
       socket.write(printHeader(Kind.bytes, message.length))
-      socket.write(message, () => BufferPool.loanOf(message)?.giveBack(0, message.length))
+      const loan = BufferPool.isUnseen(socket) ? BufferPool.loanOf(message) : undefined
+      const { byteOffset, length } = message
+      socket.write(message, loan && (() => loan.giveBack(byteOffset, byteOffset + length)))
     }
     this.gather(messages, from, messages.length)
     socket.uncork()

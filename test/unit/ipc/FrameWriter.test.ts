@@ -61,6 +61,18 @@ describe("FrameWriter", () => {
     { fastCheck: { numRuns: 10 } }
   )
 
+  it.effect("leaves lent memory to a tool that has replaced the socket's write function", () =>
+    Effect.gen(function* () {
+      const socket = new Writable({ write: (_chunk, _encoding, callback) => callback() })
+      const { write } = socket
+      socket.write = (...args: ReadonlyArray<unknown>) => Reflect.apply(write, socket, args)
+      const frame = BufferPool.lend(BufferPool.takeClose(100_000), 100_000)
+      new FrameWriter(socket).write([frame])
+      yield* Effect.promise(() => new Promise((resolve) => socket.end(resolve)))
+      assert.isDefined(BufferPool.loanOf(frame))
+    })
+  )
+
   it.effect("gives lent memory back once the socket has written it", () =>
     Effect.gen(function* () {
       let done: (() => void) | undefined
