@@ -28,6 +28,8 @@ export class Grants implements Departure {
   ) {}
 
   add({ bytes, count }: Credit): void {
+    // It would wait for ever.
+    if (this.connection.state !== "open") return
     this.count += count
     this.bytes += bytes
     if (this.waits) return

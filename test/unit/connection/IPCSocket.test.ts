@@ -1919,6 +1919,18 @@ describe("IPCSocket", () => {
       })
     )
 
+    it.scoped("keeps no credit for a peer whose connection has ended", () =>
+      Effect.gen(function* () {
+        const { handle, socket, transport } = yield* scriptedWith({ highWaterMark: 100, maxHandlersInFlight: 1 })
+        yield* handle(Echo, () => Effect.uninterruptible(Effect.delay(Effect.void, 1000)))
+        transport.listener.onText("r:1:echo:1")
+        transport.unsentBytes = 1000
+        transport.listener.onClosed(closeEvent)
+        yield* TestClock.adjust(1000)
+        assert.deepStrictEqual(socket.held, nothing)
+      })
+    )
+
     it.scoped("counts no memory of handlers that end after the connection", () =>
       Effect.gen(function* () {
         const { handle, transport } = yield* scripted
