@@ -299,7 +299,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
       case "e":
         return this.connectionStreams.opened.onEnd(frame)
       case "j":
-        return this.connectionStreams.served.onInputEnd(frame.id)
+        return this.incoming.endInput(frame.id)
       case "h":
         return this.connectionStreams.opened.onInputRefused(frame.id)
       case "malformed":
@@ -340,7 +340,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   private onGrant({ data, id, type }: Frame.Grant, packet: Packet): void {
     const credit = Hello.creditOf(data, type === "k" ? "requests" : "items")
     if (credit === undefined) this.logDropped(packet, "it grants nothing")
-    else if (type === "w") this.connectionStreams.served.grant(id, credit)
+    else if (type === "w") this.incoming.grant(id, credit)
     else if (type === "g") this.connectionStreams.opened.grant(id, credit)
     else this.outbox.grant(credit)
   }

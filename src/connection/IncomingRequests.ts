@@ -25,13 +25,14 @@ import * as FrameBytes from "./FrameBytes.js"
 import { Grants } from "./Grants.js"
 import { failureOf } from "./HandlerFailures.js"
 import type { Handler } from "./Handlers.js"
+import type { Credit } from "./Hello.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import * as PayloadLimit from "./PayloadLimit.js"
 import * as PayloadWeight from "./PayloadWeight.js"
 import type { Replies } from "./Replies.js"
 import { headOf } from "./Replies.js"
-import { RequestBacklog } from "./RequestBacklog.js"
+import { type EarlyFrames, RequestBacklog } from "./RequestBacklog.js"
 import type { Packet } from "./Transport.js"
 
 /** A handler that hasn't ended yet. */
@@ -99,13 +100,28 @@ export class IncomingRequests<Caller> {
     entry.running.interrupt()
   }
 
+  /** The peer grants elements of a stream, which may still wait to be opened. */
+  grant(id: number, credit: Credit): void {
+    const early = this.backlog.earlyFramesOf(id)
+    if (early === undefined) return this.streams.served.grant(id, credit)
+    early.count += credit.count
+    early.bytes += credit.bytes
+  }
+
+  /** The input of a stream ends, which may still wait to be opened. */
+  endInput(id: number): void {
+    const early = this.backlog.earlyFramesOf(id)
+    if (early === undefined) this.streams.served.onInputEnd(id)
+    else early.isInputEnded = true
+  }
+
   /** Handles what waits, as far as there is room. */
   resume(): void {
     if (this.backlog.size === 0) return
     this.timer.begin()
     while (this.backlog.size > 0 && this.connection.state === "open" && this.hasRoom(this.backlog.nextLength)) {
-      const packet = this.backlog.shift()
-      if (packet !== undefined) this.handle(packet)
+      const taken = this.backlog.shift()
+      if (taken !== undefined) this.handle(taken.packet, taken.early)
     }
     this.timer.end()
   }
@@ -137,13 +153,13 @@ export class IncomingRequests<Caller> {
     this.credit?.add(1, packet.length)
   }
 
-  private handle(packet: Packet): void {
+  private handle(packet: Packet, early?: EarlyFrames): void {
     // What runs on gives its credit back when it ends.
-    if (!this.begin(packet)) this.credit?.add(1, packet.length)
+    if (!this.begin(packet, early)) this.credit?.add(1, packet.length)
   }
 
   /** Whether a handler runs on. */
-  private begin(packet: Packet): boolean {
+  private begin(packet: Packet, early: EarlyFrames | undefined): boolean {
     const over = packet.length > PayloadLimit.unlimitedLength ? this.overLimit(packet) : undefined
     if (over !== undefined) return this.drop(packet, over, "InvalidPayload")
     const { agreement } = this.connection
@@ -159,7 +175,7 @@ export class IncomingRequests<Caller> {
     if (frame.type === "r") return this.onRequest(frame, packet.length)
     if (frame.type === "m") return this.onMessage(frame, packet.length)
     if (frame.type === "q") {
-      this.streams.served.open(frame, packet.length + weight)
+      this.streams.served.open(frame, packet.length + weight, early)
       return false
     }
     return this.drop(packet, frame.type === "malformed" ? frame.issue : "its type is unknown")

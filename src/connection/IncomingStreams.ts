@@ -27,6 +27,7 @@ import type { Credit } from "./Hello.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import type { Replies } from "./Replies.js"
+import type { EarlyFrames } from "./RequestBacklog.js"
 import { StreamReceiver } from "./StreamReceiver.js"
 import { StreamSender } from "./StreamSender.js"
 import type { StreamTurns } from "./StreamTurns.js"
@@ -62,8 +63,11 @@ export class IncomingStreams<Caller> {
     return this.entries.size
   }
 
-  /** The frame's length is counted as long as the handler runs, which may keep the payload. */
-  open({ data, id, path, trace }: Frame.Open, length: number): void {
+  /**
+   * The frame's length is counted as long as the handler runs, which may keep the payload. `early` is what came while the
+   * frame waited.
+   */
+  open({ data, id, path, trace }: Frame.Open, length: number, early: EarlyFrames | undefined): void {
     const handler = this.context.handlers.getStream(path)
     const head = `e:${id}::`
     if (handler === undefined) {
@@ -82,6 +86,8 @@ export class IncomingStreams<Caller> {
     handler.opened++
     this.outbox.send(`o:${id}::`)
     entry.input?.open()
+    if (early !== undefined) entry.sender.grant(early)
+    if (early?.isInputEnded === true) entry.input?.end(Exit.void)
     const input = entry.input === undefined ? undefined : this.inputOf(handler, entry, entry.input)
     const { caller } = this.connection
     const call = CallSpan.ofHandler(handler, trace, caller, "server")

@@ -21,6 +21,22 @@ interface Entry {
   readonly end: number
   /** None once it is cancelled. */
   batch: Batch | undefined
+  /** Of a stream. */
+  early: EarlyFrames | undefined
+}
+
+/** What the peer says of a stream that waits to be opened. */
+export interface EarlyFrames {
+  /** What it grants. */
+  count: number
+  bytes: number
+  isInputEnded: boolean
+}
+
+/** What is taken out to be handled. */
+interface Taken {
+  readonly packet: Packet
+  readonly early: EarlyFrames | undefined
 }
 
 export class RequestBacklog {
@@ -50,7 +66,7 @@ export class RequestBacklog {
       this.reading = { packet, waiting: 0 }
       this.memory.backlog += packet.length
     }
-    const entry: Entry = { id, start, end, batch: this.reading }
+    const entry: Entry = { id, start, end, batch: this.reading, early: undefined }
     this.reading.waiting++
     this.memory.backlog += entryBytes
     this.entries.push(entry)
@@ -66,17 +82,26 @@ export class RequestBacklog {
     return entry === undefined ? 0 : entry.end - entry.start
   }
 
+  /** What is kept with the frame of a stream; undefined where none of this id waits. */
+  earlyFramesOf(id: number): EarlyFrames | undefined {
+    const entry = this.byId.get(id)
+    if (entry === undefined) return undefined
+    entry.early ??= { count: 0, bytes: 0, isInputEnded: false }
+    return entry.early
+  }
+
   /** Takes the oldest frame that waits. */
-  shift(): Packet | undefined {
+  shift(): Taken | undefined {
     const entry = this.next()
     if (entry?.batch === undefined) return undefined
-    const { packet } = entry.batch
-    const frame = typeof packet === "string" ? packet.slice(entry.start, entry.end) : packet
+    const { early } = entry
+    const { packet: whole } = entry.batch
+    const packet = typeof whole === "string" ? whole.slice(entry.start, entry.end) : whole
     this.release(entry, entry.batch)
     this.next()
     if (this.first > compactAt) this.compact()
     this.memory.settle()
-    return frame
+    return { packet, early }
   }
 
   /** How long the request's frame is, where it waited; else -1. */

@@ -48,7 +48,7 @@ describe("RequestBacklog", () => {
             }
           } else if (step.do === "shift") {
             assert.strictEqual(backlog.nextLength, model[0]?.text.length ?? 0)
-            assert.strictEqual(backlog.shift(), model.shift()?.text)
+            assert.strictEqual(backlog.shift()?.packet, model.shift()?.text)
           } else {
             const index = model.findIndex(({ id }) => id === step.nth)
             assert.strictEqual(backlog.has(step.nth), index !== -1)
@@ -59,7 +59,7 @@ describe("RequestBacklog", () => {
           const least = model.reduce((bytes, { text }) => bytes + text.length, 0)
           assert.isAtLeast(memory.backlog, least)
         }
-        while (backlog.size > 0) assert.strictEqual(backlog.shift(), model.shift()?.text)
+        while (backlog.size > 0) assert.strictEqual(backlog.shift()?.packet, model.shift()?.text)
         assert.deepStrictEqual([model.length, memory.backlog], [0, 0])
       })
     )

@@ -473,6 +473,29 @@ describe("Flow control", () => {
     return { handlers, peer, socket, frames }
   })
 
+  it.scoped("that waits to be opened gets what was granted and said of it meanwhile", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* makeEnds({ version: 2, near: { heartbeat: "1 day" }, far: { highWaterMark: 500 } })
+      const Hold = IPCServer.defineRequest<string, void>("hold")
+      const gate = yield* Deferred.make<void>()
+      yield* far.handle(Hold, () => Deferred.await(gate))
+      yield* far.handlers.handleStream(Sum, (_, input: Stream.Stream<number>) =>
+        Stream.concat(Stream.map(input, String), Stream.succeed("end"))
+      )
+      const held = yield* Effect.fork(near.socket.request(Hold, "x".repeat(470)))
+      yield* settled
+      const summed = near.socket.stream(untypedStream(Sum as never), "x".repeat(40), Stream.empty, undefined)
+      const seen = yield* Effect.fork(collect(summed as Stream.Stream<unknown, StreamError>))
+      yield* settled
+      assert.deepStrictEqual(far.socket.held, { ...nothing, inFlight: 1, backlog: 1 })
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(held)
+      yield* settled
+      assert.deepStrictEqual(seen.unsafePoll(), Exit.succeed(["end"]))
+      assert.deepStrictEqual([far.socket.streams, far.socket.heldBytes, near.socket.heldBytes], [0, 0, 0])
+    })
+  )
+
   it.scoped("grants a window in whole numbers, whatever was asked for", () =>
     Effect.gen(function* () {
       const { peer, socket } = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day" })
