@@ -496,6 +496,29 @@ describe("Flow control", () => {
     })
   )
 
+  it.scoped("that waits to be opened is told that its input has ended meanwhile, whatever is granted later", () =>
+    Effect.gen(function* () {
+      const { handle, handlers, peer, socket } = yield* makeEndAndPeer({ version: 2, maxHandlersInFlight: 1 })
+      const gate = yield* Deferred.make<void>()
+      yield* handle(Ping, () => Deferred.await(gate))
+      yield* handlers.handleStream(Sum, (_, input: Stream.Stream<number>) =>
+        Stream.fromEffect(Effect.map(Stream.runSum(input), String))
+      )
+      for (const frame of [hello, "r:1:ping:", 'q:2:sum:"x"', "j:2::"]) peer.transport.send(frame)
+      yield* settled
+      assert.deepStrictEqual(socket.held, { ...nothing, inFlight: 1, backlog: 1 })
+      yield* Deferred.succeed(gate, undefined)
+      yield* settled
+      peer.transport.send('w:2::{"items":1,"bytes":100}')
+      yield* settled
+      assert.deepStrictEqual(
+        peer.heard.filter((text) => /^[doe]:2/.test(text)),
+        ["o:2::", 'd:2::["0"]', 'e:2::{"success":true}']
+      )
+      assert.deepStrictEqual([socket.streams, socket.heldBytes], [0, 0])
+    })
+  )
+
   it.scoped("grants a window in whole numbers, whatever was asked for", () =>
     Effect.gen(function* () {
       const { peer, socket } = yield* makeEndAndPeer({ version: 2, heartbeat: "1 day" })
