@@ -33,25 +33,20 @@ const free: Array<Buffer> = []
 let freeBytes = 0
 
 /** A buffer of at least this length, and of at most twice as many steps. It isn't cleared. */
-export const take = (length: number): Buffer => {
-  const whole = wholeLength(length)
+export const take = (length: number): Buffer => takeUpTo(2 * wholeLength(length), length)
+
+/** A buffer of at least this length, and of less than one step more: for what may have to wait. */
+export const takeClose = (length: number): Buffer => takeUpTo(wholeLength(length), length)
+
+const takeUpTo = (most: number, length: number): Buffer => {
   for (let i = free.length - 1; i >= 0; i--) {
     const buffer = free[i] as Buffer
-    if (buffer.length < length || buffer.length > 2 * whole) continue
+    if (buffer.length < length || buffer.length > most) continue
     free.splice(i, 1)
     freeBytes -= buffer.length
     return buffer
   }
-  return Buffer.allocUnsafeSlow(length > longest ? length : whole)
-}
-
-/** A buffer of at least this length, and of less than one step more: for what may have to wait. */
-export const takeClose = (length: number): Buffer => {
-  const whole = wholeLength(length)
-  const i = free.findLastIndex((buffer) => buffer.length === whole)
-  if (i === -1) return Buffer.allocUnsafeSlow(length > longest ? length : whole)
-  freeBytes -= whole
-  return free.splice(i, 1)[0] as Buffer
+  return Buffer.allocUnsafeSlow(length > longest ? length : wholeLength(length))
 }
 
 /**
