@@ -34,6 +34,13 @@ const connectedBy = Effect.fnUntraced(function* (connect: (path: string) => Net.
 
 const connected = connectedBy((path) => Net.connect(path))
 
+/** The near end reads into memory that all such connections share. */
+const connectedByReusedRead = connectedBy((path) => {
+  const { begin, socket } = ReusedRead.connect(path)
+  begin()
+  return socket
+})
+
 /** Listens, and keeps what it is told. */
 const told = (transport: Transport) => {
   const got: Array<string> = []
@@ -209,11 +216,7 @@ describe("UnixTransport", () => {
 
   it.scopedLive("keeps what waits behind a large frame, where all is read into the same memory", () =>
     Effect.gen(function* () {
-      const { far, near } = yield* connectedBy((path) => {
-        const { begin, socket } = ReusedRead.connect(path)
-        begin()
-        return socket
-      })
+      const { far, near } = yield* connectedByReusedRead
       const { got } = told(make(near, 1_000_000))
       const sent = Array.from({ length: 16 }, (_, i) => [`${i % 10}`.repeat(132_000), `small ${i}`]).flat()
       far.write(Buffer.concat(sent.map(printText)))
@@ -226,11 +229,6 @@ describe("UnixTransport", () => {
 
   it.scopedLive("keeps a large frame that waits, where another connection reads into the same memory", () =>
     Effect.gen(function* () {
-      const connectedByReusedRead = connectedBy((path) => {
-        const { begin, socket } = ReusedRead.connect(path)
-        begin()
-        return socket
-      })
       const pairs = yield* Effect.all(Array.from({ length: 4 }, () => connectedByReusedRead))
       const readers = pairs.map(({ near }) => told(make(near, 1_000_000)))
       const expected = pairs.map((_, i) => Array.from({ length: 3 }, () => `${i}`.repeat(132_000)))
@@ -246,11 +244,7 @@ describe("UnixTransport", () => {
 
   it.scopedLive("leaves what was read as it is for another one that listens to the socket", () =>
     Effect.gen(function* () {
-      const { far, near } = yield* connectedBy((path) => {
-        const { begin, socket } = ReusedRead.connect(path)
-        begin()
-        return socket
-      })
+      const { far, near } = yield* connectedByReusedRead
       const { got } = told(make(near))
       const kept: Array<Buffer> = []
       near.on("data", (chunk: Buffer) => void kept.push(chunk))
