@@ -14,9 +14,9 @@ import * as HashSet from "effect/HashSet"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import type { AnySpan } from "effect/Tracer"
-import type { Caller } from "../../src/internal/CallbackEffect.js"
 import * as Execution from "../../src/internal/Execution.js"
 import * as RunFork from "../../src/internal/RunFork.js"
+import type { Caller } from "../../src/internal/Waiting.js"
 import * as AmbientSpan from "./AmbientSpan.js"
 
 /** The same promise, whose rejection counts as handled. */

@@ -11,8 +11,8 @@ import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type { Codec } from "../IPCRequest.js"
-import { total } from "../internal/CallbackEffect.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import { total } from "../internal/Total.js"
 
 /** Elements up to the first that doesn't fit its Schema, and why it doesn't. */
 export interface Converted {

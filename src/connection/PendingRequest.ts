@@ -4,9 +4,9 @@
  * @internal
  */
 import type { UntypedRequest } from "../IPCRequest.js"
-import type { OnEnd, Waiting } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import type { Linked } from "../internal/LinkedList.js"
+import type { OnEnd, Waiting } from "../internal/Waiting.js"
 import type { Departure } from "./Departure.js"
 import type { Packet } from "./Transport.js"
 

@@ -9,8 +9,8 @@ import * as ParseResult from "effect/ParseResult"
 import { InvalidPayload, InvalidResponse, NoHandler, RequestFailed } from "../IPCError.js"
 import type { Codec, UntypedRequest } from "../IPCRequest.js"
 import { nameOf } from "../IPCRequest.js"
-import { total } from "../internal/CallbackEffect.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
+import { total } from "../internal/Total.js"
 import * as Frame from "./Frame.js"
 
 /** How the request to this target ends with this response. */

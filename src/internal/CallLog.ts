@@ -12,9 +12,9 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { OnEnd, Waiting } from "./CallbackEffect.js"
 import { millisOf } from "./MonotonicTime.js"
 import * as SyncEffect from "./SyncEffect.js"
+import type { OnEnd, Waiting } from "./Waiting.js"
 
 /** A request or stream that has ended. */
 export interface Call {

@@ -6,38 +6,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
 import { YieldWrap } from "effect/Utils"
-
-/**
- * A wait that has begun and can be cancelled.
- */
-export interface Waiting {
-  /** Cancels; later callbacks are ignored. */
-  readonly abandon: () => void
-}
-
-/**
- * Called once, at once or later, with how it ended: an `Exit`, or an effect that takes it from there.
- */
-export type OnEnd<A, E> = (result: Effect.Effect<A, E>) => void
-
-/**
- * What a fiber tells of itself to what is begun for it.
- */
-export type Caller = Pick<
-  Fiber.RuntimeFiber<unknown, unknown>,
-  "currentSpan" | "currentTracer" | "currentDefaultServices" | "getFiberRef"
->
-
-/**
- * `caller` is the fiber that runs it, or stands for one: what is done for it belongs to its trace.
- */
-export type Begin<A, E> = (onEnd: OnEnd<A, E>, caller: Caller | undefined) => Waiting | undefined
+import * as FiberWait from "./FiberWait.js"
+import { total } from "./Total.js"
+import type { Begin } from "./Waiting.js"
 
 /**
  * How a wait may be run.
@@ -58,7 +32,6 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
     super()
   }
 
-  /** `Effect.async` with a canceller, in half as many steps of the fiber. */
   override commit(): Effect.Effect<A, E> {
     if (!this.traits.interruptible) {
       return Effect.zipRight(
@@ -66,17 +39,7 @@ export class CallbackEffect<A, E = never> extends Effectable.Class<A, E> {
         Effect.async<A, E>((resume) => void this.begin(resume, undefined))
       )
     }
-    let waiting: Waiting | undefined
-    const ended = Effect.async<A, E>((resume) => {
-      waiting = this.begin(resume, Option.getOrUndefined(Fiber.getCurrentFiber()))
-    })
-    return Effect.withRuntimeFlagsPatch(
-      Effect.catchAllCause(Effect.withRuntimeFlagsPatch(ended, asTheCaller), (cause) => {
-        waiting?.abandon()
-        return Effect.failCause(cause)
-      }),
-      evenIfInterrupted
-    )
+    return FiberWait.make(this.begin)
   }
 
   /**
@@ -111,13 +74,6 @@ class Step<Value, Done extends boolean> {
 
 const usual: Traits = { interruptible: true, traced: true }
 
-/**
- * In wind-down mode a fiber goes on although it has been interrupted, and its `Interruption` flag stays: where that mode ends,
- * the caller's own setting holds again, without a step of the fiber to look it up.
- */
-const evenIfInterrupted = RuntimeFlagsPatch.enable(RuntimeFlags.WindDown)
-const asTheCaller = RuntimeFlagsPatch.disable(RuntimeFlags.WindDown)
-
 /** Unlike with Effect.uninterruptible, an interruption that arrives meanwhile isn't applied at the end. */
 const uninterruptibleToTheEnd = Effect.patchRuntimeFlags(RuntimeFlagsPatch.disable(RuntimeFlags.Interruption))
 
@@ -135,14 +91,3 @@ export const andThen = <A, E, B, E2>(
       }, caller),
     effect.traits
   )
-
-/**
- * The effect that `f` returns; what `f` throws becomes a defect instead of reaching the caller of the callback.
- */
-export const total = <A, E>(f: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  try {
-    return f()
-  } catch (defect) {
-    return Exit.die(defect)
-  }
-}

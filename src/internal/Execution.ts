@@ -8,11 +8,11 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type { AnySpan } from "effect/Tracer"
-import type { Caller, Waiting } from "./CallbackEffect.js"
 import { CallbackEffect } from "./CallbackEffect.js"
 import type { Linked } from "./LinkedList.js"
 import type { RunFork } from "./RunFork.js"
 import * as SyncEffect from "./SyncEffect.js"
+import type { Caller, Waiting } from "./Waiting.js"
 
 /**
  * Runs an effect, in a span where one is given: then in a fiber from the start, unless nothing of it belongs to a trace, or a

@@ -14,8 +14,8 @@ import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
-import type { Caller } from "../internal/CallbackEffect.js"
 import { hasStringTag } from "../internal/ErrorMessage.js"
+import type { Caller } from "../internal/Waiting.js"
 
 /** What spans are made with. */
 export interface Tracing {

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Scope, Tracer } from "effect"
 import { IPCServer } from "../../../src/IPCServer.js"
-import type { OnEnd } from "../../../src/internal/CallbackEffect.js"
 import { andThen, CallbackEffect } from "../../../src/internal/CallbackEffect.js"
 import * as Execution from "../../../src/internal/Execution.js"
 import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as SyncEffect from "../../../src/internal/SyncEffect.js"
+import type { OnEnd } from "../../../src/internal/Waiting.js"
 import { makeEnds } from "../../support/pair.js"
 
 /** An effect that ends when the test says so, and notes what is done with it. */

@@ -1,0 +1,122 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Duration, Effect, Exit, Fiber, FiberId, TestClock } from "effect"
+import * as FiberWait from "../../../src/internal/FiberWait.js"
+import type { OnEnd } from "../../../src/internal/Waiting.js"
+
+it("takes one step with the installed version of Effect", () => {
+  assert.isTrue(FiberWait.probe())
+})
+
+for (const [how, make] of [
+  ["direct", FiberWait.direct],
+  ["composed", FiberWait.composed]
+] as const) {
+  /** A wait that ends when the test says so, and notes what is done with it. */
+  const scripted = () => {
+    const log: Array<string> = []
+    const onEnds: Array<OnEnd<number, string>> = []
+    const effect = make<number, string>((onEnd) => {
+      log.push("began")
+      onEnds.push(onEnd)
+      return { abandon: () => log.push("abandoned") }
+    })
+    return { effect, log, end: (result: Effect.Effect<number, string>) => onEnds.at(-1)?.(result) }
+  }
+
+  describe(`a wait that is ${how}`, () => {
+    it.effect("ends as what it is called back with, at once or later, each time it is run", () =>
+      Effect.gen(function* () {
+        const atOnce = (result: Effect.Effect<number, string>) =>
+          make<number, string>((onEnd) => {
+            onEnd(result)
+            onEnd(Exit.die("heard twice"))
+            return undefined
+          })
+        assert.strictEqual(yield* atOnce(Exit.succeed(1)), 1)
+        assert.strictEqual(yield* Effect.flip(atOnce(Exit.fail("no"))), "no")
+        assert.strictEqual(yield* atOnce(Effect.as(Effect.yieldNow(), 1)), 1)
+        const { effect, end, log } = scripted()
+        for (const value of [1, 2]) {
+          const fiber = yield* Effect.fork(effect)
+          yield* Effect.yieldNow()
+          end(Exit.succeed(value))
+          assert.strictEqual(yield* Fiber.join(fiber), value)
+        }
+        assert.deepStrictEqual(log, ["began", "began"])
+      })
+    )
+
+    it.effect("dies of what it throws as it begins, and ends where it throws as it is abandoned", () =>
+      Effect.gen(function* () {
+        const unlucky = make<number, string>(() => {
+          throw new Error("it can't begin")
+        })
+        assert.isTrue(Cause.isDie(yield* Effect.cause(unlucky)))
+        const stuck = make<number, string>(() => ({
+          abandon: () => {
+            throw new Error("it can't be abandoned")
+          }
+        }))
+        const fiber = yield* Effect.fork(stuck)
+        yield* Effect.yieldNow()
+        const exit = yield* Fiber.interrupt(fiber)
+        assert.isTrue(Exit.isFailure(exit))
+      })
+    )
+
+    it.effect("is abandoned once, however often it is interrupted", () =>
+      Effect.gen(function* () {
+        const { effect, end, log } = scripted()
+        const fiber = yield* Effect.fork(effect)
+        yield* Effect.yieldNow()
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+        end(Exit.succeed(1))
+        assert.deepStrictEqual(log, ["began", "abandoned"])
+      })
+    )
+
+    for (const [order, tell] of [
+      ["before", [0, 1]],
+      ["after", [1, 0]]
+    ] as const) {
+      it.effect(`ends its fiber where an interruption comes just ${order} the result`, () =>
+        Effect.gen(function* () {
+          const { effect, end, log } = scripted()
+          const fiber = yield* Effect.fork(Effect.forever(effect))
+          yield* Effect.yieldNow()
+          const events = [() => fiber.unsafeInterruptAsFork(FiberId.none), () => end(Exit.succeed(1))] as const
+          for (const event of tell) events[event]()
+          assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+          assert.deepStrictEqual(log.slice(0, 1), ["began"])
+          assert.notInclude(log.slice(1), "began")
+        })
+      )
+    }
+
+    it.effect("isn't abandoned where its fiber can't be interrupted", () =>
+      Effect.gen(function* () {
+        const { effect, end, log } = scripted()
+        const fiber = yield* Effect.fork(Effect.uninterruptible(effect))
+        yield* Effect.yieldNow()
+        yield* Fiber.interruptFork(fiber)
+        yield* Effect.yieldNow()
+        assert.deepStrictEqual(log, ["began"])
+        end(Exit.succeed(1))
+        yield* Fiber.await(fiber)
+        assert.deepStrictEqual(log, ["began"])
+      })
+    )
+
+    it.effect("is abandoned by a timeout", () =>
+      Effect.gen(function* () {
+        const { effect, log } = scripted()
+        const fiber = yield* Effect.fork(Effect.timeoutOption(effect, Duration.seconds(1)))
+        yield* TestClock.adjust(Duration.seconds(1))
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "None")
+        assert.deepStrictEqual(log, ["began", "abandoned"])
+      })
+    )
+  })
+}
