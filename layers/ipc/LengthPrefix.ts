@@ -47,13 +47,6 @@ export interface FrameListener {
 /** The buffer of an incomplete frame grows to the bytes that have arrived, times this. */
 const growth = 8
 
-/** A copy doesn't keep the whole chunk in memory. */
-const copyOf = (body: Buffer): Buffer => {
-  const copy = Buffer.allocUnsafe(body.length)
-  body.copy(copy)
-  return copy
-}
-
 /** Reads frames from chunks of a byte stream. */
 export class Reader {
   private readonly header = Buffer.allocUnsafe(headerLength)
@@ -68,7 +61,7 @@ export class Reader {
 
   constructor(
     private readonly listener: FrameListener,
-    /** Gives memory for a body that comes in parts. */
+    /** Gives memory for a body that comes in parts, or that is the listener's own. */
     private readonly allocate: (kind: number, length: number) => Buffer
   ) {}
 
@@ -84,7 +77,7 @@ export class Reader {
         const end = offset + this.length
         const body = chunk.subarray(offset, end)
         offset = end
-        if (this.kind === Kind.bytes) this.deliver(copyOf(body), true)
+        if (this.kind === Kind.bytes) this.deliver(this.copyOf(body), true)
         else this.deliver(body, false)
         continue
       }
@@ -129,6 +122,13 @@ export class Reader {
   private deliver(body: Buffer, isOwn: boolean): void {
     this.length = -1
     this.listener.onFrame(this.kind, body, isOwn)
+  }
+
+  /** It doesn't keep the whole chunk in memory. */
+  private copyOf(body: Buffer): Buffer {
+    const copy = this.allocate(this.kind, body.length)
+    body.copy(copy)
+    return copy
   }
 
   private keep(part: Buffer): void {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Msgpackr from "msgpackr"
 import type { Serialization } from "../../src/connection/Subprotocol.js"
 import { maxDepth, weightOf } from "../../src/internal/JsonBounds.js"
+import * as BufferCollection from "../BufferCollection.js"
 import * as BufferPool from "../BufferPool.js"
 import * as Lazily from "../Lazily.js"
 
@@ -75,7 +76,9 @@ const serializationBy = (
     weigh: (bytes) => weigh(bytes),
     decode: (bytes) => {
       try {
-        return { value: unpackr.unpack(bytes) }
+        const value: unknown = unpackr.unpack(bytes)
+        if (isBytes(value)) BufferCollection.allocated(bytes.length)
+        return { value }
       } catch {
         return undefined
       } finally {
@@ -85,6 +88,9 @@ const serializationBy = (
     }
   }
 }
+
+/** Whether a value is bytes, or elements of a stream of bytes. */
+const isBytes = (value: unknown): boolean => (Array.isArray(value) ? value[0] : value) instanceof Uint8Array
 
 /** A field of this name: a text of nine bytes. */
 const protoField = Buffer.from("\xa9__proto__", "latin1")

@@ -11,6 +11,7 @@ import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement } from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import * as BufferCollection from "../BufferCollection.js"
 import * as BufferPool from "../BufferPool.js"
 import { Batches, type Sink } from "./Batches.js"
 import { FrameWriter } from "./FrameWriter.js"
@@ -60,7 +61,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
     this.reader = new Reader(this, (kind, length) =>
       this.isParsed(kind) && length >= (kind === Kind.text ? largeFrameBytes : BufferPool.leastLent)
         ? BufferPool.lend(BufferPool.take(length), length)
-        : Buffer.allocUnsafeSlow(length)
+        : Buffer.allocUnsafe(length)
     )
     this.writer = new FrameWriter(socket)
   }
@@ -158,6 +159,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
         return listener.onText(text)
       }
       case Kind.bytes:
+        if (this.agreement.serialization === undefined) BufferCollection.allocated(body.length)
         return listener.onBytes(body)
       case Kind.ping:
         if (this.socket.writable) this.socket.write(printHeader(Kind.pong, 0))

@@ -14,6 +14,7 @@ import * as JoinedFrames from "../../src/connection/JoinedFrames.js"
 import type { Agreement, Serialization } from "../../src/connection/Subprotocol.js"
 import * as Subprotocol from "../../src/connection/Subprotocol.js"
 import { isReceivingNews, type Packet, type Transport, type TransportListener } from "../../src/connection/Transport.js"
+import * as BufferCollection from "../BufferCollection.js"
 import * as BufferPool from "../BufferPool.js"
 import { Batches, type Sink } from "./Batches.js"
 import * as TextFrames from "./TextFrames.js"
@@ -108,6 +109,8 @@ class WebSocketTransport implements Transport, Sink {
     }
     webSocket.on("message", (data: Buffer, isBinary: boolean) => {
       this.onReceived(0)
+      // ws has copied it from what the socket read.
+      BufferCollection.allocated(2 * data.length)
       if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
       if (isBinary) listener.onBytes(data)
       else listener.onText(data.toString())

@@ -1,0 +1,32 @@
+import * as VM from "node:vm"
+import { assert, describe, it } from "@effect/vitest"
+import * as BufferCollection from "../../layers/BufferCollection.js"
+
+describe("buffers that the application gets", () => {
+  const chunkBytes = 64 * 1024
+  const mebibyte = 1024 * 1024
+
+  it("are freed soon after it has dropped them, not when they hold 32 MiB", () => {
+    const before = process.memoryUsage().arrayBuffers
+    let most = 0
+    for (let given = 0; given < 96 * mebibyte; given += chunkBytes) {
+      Buffer.allocUnsafeSlow(chunkBytes)
+      BufferCollection.allocated(chunkBytes)
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+    }
+    assert.isBelow(most, 16 * mebibyte)
+  })
+
+  it("stay as long as it keeps them", () => {
+    const kept = Array.from({ length: 256 }, (_, i) => {
+      BufferCollection.allocated(chunkBytes)
+      return Buffer.allocUnsafeSlow(chunkBytes).fill(i)
+    })
+    assert.isTrue(kept.every((buffer, i) => buffer.every((byte) => byte === i)))
+  })
+
+  it("let no other code collect garbage", () => {
+    BufferCollection.allocated(8 * mebibyte)
+    assert.deepStrictEqual([typeof globalThis.gc, VM.runInNewContext("typeof gc")], ["undefined", "undefined"])
+  })
+})
