@@ -222,11 +222,11 @@ const runSeveral = (suite: Suite, measure: () => Promise<Readonly<Record<string,
 
 await runSeveral("requests", () => Requests.run(requestsPlan))
 await runSeveral("streams", () =>
-  Streams.run(quick ? { rounds: 2, warmUpMillis: 200, millis: 100 } : { rounds: 3, warmUpMillis: 1200, millis: 400 })
+  Streams.run(quick ? { rounds: 2, warmUpMillis: 200, millis: 100 } : { rounds: 3, warmUpMillis: 2500, millis: 400 })
 )
 await runSeveral("gateway", () => Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 3, seconds: 1 }))
 await runSeveral("memory", () => Memory.run(2000))
-await runSeveral("startup", () => Startup.run(quick ? 1 : 3))
+await runSeveral("startup", () => Startup.run(quick ? 1 : 5))
 const imports = () => run("import", () => other("import-time.mjs", [quick ? "1" : "5"]))
 const routes = () => run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "7"]))
 if (quick) await Promise.all([imports(), routes()])
