@@ -32,7 +32,8 @@ const nothing = Buffer.alloc(0)
 
 /** The packets of one connection on their way to its socket. */
 export class Batches {
-  private queue: Array<Packet> = []
+  /** What waits for the end of the turn, if anything. */
+  private queue: Array<Packet> | undefined
   private queuedLength = 0
   private batchCount = leastBatchCount
   /** How many frames this turn has written, and how many a turn usually sends. */
@@ -48,9 +49,10 @@ export class Batches {
 
   send(packet: Packet): void {
     this.begin()
-    this.queue.push(packet)
+    this.queue ??= []
+    const count = this.queue.push(packet)
     this.queuedLength += packet.length
-    if (this.queue.length >= this.batchCount || this.queuedLength >= batchLength) this.flush()
+    if (count >= this.batchCount || this.queuedLength >= batchLength) this.flush()
   }
 
   /** Called when something is sent in this turn. */
@@ -68,8 +70,8 @@ export class Batches {
   /** Writes what waits for the end of the turn. */
   flush(): void {
     const { queue } = this
-    if (queue.length === 0) return
-    this.queue = []
+    if (queue === undefined) return
+    this.queue = undefined
     this.queuedLength = 0
     this.writtenInTurn += queue.length
     if (this.sink.isOpen()) this.sink.write(queue)

@@ -6,9 +6,12 @@
 import { keyLength, length16, length64, maskBit } from "./TextFrames.js"
 
 export class FrameBoundaries {
-  /** What has come of a frame's head, up to its length. */
-  private readonly head = Buffer.alloc(10)
+  /** How many bytes have come of a frame's head, of how many up to the end of its length. */
   private headRead = 0
+  private headLength = 0
+  private first = 0
+  private isMasked = false
+  private length = 0
   /** The bytes that are still to come of a frame whose head is complete. */
   private left = 0
   /** Whether more frames of a message are to come. */
@@ -32,22 +35,24 @@ export class FrameBoundaries {
   }
 
   private readHead(byte: number): void {
-    const { head } = this
-    head[this.headRead++] = byte
-    if (this.headRead < 2) return
-    const second = head[1] as number
-    const short = second & ~maskBit
-    if (this.headRead < (short === length64 ? 10 : short === length16 ? 4 : 2)) return
+    const at = this.headRead++
+    if (at === 0) {
+      this.first = byte
+      return
+    }
+    if (at === 1) this.readShortLength(byte)
+    else this.length = this.length * 256 + byte
+    if (this.headRead < this.headLength) return
     this.headRead = 0
-    const length =
-      short === length64
-        ? head.readUInt32BE(2) * 2 ** 32 + head.readUInt32BE(6)
-        : short === length16
-          ? head.readUInt16BE(2)
-          : short
-    this.left = length + (second & maskBit ? keyLength : 0)
-    const first = head[0] as number
-    if ((first & opcodeBits) < firstControl) this.inMessage = (first & finalBit) === 0
+    this.left = this.length + (this.isMasked ? keyLength : 0)
+    if ((this.first & opcodeBits) < firstControl) this.inMessage = (this.first & finalBit) === 0
+  }
+
+  private readShortLength(byte: number): void {
+    const short = byte & ~maskBit
+    this.isMasked = byte !== short
+    this.headLength = short === length64 ? 10 : short === length16 ? 4 : 2
+    this.length = this.headLength === 2 ? short : 0
   }
 }
 

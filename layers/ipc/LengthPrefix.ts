@@ -42,28 +42,29 @@ export interface FrameListener {
   readonly onFrame: (kind: number, body: Buffer, isOwn: boolean) => void
   /** Called with the number of bytes kept of an incomplete frame, and with 0 once it is complete. */
   readonly onReceiving: (bytes: number) => void
+  /** Gives memory for a body that comes in parts, or that is the listener's own. */
+  readonly allocate: (kind: number, length: number) => Buffer
 }
 
 /** The buffer of an incomplete frame grows to the bytes that have arrived, times this. */
 const growth = 8
 
+/** Shared by all readers, of which most read nothing most of the time. */
+const nothing = Buffer.alloc(0)
+
 /** Reads frames from chunks of a byte stream. */
 export class Reader {
-  private readonly header = Buffer.allocUnsafe(headerLength)
-  private headerRead = 0
+  /** What has arrived of an incomplete header. */
+  private header: Buffer = nothing
   private kind = 0
   /** The length of the body that is being read; -1 until its header is complete. */
   private length = -1
   /** The part of the body that has arrived. It grows with the body, so that a large length alone allocates nothing. */
-  private body: Buffer = Buffer.alloc(0)
+  private body: Buffer = nothing
   private bodyRead = 0
   private refused = false
 
-  constructor(
-    private readonly listener: FrameListener,
-    /** Gives memory for a body that comes in parts, or that is the listener's own. */
-    private readonly allocate: (kind: number, length: number) => Buffer
-  ) {}
+  constructor(private readonly listener: FrameListener) {}
 
   read(chunk: Buffer): void {
     let offset = 0
@@ -87,7 +88,7 @@ export class Reader {
       offset += taken
       if (this.bodyRead < this.length) return this.listener.onReceiving(this.bodyRead)
       const body = this.body.subarray(0, this.bodyRead)
-      this.body = Buffer.alloc(0)
+      this.body = nothing
       this.bodyRead = 0
       this.listener.onReceiving(0)
       this.deliver(body, true)
@@ -95,19 +96,18 @@ export class Reader {
   }
 
   private readHeader(chunk: Buffer, offset: number): number {
-    const available = chunk.length - offset
-    if (this.headerRead === 0 && available >= headerLength) {
+    if (offset === chunk.length) return offset
+    const { header } = this
+    if (header.length === 0 && chunk.length - offset >= headerLength) {
       this.begin(chunk[offset] as number, chunk.readUInt32BE(offset + 1))
       return offset + headerLength
     }
-    const taken = Math.min(available, headerLength - this.headerRead)
-    chunk.copy(this.header, this.headerRead, offset, offset + taken)
-    this.headerRead += taken
-    if (this.headerRead === headerLength) {
-      this.headerRead = 0
-      this.begin(this.header[0] as number, this.header.readUInt32BE(1))
-    }
-    return offset + taken
+    const end = Math.min(chunk.length, offset + headerLength - header.length)
+    const arrived = Buffer.concat([header, chunk.subarray(offset, end)])
+    const isComplete = arrived.length === headerLength
+    this.header = isComplete ? nothing : arrived
+    if (isComplete) this.begin(arrived[0] as number, arrived.readUInt32BE(1))
+    return end
   }
 
   private begin(kind: number, length: number): void {
@@ -126,7 +126,7 @@ export class Reader {
 
   /** It doesn't keep the whole chunk in memory. */
   private copyOf(body: Buffer): Buffer {
-    const copy = this.allocate(this.kind, body.length)
+    const copy = this.listener.allocate(this.kind, body.length)
     body.copy(copy)
     return copy
   }
@@ -135,7 +135,7 @@ export class Reader {
     const needed = this.bodyRead + part.length
     if (needed > this.body.length) {
       const capacity = Math.min(this.length, growth * needed)
-      const larger = this.allocate(this.kind, capacity)
+      const larger = this.listener.allocate(this.kind, capacity)
       this.body.copy(larger, 0, 0, this.bodyRead)
       this.body = larger
     }

@@ -17,19 +17,29 @@ export interface TextListener {
 
 type OnData = (chunk: Buffer) => void
 
+/** Where a socket has its reader. */
+const readerOf = Symbol("reader")
+
+type Read = Duplex & { [readerOf]?: TextReader | undefined }
+
+/** Shared by all sockets, of which a server may have very many. */
+function onData(this: Read, chunk: Buffer): void {
+  this[readerOf]?.onData(chunk)
+}
+
 export class TextReader {
-  private readonly boundaries = new FrameBoundaries()
-  private wsReads = false
+  /** Those of the frames that ws reads; undefined while it reads none, as on most connections. */
+  private boundaries: FrameBoundaries | undefined
   private readonly maskBit: number
   private readonly keyLength: number
 
   /** Reads from now on, in the place of ws. */
-  static start(socket: Duplex, isServer: boolean, maxFrameBytes: number, listener: TextListener): void {
+  static start(socket: Read, isServer: boolean, maxFrameBytes: number, listener: TextListener): void {
     const byWs = socket.listeners("data")[0] as OnData | undefined
     if (byWs === undefined) return
-    const reader = new TextReader(socket, byWs, isServer, maxFrameBytes, listener)
+    socket[readerOf] = new TextReader(socket, byWs, isServer, maxFrameBytes, listener)
     socket.removeListener("data", byWs)
-    socket.on("data", reader.onData)
+    socket.on("data", onData)
   }
 
   private constructor(
@@ -44,8 +54,8 @@ export class TextReader {
     this.keyLength = isServer ? TextFrames.keyLength : 0
   }
 
-  private readonly onData: OnData = (chunk) => {
-    if (this.wsReads) return this.follow(chunk)
+  onData(chunk: Buffer): void {
+    if (this.boundaries !== undefined) return this.follow(chunk, this.boundaries)
     const read = this.readTexts(chunk)
     if (read < chunk.length) this.leave(read === 0 ? chunk : chunk.subarray(read))
   }
@@ -79,25 +89,27 @@ export class TextReader {
 
   /** From these bytes on ws reads. */
   private leave(chunk: Buffer): void {
-    this.wsReads = true
-    this.follow(chunk)
+    this.boundaries = new FrameBoundaries()
+    this.follow(chunk, this.boundaries)
     this.socket.on("data", this.byWs)
     this.byWs.call(this.socket, chunk)
   }
 
   /** Called before ws reads the bytes, which it unmasks in place. */
-  private follow(chunk: Buffer): void {
-    this.boundaries.follow(chunk)
+  private follow(chunk: Buffer, boundaries: FrameBoundaries): void {
+    boundaries.follow(chunk)
     this.listener.onBytesForWs(chunk.length)
     // Not before ws has told of an error, which it does some ticks later.
-    if (this.boundaries.isBetweenMessages) setImmediate(this.returnToTexts)
+    if (boundaries.isBetweenMessages) setImmediate(returnToTexts, this)
   }
 
-  private readonly returnToTexts = () => {
-    if (!this.wsReads || !this.boundaries.isBetweenMessages) return
-    this.wsReads = false
+  returnToTexts(): void {
+    if (this.boundaries?.isBetweenMessages !== true) return
+    this.boundaries = undefined
     // Where ws reads no more, it has removed its listener.
     const goesOn = this.socket.listeners("data").includes(this.byWs)
-    this.socket.removeListener("data", goesOn ? this.byWs : this.onData)
+    this.socket.removeListener("data", goesOn ? this.byWs : onData)
   }
 }
+
+const returnToTexts = (reader: TextReader) => reader.returnToTexts()

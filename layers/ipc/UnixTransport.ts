@@ -58,11 +58,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
     private readonly maxFrameBytes: number
   ) {
     this.batches = new Batches(socket, this)
-    this.reader = new Reader(this, (kind, length) =>
-      this.isParsed(kind) && length >= (kind === Kind.text ? largeFrameBytes : BufferPool.leastLent)
-        ? BufferPool.lend(BufferPool.take(length), length)
-        : Buffer.allocUnsafe(length)
-    )
+    this.reader = new Reader(this)
     this.writer = new FrameWriter(socket)
   }
 
@@ -79,18 +75,29 @@ class UnixTransport implements Transport, Sink, FrameListener {
   }
 
   listen(listener: TransportListener): void {
-    const { socket } = this
     this.listener = listener
-    socket.on("error", ({ message }: Error) => this.onLost({ code: CloseCode.Abnormal, reason: message }))
-    socket.on("end", () => this.onLost(lost))
-    socket.on("close", () => {
-      clearTimeout(this.grace)
-      this.readAhead?.flush()
-      listener.onClosed(this.closing ?? lost)
-    })
-    socket.on("data", (chunk: Buffer) => {
-      if (this.closing === undefined) this.reader.read(chunk)
-    })
+    const socket: Carrier = this.socket
+    socket[carried] = this
+    socket.on("error", onError)
+    socket.on("end", onEnd)
+    socket.on("close", onClose)
+    socket.on("data", onData)
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.closing === undefined) this.reader.read(chunk)
+  }
+
+  onClose(): void {
+    clearTimeout(this.grace)
+    this.readAhead?.flush()
+    this.listener?.onClosed(this.closing ?? lost)
+  }
+
+  allocate(kind: number, length: number): Buffer {
+    return this.isParsed(kind) && length >= (kind === Kind.text ? largeFrameBytes : BufferPool.leastLent)
+      ? BufferPool.lend(BufferPool.take(length), length)
+      : Buffer.allocUnsafe(length)
   }
 
   onHeader(kind: number, length: number): boolean {
@@ -167,11 +174,11 @@ class UnixTransport implements Transport, Sink, FrameListener {
       case Kind.pong:
         return listener.onAlive()
       case Kind.close:
-        return this.onClose(body)
+        return this.onCloseFrame(body)
     }
   }
 
-  private onClose(body: Buffer): void {
+  private onCloseFrame(body: Buffer): void {
     const code = body.length < 2 ? 1005 : body.readUInt16BE(0)
     this.close({ code, reason: body.subarray(2).toString() })
   }
@@ -228,7 +235,7 @@ class UnixTransport implements Transport, Sink, FrameListener {
   }
 
   /** What has arrived before is handled first. */
-  private onLost(event: CloseEvent): void {
+  onLost(event: CloseEvent): void {
     this.readAhead?.flush()
     this.end(event)
   }
@@ -241,4 +248,26 @@ class UnixTransport implements Transport, Sink, FrameListener {
     this.socket.resume()
     this.grace ??= setTimeout(() => this.socket.destroy(), closeGraceMillis)
   }
+}
+
+/** Where a socket has its transport. */
+const carried = Symbol("carried")
+
+type Carrier = Duplex & { [carried]?: UnixTransport | undefined }
+
+// Shared by all sockets, for the reason given in WebSocketTransport.
+function onData(this: Carrier, chunk: Buffer): void {
+  this[carried]?.onData(chunk)
+}
+
+function onError(this: Carrier, { message }: Error): void {
+  this[carried]?.onLost({ code: CloseCode.Abnormal, reason: message })
+}
+
+function onEnd(this: Carrier): void {
+  this[carried]?.onLost(lost)
+}
+
+function onClose(this: Carrier): void {
+  this[carried]?.onClose()
 }

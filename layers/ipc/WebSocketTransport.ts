@@ -18,7 +18,7 @@ import * as BufferCollection from "../BufferCollection.js"
 import * as BufferPool from "../BufferPool.js"
 import { Batches, type Sink } from "./Batches.js"
 import * as TextFrames from "./TextFrames.js"
-import { TextReader } from "./TextReader.js"
+import { type TextListener, TextReader } from "./TextReader.js"
 import type { Ws } from "./Ws.js"
 
 /**
@@ -57,7 +57,7 @@ export const webSocketClass = ({ WebSocket }: Ws, maxFrameBytes: number): Ws["We
     }
   }
 
-class WebSocketTransport implements Transport, Sink {
+class WebSocketTransport implements Transport, Sink, TextListener {
   readonly agreement: Agreement
   private readonly batches: Batches
   private listener: TransportListener | undefined
@@ -93,41 +93,53 @@ class WebSocketTransport implements Transport, Sink {
   }
 
   listen(listener: TransportListener): void {
-    const { webSocket } = this
     this.listener = listener
-    const onAlive = () => listener.onAlive()
-    const onBytesForWs = (count: number) => this.onReceived(this.received + count)
     if (this.role === undefined) {
       // Before ws reads it, which tells of a message as soon as it is whole.
-      this.socket.prependListener("data", (chunk: Buffer) => onBytesForWs(chunk.length))
-    } else {
-      const onText = (text: string) => {
-        this.onReceived(0)
-        listener.onText(text)
-      }
-      TextReader.start(this.socket, this.role === "server", this.maxFrameBytes, { onText, onBytesForWs })
-    }
-    webSocket.on("message", (data: Buffer, isBinary: boolean) => {
-      this.onReceived(0)
-      // ws has copied it from what the socket read.
-      BufferCollection.allocated(2 * data.length)
-      if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
-      if (isBinary) listener.onBytes(data)
-      else listener.onText(data.toString())
-    })
+      this.socket.prependListener("data", (chunk: Buffer) => this.onBytesForWs(chunk.length))
+    } else TextReader.start(this.socket, this.role === "server", this.maxFrameBytes, this)
+    const webSocket: Carrier = this.webSocket
+    webSocket[carried] = this
+    webSocket.on("message", onMessage)
     webSocket.on("ping", onAlive)
     webSocket.on("pong", onAlive)
-    webSocket.on("error", (error: Error & { readonly code?: string }) => {
-      // ws has told the peer why, where the protocol has a code for it; it need not wait for the answer.
-      const code = protocolCloseCode(error.code)
-      this.error ??=
-        code === CloseCode.TooLarge ? FrameLimit.exceeded(this.maxFrameBytes) : { code, reason: error.message }
-      this.endSoon()
-    })
-    webSocket.on("close", (code, reason) => {
-      clearTimeout(this.grace)
-      listener.onClosed(this.error ?? { code, reason: reason.toString() })
-    })
+    webSocket.on("error", onError)
+    webSocket.on("close", onClose)
+  }
+
+  onText(text: string): void {
+    this.onReceived(0)
+    this.listener?.onText(text)
+  }
+
+  onBytesForWs(count: number): void {
+    this.onReceived(this.received + count)
+  }
+
+  onMessage(data: Buffer, isBinary: boolean): void {
+    this.onReceived(0)
+    // ws has copied it from what the socket read.
+    BufferCollection.allocated(2 * data.length)
+    if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
+    if (isBinary) this.listener?.onBytes(data)
+    else this.listener?.onText(data.toString())
+  }
+
+  onAlive(): void {
+    this.listener?.onAlive()
+  }
+
+  onError(error: Error & { readonly code?: string }): void {
+    // ws has told the peer why, where the protocol has a code for it; it need not wait for the answer.
+    const code = protocolCloseCode(error.code)
+    this.error ??=
+      code === CloseCode.TooLarge ? FrameLimit.exceeded(this.maxFrameBytes) : { code, reason: error.message }
+    this.endSoon()
+  }
+
+  onClose(code: number, reason: Buffer): void {
+    clearTimeout(this.grace)
+    this.listener?.onClosed(this.error ?? { code, reason: reason.toString() })
   }
 
   private onReceived(bytes: number): void {
@@ -201,6 +213,28 @@ class WebSocketTransport implements Transport, Sink {
     this.error = FrameLimit.exceeded(this.maxFrameBytes, size)
     this.close(this.error)
   }
+}
+
+/** Where a WebSocket has its transport. */
+const carried = Symbol("carried")
+
+type Carrier = WebSocket & { [carried]?: WebSocketTransport | undefined }
+
+// Shared by all WebSockets, since closures of its own would take 300 bytes of each idle connection.
+function onMessage(this: Carrier, data: Buffer, isBinary: boolean): void {
+  this[carried]?.onMessage(data, isBinary)
+}
+
+function onAlive(this: Carrier): void {
+  this[carried]?.onAlive()
+}
+
+function onError(this: Carrier, error: Error): void {
+  this[carried]?.onError(error)
+}
+
+function onClose(this: Carrier, code: number, reason: Buffer): void {
+  this[carried]?.onClose(code, reason)
 }
 
 /** The codes that may be in a close frame, RFC 6455 section 7.4: the rest only report how a connection ended. */

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AnySpan } from "effect/Tracer"
+import type { CloseEvent } from "../CloseEvent.js"
 import { CloseCode } from "../CloseEvent.js"
 import type { NotifyError, RequestError } from "../IPCError.js"
 import { ClientNotConnected } from "../IPCError.js"
@@ -82,18 +83,29 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
     const events = new Events<ConnectionEvent>()
     yield* Effect.addFinalizer(() => events.shutdown)
 
-    const sockets = new Map<string, IPCSocket<ConnectedClient>>()
+    const sockets = new Set<IPCSocket<ConnectedClient>>()
     const byRuntimeId = new Map<string, IPCSocket<ConnectedClient>>()
     const waiting = new Map<string, AwaitedClient>()
     const departures = new Waiters()
     let connectionCount = 0
     let closed = false
 
+    const onClosed = (event: CloseEvent, socket: IPCSocket<ConnectedClient>) => {
+      const client = socket.caller
+      sockets.delete(socket)
+      Metrics.connections.server(-1)
+      if (client.runtimeId !== undefined && byRuntimeId.get(client.runtimeId) === socket) {
+        byRuntimeId.delete(client.runtimeId)
+      }
+      events.publish({ _tag: "Disconnected", ...client, ...event })
+      departures.announce()
+    }
+
     const accept = (transport: Transport, runtimeId: string | undefined): ConnectedClient => {
       const clientId = `client-${++connectionCount}`
       const client: ConnectedClient = runtimeId === undefined ? { clientId } : { clientId, runtimeId }
       const socket = new IPCSocket(context, transport, runtimeId ?? clientId, client)
-      sockets.set(clientId, socket)
+      sockets.add(socket)
       Metrics.connections.server(1)
       if (runtimeId !== undefined) {
         const replaced = byRuntimeId.get(runtimeId)
@@ -104,13 +116,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
         }
       }
       events.publish({ _tag: "Connected", ...client })
-      socket.onceClosed((event) => {
-        sockets.delete(clientId)
-        Metrics.connections.server(-1)
-        if (runtimeId !== undefined && byRuntimeId.get(runtimeId) === socket) byRuntimeId.delete(runtimeId)
-        events.publish({ _tag: "Disconnected", ...client, ...event })
-        departures.announce()
-      })
+      socket.onceClosed(onClosed)
       if (runtimeId !== undefined) waiting.get(runtimeId)?.waiters.announce()
       return client
     }
@@ -119,12 +125,11 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       closed = true
       // No client can connect any more, so waiting for one would never end.
       for (const { waiters } of waiting.values()) waiters.announce()
-      for (const socket of sockets.values())
-        socket.startClosing({ code: CloseCode.GoingAway, reason: "the server closes" })
+      for (const socket of sockets) socket.startClosing({ code: CloseCode.GoingAway, reason: "the server closes" })
     })
     yield* Effect.addFinalizer(() =>
       Effect.flatMap(startClosing, () =>
-        Effect.forEach([...sockets.values()], (socket) => socket.closed, { concurrency: "unbounded", discard: true })
+        Effect.forEach([...sockets], (socket) => socket.closed, { concurrency: "unbounded", discard: true })
       )
     )
 
@@ -177,7 +182,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
       broadcast: (request, payload) =>
         CallSpan.message(nameOf(untyped(request)), undefined, () =>
           Effect.forEach(
-            [...sockets.values()],
+            [...sockets],
             (socket) =>
               // One that is closing, or doesn't read, keeps nothing from the others.
               Effect.catchTags(socket.notify(request, payload), {
@@ -188,7 +193,7 @@ export const make: (options: IPCSocketOptions) => Effect.Effect<ClientConnection
           )
         ),
       clients: Effect.sync(() =>
-        Array.from(sockets.values()).flatMap((socket) => (socket.state === "open" ? [socket.caller] : []))
+        Array.from(sockets).flatMap((socket) => (socket.state === "open" ? [socket.caller] : []))
       ),
       connections: events.stream,
       withoutClients: departures.until(() => (sockets.size === 0 ? Effect.void : undefined)),

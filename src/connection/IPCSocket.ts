@@ -32,51 +32,50 @@ import { nameOf, untyped } from "../IPCRequest.js"
 import type { StreamOptions, UntypedStream } from "../IPCStream.js"
 import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
+import type { Linked } from "../internal/LinkedList.js"
 import { quote } from "../internal/Printable.js"
 import { Waiters } from "../internal/Waiters.js"
 import type { OnEnd, Waiting } from "../internal/Waiting.js"
-import { CallTimer } from "../telemetry/CallTimer.js"
 import type { FrameReader } from "./ArrivedPackets.js"
 import { ArrivedPackets } from "./ArrivedPackets.js"
 import type { Connection, State } from "./Connection.js"
 import { ConnectionMemory } from "./ConnectionMemory.js"
-import { ConnectionStreams } from "./ConnectionStreams.js"
+import { ConnectionParts } from "./ConnectionParts.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
 import * as FrameLimit from "./FrameLimit.js"
 import * as Hello from "./Hello.js"
-import { IncomingRequests } from "./IncomingRequests.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import { timeoutMillis } from "./IPCSocketOptions.js"
 import { Outbox } from "./Outbox.js"
-import { OutgoingRequests } from "./OutgoingRequests.js"
 import * as PayloadWeight from "./PayloadWeight.js"
-import { Replies } from "./Replies.js"
 import type { Agreement } from "./Subprotocol.js"
 import type { Packet, Transport, TransportListener } from "./Transport.js"
 
-/** Requests and messages over one open transport. */
-export class IPCSocket<Caller> implements Connection<Caller>, TransportListener, FrameReader {
+type OnceClosed<Caller> = (event: CloseEvent, socket: IPCSocket<Caller>) => void
+
+/** Requests and messages over one open transport. It is the deadline of its own heartbeat. */
+export class IPCSocket<Caller> implements Connection<Caller>, TransportListener, FrameReader, Expiring {
   state: State = "open"
-  closeEvent: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
+  closeEvent: CloseEvent = lost
   readonly agreement: Agreement
   maxFrameBytes: number
-  private readonly timer: CallTimer
   private readonly memory: ConnectionMemory
   private readonly outbox: Outbox
   private readonly arrived: ArrivedPackets
-  private readonly outgoing: OutgoingRequests
-  private readonly incoming: IncomingRequests<Caller>
-  private readonly connectionStreams: ConnectionStreams<Caller>
-  private readonly heartbeat: Heartbeat
-  private readonly awaitingEnd = new Waiters()
-  private onceClosedListeners: Array<(event: CloseEvent) => void> | undefined
+  private readonly parts: ConnectionParts<Caller>
+  private awaitingEnd: Waiters | undefined
+  private onceClosedListeners: Array<OnceClosed<Caller>> | undefined
   private greeted = false
   private dropped = 0
   private receivedSinceHeartbeat = true
   private silentHeartbeats = 0
   /** For how many heartbeats in turn requests or frames have waited. */
   private boundHeartbeats = 0
+  readonly millis: number
+  dueAt = 0
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
 
   constructor(
     private readonly context: IPCSocketContext<Caller>,
@@ -86,17 +85,12 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   ) {
     this.agreement = transport.agreement
     this.maxFrameBytes = context.maxFrameBytes
-    this.timer = new CallTimer(context.clock)
     this.memory = new ConnectionMemory(transport, context.highWaterMark, context.budget)
     this.outbox = new Outbox(transport, this.memory)
     this.arrived = new ArrivedPackets(this, this.agreement.version > 0)
-    this.outgoing = new OutgoingRequests(context, this, this.outbox, this.timer)
-    const replies = new Replies(this, this.outbox, this.memory)
-    const streams = new ConnectionStreams(context, this, transport, this.outbox, this.memory, this.outgoing, replies)
-    this.connectionStreams = streams
-    this.incoming = new IncomingRequests(context, this, this.outbox, this.memory, replies, streams, this.timer)
-    this.heartbeat = new Heartbeat(context.heartbeatMillis, this)
-    context.deadlines.add(this.heartbeat)
+    this.parts = new ConnectionParts(context, this, transport, this.outbox, this.memory)
+    this.millis = context.heartbeatMillis
+    context.deadlines.add(this)
     transport.listen(this)
     if (this.agreement.version === 2) {
       const { maxFrameBytes, requestCredit: credit } = context
@@ -139,8 +133,8 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
     span: AnySpan | undefined
   ): Waiting | undefined {
     return typeof what === "string"
-      ? this.outgoing.exchange(what, payload, millis, resume, span)
-      : this.outgoing.exchangeEncoded(what, payload, millis, resume, span)
+      ? this.parts.outgoing.exchange(what, payload, millis, resume, span)
+      : this.parts.outgoing.exchangeEncoded(what, payload, millis, resume, span)
   }
 
   /** Sends a message; it is on its way, and nothing more, when this succeeds. */
@@ -151,10 +145,11 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   ): Effect.Effect<void, NotifyError> {
     const what = untyped(request)
     const millis = timeoutMillis(options, this.context.requestTimeoutMillis)
-    if (typeof what === "string") return this.outgoing.dispatch(what, payload, millis)
+    const { outgoing } = this.parts
+    if (typeof what === "string") return outgoing.dispatch(what, payload, millis)
     return Effect.flatMap(
-      Effect.suspend(() => this.outgoing.encode(what, payload)),
-      (encoded) => this.outgoing.dispatch(what.name, encoded, millis)
+      Effect.suspend(() => outgoing.encode(what, payload)),
+      (encoded) => outgoing.dispatch(what.name, encoded, millis)
     )
   }
 
@@ -165,7 +160,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
     input: Stream.Stream<unknown, unknown, unknown> | undefined,
     options: StreamOptions | undefined
   ): Stream.Stream<unknown, unknown, unknown> {
-    const opened = this.connectionStreams.opened.stream(definition, payload, input, options)
+    const opened = this.parts.opened.stream(definition, payload, input, options)
     return this.context.calls.stream(definition.name, this.target, opened)
   }
 
@@ -179,30 +174,32 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
 
   /** How the connection ended, once it has. */
   get closed(): Effect.Effect<CloseEvent> {
+    this.awaitingEnd ??= new Waiters()
     return this.awaitingEnd.until(() => (this.state === "closed" ? Effect.succeed(this.closeEvent) : undefined))
   }
 
   /** Calls back when the connection has ended, at once where it has; without a fiber, for a server with very many. */
-  onceClosed(listener: (event: CloseEvent) => void): void {
+  onceClosed(listener: OnceClosed<Caller>): void {
     // A transport may end as the first frame is sent.
-    if (this.state === "closed") return listener(this.closeEvent)
-    this.onceClosedListeners ??= []
-    this.onceClosedListeners.push(listener)
+    if (this.state === "closed") return listener(this.closeEvent, this)
+    // An empty array to which one is added has room for many more.
+    if (this.onceClosedListeners === undefined) this.onceClosedListeners = [listener]
+    else this.onceClosedListeners.push(listener)
   }
 
   /** How much the connection holds; all zero at rest. */
   get held() {
     return {
-      pending: this.outgoing.pending,
-      inFlight: this.incoming.running,
+      pending: this.parts.pending,
+      inFlight: this.parts.running,
       departures: this.outbox.waiting,
-      backlog: this.incoming.waiting
+      backlog: this.parts.waiting
     }
   }
 
   /** How many streams are open, those of this end and those of the peer. */
   get streams(): number {
-    return this.connectionStreams.open
+    return this.parts.streams
   }
 
   /** How many bytes the connection holds. */
@@ -212,7 +209,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
 
   /** Where a request failed with this error and would fail again on another connection: why. */
   refusal(error: unknown): FrameTooLarge | ConnectionClosed | undefined {
-    return this.outgoing.refusal(error)
+    return this.parts.outgoing.refusal(error)
   }
 
   /** What `close` does at once. */
@@ -236,12 +233,12 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   }
 
   beginFrames(isNewMessage: boolean): void {
-    this.timer.begin()
-    if (isNewMessage) this.incoming.beginBatch()
+    this.context.timer.begin()
+    if (isNewMessage) this.parts.beginBatch()
   }
 
   endFrames(): void {
-    this.timer.end()
+    this.context.timer.end()
   }
 
   onAlive(): void {
@@ -264,7 +261,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
     const type = typeof packet === "string" ? packet.charCodeAt(0) : packet[0]
     const isRequest = type === Frame.typeRequest || type === Frame.typeMessage
     if (isRequest || (type === Frame.typeOpen && this.agreement.version === 2)) {
-      return this.incoming.take(packet, batch, start)
+      return this.parts.incoming.take(packet, batch, start)
     }
     const weight = PayloadWeight.of(packet, this.agreement.serialization)
     if (typeof weight === "string") return this.onMalformed(packet, weight)
@@ -281,27 +278,27 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   private onFrame(frame: Frame.Frame | Frame.Malformed, packet: Packet): void {
     switch (frame.type) {
       case "s":
-        return this.outgoing.onResponse(frame)
+        return this.parts.outgoing.onResponse(frame)
       case "c":
-        return this.incoming.cancel(frame.id)
+        return this.parts.cancel(frame.id)
       case "v":
         return this.onHello(frame.data)
       case "d":
-        return this.connectionStreams.opened.onElements(frame)
+        return this.parts.opened.onElements(frame)
       case "i":
-        return this.connectionStreams.served.onInput(frame)
+        return this.parts.served.onInput(frame)
       case "k":
       case "w":
       case "g":
         return this.onGrant(frame, packet)
       case "o":
-        return this.connectionStreams.opened.onAccept(frame.id)
+        return this.parts.opened.onAccept(frame.id)
       case "e":
-        return this.connectionStreams.opened.onEnd(frame)
+        return this.parts.opened.onEnd(frame)
       case "j":
-        return this.incoming.endInput(frame.id)
+        return this.parts.incoming.endInput(frame.id)
       case "h":
-        return this.connectionStreams.opened.onInputRefused(frame.id)
+        return this.parts.opened.onInputRefused(frame.id)
       case "malformed":
         return this.onMalformed(packet, frame.issue)
       default:
@@ -316,12 +313,12 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
     const id = Frame.idOf(text)
     switch (text.charAt(0)) {
       case "s":
-        return this.outgoing.onUnreadable(id, issue)
+        return this.parts.outgoing.onUnreadable(id, issue)
       case "d":
       case "e":
-        return this.connectionStreams.opened.onUnreadable(id, issue)
+        return this.parts.opened.onUnreadable(id, issue)
       case "i":
-        return this.connectionStreams.served.onUnreadable(id, issue)
+        return this.parts.served.onUnreadable(id, issue)
     }
   }
 
@@ -340,22 +337,22 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   private onGrant({ data, id, type }: Frame.Grant, packet: Packet): void {
     const credit = Hello.creditOf(data, type === "k" ? "requests" : "items")
     if (credit === undefined) this.logDropped(packet, "it grants nothing")
-    else if (type === "w") this.incoming.grant(id, credit)
-    else if (type === "g") this.connectionStreams.opened.grant(id, credit)
+    else if (type === "w") this.parts.incoming.grant(id, credit)
+    else if (type === "g") this.parts.opened.grant(id, credit)
     else this.outbox.grant(credit)
   }
 
   onDrain(): void {
     this.outbox.drain()
-    this.incoming.resume()
-    this.connectionStreams.onDrain()
+    this.parts.onDrain()
   }
 
-  onHeartbeat(lateMillis: number): void {
+  /** A heartbeat is due. */
+  onDeadline(lateMillis: number): void {
     if (this.state !== "open") return
     if (this.receivedSinceHeartbeat) this.silentHeartbeats = 0
     // A time in which this end itself was stalled isn't the peer's silence.
-    else if (lateMillis < this.heartbeat.millis / 2) this.silentHeartbeats++
+    else if (lateMillis < this.millis / 2) this.silentHeartbeats++
     this.watchBound()
     this.receivedSinceHeartbeat = false
     if (this.silentHeartbeats === 2) {
@@ -363,7 +360,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
       return this.transport.terminate()
     }
     this.transport.ping()
-    this.context.deadlines.add(this.heartbeat)
+    this.context.deadlines.add(this)
   }
 
   /** Logs once that this connection stays at its bound. */
@@ -382,16 +379,14 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
     if (this.state === "open" && this.closeEvent.code === CloseCode.Abnormal) this.closeEvent = event
     this.state = "closed"
     this.release()
-    for (const listener of this.onceClosedListeners ?? []) listener(this.closeEvent)
-    this.awaitingEnd.announce()
+    for (const listener of this.onceClosedListeners ?? []) listener(this.closeEvent, this)
+    this.awaitingEnd?.announce()
   }
 
   private release(): void {
-    this.context.deadlines.remove(this.heartbeat)
+    this.context.deadlines.remove(this)
     this.arrived.clear()
-    this.incoming.clear()
-    this.connectionStreams.clear()
-    this.outgoing.clear()
+    this.parts.clear()
     this.outbox.clear()
     this.memory.close()
   }
@@ -404,21 +399,8 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   }
 }
 
-/** The deadline at which a connection pings its peer. */
-class Heartbeat implements Expiring {
-  dueAt = 0
-  previous: Expiring | undefined = undefined
-  next: Expiring | undefined = undefined
-
-  constructor(
-    readonly millis: number,
-    private readonly connection: { readonly onHeartbeat: (lateMillis: number) => void }
-  ) {}
-
-  onDeadline(lateMillis: number): void {
-    this.connection.onHeartbeat(lateMillis)
-  }
-}
+/** How a connection ends of which nothing else is known. */
+const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
 
 /** How many dropped frames of one connection are logged. */
 const maxDroppedLogged = 10

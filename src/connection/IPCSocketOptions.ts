@@ -15,6 +15,7 @@ import * as RunFork from "../internal/RunFork.js"
 import { wholeNumber } from "../internal/WholeNumber.js"
 import type { Budget } from "../MemoryBudget.js"
 import { MemoryBudget } from "../MemoryBudget.js"
+import { CallTimer } from "../telemetry/CallTimer.js"
 import type { Handlers } from "./Handlers.js"
 import type { Credit } from "./Hello.js"
 
@@ -56,6 +57,7 @@ export interface IPCSocketContext<Caller> extends SharedContext {
 /** @internal */
 export interface SharedContext {
   readonly clock: Clock.Clock
+  readonly timer: CallTimer
   readonly deadlines: Deadlines
   readonly runFork: RunFork.RunFork
   readonly requestTimeoutMillis: number
@@ -82,8 +84,10 @@ export const makeContext = Effect.fnUntraced(function* <Caller>(
 ) {
   const highWaterMark = wholeNumber(options.highWaterMark, 16 * 1024 * 1024)
   const maxHandlersInFlight = wholeNumber(options.maxHandlersInFlight, 1024)
+  const clock = yield* Effect.clock
   const context: IPCSocketContext<Caller> = {
-    clock: yield* Effect.clock,
+    clock,
+    timer: new CallTimer(clock),
     handlers,
     deadlines,
     runFork: yield* RunFork.make(),

@@ -13,12 +13,10 @@ import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import * as ActiveSpan from "../telemetry/ActiveSpan.js"
 import * as CallSpan from "../telemetry/CallSpan.js"
-import type { CallTimer } from "../telemetry/CallTimer.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Connection } from "./Connection.js"
 import type { ConnectionMemory } from "./ConnectionMemory.js"
 import { granularity } from "./ConnectionMemory.js"
-import type { ConnectionStreams } from "./ConnectionStreams.js"
 import { CreditReturn } from "./CreditReturn.js"
 import * as Frame from "./Frame.js"
 import * as FrameBytes from "./FrameBytes.js"
@@ -26,6 +24,7 @@ import { Grants } from "./Grants.js"
 import { failureOf } from "./HandlerFailures.js"
 import type { Handler } from "./Handlers.js"
 import type { Credit } from "./Hello.js"
+import type { IncomingStreams } from "./IncomingStreams.js"
 import type { IPCSocketContext } from "./IPCSocketOptions.js"
 import type { Outbox } from "./Outbox.js"
 import * as PayloadLimit from "./PayloadLimit.js"
@@ -42,9 +41,17 @@ interface InFlight {
   cancelled: boolean
 }
 
+/** The streams that the peer has opened, made when one of them is first wanted. */
+export interface ServedStreams<Caller> {
+  readonly served: IncomingStreams<Caller>
+  /** Interrupts a stream. Whether there was such a one. */
+  readonly cancelStream: (id: number) => boolean
+}
+
 export class IncomingRequests<Caller> {
   private readonly inFlight = new IdMap<InFlight>()
-  private readonly backlog: RequestBacklog
+  /** Made when the first frame has to wait. */
+  private backlog: RequestBacklog | undefined
   private readonly credit: CreditReturn | undefined
   private lastMessageId = 0
   /** What the payload that is being handled takes beside its text. */
@@ -56,10 +63,8 @@ export class IncomingRequests<Caller> {
     outbox: Outbox,
     private readonly memory: ConnectionMemory,
     private readonly replies: Replies,
-    private readonly streams: ConnectionStreams<Caller>,
-    private readonly timer: CallTimer
+    private readonly streams: ServedStreams<Caller>
   ) {
-    this.backlog = new RequestBacklog(memory)
     if (connection.agreement.version === 2) {
       this.credit = new CreditReturn(context.requestCredit, new Grants("k:::", "requests", connection, outbox))
     }
@@ -72,17 +77,17 @@ export class IncomingRequests<Caller> {
 
   /** How many requests and messages wait. */
   get waiting(): number {
-    return this.backlog.size
+    return this.backlog?.size ?? 0
   }
 
   /** The frames that come next are of another batch. */
   beginBatch(): void {
-    this.backlog.beginBatch()
+    this.backlog?.beginBatch()
   }
 
   /** Takes the frame of a request or message, which begins at `start` of the batch. */
   take(packet: Packet, batch: Packet, start: number): void {
-    if (this.backlog.size === 0 && this.hasRoom(packet.length)) this.handle(packet)
+    if (this.waiting === 0 && this.hasRoom(packet.length)) this.handle(packet)
     else this.keep(packet, batch, start)
   }
 
@@ -90,8 +95,8 @@ export class IncomingRequests<Caller> {
   cancel(id: number): void {
     const entry = this.inFlight.get(id)
     if (entry === undefined) {
-      if (this.streams.cancel(id)) return
-      const length = this.backlog.cancel(id)
+      if (this.streams.cancelStream(id)) return
+      const length = this.backlog?.cancel(id) ?? -1
       if (length < 0) return
       this.credit?.add(1, length)
       return this.resume()
@@ -102,7 +107,7 @@ export class IncomingRequests<Caller> {
 
   /** The peer grants elements of a stream, which may still wait to be opened. */
   grant(id: number, credit: Credit): void {
-    const early = this.backlog.earlyFramesOf(id)
+    const early = this.backlog?.earlyFramesOf(id)
     if (early === undefined) return this.streams.served.grant(id, credit)
     early.count += credit.count
     early.bytes += credit.bytes
@@ -110,25 +115,27 @@ export class IncomingRequests<Caller> {
 
   /** The input of a stream ends, which may still wait to be opened. */
   endInput(id: number): void {
-    const early = this.backlog.earlyFramesOf(id)
+    const early = this.backlog?.earlyFramesOf(id)
     if (early === undefined) this.streams.served.onInputEnd(id)
     else early.isInputEnded = true
   }
 
   /** Handles what waits, as far as there is room. */
   resume(): void {
-    if (this.backlog.size === 0) return
-    this.timer.begin()
-    while (this.backlog.size > 0 && this.connection.state === "open" && this.hasRoom(this.backlog.nextLength)) {
-      const taken = this.backlog.shift()
+    const { backlog } = this
+    if (backlog === undefined || backlog.size === 0) return
+    const { timer } = this.context
+    timer.begin()
+    while (backlog.size > 0 && this.connection.state === "open" && this.hasRoom(backlog.nextLength)) {
+      const taken = backlog.shift()
       if (taken !== undefined) this.handle(taken.packet, taken.early)
     }
-    this.timer.end()
+    timer.end()
   }
 
   /** Interrupts every handler and forgets what waits: the connection has ended. */
   clear(): void {
-    this.backlog.clear()
+    this.backlog?.clear()
     for (const { running } of this.inFlight.entries()) running.interrupt()
   }
 
@@ -141,7 +148,9 @@ export class IncomingRequests<Caller> {
   }
 
   private keep(packet: Packet, batch: Packet, start: number): void {
-    const { backlog, memory } = this
+    const { memory } = this
+    this.backlog ??= new RequestBacklog(memory)
+    const { backlog } = this
     const text = FrameBytes.textOf(packet)
     const id = text.charCodeAt(0) === Frame.typeMessage ? -1 : Frame.idOf(text)
     const isFirst = backlog.size === 0 && !memory.isPressed
@@ -203,7 +212,7 @@ export class IncomingRequests<Caller> {
       this.replies.fail(headOf(id, path), `no handler for ${quote(path.slice(0, 100))}`, { reason: "NoHandler" })
       return false
     }
-    if (this.inFlight.get(id) !== undefined || this.backlog.has(id)) {
+    if (this.inFlight.get(id) !== undefined || this.backlog?.has(id) === true) {
       this.connection.logDropped(`r:${id}:${path}`, "its id is in flight already")
       return false
     }
@@ -224,7 +233,8 @@ export class IncomingRequests<Caller> {
   /** Runs the handler, without a fiber where its effect has already ended. A message's id is negative. */
   private run(handler: Handler<Caller>, data: unknown, id: number, length: number, trace: string | undefined): boolean {
     const { caller } = this.connection
-    const startedAt = this.timer.arrival
+    const { timer } = this.context
+    const startedAt = timer.arrival
     // The handler may end another one, in whose place a request that waits is handled at once.
     const { parsedBytes } = this
     const call =
@@ -238,14 +248,14 @@ export class IncomingRequests<Caller> {
     const settled = SyncEffect.exitOf(effect)
     if (settled !== undefined) {
       if (call !== undefined) CallSpan.endOfHandler(call, settled)
-      this.timer.onAnswered(handler.durations, settled)
+      timer.onAnswered(handler.durations, settled)
       this.onHandled(handler, id, settled)
       return false
     }
     const running = Execution.start(effect, handler.runFork, call?.span)
     if (running.exit !== undefined) {
       if (call !== undefined) CallSpan.endOfHandler(call, running.exit)
-      this.timer.onAnswered(handler.durations, running.exit)
+      timer.onAnswered(handler.durations, running.exit)
       this.onHandled(handler, id, running.exit)
       return false
     }
@@ -264,7 +274,7 @@ export class IncomingRequests<Caller> {
       const wasMuch = this.memory.inFlight > granularity
       this.memory.inFlight -= bytes
       if (wasMuch) this.memory.settle()
-      this.timer.onEnded(handler.durations, startedAt, exit)
+      timer.onEnded(handler.durations, startedAt, exit)
       if (call !== undefined) CallSpan.endOfHandler(call, exit)
       this.onHandled(handler, id, exit, entry.cancelled)
       this.credit?.add(1, length)

@@ -19,7 +19,6 @@ import { millisOf } from "../internal/MonotonicTime.js"
 import { quote } from "../internal/Printable.js"
 import * as SyncEffect from "../internal/SyncEffect.js"
 import type { OnEnd, Waiting } from "../internal/Waiting.js"
-import type { CallTimer } from "../telemetry/CallTimer.js"
 import { outcomeOf } from "../telemetry/CallTimer.js"
 import { clientDurations, pendingCalls } from "../telemetry/Metrics.js"
 import * as TraceContext from "../telemetry/TraceContext.js"
@@ -43,8 +42,7 @@ export class OutgoingRequests {
   constructor(
     private readonly context: SharedContext,
     private readonly connection: Connection,
-    private readonly outbox: Outbox,
-    private readonly timer: CallTimer
+    private readonly outbox: Outbox
   ) {}
 
   /** How many requests wait for their responses. */
@@ -159,7 +157,7 @@ export class OutgoingRequests {
     this.forget(pending)
     const result = ResponseDecoder.decode(pending.request, this.connection.target, frame.data)
     const exit = SyncEffect.exitOf(result)
-    this.record(pending, this.timer.arrival, exit === undefined ? undefined : outcomeOf(exit))
+    this.record(pending, this.context.timer.arrival, exit === undefined ? undefined : outcomeOf(exit))
     pending.onEnd(result)
   }
 
@@ -169,7 +167,7 @@ export class OutgoingRequests {
     if (pending === undefined) return
     this.forget(pending)
     const error = new InvalidResponse({ request: nameOf(pending.request), target: this.connection.target, issue })
-    this.record(pending, this.timer.arrival, error._tag)
+    this.record(pending, this.context.timer.arrival, error._tag)
     pending.onEnd(Exit.fail(error))
   }
 

@@ -11,28 +11,30 @@ import type { Credit } from "./Hello.js"
 export class RequestCredit {
   private count = 0
   private bytes = 0
-  private readonly departures = new Set<Departure>()
+  /** Made when the first request has to wait. */
+  private departures: Set<Departure> | undefined
 
   constructor(private readonly memory: ConnectionMemory) {}
 
   /** How many requests wait. */
   get waiting(): number {
-    return this.departures.size
+    return this.departures?.size ?? 0
   }
 
   entries(): Iterable<Departure> {
-    return this.departures
+    return this.departures ?? []
   }
 
   /** Whether a frame of this length may be sent now; then it counts as sent. The last one may overdraw the bytes. */
   take(length: number): boolean {
-    if (this.departures.size > 0 || this.count < 1 || this.bytes < 1) return false
+    if (this.waiting > 0 || this.count < 1 || this.bytes < 1) return false
     this.count--
     this.bytes -= length
     return true
   }
 
   add(departure: Departure): void {
+    this.departures ??= new Set()
     this.departures.add(departure)
     this.memory.uncredited += lengthOf(departure)
     this.memory.settle()
@@ -40,7 +42,7 @@ export class RequestCredit {
 
   /** Whether it waited here. */
   remove(departure: Departure): boolean {
-    if (!this.departures.delete(departure)) return false
+    if (this.departures?.delete(departure) !== true) return false
     this.memory.uncredited -= lengthOf(departure)
     return true
   }
@@ -49,7 +51,7 @@ export class RequestCredit {
   grant({ bytes, count }: Credit, send: (departure: Departure) => void): void {
     this.count += count
     this.bytes += bytes
-    for (const departure of this.departures) {
+    for (const departure of this.entries()) {
       if (this.count < 1 || this.bytes < 1) return
       this.remove(departure)
       this.count--
@@ -66,8 +68,8 @@ export class RequestCredit {
   }
 
   clear(): void {
-    const departures = [...this.departures]
-    this.departures.clear()
+    const departures = [...this.entries()]
+    this.departures?.clear()
     this.memory.uncredited = 0
     for (const departure of departures) departure.onDeparted?.()
   }

@@ -1,6 +1,6 @@
 /**
- * When the calls of one connection began and how long they took. The clock is read for what arrives at once, not for each
- * call: it costs a notable part of one.
+ * When the calls of an end's connections began and how long they took. The clock is read for what arrives at once, not for
+ * each call: it costs a notable part of one.
  *
  * @internal
  */

@@ -11,14 +11,12 @@ import type { Packet } from "../../../src/connection/Transport.js"
 /** A socket that looks at what it was given some time later, and the frames that it got. */
 const slowSocket = () => {
   const frames: Array<Packet> = []
-  const reader = new Reader(
-    {
-      onHeader: () => true,
-      onFrame: (kind, body) => frames.push(kind === Kind.text ? body.toString() : Uint8Array.from(body)),
-      onReceiving: () => {}
-    },
-    (_, length) => Buffer.allocUnsafeSlow(length)
-  )
+  const reader = new Reader({
+    onHeader: () => true,
+    onFrame: (kind, body) => frames.push(kind === Kind.text ? body.toString() : Uint8Array.from(body)),
+    onReceiving: () => {},
+    allocate: (_, length) => Buffer.allocUnsafeSlow(length)
+  })
   const socket = new Writable({
     highWaterMark: 0,
     write: (chunk, _, done) => {

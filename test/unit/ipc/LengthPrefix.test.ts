@@ -6,14 +6,12 @@ import { headerLength, Kind, printHeader, printText, Reader } from "../../../lay
 const read = (stream: Buffer, cuts: ReadonlyArray<number>, limit = Number.POSITIVE_INFINITY) => {
   const frames: Array<readonly [number, string | Buffer]> = []
   const receiving: Array<number> = []
-  const reader = new Reader(
-    {
-      onHeader: (_, length) => length <= limit,
-      onFrame: (kind, body) => frames.push([kind, kind === Kind.bytes ? body : body.toString("latin1")]),
-      onReceiving: (bytes) => receiving.push(bytes)
-    },
-    (_, length) => Buffer.allocUnsafeSlow(length)
-  )
+  const reader = new Reader({
+    onHeader: (_, length) => length <= limit,
+    onFrame: (kind, body) => frames.push([kind, kind === Kind.bytes ? body : body.toString("latin1")]),
+    onReceiving: (bytes) => receiving.push(bytes),
+    allocate: (_, length) => Buffer.allocUnsafeSlow(length)
+  })
   const ends = [...new Set(cuts.map((cut) => cut % (stream.length + 1)))].sort((a, b) => a - b)
   let start = 0
   for (const end of [...ends, stream.length]) {
