@@ -60,7 +60,7 @@ export const make: (
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),
-    WebSocket: WebSocketTransport.webSocketClass(ws, maxFrameBytes),
+    WebSocket: WebSocketTransport.webSocketClass(ws),
     handleProtocols: (offered) => Subprotocol.choose(offered, serialization)
   })
   const serverProofs = new WeakMap<IncomingMessage, string>()

@@ -49,13 +49,20 @@ const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
 /** The `maxPayload` of the WebSocket for a limit of one frame: frames within the limit may come joined. */
 export const maxPayload = (maxFrameBytes: number): number => Math.max(maxFrameBytes, maxJoinedBytes)
 
-/** A WebSocket that names the limit to a peer whose frame is over it: ws by itself closes with the bare code. */
-export const webSocketClass = ({ WebSocket }: Ws, maxFrameBytes: number): Ws["WebSocket"] =>
-  class extends WebSocket {
+let limitNaming: Ws["WebSocket"] | undefined
+
+/**
+ * A WebSocket that names the limit to a peer whose frame is over it: ws by itself closes with the bare code. There is one
+ * class, since V8 makes two dozen hidden classes for each.
+ */
+export const webSocketClass = ({ WebSocket }: Ws): Ws["WebSocket"] => {
+  limitNaming ??= class extends WebSocket {
     override close(code?: number, data?: string | Buffer): void {
-      super.close(code, code === CloseCode.TooLarge ? (data ?? FrameLimit.exceeded(maxFrameBytes).reason) : data)
+      super.close(code, code === CloseCode.TooLarge ? (data ?? (this as Carrier)[carried]?.limit) : data)
     }
   }
+  return limitNaming
+}
 
 class WebSocketTransport implements Transport, Sink, TextListener {
   readonly agreement: Agreement
@@ -140,6 +147,11 @@ class WebSocketTransport implements Transport, Sink, TextListener {
   onClose(code: number, reason: Buffer): void {
     clearTimeout(this.grace)
     this.listener?.onClosed(this.error ?? { code, reason: reason.toString() })
+  }
+
+  /** The limit as a peer is told it. */
+  get limit(): string {
+    return FrameLimit.exceeded(this.maxFrameBytes).reason
   }
 
   private onReceived(bytes: number): void {

@@ -52,7 +52,7 @@ const openWith = (
 ): Effect.Effect<void, UpgradeOffer.UpgradeFailed> =>
   Effect.async((resume) => {
     const { onError, onResponse, onUnproved } = UpgradeOffer.failures(base, resume)
-    const Limited = WebSocketTransport.webSocketClass(ws, maxFrameBytes)
+    const Limited = WebSocketTransport.webSocketClass(ws)
     const webSocket = new Limited(offer.url, subprotocols, {
       perMessageDeflate: false,
       maxPayload: WebSocketTransport.maxPayload(maxFrameBytes),

@@ -7,6 +7,7 @@ import * as Redacted from "effect/Redacted"
 import type { ClientOptions } from "ws"
 import { NodeIPCClient, NodeIPCServer } from "../../layers/index.js"
 import * as WebSocketTransport from "../../layers/ipc/WebSocketTransport.js"
+import * as FrameLimit from "../../src/connection/FrameLimit.js"
 import { IPCServer } from "../../src/IPCServer.js"
 import { isPrintable } from "../../src/internal/Printable.js"
 import * as Bare from "../support/Bare.js"
@@ -353,12 +354,16 @@ describe("A frame over the limit", () => {
     })
   )
 
-  live("that comes in fragments, or in a lie about its length, is one too", () =>
+  live("that comes in fragments is one too, and each server names its own limit", () =>
     Effect.gen(function* () {
-      const { port } = yield* NodeIPCServer.make({ maxFrameBytes: 1_000_000 })
-      const fragments = yield* upgrade(port)
-      for (let i = 0; i < 11; i++) fragments.webSocket.send("x".repeat(100_000), { fin: false })
-      assert.strictEqual((yield* fragments.closed).code, 1009)
+      for (const maxFrameBytes of [1_000_000, 2_000_000]) {
+        const { port } = yield* NodeIPCServer.make({ maxFrameBytes })
+        const fragments = yield* upgrade(port)
+        for (let sent = 0; sent <= maxFrameBytes; sent += 100_000) {
+          fragments.webSocket.send("x".repeat(100_000), { fin: false })
+        }
+        assert.deepStrictEqual(yield* fragments.closed, FrameLimit.exceeded(maxFrameBytes))
+      }
     })
   )
 })
