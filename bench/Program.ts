@@ -25,6 +25,8 @@ export interface Memory {
   readonly rss: number
   /** V8's heap, and what it holds outside. */
   readonly heap: number
+  /** The part of `rss` that V8 keeps for new objects: it grows with what the process does, to 32 MiB, not with what it holds. */
+  readonly young: number
 }
 
 /** Runs a file of `programs/` on plain Node: what loads TypeScript would be measured with it. */

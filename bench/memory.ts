@@ -14,8 +14,9 @@ const servers = [
 export const run = async (connections: number): Promise<{ readonly idle: Report }> => {
   const series: Array<Series> = []
   for (const { name, server } of servers) {
-    const { heap, resident } = await measure(server, connections)
+    const { heap, resident, young } = await measure(server, connections)
     series.push({ workload: "resident", contender: name, values: [resident] })
+    series.push({ workload: "and the young generation", contender: name, values: [resident + young] })
     series.push({ workload: "heap", contender: name, values: [heap] })
   }
   const title = `Memory of an idle connection at the server (${connections} of them)`
@@ -25,7 +26,7 @@ export const run = async (connections: number): Promise<{ readonly idle: Report 
 const measure = async (
   name: string,
   connections: number
-): Promise<{ readonly resident: number; readonly heap: number }> => {
+): Promise<{ readonly resident: number; readonly young: number; readonly heap: number }> => {
   const server = await Program.start("idle.mjs", [], ["--expose-gc"])
   const client = await Program.start("idle.mjs")
   const port = await server.ask<number>("serve", name)
@@ -37,5 +38,6 @@ const measure = async (
   const after = await server.memory()
   await Promise.all([client.stop(), server.stop()])
   const each = (bytes: number) => bytes / connections / 1024
-  return { resident: each(after.rss - before.rss), heap: each(after.heap - before.heap) }
+  const young = after.young - before.young
+  return { resident: each(after.rss - before.rss - young), young: each(young), heap: each(after.heap - before.heap) }
 }

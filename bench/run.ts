@@ -225,7 +225,7 @@ await runSeveral("streams", () =>
   Streams.run(quick ? { rounds: 2, warmUpMillis: 200, millis: 100 } : { rounds: 3, warmUpMillis: 2500, millis: 400 })
 )
 await runSeveral("gateway", () => Gateway.run(quick ? { rounds: 2, seconds: 0.3 } : { rounds: 3, seconds: 1 }))
-await runSeveral("memory", () => Memory.run(2000))
+await runSeveral("memory", () => Memory.run(quick ? 2000 : 8000))
 await runSeveral("startup", () => Startup.run(quick ? 1 : 5))
 const imports = () => run("import", () => other("import-time.mjs", [quick ? "1" : "5"]))
 const routes = () => run("routes", () => other("routes.ts", ["--rounds", quick ? "1" : "7"]))

@@ -1,3 +1,5 @@
+import { getHeapSpaceStatistics } from "node:v8"
+
 /**
  * A measured program under the harness's orders: they come over Node's own process channel, so that they share nothing
  * with what is measured. It ends when the harness does.
@@ -30,6 +32,7 @@ const own = {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     const { external, heapUsed, rss } = process.memoryUsage()
-    return { rss, heap: heapUsed + external }
+    const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space").physical_space_size
+    return { rss, heap: heapUsed + external, young }
   }
 }
