@@ -30,18 +30,40 @@ let isKnown: boolean | undefined
 export const direct = <A, E>(begin: Begin<A, E>): Effect.Effect<A, E> =>
   step((resume) => {
     const fiber = currentFiber()
-    const waiting = begin(resume, fiber)
+    let waiting: Waiting | undefined
+    const onEnd: OnEnd<A, E> = (result) =>
+      resume(
+        Exit.isExit(result) || waiting === undefined || fiber === undefined ? result : orAbandon(fiber, result, waiting)
+      )
+    waiting = begin(onEnd, fiber)
     if (waiting === undefined || fiber?._asyncInterruptor !== resume) return
     // V8 would allocate a function that is assigned at once in its old generation.
     const onInterrupt = (interruption: Exit.Exit<never>): void =>
       resume(
         total(() => {
-          waiting.abandon()
+          waiting?.abandon()
           return interruption
         })
       )
     fiber._asyncInterruptor = onInterrupt
   })
+
+/**
+ * A fiber that is resumed and then interrupted never begins what it is resumed with. What that was to end, such as a span, is
+ * abandoned with the fiber's end.
+ */
+const orAbandon = <A, E>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  result: Effect.Effect<A, E>,
+  waiting: Waiting
+): Effect.Effect<A, E> => {
+  const abandon = () => waiting.abandon()
+  fiber.addObserver(abandon)
+  return Effect.suspend(() => {
+    fiber.removeObserver(abandon)
+    return result
+  })
+}
 
 /** `Effect.async` with a canceller, in half as many steps of the fiber. */
 export const composed = <A, E>(begin: Begin<A, E>): Effect.Effect<A, E> => {

@@ -95,6 +95,29 @@ for (const [how, make] of [
       )
     }
 
+    it.effect("is abandoned where an interruption comes before what goes on with it", () =>
+      Effect.gen(function* () {
+        const { effect, end, log } = scripted()
+        const fiber = yield* Effect.fork(effect)
+        yield* Effect.yieldNow()
+        end(Effect.sync(() => log.push("went on")))
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+        assert.deepStrictEqual(log, ["began", "abandoned"])
+      })
+    )
+
+    it.effect("isn't abandoned once what goes on with it has begun", () =>
+      Effect.gen(function* () {
+        const { effect, end, log } = scripted()
+        const fiber = yield* Effect.fork(effect)
+        yield* Effect.yieldNow()
+        end(Effect.sync(() => log.push("went on")))
+        assert.strictEqual(yield* Fiber.join(fiber), 2)
+        assert.deepStrictEqual(log, ["began", "went on"])
+      })
+    )
+
     it.effect("isn't abandoned where its fiber can't be interrupted", () =>
       Effect.gen(function* () {
         const { effect, end, log } = scripted()
