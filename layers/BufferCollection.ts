@@ -1,9 +1,11 @@
 /**
- * Frees the buffers that can't be used again, since the application gets them.
+ * Frees buffers that the application has got and dropped. They can't be used again as BufferPool's are: nothing tells when the
+ * application has dropped one.
  *
- * Their memory is outside V8's heap. V8 collects its young generation, which frees those that nothing refers to in a third of a
- * millisecond, once they hold 32 MiB. But a process that has run for a while marks its whole heap when they hold 8 MiB, which
- * takes it 15 milliseconds and more, so that a stream of bytes is three times as slow. So the young generation is collected before.
+ * Their memory is outside V8's heap. V8 frees those that nothing refers to when it collects its young generation. That takes a
+ * third of a millisecond, and V8 does it by itself once they hold 32 MiB. But in a process that has run for a while, V8 marks
+ * its whole heap once they hold 8 MiB. That takes 15 milliseconds and more, so that a stream of bytes is three times as slow.
+ * So the young generation is collected before.
  *
  * @internal
  */
@@ -25,15 +27,18 @@ export const allocated = (length: number): void => {
   collect()
 }
 
-/** Nothing, in a process whose V8 can't be asked for it. */
+/** Does nothing in a process whose V8 can't be asked for it. */
 const minorCollection = (): (() => void) => {
   try {
-    const gc = globalThis.gc ?? exposed()
+    const gc = newContextsGC() ?? exposed()
     return () => void gc({ type: "minor" })
   } catch {
     return () => {}
   }
 }
+
+/** V8's function, where the process was started with the flag. The global one may be the program's own. */
+const newContextsGC = (): NodeJS.GCFunction | undefined => VM.runInNewContext("globalThis.gc")
 
 /** V8's function is there only in contexts that are made while the flag is set, so that no other code gets it. */
 const exposed = (): NodeJS.GCFunction => {

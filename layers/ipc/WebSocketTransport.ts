@@ -125,7 +125,7 @@ class WebSocketTransport implements Transport, Sink, TextListener {
 
   onMessage(data: Buffer, isBinary: boolean): void {
     this.onReceived(0)
-    // ws has copied it from what the socket read.
+    // What the socket read of it took as much again.
     BufferCollection.allocated(2 * data.length)
     if (data.length > this.maxFrameBytes && !this.isJoined(data)) return this.refuse(data.length)
     if (isBinary) this.listener?.onBytes(data)

@@ -6,6 +6,17 @@ describe("buffers that the application gets", () => {
   const chunkBytes = 64 * 1024
   const mebibyte = 1024 * 1024
 
+  it("are freed by V8's function, not by one of the program's of this name", () => {
+    const options: Array<unknown> = []
+    Object.assign(globalThis, { gc: (given: unknown) => options.push(given) })
+    try {
+      BufferCollection.allocated(8 * mebibyte)
+    } finally {
+      Reflect.deleteProperty(globalThis, "gc")
+    }
+    assert.deepStrictEqual(options, [])
+  })
+
   it("are freed soon after it has dropped them, not when they hold 32 MiB", () => {
     const before = process.memoryUsage().arrayBuffers
     let most = 0
