@@ -114,8 +114,7 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
 
   override end(chunk?: unknown, encoding?: BufferEncoding | (() => void), callback?: () => void): this {
     if (this.#taps !== undefined && !this.#tellEnd(chunk, encoding)) return this
-    const isText = typeof chunk === "string" && typeof encoding !== "function"
-    if (!isText || this.chunkedEncoding || !this.headersSent || this.socket === null) {
+    if (typeof chunk !== "string" || this.chunkedEncoding || !this.headersSent || this.socket === null) {
       return super.end(chunk, encoding as BufferEncoding, callback)
     }
     // Node would end it by an empty write of its own, and send both by `writev`, which takes longer than one write.
