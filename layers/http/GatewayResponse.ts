@@ -114,14 +114,7 @@ export class GatewayResponse<Request extends IncomingMessage = IncomingMessage> 
 
   override end(chunk?: unknown, encoding?: BufferEncoding | (() => void), callback?: () => void): this {
     if (this.#taps !== undefined && !this.#tellEnd(chunk, encoding)) return this
-    if (typeof chunk !== "string" || this.chunkedEncoding || !this.headersSent || this.socket === null) {
-      return super.end(chunk, encoding as BufferEncoding, callback)
-    }
-    // Node would end it by an empty write of its own, and send both by `writev`, which takes longer than one write.
-    this.socket.cork()
-    super.write(chunk, encoding as BufferEncoding)
-    this.socket.uncork()
-    return super.end(callback)
+    return super.end(chunk, encoding as BufferEncoding, callback)
   }
 
   override addTrailers(trailers: OutgoingHttpHeaders | ReadonlyArray<[string, string]>): void {
