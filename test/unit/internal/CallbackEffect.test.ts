@@ -7,18 +7,10 @@ import * as InnerScope from "../../../src/internal/InnerScope.js"
 import * as SyncEffect from "../../../src/internal/SyncEffect.js"
 import type { OnEnd } from "../../../src/internal/Waiting.js"
 import { makeEnds } from "../../support/pair.js"
+import * as ScriptedWait from "../../support/scriptedWait.js"
 
 /** An effect that ends when the test says so, and notes what is done with it. */
-const scripted = () => {
-  const log: Array<string> = []
-  const onEnds: Array<OnEnd<number, string>> = []
-  const effect = new CallbackEffect<number, string>((onEnd) => {
-    log.push("began")
-    onEnds.push(onEnd)
-    return { abandon: () => log.push("abandoned") }
-  })
-  return { effect, log, end: (result: Effect.Effect<number, string>) => onEnds.at(-1)?.(result) }
-}
+const scripted = () => ScriptedWait.scripted((begin) => new CallbackEffect(begin))
 
 const atOnce = (result: Effect.Effect<number, string>) =>
   new CallbackEffect<number, string>((onEnd) => {
@@ -45,18 +37,7 @@ describe("in a fiber", () => {
     })
   )
 
-  it.effect("begins anew each time it is run", () =>
-    Effect.gen(function* () {
-      const { effect, end, log } = scripted()
-      for (const value of [1, 2]) {
-        const fiber = yield* Effect.fork(effect)
-        yield* Effect.yieldNow()
-        end(Exit.succeed(value))
-        assert.strictEqual(yield* Fiber.join(fiber), value)
-      }
-      assert.deepStrictEqual(log, ["began", "began"])
-    })
-  )
+  it.effect("begins anew each time it is run", () => ScriptedWait.assertBeginsAnew(scripted()))
 
   for (const [how, run] of [
     ["by itself", (effect) => effect],

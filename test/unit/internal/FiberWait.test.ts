@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Fiber, FiberId, TestClock } from "effect"
 import * as FiberWait from "../../../src/internal/FiberWait.js"
-import type { OnEnd } from "../../../src/internal/Waiting.js"
+import * as ScriptedWait from "../../support/scriptedWait.js"
 
 it("takes one step with the installed version of Effect", () => {
   assert.isTrue(FiberWait.probe())
@@ -11,17 +11,7 @@ for (const [how, make] of [
   ["direct", FiberWait.direct],
   ["composed", FiberWait.composed]
 ] as const) {
-  /** A wait that ends when the test says so, and notes what is done with it. */
-  const scripted = () => {
-    const log: Array<string> = []
-    const onEnds: Array<OnEnd<number, string>> = []
-    const effect = make<number, string>((onEnd) => {
-      log.push("began")
-      onEnds.push(onEnd)
-      return { abandon: () => log.push("abandoned") }
-    })
-    return { effect, log, end: (result: Effect.Effect<number, string>) => onEnds.at(-1)?.(result) }
-  }
+  const scripted = () => ScriptedWait.scripted(make<number, string>)
 
   describe(`a wait that is ${how}`, () => {
     it.effect("ends as what it is called back with, at once or later, each time it is run", () =>
@@ -35,14 +25,7 @@ for (const [how, make] of [
         assert.strictEqual(yield* atOnce(Exit.succeed(1)), 1)
         assert.strictEqual(yield* Effect.flip(atOnce(Exit.fail("no"))), "no")
         assert.strictEqual(yield* atOnce(Effect.as(Effect.yieldNow(), 1)), 1)
-        const { effect, end, log } = scripted()
-        for (const value of [1, 2]) {
-          const fiber = yield* Effect.fork(effect)
-          yield* Effect.yieldNow()
-          end(Exit.succeed(value))
-          assert.strictEqual(yield* Fiber.join(fiber), value)
-        }
-        assert.deepStrictEqual(log, ["began", "began"])
+        yield* ScriptedWait.assertBeginsAnew(scripted())
       })
     )
 
