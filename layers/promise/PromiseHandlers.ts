@@ -85,7 +85,7 @@ export const answerBy = (
 ): Effect.Effect<unknown, unknown> => {
   try {
     const result = AmbientSpan.callHandler(call)
-    return isPromiseLike(result) ? wait(result) : Exit.succeed(result)
+    return result instanceof Promise || isPromiseLike(result) ? wait(result) : Exit.succeed(result)
   } catch (error) {
     return Exit.fail(error)
   }

@@ -101,12 +101,8 @@ export const serviceHandler =
 /** @internal */
 export type ServiceHandler = (...args: ReadonlyArray<unknown>) => Stream.Stream<unknown, unknown>
 
-/**
- * A client as handlers are told of it.
- *
- * @internal
- */
-export const callerOf = ({ clientId, runtimeId }: ConnectedClient): ConnectedClient =>
+/** A client as handlers are told of it. */
+const callerOf = ({ clientId, runtimeId }: ConnectedClient): ConnectedClient =>
   runtimeId === undefined ? { clientId } : { clientId, runtimeId }
 
 /**
