@@ -2,8 +2,8 @@
  * A fiber's wait to be called back, which can be interrupted.
  *
  * Composed of Effect's public functions it takes a fiber ten steps, seven of them only to learn of an interruption, and a small
- * request a sixth to a third of its time. Effect's runtime needs one step, but doesn't publish it. So the two things that are used of
- * that runtime are tried once, and where they aren't as expected, the wait is composed.
+ * request a sixth to a third of its time. Effect's runtime needs one step, but doesn't publish it. So what is used of that runtime
+ * is tried once, and where it isn't as expected, the wait is composed.
  *
  * @internal
  */
@@ -15,6 +15,8 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
+import { isExit } from "./Exits.js"
+import * as ResumedFibers from "./ResumedFibers.js"
 import { total } from "./Total.js"
 import type { Begin, OnEnd, Waiting } from "./Waiting.js"
 
@@ -31,10 +33,11 @@ export const direct = <A, E>(begin: Begin<A, E>): Effect.Effect<A, E> =>
   step((resume) => {
     const fiber = currentFiber()
     let waiting: Waiting | undefined
-    const onEnd: OnEnd<A, E> = (result) =>
-      resume(
-        Exit.isExit(result) || waiting === undefined || fiber === undefined ? result : orAbandon(fiber, result, waiting)
-      )
+    const onEnd: OnEnd<A, E> = (result) => {
+      if (fiber === undefined) return resume(result)
+      const ended = isExit(result) || waiting === undefined ? result : orAbandon(fiber, result, waiting)
+      ResumedFibers.resume(fiber, resume, ended)
+    }
     waiting = begin(onEnd, fiber)
     if (waiting === undefined || fiber?._asyncInterruptor !== resume) return
     // V8 would allocate a function that is assigned at once in its old generation.
@@ -92,8 +95,11 @@ interface Interruptible {
   _asyncInterruptor: ((interruption: Exit.Exit<never>) => void) | null
 }
 
-const currentFiber = () =>
-  Option.getOrUndefined(Fiber.getCurrentFiber()) as (Fiber.RuntimeFiber<unknown, unknown> & Interruptible) | undefined
+const currentFiber = () => Option.getOrUndefined(Fiber.getCurrentFiber()) as CurrentFiber | undefined
+
+type CurrentFiber = Omit<Fiber.RuntimeFiber<unknown, unknown>, keyof ResumedFibers.Scheduled> &
+  ResumedFibers.Scheduled &
+  Interruptible
 
 type Register<A, E> = (resume: OnEnd<A, E>) => void
 
@@ -108,14 +114,15 @@ Object.setPrototypeOf(
 
 const step = <A, E>(register: Register<A, E>) => new Step(register) as unknown as Effect.Effect<A, E>
 
-/** Whether a fiber runs the step as one, and is interrupted by what the step is given to resume it. */
+/** Whether a fiber runs the step as one, is interrupted by what the step is given to resume it, and can be scheduled. */
 export const probe = (): boolean => {
-  let isInterruptor = false
+  let isAsExpected = false
   const exit = Effect.runSyncExit(
     step<void, never>((resume) => {
-      isInterruptor = currentFiber()?._asyncInterruptor === resume
+      const fiber = currentFiber()
+      isAsExpected = fiber?._asyncInterruptor === resume && ResumedFibers.canSchedule(fiber)
       resume(Exit.void)
     })
   )
-  return isInterruptor && Exit.isSuccess(exit)
+  return isAsExpected && Exit.isSuccess(exit)
 }

@@ -8,14 +8,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { andThen, CallbackEffect } from "./CallbackEffect.js"
+import { isExit } from "./Exits.js"
 
 /**
  * The effect's exit, if it has already ended.
  */
 export const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined => {
-  // An error that can be yielded is an effect too, and may be tagged as an Exit is.
-  if (Exit.isExit(effect) && !(effect instanceof Error)) return effect as Exit.Exit<A, E>
-  if (Either.isEither(effect)) {
+  if (isExit(effect)) return effect
+  if (!(effect instanceof CallbackEffect) && Either.isEither(effect)) {
     const either = effect as Either.Either<A, E>
     return Either.isRight(either) ? Exit.succeed(either.right) : Exit.fail(either.left)
   }
