@@ -36,6 +36,8 @@ const peers: ReadonlyArray<Peer> = [
   { name: "lines of JSON, asked by fibers", module: "lines", variant: "fibers", bothWays: true },
   { name: "the same, cancellable", module: "lines", variant: "cancellable", bothWays: true },
   { name: "the same, by TCP", module: "lines", variant: "tcp", bothWays: true },
+  { name: "lines of JSON, cancellable, generator handlers", module: "lines", variant: "generators", bothWays: true },
+  { name: "lines of JSON, cancellable, a runPromise for each", module: "lines", variant: "runPromise", bothWays: true },
   { name: "effect-ipc, branded", module: "ours", variant: "branded", bothWays: true },
   { name: "effect-ipc, branded, by TCP", module: "ours", variant: "tcp", bothWays: true },
   { name: "effect-ipc, branded, generator handlers", module: "ours", variant: "generators", bothWays: true },

@@ -2,7 +2,7 @@
  * Requests by hand without what makes them safe: lines of JSON over a bare socket, a map from ids to callbacks, and a write for
  * each 32 lines and at the end of a turn. No deadlines, no limits, nothing checked. Variants: `promises` over a Unix socket;
  * `fibers`, where each caller is a fiber that waits by `Effect.async`; `cancellable`, with a canceller as well; `tcp`, the same
- * over TCP.
+ * over TCP; `generators`, where each answer is a generator that a fiber of its own runs; `runPromise`, where each caller is one.
  */
 import { rmSync } from "node:fs"
 import { createConnection, createServer } from "node:net"
@@ -17,7 +17,7 @@ const pathOf = (id) => join(tmpdir(), `bench-lines-${id}`)
 export const serve = async (variant) => {
   let speaker
   const server = createServer((socket) => {
-    speaker = speak(socket)
+    speaker = speak(socket, variant)
   })
   await new Promise((resolve) => {
     if (variant === "tcp") server.listen(0, "127.0.0.1", resolve)
@@ -31,25 +31,36 @@ export const serve = async (variant) => {
 export const connect = async (port, variant) => {
   const socket = variant === "tcp" ? createConnection(port, "127.0.0.1") : createConnection(pathOf(port))
   await new Promise((resolve) => socket.on("connect", resolve))
-  const speaker = speak(socket)
+  const speaker = speak(socket, variant)
   return { call: callBy(speaker), load: loadBy(variant, speaker) }
 }
 
 const callBy = (speaker) => (payload) => new Promise((resolve) => speaker.ask(payload, resolve))
 
-const loadBy = (variant, speaker) =>
-  variant === "promises"
-    ? loadOf(callBy(speaker))
-    : effectLoadOf(
-        Effect.runPromise,
-        () => (payload) =>
-          Effect.async((resume) => {
-            const id = speaker.ask(payload, (value) => resume(Effect.succeed(value)))
-            return variant === "fibers" ? undefined : Effect.sync(() => speaker.forget(id))
-          })
-      )
+const loadBy = (variant, speaker) => {
+  if (variant === "promises") return loadOf(callBy(speaker))
+  const ask = (payload) =>
+    Effect.async((resume) => {
+      const id = speaker.ask(payload, (value) => resume(Effect.succeed(value)))
+      return variant === "fibers" ? undefined : Effect.sync(() => speaker.forget(id))
+    })
+  if (variant === "runPromise") return loadOf((payload) => Effect.runPromise(ask(payload)))
+  return effectLoadOf(Effect.runPromise, () => ask)
+}
 
-const speak = (socket) => {
+/** Calls back with the echo that a handler gives. */
+const handlerOf = (variant) =>
+  variant === "generators"
+    ? (payload, onEnd) => {
+        const echo = Effect.gen(function* () {
+          return yield* Effect.succeed(payload)
+        })
+        Effect.runFork(echo).addObserver((exit) => onEnd(exit.value))
+      }
+    : (payload, onEnd) => onEnd(payload)
+
+const speak = (socket, variant) => {
+  const handle = handlerOf(variant)
   socket.setNoDelay(true)
   socket.setEncoding("utf8")
   const waiting = new Map()
@@ -78,7 +89,7 @@ const speak = (socket) => {
     const colon = line.indexOf(":")
     const id = Number(line.slice(1, colon))
     const payload = JSON.parse(line.slice(colon + 1))
-    if (line[0] === "r") return send(`s${id}:${JSON.stringify(payload)}\n`)
+    if (line[0] === "r") return handle(payload, (value) => send(`s${id}:${JSON.stringify(value)}\n`))
     const onEnd = waiting.get(id)
     waiting.delete(id)
     onEnd?.(payload)
