@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe } from "@effect/vitest"
-import { connect, credsAuthenticator, nkeys } from "@nats-io/transport-node"
+import { type NatsConnection as Connection, connect, credsAuthenticator, nkeys } from "@nats-io/transport-node"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -66,6 +66,11 @@ const connectedWith = (servers: string, credentials: string) =>
     ),
     (open) => Effect.promise(() => open.close())
   )
+
+/** That it has connected again, from now on. */
+const connectedAgain = async (connection: Connection): Promise<void> => {
+  for await (const { type } of connection.status()) if (type === "reconnect") return
+}
 
 const users = nkeys.createUser()
 const seed = new TextDecoder().decode(users.getSeed())
@@ -202,12 +207,11 @@ describe("A connection to NATS", () => {
       const heard = new Promise<void>((resolve) => void other.subscribe("test", { callback: () => resolve() }))
       for (const content of ["half wri", after.user()]) {
         writeFileSync(credsFile, content)
-        const statuses = connection.status()
+        // Both: a client whose server ends during the handshake waits for the whole of its timeout, which is 20 seconds.
+        const again = [connection, other].map(connectedAgain)
         yield* server.kill
         yield* server.restart
-        yield* Effect.promise(async () => {
-          for await (const { type } of statuses) if (type === "reconnect") return
-        })
+        yield* Effect.promise(() => Promise.all(again))
       }
       yield* Effect.promise(() => other.flush())
       connection.publish("test")
