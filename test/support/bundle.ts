@@ -27,8 +27,11 @@ export interface Bundle {
   readonly remove: () => void
 }
 
+/** What is bundled: sources, or by the path that it gets, without its ending. */
+export type EntryPoints = Array<string> | Record<string, string>
+
 /** `plugins` may change what is bundled. */
-export const bundle = (entryPoints: ReadonlyArray<string>, plugins: ReadonlyArray<esbuild.Plugin> = []): Bundle => {
+export const bundle = (entryPoints: EntryPoints, plugins: ReadonlyArray<esbuild.Plugin> = []): Bundle => {
   const folder = mkdtempSync(join(tmpdir(), "effect-ipc-programs-"))
   // With which the folder is a package of the same name and dependencies.
   copyFileSync(join(root, "package.json"), join(folder, "package.json"))
@@ -36,7 +39,7 @@ export const bundle = (entryPoints: ReadonlyArray<string>, plugins: ReadonlyArra
   const build = async () => {
     await esbuild.build({
       absWorkingDir: root,
-      entryPoints: [...entryPoints],
+      entryPoints,
       outdir: folder,
       outbase: root,
       bundle: true,

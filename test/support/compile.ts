@@ -2,6 +2,8 @@
  * Bundles the programs that the tests start, once for the whole run: a process that has to compile the library, or only to
  * load it file by file, takes several times as long to be ready.
  */
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import type { TestProject } from "vitest/node"
 import { bundle } from "./bundle.js"
 
@@ -22,10 +24,36 @@ const entryPoints = [
   "examples/two-programs/*.ts"
 ]
 
+const { compilerOptions } = JSON.parse(readFileSync(new URL("../../tsconfig.json", import.meta.url), "utf8"))
+
+/** What programs that stay in TypeScript import: the package's entries, and the same Effect that these have. */
+const packages: Record<string, string> = {
+  ...Object.fromEntries(
+    Object.entries<readonly [string]>(compilerOptions.paths).map(([name, [source]]) => [name, source])
+  ),
+  effect: "effect",
+  "@effect/platform": "@effect/platform"
+}
+
+/** From which tsx takes the packages in the folder. */
+const tsconfigOf = (folder: string) => ({
+  compilerOptions: {
+    paths: Object.fromEntries(Object.keys(packages).map((name) => [name, [join(folder, `${name}.js`)]]))
+  }
+})
+
 export default async (project: TestProject): Promise<() => void> => {
-  const { build, folder, remove } = bundle(entryPoints)
+  const programs = bundle(entryPoints)
+  const imported = bundle(packages)
+  const tsconfig = join(imported.folder, "tsconfig.json")
+  writeFileSync(tsconfig, JSON.stringify(tsconfigOf(imported.folder)))
+  process.env.TSX_TSCONFIG_PATH = tsconfig
+  const build = async () => void (await Promise.all([programs.build(), imported.build()]))
   await build()
-  project.provide("programs", folder)
+  project.provide("programs", programs.folder)
   project.onTestsRerun(build)
-  return remove
+  return () => {
+    programs.remove()
+    imported.remove()
+  }
 }
