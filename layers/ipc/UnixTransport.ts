@@ -35,6 +35,8 @@ const maxJoinedBytes = 3 * JoinedFrames.maxJoinedLength
 /** A close frame's code and reason. A longer reason is cut. */
 const maxReasonBytes = 1024
 
+const maxUnsentBeforePong = 64 * 1024
+
 const lost: CloseEvent = { code: CloseCode.Abnormal, reason: "" }
 
 class UnixTransport implements Transport, Sink, FrameListener {
@@ -169,7 +171,10 @@ class UnixTransport implements Transport, Sink, FrameListener {
         if (this.agreement.serialization === undefined) BufferCollection.allocated(body.length)
         return listener.onBytes(body)
       case Kind.ping:
-        if (this.socket.writable) this.socket.write(printHeader(Kind.pong, 0))
+        // What is unsent tells the peer as well that this end is alive, and a peer that doesn't read would let pongs pile up.
+        if (this.socket.writable && this.socket.writableLength < maxUnsentBeforePong) {
+          this.socket.write(printHeader(Kind.pong, 0))
+        }
         return listener.onAlive()
       case Kind.pong:
         return listener.onAlive()

@@ -161,6 +161,21 @@ describe("UnixTransport", () => {
     })
   )
 
+  it.scopedLive("keeps few pongs for a peer that pings and doesn't read", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connected
+      const { until } = told(make(near))
+      far.pause()
+      const thousandPings = Buffer.concat(Array(1000).fill(printHeader(Kind.ping, 0)))
+      for (let i = 1; i <= 200; i++) {
+        far.write(thousandPings)
+        yield* until(1000 * i)
+      }
+      assert.isAbove(near.writableLength, 0)
+      assert.isBelow(near.writableLength, 64 * 1024 + printHeader(Kind.pong, 0).length)
+    })
+  )
+
   it.scopedLive("tells how much of a large frame has come, and that it is whole", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connected
