@@ -45,11 +45,14 @@ export const offers = (serialization?: Serialization): ReadonlyArray<string> => 
 export const streamingOffers = (serialization?: Serialization): ReadonlyArray<string> =>
   serialization === undefined ? [streamingName] : [serializedName, streamingName]
 
-/** The offer that a server takes: the latest that it knows, else the first. */
+/**
+ * The offer that a server takes: the latest that it knows, else the first. It echoes no name of this protocol that it doesn't
+ * know, since the client would take that for an agreement.
+ */
 export const choose = (offered: ReadonlySet<string>, serialization?: Serialization): string | false => {
   for (const name of [...offers(serialization)].reverse()) if (offered.has(name)) return name
   const [first] = offered
-  return first ?? false
+  return first === undefined || first.startsWith("effect-ipc.") ? false : first
 }
 
 /** What an accepted offer means. */

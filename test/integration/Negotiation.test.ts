@@ -18,6 +18,17 @@ describe("A server takes of what a client offers", () => {
     [["someone.else", "effect-ipc.1"], "effect-ipc.1"],
     [["someone.else"], "someone.else"]
   ]
+  // A client that requires what this server doesn't know would take an echo for its agreement.
+  for (const offered of ["effect-ipc.2.msgpack", "effect-ipc.3"]) {
+    live(`${offered} alone: nothing`, () =>
+      Effect.gen(function* () {
+        const server = yield* NodeIPCServer.make()
+        const error = yield* Effect.flip(Bare.connect(`ws://127.0.0.1:${server.port}/__ipc`, [offered]))
+        assert.deepStrictEqual(error, { status: 0, body: "Server sent no subprotocol" })
+      })
+    )
+  }
+
   for (const [offered, taken] of offers) {
     live(`${offered.join(", ") || "nothing"}: ${taken || "nothing"}`, () =>
       Effect.gen(function* () {
