@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { InvalidRequestName, IPCClient, IPCServer } from "effect-ipc"
 import * as Frame from "../../../src/connection/Frame.js"
@@ -195,6 +195,20 @@ describe("Frame", () => {
       type: "malformed",
       issue: "its data isn't JSON"
     })
+  })
+
+  it("makes no stack trace for data that isn't JSON, so that a peer's bad frames cost little", () => {
+    const { stackTraceLimit } = Error
+    const { parse } = JSON
+    let limit: number | undefined
+    const parsing = vi.spyOn(JSON, "parse").mockImplementation((text) => {
+      limit = Error.stackTraceLimit
+      return parse(text)
+    })
+    assert.strictEqual(Frame.parse("r:1:add:{", 2).type, "malformed")
+    parsing.mockRestore()
+    assert.strictEqual(limit, 0)
+    assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
   })
 
   it("pollutes no prototype", () => {
