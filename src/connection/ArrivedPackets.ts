@@ -4,7 +4,6 @@
  *
  * @internal
  */
-import * as ResumedFibers from "../internal/ResumedFibers.js"
 import * as JoinedFrames from "./JoinedFrames.js"
 import type { Packet } from "./Transport.js"
 
@@ -80,19 +79,14 @@ export class ArrivedPackets {
     const { reader } = this
     this.isReading = true
     reader.beginFrames(position === 0)
-    const next = ResumedFibers.during(() => this.handle(message, position, most))
-    reader.endFrames()
-    this.isReading = false
-    return next
-  }
-
-  private handle(message: Packet, position: number, most: number): number {
     let start = position
     for (let count = 0; count < most && start <= message.length; count++) {
       const end = typeof message === "string" && this.joined ? JoinedFrames.endOf(message, start) : message.length
-      this.reader.onPacket(start === 0 && end === message.length ? message : message.slice(start, end), message, start)
+      reader.onPacket(start === 0 && end === message.length ? message : message.slice(start, end), message, start)
       start = end + 1
     }
+    reader.endFrames()
+    this.isReading = false
     return start
   }
 }

@@ -170,6 +170,11 @@ export const typeMessage = 109
 export const typeRequest = 114
 
 /**
+ * The first character of a response's frame.
+ */
+export const typeResponse = 115
+
+/**
  * The first character of a frame that opens a stream.
  */
 export const typeOpen = 113
@@ -335,7 +340,6 @@ export const printCancel = (id: number): string => `c:${id}::`
 
 const colon = 58
 const semicolon = 59
-const typeResponse = 115
 const typeCancel = 99
 const zero = 48
 

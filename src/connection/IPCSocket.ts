@@ -34,6 +34,7 @@ import { CallbackEffect } from "../internal/CallbackEffect.js"
 import type { Expiring } from "../internal/Deadlines.js"
 import type { Linked } from "../internal/LinkedList.js"
 import { quote } from "../internal/Printable.js"
+import * as ResumedFibers from "../internal/ResumedFibers.js"
 import { Waiters } from "../internal/Waiters.js"
 import type { OnEnd, Waiting } from "../internal/Waiting.js"
 import type { FrameReader } from "./ArrivedPackets.js"
@@ -238,6 +239,7 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
   }
 
   endFrames(): void {
+    ResumedFibers.end()
     this.context.timer.end()
   }
 
@@ -254,11 +256,14 @@ export class IPCSocket<Caller> implements Connection<Caller>, TransportListener,
 
   onPacket(packet: Packet, batch: Packet, start: number): void {
     if (this.state !== "open") return
+    const type = typeof packet === "string" ? packet.charCodeAt(0) : packet[0]
+    // Another frame wakes other fibers, and those go on after the ones before.
+    if (type === Frame.typeResponse) ResumedFibers.begin()
+    else ResumedFibers.end()
     const { maxFrameBytes } = this.context
     if (FrameLimit.isExceeded(packet, maxFrameBytes)) {
       return this.startClosing(FrameLimit.exceeded(maxFrameBytes, FrameLimit.sizeOf(packet)))
     }
-    const type = typeof packet === "string" ? packet.charCodeAt(0) : packet[0]
     const isRequest = type === Frame.typeRequest || type === Frame.typeMessage
     if (isRequest || (type === Frame.typeOpen && this.agreement.version === 2)) {
       return this.parts.incoming.take(packet, batch, start)

@@ -1,5 +1,5 @@
 /**
- * The fibers that wait for what a connection reads: those that one read resumes go on in one microtask.
+ * The fibers that wait for responses: those whose responses arrive one after the other go on in one microtask.
  *
  * Effect's scheduler has a queue and a microtask for each fiber, in a `WeakMap`, so that each goes on in the asynchronous context
  * in which it was resumed. What is read at once is read in one context.
@@ -10,20 +10,17 @@ import * as Scheduler from "effect/Scheduler"
 
 type Task = () => void
 
-/** Those that have been resumed by what is being read; undefined while nothing is. */
+/** Those that go on together; undefined while each goes on by itself. */
 let resumed: Array<Task> | undefined
 
-/** Reads, after which the fibers that were resumed meanwhile go on together. */
-export const during = <A>(read: () => A): A => {
-  const outer = resumed
-  const tasks: Array<Task> = []
-  resumed = tasks
-  try {
-    return read()
-  } finally {
-    resumed = outer
-    if (tasks.length > 0) goOnSoon(tasks, 0)
-  }
+/** Fibers that are resumed from now on go on together. */
+export const begin = (): void => {
+  resumed ??= []
+}
+
+/** Fibers that are resumed from now on go on after those, in the order in which they are resumed. */
+export const end = (): void => {
+  resumed = undefined
 }
 
 /** A promise's callback, so that what a fiber throws is an unhandled rejection, as with Effect's scheduler. */
@@ -32,6 +29,8 @@ const goOnSoon = (tasks: ReadonlyArray<Task>, from: number): void => {
 }
 
 const goOn = (tasks: ReadonlyArray<Task>, from: number): void => {
+  // Where a read has thrown, nothing has ended it.
+  if (resumed === tasks) end()
   let next = from
   try {
     while (next < tasks.length) (tasks[next++] as Task)()
@@ -44,8 +43,9 @@ const goOn = (tasks: ReadonlyArray<Task>, from: number): void => {
 const scheduler: Scheduler.Scheduler = {
   shouldYield: (fiber) => Scheduler.defaultScheduler.shouldYield(fiber),
   scheduleTask: (task, priority, fiber) => {
-    if (resumed === undefined) Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
-    else resumed.push(task)
+    if (resumed === undefined) return Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
+    // Now rather than at the end, so that they go on before what is woken meanwhile.
+    if (resumed.push(task) === 1) goOnSoon(resumed, 0)
   }
 }
 

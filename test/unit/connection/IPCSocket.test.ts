@@ -13,6 +13,7 @@ import {
   Logger,
   Metric,
   MetricState,
+  Queue,
   Schema,
   Scope,
   Stream,
@@ -45,6 +46,7 @@ import { yieldingAt } from "../../support/yielding.js"
 const Echo = IPCServer.defineRequest<unknown, unknown>("echo")
 const Slow = IPCServer.defineRequest<number, number>("slow")
 const Ping = IPCServer.defineRequest("ping")
+const Numbers = IPCServer.defineStream<number, number>("numbers")
 
 class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { id: Schema.Number }) {
   override get message() {
@@ -126,6 +128,38 @@ describe("IPCSocket", () => {
         assert.deepStrictEqual(yield* Deferred.await(told), { a: 1 })
         yield* settled
         assert.deepStrictEqual([near.socket.held, far.socket.held], [nothing, nothing])
+      })
+    )
+
+    it.scoped("lets what waits for a response go on before what a later frame of the same message wakes", () =>
+      Effect.gen(function* () {
+        const transport = new ScriptedTransport(2)
+        const { handle, socket } = yield* makeEnd(transport, "peer", { heartbeat: "1 day" })
+        const log: Array<string> = []
+        const note = (text: string) => Effect.sync(() => log.push(text))
+        const told = yield* Queue.unbounded<unknown>()
+        yield* handle(Echo, (x) => told.offer(x))
+        yield* Effect.fork(Effect.forever(Effect.flatMap(told.take, (x) => note(`message ${x}`))))
+        const numbers = socket.stream(untypedStream(Numbers), 1, undefined, undefined) as Stream.Stream<
+          unknown,
+          unknown
+        >
+        yield* Effect.fork(Stream.runForEach(numbers, (n) => note(`element ${n}`)))
+        transport.listener.onText('v::hello:{"maxFrameBytes":1000000,"credit":{"requests":9,"bytes":9999}}')
+        yield* settled
+        const requests = [2, 3, 4].map((id) =>
+          Effect.flatMap(socket.request(Ping, undefined), () => note(`response ${id}`))
+        )
+        yield* Effect.fork(Effect.all(requests, { concurrency: "unbounded" }))
+        yield* settled
+        const response = (id: number) => `s:${id}:ping:{"success":true}`
+        transport.listener.onText(
+          [response(3), response(2), "d:1::[1]", "m::echo:2", response(4), "m::echo:3"].join("\n")
+        )
+        yield* settled
+        assert.deepStrictEqual(log, [
+          ...["response 3", "response 2", "element 1", "message 2", "response 4", "message 3"]
+        ])
       })
     )
 

@@ -18,21 +18,33 @@ const waiting = (log: Array<unknown>, count: number, note = (value: number): unk
     return { waits, fiber: Fiber.joinAll(fibers) }
   })
 
-describe("fibers that one read resumes", () => {
-  it.effect("go on after it, in the order in which they were resumed", () =>
+/** Resumes fibers that go on together. */
+const together = (resume: () => void) => {
+  ResumedFibers.begin()
+  resume()
+  ResumedFibers.end()
+}
+
+describe("fibers that are resumed together", () => {
+  it.effect("go on in the order in which they were resumed, before those that are woken later", () =>
     Effect.gen(function* () {
       const log: Array<unknown> = []
-      const { fiber, waits } = yield* waiting(log, 3)
-      ResumedFibers.during(() => {
-        for (const index of [2, 0, 1]) waits[index]?.end(Exit.succeed(index))
-        log.push("read")
+      const { fiber, waits } = yield* waiting(log, 4)
+      queueMicrotask(() => log.push("earlier"))
+      together(() => {
+        for (const index of [2, 0]) waits[index]?.end(Exit.succeed(index))
+        queueMicrotask(() => log.push("meanwhile"))
+        waits[1]?.end(Exit.succeed(1))
       })
+      queueMicrotask(() => log.push("later"))
+      together(() => waits[3]?.end(Exit.succeed(3)))
+      log.push("at once")
       yield* fiber
-      assert.deepStrictEqual(log, ["read", 2, 0, 1])
+      assert.deepStrictEqual(log, ["at once", "earlier", 2, 0, 1, "meanwhile", "later", 3])
     })
   )
 
-  it.effect("go on in the asynchronous context of the read, each of its own", () =>
+  it.effect("go on in the asynchronous context in which they were resumed", () =>
     Effect.gen(function* () {
       const storage = new AsyncLocalStorage<string>()
       const log: Array<unknown> = []
@@ -42,7 +54,7 @@ describe("fibers that one read resumes", () => {
         ["b", 2]
       ] as const) {
         storage.run(context, () =>
-          ResumedFibers.during(() => {
+          together(() => {
             for (const index of [first, first + 1]) waits[index]?.end(Exit.succeed(index))
           })
         )
@@ -52,20 +64,21 @@ describe("fibers that one read resumes", () => {
     })
   )
 
-  it.effect("go on where a read within the read resumes others, or the read throws", () =>
+  it.effect("go on where what resumes them throws, and those that are resumed after it", () =>
     Effect.gen(function* () {
       const log: Array<unknown> = []
       const { fiber, waits } = yield* waiting(log, 3)
       assert.throws(() =>
-        ResumedFibers.during(() => {
+        together(() => {
           waits[0]?.end(Exit.succeed(0))
-          ResumedFibers.during(() => waits[1]?.end(Exit.succeed(1)))
-          waits[2]?.end(Exit.succeed(2))
           throw new Error("it can't be read")
         })
       )
+      waits[1]?.end(Exit.succeed(1))
+      yield* Effect.promise(() => Promise.resolve())
+      waits[2]?.end(Exit.succeed(2))
       yield* fiber
-      assert.deepStrictEqual(log, [1, 0, 2])
+      assert.deepStrictEqual(log, [0, 1, 2])
     })
   )
 
@@ -82,7 +95,7 @@ describe("fibers that one read resumes", () => {
       const { effect, end } = scripted()
       const fiber = yield* Effect.fork(Effect.withScheduler(effect, own))
       yield* Effect.yieldNow()
-      ResumedFibers.during(() => end(Exit.succeed(1)))
+      together(() => end(Exit.succeed(1)))
       assert.strictEqual(yield* Fiber.join(fiber), 1)
       assert.deepStrictEqual(scheduled, [0])
     })
@@ -96,7 +109,7 @@ describe("fibers that one read resumes", () => {
       )
       const fiber = yield* Effect.fork(Effect.zipRight(effect, schedulerOf))
       yield* Effect.yieldNow()
-      ResumedFibers.during(() => end(Exit.succeed(1)))
+      together(() => end(Exit.succeed(1)))
       assert.strictEqual(yield* Fiber.join(fiber), Scheduler.defaultScheduler)
     })
   )
@@ -112,7 +125,7 @@ describe("fibers that one read resumes", () => {
         throw new Error("an observer threw")
       })
       const reported = yield* rejection
-      ResumedFibers.during(() => {
+      together(() => {
         waits[0]?.end(Exit.succeed(0))
         broken.end(Exit.succeed(1))
         waits[1]?.end(Exit.succeed(2))
