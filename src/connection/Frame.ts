@@ -4,6 +4,7 @@
  * @internal
  */
 import { messageOf } from "../internal/ErrorMessage.js"
+import * as StackTraceLimit from "../internal/StackTraceLimit.js"
 
 /**
  * A fire-and-forget message: `m::path:data`.
@@ -374,12 +375,12 @@ const parseData = (text: string, start: number): unknown => {
   // JSON.parse tells bad input only by throwing, and a stack trace takes most of the time of that.
   const { stackTraceLimit } = Error
   try {
-    Error.stackTraceLimit = 0
+    StackTraceLimit.set(0)
     return JSON.parse(text.slice(start))
   } catch {
     return notJson
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    StackTraceLimit.set(stackTraceLimit)
   }
 }
 

@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { messageOf } from "./ErrorMessage.js"
+import * as StackTraceLimit from "./StackTraceLimit.js"
 
 /** Logs what was thrown. */
 export const logDefect = (what: string, defect: unknown): Effect.Effect<void> => logCause(what, Cause.die(defect))
@@ -20,7 +21,7 @@ export const logCause = (
     const { stackTraceLimit } = Error
     return Effect.catchAllCause(log(what, cause), () => {
       // Effect lowers it while it looks, and doesn't come to put it back.
-      Error.stackTraceLimit = stackTraceLimit
+      StackTraceLimit.set(stackTraceLimit)
       return log(`${what}: ${messageOf(Cause.squash(cause))}`)
     })
   })

@@ -40,6 +40,15 @@ describe("a process", () => {
     assert.match(err, /The connection to \S+ closed .*; reconnecting/)
   })
 
+  it("that has frozen Error gets its responses, and answers what isn't JSON", async () => {
+    const { out, ...outcome } = await run("promise-hardened.ts")
+    assert.deepInclude(outcome, { code: 0, signal: null })
+    const { answer, doubled } = JSON.parse(out)
+    assert.strictEqual(doubled, 42)
+    assert.include(answer, "double")
+    assert.include(answer, '"success":false')
+  })
+
   it("in plain JavaScript names its requests, and gets the same errors", async () => {
     const { out, ...outcome } = await run("promise-plain.js")
     assert.deepStrictEqual(outcome, { code: 0, signal: null, err: "" })
