@@ -70,6 +70,12 @@ export const effectLoadOf = (runPromise, callOf) => async (kind, inFlight, milli
   return run.end()
 }
 
+/** A handler that is a generator. */
+export const generator = (payload) =>
+  Effect.gen(function* () {
+    return yield* Effect.succeed(payload)
+  })
+
 /** Without end: elements 256 at a time, as from a table; one by one, as events come; and bytes. */
 export const streamed = {
   elements: Stream.repeatEffectChunk(Effect.succeed(Chunk.unsafeFromArray(new Array(256).fill(element)))),

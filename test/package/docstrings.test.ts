@@ -1,9 +1,9 @@
-import { execFile } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import { compile as compileFolder } from "../support/typescript.js"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "effect-ipc-docstrings-"))
@@ -31,7 +31,7 @@ const examples = ["src", "layers"].flatMap((part) =>
 )
 
 /** What the compiler says of the examples, each with where it stands instead of its file. */
-const compile = (of: ReadonlyArray<Example>): Promise<string> => {
+const compile = async (of: ReadonlyArray<Example>): Promise<string> => {
   const { compilerOptions } = JSON.parse(readFileSync(join(root, "tsconfig.json"), "utf8"))
   const paths = Object.fromEntries(
     Object.entries<ReadonlyArray<string>>(compilerOptions.paths).map(([name, [path]]) => [
@@ -45,13 +45,8 @@ const compile = (of: ReadonlyArray<Example>): Promise<string> => {
   of.forEach(({ code }, index) => {
     writeFileSync(join(folder, `example${index}.ts`), `${code}\nexport {}\n`)
   })
-  return new Promise((resolve) => {
-    // Its threads would check much of it each.
-    const args = [join(root, "node_modules/typescript/bin/tsc"), "-p", folder, "--pretty", "false", "--singleThreaded"]
-    execFile(process.execPath, args, { cwd: folder }, (_error, stdout) =>
-      resolve(stdout.replace(/^example(\d+)\.ts/gm, (_, index) => of[Number(index)]?.place ?? ""))
-    )
-  })
+  const said = await compileFolder(folder)
+  return said.replace(/^example(\d+)\.ts/gm, (_, index) => of[Number(index)]?.place ?? "")
 }
 
 describe("the examples in docstrings", () => {

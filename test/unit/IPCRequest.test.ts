@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,6 +8,7 @@ import { Effect, Schema } from "effect"
 import type { ClientNotConnected, ClientRequest, IPCClient, NotifyError, ServerRequest } from "effect-ipc"
 import * as Ipc from "effect-ipc"
 import type { RequestError } from "../../src/IPCError.js"
+import { compile as compileFolder } from "../support/typescript.js"
 
 class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { id: Schema.Number }) {}
 
@@ -164,11 +164,7 @@ const compile = async (files: Record<string, string>): Promise<Record<string, st
       join(directory, "tsconfig.json"),
       JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts"], exclude: [] })
     )
-    const output = await new Promise<string>((resolve) => {
-      // Its threads would check much of it each.
-      const arguments_ = ["--noEmit", "--pretty", "false", "--singleThreaded", "-p", "."]
-      execFile(join(root, "node_modules/.bin/tsc"), arguments_, { cwd: directory }, (_, stdout) => resolve(stdout))
-    })
+    const output = await compileFolder(directory)
     const said: Record<string, string> = {}
     let current = ""
     for (const line of output.split("\n")) {

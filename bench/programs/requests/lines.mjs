@@ -9,7 +9,7 @@ import { createConnection, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import { effectLoadOf } from "../effects.mjs"
+import { effectLoadOf, generator } from "../effects.mjs"
 import { loadOf } from "../load.mjs"
 
 const pathOf = (id) => join(tmpdir(), `bench-lines-${id}`)
@@ -51,12 +51,7 @@ const loadBy = (variant, speaker) => {
 /** Calls back with the echo that a handler gives. */
 const handlerOf = (variant) =>
   variant === "generators"
-    ? (payload, onEnd) => {
-        const echo = Effect.gen(function* () {
-          return yield* Effect.succeed(payload)
-        })
-        Effect.runFork(echo).addObserver((exit) => onEnd(exit.value))
-      }
+    ? (payload, onEnd) => Effect.runFork(generator(payload)).addObserver((exit) => onEnd(exit.value))
     : (payload, onEnd) => onEnd(payload)
 
 const speak = (socket, variant) => {

@@ -9,7 +9,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { IPCClient, IPCServer } from "effect-ipc"
 import { NodeIPCClient, NodeIPCServer } from "effect-ipc/node"
-import { effectLoadOf, running } from "../effects.mjs"
+import { effectLoadOf, generator, running } from "../effects.mjs"
 import { loadOf } from "../load.mjs"
 
 const runtimeId = "bench"
@@ -85,8 +85,3 @@ const answerAll = (end, requests, variant) =>
   )
 
 const succeed = (payload) => Effect.succeed(payload)
-
-const generator = (payload) =>
-  Effect.gen(function* () {
-    return yield* Effect.succeed(payload)
-  })

@@ -1,28 +1,22 @@
-import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
+import { compile } from "../../support/typescript.js"
 
 const folder = fileURLToPath(new URL("./wrong/", import.meta.url))
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 
 /** What the compiler says of the folder's file, by line. */
-const diagnostics = (): Promise<ReadonlyMap<number, string>> =>
-  new Promise((resolve) => {
-    const tsc = `${root}/node_modules/typescript/bin/tsc`
-    // Its threads would check much of it each.
-    const args = [tsc, "-p", folder, "--pretty", "false", "--singleThreaded"]
-    execFile(process.execPath, args, { cwd: root }, (_error, stdout) => {
-      const messages = new Map<number, string>()
-      let line = 0
-      for (const text of stdout.trimEnd().split("\n")) {
-        const [, at, message] = /calls\.ts\((\d+),\d+\): error TS\d+: (.*)/.exec(text) ?? []
-        if (at !== undefined) line = Number(at)
-        messages.set(line, [messages.get(line) ?? [], message ?? text.trim()].flat().join(" "))
-      }
-      resolve(messages)
-    })
-  })
+const diagnostics = async (): Promise<ReadonlyMap<number, string>> => {
+  const messages = new Map<number, string>()
+  let line = 0
+  for (const text of (await compile(folder, root)).trimEnd().split("\n")) {
+    const [, at, message] = /calls\.ts\((\d+),\d+\): error TS\d+: (.*)/.exec(text) ?? []
+    if (at !== undefined) line = Number(at)
+    messages.set(line, [messages.get(line) ?? [], message ?? text.trim()].flat().join(" "))
+  }
+  return messages
+}
 
 describe("the compiler's messages", () => {
   it("say what is wrong with a call", { timeout: 60_000 }, async () => {
